@@ -1,0 +1,258 @@
+//! Days: calendar days in the pipeline's time zone, of 23, 24 or 25 hours as the zone's clocks go.
+//!
+//! A day runs from its first instant to the first instant of the next, so that days tile time even where
+//! clocks are set across midnight or a date is skipped (such a day has no instants).
+
+use std::fmt;
+
+use jiff::tz::{AmbiguousOffset, TimeZone};
+
+use crate::time::{self, DAY_US, EventTime};
+use crate::window::{Window, WindowSize};
+
+/// A calendar day: days since 1970-01-01, as Delta and Arrow hold dates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Day(i32);
+
+impl Day {
+    /// The day that many days after 1970-01-01.
+    pub const fn from_days(days: i32) -> Day {
+        Day(days)
+    }
+
+    /// Days since 1970-01-01.
+    pub const fn days(self) -> i32 {
+        self.0
+    }
+
+    /// Reads `YYYY-MM-DD`.
+    pub fn parse(text: &str) -> Option<Day> {
+        time::parse_date(text.as_bytes()).map(Day)
+    }
+
+    /// The day `days` later.
+    pub const fn plus(self, days: i32) -> Day {
+        Day(self.0.saturating_add(days))
+    }
+}
+
+impl fmt::Display for Day {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (year, month, day) = time::civil_from_days(i64::from(self.0));
+        write!(f, "{year:04}-{month:02}-{day:02}")
+    }
+}
+
+/// A day with its first instant and the first instant after it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct DaySpan {
+    /// The day.
+    pub day: Day,
+    /// Its first instant.
+    pub start: EventTime,
+    /// The first instant after it.
+    pub end: EventTime,
+}
+
+impl DaySpan {
+    /// Whether `time` is in the day.
+    pub fn contains(&self, time: EventTime) -> bool {
+        self.start <= time && time < self.end
+    }
+
+    /// The window of `size` that holds `time`, which is in the day. Windows tile the day from its start;
+    /// the last one ends with the day.
+    pub fn window_at(&self, size: WindowSize, time: EventTime) -> Window {
+        self.window(size, self.window_index(size, time))
+    }
+
+    /// The place of the window of `size` that holds `time`, counted from 0 at the start of the day.
+    pub fn window_index(&self, size: WindowSize, time: EventTime) -> u32 {
+        let index = time.saturating_since(self.start).max(0) / size.micros_in(self);
+        u32::try_from(index).unwrap_or(u32::MAX)
+    }
+
+    /// The window of `size` at that place in the day.
+    pub fn window(&self, size: WindowSize, index: u32) -> Window {
+        let length = size.micros_in(self);
+        let start = self.start.saturating_add(length.saturating_mul(i64::from(index)));
+        Window { size, start, end: start.saturating_add(length).min(self.end) }
+    }
+}
+
+/// The days of one time zone.
+#[derive(Clone, Debug)]
+pub struct Calendar {
+    name: String,
+    zone: TimeZone,
+}
+
+/// A time-zone name that the bundled IANA database does not hold.
+#[derive(Debug, thiserror::Error)]
+#[error("time zone {0:?} is not in the IANA database; names look like UTC or Europe/Moscow")]
+pub struct UnknownTimeZone(String);
+
+impl Calendar {
+    /// The days of the IANA zone `name`.
+    pub fn new(name: &str) -> Result<Calendar, UnknownTimeZone> {
+        let zone = TimeZone::get(name).map_err(|_| UnknownTimeZone(name.to_owned()))?;
+        Ok(Calendar { name: name.to_owned(), zone })
+    }
+
+    /// The days of UTC.
+    pub fn utc() -> Calendar {
+        Calendar { name: "UTC".to_owned(), zone: TimeZone::UTC }
+    }
+
+    /// The zone's name as given.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The day that holds `time`, with its bounds.
+    pub fn span_at(&self, time: EventTime) -> DaySpan {
+        let mut span = self.span(self.local_day(time));
+        while time < span.start {
+            span = self.span(span.day.plus(-1));
+        }
+        while time >= span.end {
+            span = self.span(span.day.plus(1));
+        }
+        span
+    }
+
+    /// The bounds of `day`.
+    pub fn span(&self, day: Day) -> DaySpan {
+        DaySpan { day, start: self.first_instant(day), end: self.first_instant(day.plus(1)) }
+    }
+
+    /// The date that clocks show at `time`; near clock changes at midnight a neighbour of its day.
+    fn local_day(&self, time: EventTime) -> Day {
+        let offset_us = jiff::Timestamp::from_microsecond(time.micros())
+            .map_or(0, |timestamp| i64::from(self.zone.to_offset(timestamp).seconds()) * 1_000_000);
+        let days = time.saturating_add(offset_us).micros().div_euclid(DAY_US);
+        Day(i32::try_from(days).unwrap_or(i32::MAX - 1))
+    }
+
+    /// The first instant of `day`. Beyond the years that zone rules cover, midnight UTC.
+    fn first_instant(&self, day: Day) -> EventTime {
+        let utc_midnight = EventTime::from_micros(i64::from(day.days()).saturating_mul(DAY_US));
+        self.zone_midnight(day).unwrap_or(utc_midnight)
+    }
+
+    fn zone_midnight(&self, day: Day) -> Option<EventTime> {
+        let (year, month, date) = time::civil_from_days(i64::from(day.days()));
+        let date = jiff::civil::Date::new(
+            i16::try_from(year).ok()?,
+            i8::try_from(month).ok()?,
+            i8::try_from(date).ok()?,
+        );
+        let midnight = self.zone.to_ambiguous_timestamp(date.ok()?.at(0, 0, 0, 0));
+        let timestamp = match midnight.offset() {
+            AmbiguousOffset::Unambiguous { .. } | AmbiguousOffset::Fold { .. } => {
+                midnight.earlier().ok()?
+            }
+            // Midnight does not exist: the day begins when clocks jump over it.
+            AmbiguousOffset::Gap { .. } => {
+                self.zone.preceding(midnight.later().ok()?).next()?.timestamp()
+            }
+        };
+        Some(EventTime::from_micros(timestamp.as_microsecond()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::time::SECOND_US;
+    use proptest::prelude::*;
+
+    const HOUR_US: i64 = 3600 * SECOND_US;
+
+    fn calendar(name: &str) -> Calendar {
+        Calendar::new(name).expect("the zone is in the database")
+    }
+
+    fn hours(zone: &str, day: &str) -> f64 {
+        let span = calendar(zone).span(Day::parse(day).expect("a date"));
+        span.end.saturating_since(span.start) as f64 / HOUR_US as f64
+    }
+
+    #[test]
+    fn days_are_as_long_as_the_clocks_make_them() {
+        assert_eq!(hours("UTC", "2025-03-30"), 24.0);
+        assert_eq!(hours("Europe/Berlin", "2025-03-30"), 23.0);
+        assert_eq!(hours("Europe/Berlin", "2025-10-26"), 25.0);
+        assert_eq!(hours("Australia/Lord_Howe", "2025-10-05"), 23.5);
+        assert_eq!(hours("America/Sao_Paulo", "2018-11-04"), 23.0);
+        assert_eq!(hours("Pacific/Apia", "2011-12-30"), 0.0);
+        assert_eq!(hours("Pacific/Apia", "2011-12-31"), 24.0);
+    }
+
+    #[test]
+    fn a_day_whose_midnight_is_skipped_begins_with_the_jump() {
+        let span = calendar("America/Sao_Paulo").span(Day::parse("2018-11-04").expect("a date"));
+        assert_eq!(span.start.to_string(), "2018-11-04T03:00:00Z");
+    }
+
+    #[test]
+    fn windows_follow_local_hours_and_the_last_one_ends_with_the_day() {
+        let span = calendar("Australia/Lord_Howe").span(Day::parse("2025-10-05").expect("a date"));
+        let last = span.window_at(WindowSize::OneHour, span.end.saturating_add(-1));
+        assert_eq!((last.end, last.end.saturating_since(last.start)), (span.end, HOUR_US / 2));
+        let berlin = calendar("Europe/Berlin").span(Day::parse("2025-10-26").expect("a date"));
+        let whole = berlin.window_at(WindowSize::Day, berlin.start);
+        assert_eq!((whole.start, whole.end), (berlin.start, berlin.end));
+    }
+
+    #[test]
+    fn unknown_zones_are_named() {
+        let error = Calendar::new("Mars/Olympus").expect_err("no such zone");
+        assert!(error.to_string().contains("Mars/Olympus"));
+    }
+
+    #[test]
+    fn the_ends_of_representable_time_have_days_too() {
+        for micros in [i64::MAX, i64::MIN, 253_402_300_799_999_999, 253_402_387_139_000_000] {
+            let _ = calendar("Asia/Tokyo").local_day(EventTime::from_micros(micros));
+        }
+        for micros in [0, 253_402_300_799_999_999, 253_402_387_139_000_000] {
+            let time = EventTime::from_micros(micros);
+            for zone in ["UTC", "Asia/Tokyo", "America/New_York"] {
+                assert!(calendar(zone).span_at(time).contains(time), "{zone} {micros}");
+            }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn every_instant_is_in_exactly_one_day_and_one_window_of_each_length(
+            micros in 0_i64..4_102_444_800_000_000,
+            zone in prop::sample::select(vec![
+                "UTC", "Europe/Berlin", "America/Sao_Paulo", "Australia/Lord_Howe",
+                "Pacific/Apia", "America/Goose_Bay", "Asia/Kathmandu", "Africa/Casablanca",
+            ]),
+        ) {
+            let (calendar, time) = (calendar(zone), EventTime::from_micros(micros));
+            let span = calendar.span_at(time);
+            prop_assert!(span.contains(time));
+            prop_assert_eq!(calendar.span(span.day.plus(1)).start, span.end);
+            prop_assert_eq!(calendar.span(span.day.plus(-1)).end, span.start);
+            for size in WindowSize::ALL {
+                let window = span.window_at(size, time);
+                prop_assert!(window.contains(time));
+                prop_assert!(span.start <= window.start && window.end <= span.end);
+                let index = span.window_index(size, time);
+                prop_assert_eq!(span.window(size, index), window);
+                if window.end < span.end {
+                    prop_assert_eq!(span.window(size, index + 1).start, window.end);
+                }
+            }
+        }
+
+        #[test]
+        fn days_survive_a_round_trip(days in 0_i32..2_932_896) {
+            prop_assert_eq!(Day::parse(&Day(days).to_string()), Some(Day(days)));
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Which days the batch recomputes: closed by the clock, and not final or dirty.
+
+use crate::calendar::DaySpan;
+use crate::time::EventTime;
+
+/// What the tables say of a day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DayFacts {
+    /// The day and its bounds.
+    pub span: DaySpan,
+    /// Rows of the day in `events` at the pinned version, by file statistics.
+    pub event_rows: u64,
+    /// Whether the day's rows in `avg_speed` are final.
+    pub is_final: bool,
+    /// `rows_read` of the day's last run in `batch_runs`, if any is recorded.
+    pub last_run_rows: Option<u64>,
+    /// Whether retention has dropped the day's events.
+    pub dropped: bool,
+}
+
+/// What becomes of a day in a batch run.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DayDecision {
+    /// It is recomputed, for that reason.
+    Recompute(Reason),
+    /// It is final and nothing landed in it since.
+    Clean,
+    /// It may not be made final before that instant.
+    Open {
+        /// When the day closes.
+        closes_at: EventTime,
+    },
+    /// Its events are gone: its final rows stay as they are.
+    Frozen,
+    /// It holds no events.
+    Empty,
+}
+
+/// Why a day is recomputed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// It was never final.
+    NotFinal,
+    /// Events landed in it after it was made final, or no run of it is recorded.
+    Dirty,
+    /// It is clean, and the run was told to recompute clean days.
+    Forced,
+}
+
+impl Reason {
+    /// The reason in words for logs.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Reason::NotFinal => "not final",
+            Reason::Dirty => "dirty",
+            Reason::Forced => "forced",
+        }
+    }
+}
+
+/// Decides for one day at the instant `now`. A day closes `close_after_us` microseconds after its end;
+/// nothing makes an open day final.
+pub fn decide(facts: &DayFacts, now: EventTime, close_after_us: i64, force: bool) -> DayDecision {
+    let closes_at = facts.span.end.saturating_add(close_after_us);
+    if facts.dropped {
+        return DayDecision::Frozen;
+    }
+    if facts.event_rows == 0 {
+        return DayDecision::Empty;
+    }
+    if now < closes_at {
+        return DayDecision::Open { closes_at };
+    }
+    if !facts.is_final {
+        return DayDecision::Recompute(Reason::NotFinal);
+    }
+    if facts.last_run_rows != Some(facts.event_rows) {
+        return DayDecision::Recompute(Reason::Dirty);
+    }
+    if force { DayDecision::Recompute(Reason::Forced) } else { DayDecision::Clean }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::calendar::{Calendar, Day};
+
+    const CLOSE_AFTER_US: i64 = 4 * 3_600_000_000;
+
+    fn facts(is_final: bool, last_run_rows: Option<u64>) -> DayFacts {
+        let span = Calendar::utc().span(Day::from_days(20_000));
+        DayFacts { span, event_rows: 10, is_final, last_run_rows, dropped: false }
+    }
+
+    fn decided(facts: &DayFacts, after_close_us: i64, force: bool) -> DayDecision {
+        let now = facts.span.end.saturating_add(CLOSE_AFTER_US + after_close_us);
+        decide(facts, now, CLOSE_AFTER_US, force)
+    }
+
+    #[test]
+    fn a_day_closes_exactly_close_after_its_end_and_no_force_opens_it_sooner() {
+        let facts = facts(false, None);
+        assert_eq!(decided(&facts, 0, false), DayDecision::Recompute(Reason::NotFinal));
+        assert!(matches!(decided(&facts, -1, true), DayDecision::Open { .. }));
+    }
+
+    #[test]
+    fn a_final_day_is_dirty_when_its_rows_changed_or_no_run_is_recorded() {
+        assert_eq!(decided(&facts(true, Some(10)), 0, false), DayDecision::Clean);
+        assert_eq!(decided(&facts(true, Some(9)), 0, false), DayDecision::Recompute(Reason::Dirty));
+        assert_eq!(decided(&facts(true, None), 0, false), DayDecision::Recompute(Reason::Dirty));
+    }
+
+    #[test]
+    fn force_recomputes_clean_days_and_never_frozen_ones() {
+        let clean = facts(true, Some(10));
+        assert_eq!(decided(&clean, 0, true), DayDecision::Recompute(Reason::Forced));
+        assert_eq!(decided(&DayFacts { dropped: true, ..clean }, 0, true), DayDecision::Frozen);
+    }
+}

@@ -1,0 +1,75 @@
+//! What a writer may commit for a partition, decided from what the table's log says at the very version the
+//! commit is built on.
+
+/// What a partition's writer finds in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartitionFacts {
+    /// The next offset that the log must hold for our work to be its continuation; none before the first.
+    pub built_on: Option<i64>,
+    /// The next offset that the log holds.
+    pub found: Option<i64>,
+    /// The next offset once our work is in.
+    pub target: i64,
+}
+
+/// Whether a partition's work goes into a commit.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PartitionDecision {
+    /// It continues what the log holds, with newer offsets.
+    Commit,
+    /// It continues what the log holds and adds nothing to it.
+    NothingNew,
+    /// Another writer moved the partition: drop the work and reload from the tables.
+    Fenced,
+}
+
+/// Decides for one partition. A log that moved since our work began fences it, in whichever direction it
+/// moved: rows that were built on other offsets would land twice or leave a hole.
+pub fn decide(facts: PartitionFacts) -> PartitionDecision {
+    if facts.found != facts.built_on {
+        PartitionDecision::Fenced
+    } else if facts.built_on.is_some_and(|next| facts.target <= next) {
+        PartitionDecision::NothingNew
+    } else {
+        PartitionDecision::Commit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn whoever_commits_each_offset_enters_the_log_once(
+            steps in prop::collection::vec((0_usize..3, 1_i64..5), 1..60),
+        ) {
+            // Three writers, each with its own memory of the log, take turns; a fenced one reloads.
+            let (mut log, mut landed) = (None, Vec::new());
+            let mut writers: [Option<i64>; 3] = [None; 3];
+            for (who, count) in steps {
+                let built_on = writers[who];
+                let target = built_on.unwrap_or(0) + count;
+                match decide(PartitionFacts { built_on, found: log, target }) {
+                    PartitionDecision::Commit => {
+                        landed.extend(built_on.unwrap_or(0)..target);
+                        log = Some(target);
+                        writers[who] = log;
+                    }
+                    PartitionDecision::NothingNew => {}
+                    PartitionDecision::Fenced => writers[who] = log,
+                }
+            }
+            let expected: Vec<i64> = (0..log.unwrap_or(0)).collect();
+            prop_assert_eq!(landed, expected);
+        }
+    }
+
+    #[test]
+    fn a_commit_without_newer_offsets_is_none() {
+        let facts = PartitionFacts { built_on: Some(7), found: Some(7), target: 7 };
+        assert_eq!(decide(facts), PartitionDecision::NothingNew);
+    }
+}

@@ -1,0 +1,71 @@
+//! Why a record can't be an event.
+
+use std::fmt;
+
+/// The reasons a record becomes a dead letter, in the order in which they are checked: the first that
+/// applies is given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum DeadLetterReason {
+    /// No payload, or one of no bytes.
+    Empty,
+    /// The payload is longer than `event.max_record_bytes`.
+    TooLarge,
+    /// The payload is not UTF-8.
+    NotUtf8,
+    /// The payload is not one JSON text that names each of the four fields at most once.
+    NotJson,
+    /// The JSON text is not an object.
+    NotAnObject,
+    /// A required field is absent.
+    MissingField,
+    /// A field is of another JSON type than it must be, or null where a value is required.
+    WrongType,
+    /// The camera id is empty, too long, or a dot segment.
+    BadCameraId,
+    /// The timestamp is not RFC 3339, or before 1970.
+    BadTimestamp,
+    /// The speed is negative, too great, or beyond a double.
+    BadSpeed,
+    /// The event time is further after the record's Kafka timestamp than `event.max_future_skew`.
+    FutureEventTime,
+}
+
+impl DeadLetterReason {
+    /// Every reason, in the order of checking.
+    pub const ALL: [DeadLetterReason; 11] = [
+        DeadLetterReason::Empty,
+        DeadLetterReason::TooLarge,
+        DeadLetterReason::NotUtf8,
+        DeadLetterReason::NotJson,
+        DeadLetterReason::NotAnObject,
+        DeadLetterReason::MissingField,
+        DeadLetterReason::WrongType,
+        DeadLetterReason::BadCameraId,
+        DeadLetterReason::BadTimestamp,
+        DeadLetterReason::BadSpeed,
+        DeadLetterReason::FutureEventTime,
+    ];
+
+    /// The reason as the `dead_letters` table holds it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            DeadLetterReason::Empty => "empty",
+            DeadLetterReason::TooLarge => "too_large",
+            DeadLetterReason::NotUtf8 => "not_utf8",
+            DeadLetterReason::NotJson => "not_json",
+            DeadLetterReason::NotAnObject => "not_an_object",
+            DeadLetterReason::MissingField => "missing_field",
+            DeadLetterReason::WrongType => "wrong_type",
+            DeadLetterReason::BadCameraId => "bad_camera_id",
+            DeadLetterReason::BadTimestamp => "bad_timestamp",
+            DeadLetterReason::BadSpeed => "bad_speed",
+            DeadLetterReason::FutureEventTime => "future_event_time",
+        }
+    }
+}
+
+impl fmt::Display for DeadLetterReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

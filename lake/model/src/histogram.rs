@@ -1,0 +1,171 @@
+//! The sketch behind provisional quantiles: counts of speeds in bins of half a km/h.
+//!
+//! A quantile read from it is the middle of the bin that holds the exact nearest-rank value, and thus
+//! within a quarter of a km/h of it.
+
+use crate::speed::{Speed, nearest_rank};
+
+/// Thousandths of km/h in a bin.
+const BIN_WIDTH: u32 = 500;
+
+/// Counts of speeds by bins of half a km/h, from the first bin that holds any to the last.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SpeedHistogram {
+    first_bin: u32,
+    counts: Vec<u64>,
+}
+
+/// Bytes that are no encoded histogram.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("the speed histogram of {bytes} bytes is damaged")]
+pub struct DamagedHistogram {
+    /// Length of the damaged bytes.
+    pub bytes: usize,
+}
+
+impl SpeedHistogram {
+    /// Counts one speed.
+    pub fn add(&mut self, speed: Speed) {
+        self.add_to_bin(speed.thousandths() / BIN_WIDTH, 1);
+    }
+
+    /// Adds the counts of `other`.
+    pub fn merge(&mut self, other: &SpeedHistogram) {
+        for (bin, count) in other.bins() {
+            self.add_to_bin(bin, count);
+        }
+    }
+
+    /// Speeds counted.
+    pub fn count(&self) -> u64 {
+        self.counts.iter().sum()
+    }
+
+    /// The middle of the bin that holds the `percent`-th percentile by nearest rank; `None` when empty.
+    pub fn quantile(&self, percent: u32) -> Option<Speed> {
+        let rank = nearest_rank(self.count(), percent);
+        let mut seen = 0;
+        self.bins().find_map(|(bin, count)| {
+            seen += count;
+            (seen >= rank).then(|| Speed::from_thousandths(bin * BIN_WIDTH + BIN_WIDTH / 2))
+        })
+    }
+
+    /// The histogram as bytes: pairs of varints, steps between bins that hold speeds and their counts.
+    pub fn encode(&self) -> Vec<u8> {
+        let mut bytes = Vec::with_capacity(self.counts.len() * 2);
+        let mut previous = 0;
+        for (bin, count) in self.bins() {
+            push_varint(&mut bytes, u64::from(bin - previous));
+            push_varint(&mut bytes, count);
+            previous = bin;
+        }
+        bytes
+    }
+
+    /// Reads what [`SpeedHistogram::encode`] wrote.
+    pub fn decode(bytes: &[u8]) -> Result<SpeedHistogram, DamagedHistogram> {
+        let damaged = || DamagedHistogram { bytes: bytes.len() };
+        let (mut histogram, mut rest, mut bin) = (SpeedHistogram::default(), bytes, 0_u32);
+        while !rest.is_empty() {
+            let step = take_varint(&mut rest).ok_or_else(damaged)?;
+            let count = take_varint(&mut rest).filter(|count| *count > 0).ok_or_else(damaged)?;
+            bin = u32::try_from(step).ok().and_then(|s| bin.checked_add(s)).ok_or_else(damaged)?;
+            if bin > GREATEST_BIN {
+                return Err(damaged());
+            }
+            histogram.add_to_bin(bin, count);
+        }
+        Ok(histogram)
+    }
+
+    fn bins(&self) -> impl Iterator<Item = (u32, u64)> {
+        (self.first_bin..).zip(self.counts.iter().copied()).filter(|(_, count)| *count > 0)
+    }
+
+    fn add_to_bin(&mut self, bin: u32, count: u64) {
+        if self.counts.is_empty() {
+            self.first_bin = bin;
+        } else if bin < self.first_bin {
+            let missing = (self.first_bin - bin) as usize;
+            self.counts.splice(0..0, std::iter::repeat_n(0, missing));
+            self.first_bin = bin;
+        }
+        let index = (bin - self.first_bin) as usize;
+        if index >= self.counts.len() {
+            self.counts.resize(index + 1, 0);
+        }
+        self.counts[index] = self.counts[index].saturating_add(count);
+    }
+}
+
+/// The bin of 10,000 km/h, beyond which no accepted speed lies.
+const GREATEST_BIN: u32 = 10_000_000 / BIN_WIDTH;
+
+fn push_varint(bytes: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        bytes.push((value & 0x7f) as u8 | 0x80);
+        value >>= 7;
+    }
+    bytes.push(value as u8);
+}
+
+fn take_varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut value = 0_u64;
+    for shift in (0..63).step_by(7) {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn histogram(speeds: &[u32]) -> SpeedHistogram {
+        let mut histogram = SpeedHistogram::default();
+        speeds.iter().for_each(|speed| histogram.add(Speed::from_thousandths(*speed)));
+        histogram
+    }
+
+    proptest! {
+        #[test]
+        fn quantiles_are_within_half_a_kmh_of_the_exact_ones(
+            mut speeds in prop::collection::vec(0_u32..=400_000, 1..300),
+            percent in prop::sample::select(vec![50_u32, 85, 95]),
+        ) {
+            let sketched = histogram(&speeds).quantile(percent).expect("it holds speeds");
+            speeds.sort_unstable();
+            let rank = nearest_rank(speeds.len() as u64, percent) as usize;
+            prop_assert!(sketched.thousandths().abs_diff(speeds[rank - 1]) <= 500);
+        }
+
+        #[test]
+        fn encoding_survives_a_round_trip(speeds in prop::collection::vec(0_u32..=10_000_000, 0..100)) {
+            let histogram = histogram(&speeds);
+            prop_assert_eq!(SpeedHistogram::decode(&histogram.encode()), Ok(histogram));
+        }
+
+        #[test]
+        fn merging_equals_counting_all(
+            left in prop::collection::vec(0_u32..=400_000, 0..60),
+            right in prop::collection::vec(0_u32..=400_000, 0..60),
+        ) {
+            let mut merged = histogram(&left);
+            merged.merge(&histogram(&right));
+            let all: Vec<u32> = left.into_iter().chain(right).collect();
+            prop_assert_eq!(merged, histogram(&all));
+        }
+
+        #[test]
+        fn damaged_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            let _ = SpeedHistogram::decode(&bytes);
+        }
+    }
+}

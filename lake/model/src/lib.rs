@@ -1,0 +1,33 @@
+//! The pure core of lambdalake: what an event, a day, a window and an average are, and what to commit.
+//!
+//! Data flows through it as through the product: a record becomes a [`CameraId`], an [`EventTime`] and a
+//! [`Speed`], or a [`DeadLetterReason`]; the [`Calendar`] gives the event its day and its windows; the
+//! [`PartitionClock`] says whether it is late; a [`Pane`] folds it; [`resume`], [`offsets`] and [`commit`] say what a
+//! table already holds and what may be committed; [`closing`] says which days the batch recomputes.
+//!
+//! Nothing here does I/O, reads a clock or draws a random number: every result follows from its arguments.
+
+pub mod calendar;
+pub mod camera;
+pub mod closing;
+pub mod commit;
+pub mod dead_letter;
+pub mod histogram;
+pub mod offsets;
+pub mod pane;
+pub mod resume;
+pub mod speed;
+pub mod time;
+pub mod watermark;
+pub mod window;
+
+pub use calendar::{Calendar, Day, DaySpan};
+pub use camera::CameraId;
+pub use dead_letter::DeadLetterReason;
+pub use histogram::SpeedHistogram;
+pub use offsets::{OffsetRange, OffsetRanges};
+pub use pane::{Pane, Summary};
+pub use speed::Speed;
+pub use time::EventTime;
+pub use watermark::{Lateness, PartitionClock};
+pub use window::{Window, WindowSize};

@@ -1,0 +1,245 @@
+//! Event times: microseconds since 1970 in UTC, read from and written as RFC 3339.
+//!
+//! The reader is strict where general readers are lenient: a space for `T`, a comma, `+0300`, a zone in
+//! brackets and second 60 are refused; lower-case `t` and `z`, `-00:00` and offsets up to ±23:59 are good.
+//! What lies beyond microseconds is cut.
+
+use std::fmt;
+
+/// Microseconds in a second.
+pub const SECOND_US: i64 = 1_000_000;
+/// Microseconds in a day of 24 hours.
+pub const DAY_US: i64 = 86_400 * SECOND_US;
+
+/// An instant: microseconds since 1970-01-01T00:00:00Z.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct EventTime(i64);
+
+impl EventTime {
+    /// The instant that many microseconds after 1970-01-01T00:00:00Z.
+    pub const fn from_micros(micros: i64) -> EventTime {
+        EventTime(micros)
+    }
+
+    /// The instant that many milliseconds after 1970-01-01T00:00:00Z, the nearest representable one
+    /// if it is out of range.
+    pub const fn from_millis(millis: i64) -> EventTime {
+        EventTime(millis.saturating_mul(1000))
+    }
+
+    /// Microseconds since 1970-01-01T00:00:00Z.
+    pub const fn micros(self) -> i64 {
+        self.0
+    }
+
+    /// Reads the timestamp of an event: RFC 3339, not before 1970.
+    pub fn parse_event(text: &str) -> Option<EventTime> {
+        EventTime::parse(text).filter(|time| time.0 >= 0)
+    }
+
+    /// Reads an RFC 3339 timestamp of any year from 0000 to 9999.
+    pub fn parse(text: &str) -> Option<EventTime> {
+        let bytes = text.as_bytes();
+        let date = parse_date(bytes.get(..10)?)?;
+        if !matches!(bytes.get(10)?, b'T' | b't') {
+            return None;
+        }
+        let seconds = parse_clock(bytes.get(11..19)?)?;
+        let (micros, rest) = parse_fraction(bytes.get(19..)?)?;
+        let offset_minutes = parse_offset(rest)?;
+        let local = i64::from(date) * 86_400 + seconds;
+        Some(EventTime((local - offset_minutes * 60) * SECOND_US + micros))
+    }
+
+    /// The instant `micros` microseconds later, the last representable one if there is none.
+    pub const fn saturating_add(self, micros: i64) -> EventTime {
+        EventTime(self.0.saturating_add(micros))
+    }
+
+    /// Microseconds from `earlier` to this instant, the greatest number if they do not fit.
+    pub const fn saturating_since(self, earlier: EventTime) -> i64 {
+        self.0.saturating_sub(earlier.0)
+    }
+}
+
+/// As RFC 3339 in UTC, with six digits of a second where there is a fraction.
+impl fmt::Display for EventTime {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (year, month, day) = civil_from_days(self.0.div_euclid(DAY_US));
+        let in_day = self.0.rem_euclid(DAY_US);
+        let (seconds, micros) = (in_day / SECOND_US, in_day % SECOND_US);
+        let (hour, minute, second) = (seconds / 3600, seconds / 60 % 60, seconds % 60);
+        write!(f, "{year:04}-{month:02}-{day:02}T{hour:02}:{minute:02}:{second:02}")?;
+        if micros != 0 {
+            write!(f, ".{micros:06}")?;
+        }
+        f.write_str("Z")
+    }
+}
+
+/// Days since 1970-01-01 of a date `YYYY-MM-DD`.
+pub(crate) fn parse_date(bytes: &[u8]) -> Option<i32> {
+    if bytes.len() != 10 || bytes[4] != b'-' || bytes[7] != b'-' {
+        return None;
+    }
+    let (year, month, day) = (number(&bytes[..4])?, number(&bytes[5..7])?, number(&bytes[8..])?);
+    let good = (1..=12).contains(&month) && (1..=days_in_month(year, month)).contains(&day);
+    good.then(|| days_from_civil(year, month, day))
+}
+
+/// Seconds since midnight of `HH:MM:SS`.
+fn parse_clock(bytes: &[u8]) -> Option<i64> {
+    if bytes[2] != b':' || bytes[5] != b':' {
+        return None;
+    }
+    let (hour, minute, second) =
+        (number(&bytes[..2])?, number(&bytes[3..5])?, number(&bytes[6..])?);
+    (hour < 24 && minute < 60 && second < 60)
+        .then(|| i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second))
+}
+
+/// Microseconds of an optional fraction `.digits`, cut, and what follows it.
+fn parse_fraction(bytes: &[u8]) -> Option<(i64, &[u8])> {
+    let Some(rest) = bytes.strip_prefix(b".") else { return Some((0, bytes)) };
+    let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+    if digits == 0 {
+        return None;
+    }
+    let kept = rest[..digits].iter().chain([b'0'; 6].iter()).take(6);
+    let micros = kept.fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
+    Some((micros, &rest[digits..]))
+}
+
+/// Minutes east of UTC of `Z` or `±HH:MM`.
+fn parse_offset(bytes: &[u8]) -> Option<i64> {
+    match bytes {
+        [b'Z' | b'z'] => Some(0),
+        [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
+            let (hour, minute) = (number(&[*h1, *h2])?, number(&[*m1, *m2])?);
+            let minutes = i64::from(hour * 60 + minute);
+            (hour < 24 && minute < 60).then_some(if *sign == b'-' { -minutes } else { minutes })
+        }
+        _ => None,
+    }
+}
+
+fn number(digits: &[u8]) -> Option<i32> {
+    digits.iter().try_fold(0, |sum, b| b.is_ascii_digit().then(|| sum * 10 + i32::from(b - b'0')))
+}
+
+fn days_in_month(year: i32, month: i32) -> i32 {
+    match month {
+        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 => 28,
+        4 | 6 | 9 | 11 => 30,
+        _ => 31,
+    }
+}
+
+/// Days since 1970-01-01 in the proleptic Gregorian calendar, counted in eras of 400 years that begin
+/// on 1 March (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", `days_from_civil`).
+fn days_from_civil(year: i32, month: i32, day: i32) -> i32 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
+/// Year, month and day of a count of days since 1970-01-01 (the inverse, `civil_from_days`).
+pub(crate) fn civil_from_days(days: i64) -> (i64, i64, i64) {
+    let shifted = days + 719_468;
+    let era = shifted.div_euclid(146_097);
+    let day_of_era = shifted.rem_euclid(146_097);
+    let year_of_era =
+        (day_of_era - day_of_era / 1460 + day_of_era / 36_524 - day_of_era / 146_096) / 365;
+    let day_of_year = day_of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
+    let shifted_month = (5 * day_of_year + 2) / 153;
+    let day = day_of_year - (153 * shifted_month + 2) / 5 + 1;
+    let month = (shifted_month + 2) % 12 + 1;
+    let year = era * 400 + year_of_era + i64::from(month <= 2);
+    (year, month, day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn good_timestamps_are_read() {
+        for (text, expected) in [
+            ("2025-04-05T10:15:30Z", "2025-04-05T10:15:30Z"),
+            ("2025-04-05t10:15:30z", "2025-04-05T10:15:30Z"),
+            ("2025-04-05T10:15:30.1234569+03:00", "2025-04-05T07:15:30.123456Z"),
+            ("2025-04-05T10:15:30-00:00", "2025-04-05T10:15:30Z"),
+            ("2025-04-05T00:00:00+23:59", "2025-04-04T00:01:00Z"),
+            ("2024-02-29T00:00:00.5Z", "2024-02-29T00:00:00.500000Z"),
+            ("1970-01-01T00:00:00Z", "1970-01-01T00:00:00Z"),
+        ] {
+            let time = EventTime::parse_event(text).map(|time| time.to_string());
+            assert_eq!(time.as_deref(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn bad_timestamps_are_refused() {
+        for text in [
+            "",
+            "2025-04-05",
+            "2025-04-05 10:15:30Z",
+            "2025-04-05T10:15:30",
+            "2025-04-05T10:15:60Z",
+            "2025-04-05T24:00:00Z",
+            "2025-04-05T10:15:30,5Z",
+            "2025-04-05T10:15:30.Z",
+            "2025-04-05T10:15:30+0300",
+            "2025-04-05T10:15:30+03",
+            "2025-04-05T10:15:30+24:00",
+            "2025-04-05T10:15:30Z[UTC]",
+            "2025-02-29T00:00:00Z",
+            "2025-13-01T00:00:00Z",
+            "2025-00-01T00:00:00Z",
+            "2025-04-31T00:00:00Z",
+            " 2025-04-05T10:15:30Z",
+            "2025-04-05T10:15:30Z ",
+            "+2025-04-05T10:15:30Z",
+            "2025-04-05T1a:15:30Z",
+            "２025-04-05T10:15:30Z",
+            "1969-12-31T23:59:59.999999Z",
+            "1970-01-01T00:00:00+00:01",
+        ] {
+            assert_eq!(EventTime::parse_event(text), None, "{text:?} was taken");
+        }
+    }
+
+    #[test]
+    fn times_of_any_year_are_read_where_no_event_is_meant() {
+        assert!(EventTime::parse("0000-01-01T00:00:00Z").is_some());
+        assert!(EventTime::parse("9999-12-31T23:59:59-23:59").is_some());
+        assert_eq!(EventTime::parse("1969-12-31T23:59:59Z"), Some(EventTime(-SECOND_US)));
+    }
+
+    proptest! {
+        #[test]
+        fn any_instant_of_four_digit_years_survives_a_round_trip(
+            micros in -62_167_219_200_000_000_i64..253_402_300_800_000_000,
+        ) {
+            let text = EventTime(micros).to_string();
+            prop_assert_eq!(EventTime::parse(&text), Some(EventTime(micros)));
+        }
+
+        #[test]
+        fn arbitrary_text_never_panics(text in "\\PC*") {
+            let _ = EventTime::parse(&text);
+        }
+
+        #[test]
+        fn a_damaged_timestamp_never_panics(at in 0_usize..25, with in any::<char>()) {
+            let mut text: Vec<char> = "2025-04-05T10:15:30+03:00".chars().collect();
+            text[at] = with;
+            let _ = EventTime::parse(&text.into_iter().collect::<String>());
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Tumbling windows of event time: half-open, `[start, end)`.
+
+use std::fmt;
+
+use crate::calendar::DaySpan;
+use crate::time::{EventTime, SECOND_US};
+
+/// The lengths of window that averages are kept over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum WindowSize {
+    /// Five minutes.
+    FiveMinutes,
+    /// One hour.
+    OneHour,
+    /// The calendar day, of 24 hours but for clock changes.
+    Day,
+}
+
+impl WindowSize {
+    /// Every length, shortest first.
+    pub const ALL: [WindowSize; 3] =
+        [WindowSize::FiveMinutes, WindowSize::OneHour, WindowSize::Day];
+
+    /// The length as tables and requests name it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            WindowSize::FiveMinutes => "5m",
+            WindowSize::OneHour => "1h",
+            WindowSize::Day => "24h",
+        }
+    }
+
+    /// Reads `5m`, `1h` or `24h`.
+    pub fn parse(text: &str) -> Option<WindowSize> {
+        WindowSize::ALL.into_iter().find(|size| size.as_str() == text)
+    }
+
+    /// The length of an undisturbed window in microseconds.
+    pub const fn micros(self) -> i64 {
+        match self {
+            WindowSize::FiveMinutes => 300 * SECOND_US,
+            WindowSize::OneHour => 3600 * SECOND_US,
+            WindowSize::Day => 86_400 * SECOND_US,
+        }
+    }
+
+    /// The step in microseconds by which windows of this length tile `day`.
+    pub(crate) fn micros_in(self, day: &DaySpan) -> i64 {
+        match self {
+            WindowSize::Day => day.end.saturating_since(day.start).max(1),
+            WindowSize::FiveMinutes | WindowSize::OneHour => self.micros(),
+        }
+    }
+}
+
+impl fmt::Display for WindowSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One window.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Window {
+    /// Its length.
+    pub size: WindowSize,
+    /// Its first instant.
+    pub start: EventTime,
+    /// The first instant after it.
+    pub end: EventTime,
+}
+
+impl Window {
+    /// Whether `time` is in the window.
+    pub fn contains(&self, time: EventTime) -> bool {
+        self.start <= time && time < self.end
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_survive_a_round_trip() {
+        for size in WindowSize::ALL {
+            assert_eq!(WindowSize::parse(size.as_str()), Some(size));
+        }
+        assert_eq!(WindowSize::parse("5M"), None);
+    }
+}

@@ -1,0 +1,146 @@
+//! Writing data files: rows become one Parquet object with the statistics that its log entry carries.
+//!
+//! A file is encoded in memory, uploaded whole, and only then named by a commit; one that no commit names
+//! is an orphan, which maintenance deletes later.
+
+mod statistics;
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use bytes::Bytes;
+use lake_model::Day;
+use object_store::path::Path;
+use object_store::{ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart};
+use parquet::arrow::ArrowWriter;
+use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
+use parquet::schema::types::ColumnPath;
+
+use self::statistics::Statistics;
+use crate::error::LakeError;
+use crate::storage::Lake;
+use crate::tables::Table;
+
+/// Objects larger than this are uploaded in parts.
+const PART_BYTES: usize = 16 << 20;
+/// Parts that are uploaded at once.
+const CONCURRENT_PARTS: usize = 4;
+
+/// A data file that a commit may add.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DataFile {
+    /// Its path, relative to the table.
+    pub path: String,
+    /// The day of its rows, in a partitioned table.
+    pub partition: Option<Day>,
+    /// Its length in bytes.
+    pub size: u64,
+    /// Its rows.
+    pub rows: u64,
+    /// Its statistics as Delta spells them.
+    pub stats: String,
+}
+
+/// Writes `batch` as the data file `path` of `table`.
+pub async fn write(
+    lake: &Lake,
+    table: Table,
+    path: String,
+    partition: Option<Day>,
+    batch: &RecordBatch,
+) -> Result<DataFile, LakeError> {
+    let mut writer = FileWriter::new(table, path, partition)?;
+    writer.push(batch)?;
+    writer.upload(lake).await
+}
+
+/// A data file that takes its rows batch by batch.
+pub struct FileWriter {
+    table: Table,
+    path: String,
+    partition: Option<Day>,
+    encoder: ArrowWriter<Vec<u8>>,
+    statistics: Statistics,
+}
+
+impl FileWriter {
+    /// Begins the data file `path` of `table`.
+    pub fn new(
+        table: Table,
+        path: String,
+        partition: Option<Day>,
+    ) -> Result<FileWriter, LakeError> {
+        let schema = table.file_schema();
+        let encoder =
+            ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), Some(properties(&path)))
+                .map_err(|error| LakeError::data_file(&path, error))?;
+        Ok(FileWriter { table, path, partition, encoder, statistics: Statistics::new(&schema) })
+    }
+
+    /// Takes the rows of `batch`, which has the table's file schema.
+    pub fn push(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
+        self.statistics.add(batch);
+        self.encoder.write(batch).map_err(|error| LakeError::data_file(&self.path, error))
+    }
+
+    /// About how many bytes the file has by now.
+    pub fn encoded_bytes(&self) -> usize {
+        self.encoder.bytes_written() + self.encoder.in_progress_size()
+    }
+
+    /// Rows taken.
+    pub fn rows(&self) -> u64 {
+        self.statistics.rows()
+    }
+
+    /// Ends the file and uploads it.
+    pub async fn upload(self, lake: &Lake) -> Result<DataFile, LakeError> {
+        let FileWriter { table, path, partition, encoder, statistics } = self;
+        let bytes: Bytes =
+            encoder.into_inner().map_err(|error| LakeError::data_file(&path, error))?.into();
+        let size = bytes.len() as u64;
+        put(&*lake.table_store(table), &path, bytes)
+            .await
+            .map_err(LakeError::storage(format!("write data file {table}/{path}")))?;
+        Ok(DataFile { path, partition, size, rows: statistics.rows(), stats: statistics.json() })
+    }
+}
+
+async fn put(store: &dyn ObjectStore, path: &str, bytes: Bytes) -> object_store::Result<()> {
+    let path = Path::from(path);
+    if bytes.len() <= PART_BYTES {
+        return store.put(&path, PutPayload::from(bytes)).await.map(|_| ());
+    }
+    let mut parts =
+        WriteMultipart::new_with_chunk_size(store.put_multipart(&path).await?, PART_BYTES);
+    for start in (0..bytes.len()).step_by(PART_BYTES) {
+        parts.wait_for_capacity(CONCURRENT_PARTS).await?;
+        parts.put(bytes.slice(start..(start + PART_BYTES).min(bytes.len())));
+    }
+    parts.finish().await.map(|_| ())
+}
+
+/// Files that maintenance or the batch writes once and many read are packed tighter than those that the
+/// speed layer writes every few seconds.
+fn properties(path: &str) -> WriterProperties {
+    let kept_long = path.contains("/compacted-") || path.contains("/final-");
+    let compression = if kept_long {
+        Compression::ZSTD(ZstdLevel::try_new(3).expect("it is a level of zstd"))
+    } else {
+        Compression::SNAPPY
+    };
+    let mut properties = WriterProperties::builder()
+        .set_writer_version(WriterVersion::PARQUET_1_0)
+        .set_compression(compression)
+        .set_statistics_enabled(EnabledStatistics::Chunk);
+    for column in ["event_time", "kafka_timestamp", "kafka_offset"] {
+        properties = properties
+            .set_column_dictionary_enabled(ColumnPath::from(column), false)
+            .set_column_encoding(ColumnPath::from(column), Encoding::DELTA_BINARY_PACKED);
+    }
+    for column in ["speed_histogram", "payload", "extra"] {
+        properties = properties.set_column_dictionary_enabled(ColumnPath::from(column), false);
+    }
+    properties.build()
+}

@@ -1,0 +1,74 @@
+//! What can go wrong with the tables, and whether trying again may help.
+
+use crate::tables::Table;
+
+/// A failure to read or commit a table.
+#[derive(Debug, thiserror::Error)]
+pub enum LakeError {
+    /// The store failed or did not answer; trying later may help.
+    #[error("{action}: {source}")]
+    Storage {
+        /// What was being done.
+        action: String,
+        /// The store's own error.
+        source: object_store::Error,
+    },
+    /// The lake can't be opened as configured.
+    #[error("{0}")]
+    Configuration(String),
+    /// The table's log can't be read as a Delta log of the supported protocol.
+    #[error("the log of table {table} at version {version}: {problem}")]
+    Log {
+        /// The table.
+        table: Table,
+        /// The version whose entry is at fault.
+        version: i64,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The table does not exist.
+    #[error(
+        "there is no table {table} at {uri}: start `speed-layer run`, which creates it, or correct lake.uri"
+    )]
+    NoTable {
+        /// The table.
+        table: Table,
+        /// Where it was looked for.
+        uri: String,
+    },
+    /// A data file's contents are not what its table prescribes.
+    #[error("data file {path}: {problem}")]
+    DataFile {
+        /// The file, relative to its table.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Work done through the deltalake library failed; trying later may help.
+    #[error("{action}: {source}")]
+    Delta {
+        /// What was being done.
+        action: String,
+        /// The library's own error.
+        source: Box<deltalake::DeltaTableError>,
+    },
+}
+
+impl LakeError {
+    /// Whether the same call may succeed later, without anybody changing anything but the outside.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, LakeError::Storage { .. } | LakeError::Delta { .. })
+    }
+
+    pub(crate) fn storage(
+        action: impl Into<String>,
+    ) -> impl FnOnce(object_store::Error) -> LakeError {
+        let action = action.into();
+        move |source| LakeError::Storage { action, source }
+    }
+
+    /// A data file that does not hold what it must.
+    pub fn data_file(path: &str, problem: impl std::fmt::Display) -> LakeError {
+        LakeError::DataFile { path: path.to_owned(), problem: problem.to_string() }
+    }
+}

@@ -1,0 +1,275 @@
+//! Log entries: the actions of one version, read from and written as JSON lines.
+
+use std::collections::HashMap;
+
+use lake_model::EventTime;
+use percent_encoding::percent_decode_str;
+use serde::Deserialize;
+use serde_json::{Map, Value, json};
+use uuid::Uuid;
+
+use super::state::FileEntry;
+use crate::data_file::DataFile;
+use crate::storage::Lake;
+use crate::tables::{Table, schema_json};
+
+/// The versions of the Delta protocol that tables are written in.
+pub(super) const READER_VERSION: i32 = 1;
+pub(super) const WRITER_VERSION: i32 = 2;
+
+/// A commit to be made: files in, files out, offsets, and what the commit says of itself.
+#[derive(Clone, Debug, Default)]
+pub struct Commit {
+    id: Uuid,
+    operation: &'static str,
+    adds: Vec<DataFile>,
+    removes: Vec<FileEntry>,
+    txns: Vec<(String, i64)>,
+    info: Map<String, Value>,
+    rearranges: bool,
+    preamble: Vec<Value>,
+}
+
+impl Commit {
+    /// An empty commit called `operation` in the table's history.
+    pub fn new(lake: &Lake, operation: &'static str) -> Commit {
+        Commit { id: lake.ambient().unique_id(), operation, ..Commit::default() }
+    }
+
+    /// Adds files.
+    #[must_use]
+    pub fn add(mut self, files: impl IntoIterator<Item = DataFile>) -> Commit {
+        self.adds.extend(files);
+        self
+    }
+
+    /// Removes files, which are active at the version committed on.
+    #[must_use]
+    pub fn remove(mut self, files: impl IntoIterator<Item = FileEntry>) -> Commit {
+        self.removes.extend(files);
+        self
+    }
+
+    /// Records transactions: app ids and their versions.
+    #[must_use]
+    pub fn txns(mut self, txns: impl IntoIterator<Item = (String, i64)>) -> Commit {
+        self.txns.extend(txns);
+        self
+    }
+
+    /// Says something of the commit in its `commitInfo`.
+    #[must_use]
+    pub fn info(mut self, key: &str, value: Value) -> Commit {
+        self.info.insert(key.to_owned(), value);
+        self
+    }
+
+    /// The rows stay as they are and only their files change.
+    #[must_use]
+    pub fn rearranging(mut self) -> Commit {
+        self.rearranges = true;
+        self
+    }
+
+    /// Whether the commit would bring no news.
+    pub fn is_empty(&self) -> bool {
+        self.adds.is_empty() && self.removes.is_empty() && self.txns.is_empty()
+    }
+
+    /// Whether the entry in `bytes` is this commit.
+    pub(super) fn is_named_by(&self, bytes: &[u8]) -> bool {
+        let id = self.id.to_string();
+        commit_info_of(bytes).is_some_and(|info| info["commitId"] == Value::String(id))
+    }
+
+    /// The commit as the JSON lines of a log entry, made at `now`.
+    pub(super) fn encode(&self, now: EventTime) -> String {
+        let millis = now.micros().div_euclid(1000);
+        let mut info = self.info.clone();
+        info.insert("timestamp".to_owned(), json!(millis));
+        info.insert("operation".to_owned(), json!(self.operation));
+        info.insert("operationParameters".to_owned(), json!({}));
+        info.insert(
+            "engineInfo".to_owned(),
+            json!(concat!("lambdalake/", env!("CARGO_PKG_VERSION"))),
+        );
+        info.insert("commitId".to_owned(), json!(self.id.to_string()));
+        let mut lines = vec![json!({ "commitInfo": info })];
+        lines.extend(self.preamble.iter().cloned());
+        lines.extend(self.txns.iter().map(|(app_id, version)| {
+            json!({ "txn": { "appId": app_id, "version": version, "lastUpdated": millis } })
+        }));
+        lines.extend(self.removes.iter().map(|file| self.remove_json(file, millis)));
+        lines.extend(self.adds.iter().map(|file| self.add_json(file, millis)));
+        lines.iter().map(|line| format!("{line}\n")).collect()
+    }
+
+    fn add_json(&self, file: &DataFile, millis: i64) -> Value {
+        let column = partition_column_of(&file.path);
+        let partition = column.zip(file.partition);
+        let values: Map<String, Value> = partition
+            .map(|(column, day)| (column.to_owned(), json!(day.to_string())))
+            .into_iter()
+            .collect();
+        json!({ "add": {
+            "path": file.path, "partitionValues": values, "size": file.size,
+            "modificationTime": millis, "dataChange": !self.rearranges, "stats": file.stats,
+        } })
+    }
+
+    fn remove_json(&self, file: &FileEntry, millis: i64) -> Value {
+        let values: Map<String, Value> = partition_column_of(&file.path)
+            .zip(file.partition)
+            .map(|(column, day)| (column.to_owned(), json!(day.to_string())))
+            .into_iter()
+            .collect();
+        json!({ "remove": {
+            "path": file.path, "deletionTimestamp": millis, "dataChange": !self.rearranges,
+            "extendedFileMetadata": true, "partitionValues": values, "size": file.size,
+        } })
+    }
+}
+
+/// The commit that creates `table`.
+pub(super) fn creation(lake: &Lake, table: Table, properties: &[(String, String)]) -> Commit {
+    let options = lake.options();
+    let seconds =
+        |duration: std::time::Duration| format!("interval {} seconds", duration.as_secs());
+    let mut configuration: Map<String, Value> =
+        properties.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
+    for (key, value) in [
+        ("delta.checkpointInterval", options.checkpoint_interval.to_string()),
+        ("delta.deletedFileRetentionDuration", seconds(options.deleted_file_retention)),
+        ("delta.logRetentionDuration", seconds(options.log_retention)),
+    ] {
+        configuration.insert(key.to_owned(), json!(value));
+    }
+    let partition_columns: Vec<&str> = table.partition_column().into_iter().collect();
+    let preamble = vec![
+        json!({ "protocol": {
+            "minReaderVersion": READER_VERSION, "minWriterVersion": WRITER_VERSION,
+        } }),
+        json!({ "metaData": {
+            "id": lake.ambient().unique_id().to_string(),
+            "name": table.as_str(),
+            "format": { "provider": "parquet", "options": {} },
+            "schemaString": schema_json::schema_string(&table.schema()),
+            "partitionColumns": partition_columns,
+            "createdTime": lake.ambient().now().micros().div_euclid(1000),
+            "configuration": configuration,
+        } }),
+    ];
+    Commit { preamble, ..Commit::new(lake, "CREATE TABLE") }
+}
+
+/// The `commitInfo` of the entry in `bytes`.
+pub fn commit_info_of(bytes: &[u8]) -> Option<Value> {
+    let lines = bytes.split(|byte| *byte == b'\n').filter(|line| !line.is_empty());
+    let mut values = lines.filter_map(|line| serde_json::from_slice::<Value>(line).ok());
+    values.find_map(|mut value| value.get_mut("commitInfo").map(Value::take))
+}
+
+/// The actions of one version that the state depends on.
+#[derive(Debug, Default)]
+pub(super) struct Entry {
+    pub(super) adds: Vec<FileEntry>,
+    pub(super) removes: Vec<String>,
+    pub(super) txns: Vec<(String, i64)>,
+    pub(super) properties: Option<HashMap<String, String>>,
+    pub(super) protocol: Option<Protocol>,
+}
+
+#[derive(Deserialize)]
+struct Line {
+    add: Option<Add>,
+    remove: Option<Remove>,
+    txn: Option<Txn>,
+    #[serde(rename = "metaData")]
+    metadata: Option<Metadata>,
+    protocol: Option<Protocol>,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Add {
+    path: String,
+    #[serde(default)]
+    partition_values: HashMap<String, Option<String>>,
+    size: u64,
+    #[serde(default)]
+    modification_time: i64,
+    stats: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Remove {
+    path: String,
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct Txn {
+    app_id: String,
+    version: i64,
+}
+
+#[derive(Deserialize)]
+struct Metadata {
+    #[serde(default)]
+    configuration: HashMap<String, String>,
+}
+
+/// The protocol that a table asks of its readers and writers.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct Protocol {
+    pub(super) min_reader_version: i32,
+    pub(super) min_writer_version: i32,
+}
+
+impl Entry {
+    /// Reads JSON lines of actions; those that the state does not depend on are passed over.
+    pub(super) fn parse(bytes: &[u8]) -> Result<Entry, String> {
+        let mut entry = Entry::default();
+        for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty())
+        {
+            entry.take(serde_json::from_slice(line).map_err(|error| error.to_string())?)?;
+        }
+        Ok(entry)
+    }
+
+    fn take(&mut self, line: Line) -> Result<(), String> {
+        if let Some(add) = line.add {
+            self.adds.push(file_entry(add)?);
+        }
+        if let Some(remove) = line.remove {
+            self.removes.push(decoded(&remove.path)?);
+        }
+        self.txns.extend(line.txn.map(|txn| (txn.app_id, txn.version)));
+        if let Some(metadata) = line.metadata {
+            self.properties = Some(metadata.configuration);
+        }
+        self.protocol = line.protocol.or(self.protocol.take());
+        Ok(())
+    }
+}
+
+fn file_entry(add: Add) -> Result<FileEntry, String> {
+    let partition = match add.partition_values.into_values().next().flatten() {
+        None => None,
+        Some(text) => {
+            Some(lake_model::Day::parse(&text).ok_or_else(|| format!("{text:?} is no partition"))?)
+        }
+    };
+    FileEntry::new(decoded(&add.path)?, partition, add.size, add.modification_time, add.stats)
+}
+
+/// Paths in the log are URIs.
+fn decoded(path: &str) -> Result<String, String> {
+    let text = percent_decode_str(path).decode_utf8().map_err(|error| error.to_string())?;
+    Ok(text.into_owned())
+}
+
+fn partition_column_of(path: &str) -> Option<&str> {
+    path.split_once('/')?.0.split_once('=').map(|(column, _)| column)
+}

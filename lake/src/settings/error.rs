@@ -1,0 +1,116 @@
+//! What makes a configuration unusable: problems, gathered while settings are read.
+//!
+//! A [`Problem`] is one line that names the key, its value, where it came from, what was expected
+//! and what to do. [`Problems`] is the list under construction; it remembers which keys are bad, so
+//! that no check that involves them reports a consequence as a second problem.
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use super::properties::{REDACTED, is_secret};
+use super::source::Entry;
+
+/// Values longer than this many characters are cut in messages.
+const MAX_SHOWN_CHARS: usize = 200;
+
+/// One thing to correct.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    subject: String,
+    fault: String,
+    remedy: String,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}; {}", self.subject, self.fault, self.remedy)
+    }
+}
+
+/// All that makes a configuration unusable, one problem a line. Starting again does not help.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", self.problems.iter().map(Problem::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct SettingsError {
+    problems: Vec<Problem>,
+}
+
+impl SettingsError {
+    /// The problems, never none.
+    pub fn problems(&self) -> &[Problem] {
+        &self.problems
+    }
+}
+
+/// The problems found so far.
+#[derive(Default)]
+pub(super) struct Problems {
+    found: Vec<Problem>,
+    keys: BTreeSet<String>,
+}
+
+impl Problems {
+    /// Adds a problem with the value of `key`.
+    pub(super) fn with_key(
+        &mut self,
+        key: &str,
+        entry: &Entry,
+        fault: impl Into<String>,
+        remedy: impl Into<String>,
+    ) {
+        self.keys.insert(key.to_owned());
+        let subject =
+            format!("{} = {} ({})", key.escape_debug(), shown(key, &entry.value), entry.source);
+        self.found.push(Problem { subject, fault: fault.into(), remedy: remedy.into() });
+    }
+
+    /// Adds a problem that is not one of a key, such as a file that cannot be read.
+    pub(super) fn with_subject(&mut self, subject: String, fault: String, remedy: String) {
+        self.found.push(Problem { subject, fault, remedy });
+    }
+
+    /// Whether a problem with `key` was found.
+    pub(super) fn concern(&self, key: &str) -> bool {
+        self.keys.contains(key)
+    }
+
+    /// `settings` if there is no problem with them.
+    pub(super) fn into_result<T>(self, settings: T) -> Result<T, SettingsError> {
+        if self.found.is_empty() {
+            return Ok(settings);
+        }
+        Err(SettingsError { problems: self.found })
+    }
+}
+
+/// A value as the user would write it, on one line, without secrets.
+fn shown(key: &str, value: &toml::Value) -> String {
+    if is_secret(key) {
+        return REDACTED.to_owned();
+    }
+    let text = literal(value);
+    match text.char_indices().nth(MAX_SHOWN_CHARS) {
+        Some((end, _)) => format!("{}…", &text[..end]),
+        None => text,
+    }
+}
+
+/// `value` as TOML has it, without secrets.
+fn literal(value: &toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => format!("{text:?}"),
+        toml::Value::Integer(number) => number.to_string(),
+        toml::Value::Float(number) => number.to_string().to_lowercase(),
+        toml::Value::Boolean(truth) => truth.to_string(),
+        toml::Value::Datetime(time) => time.to_string(),
+        toml::Value::Array(items) => {
+            format!("[{}]", items.iter().map(literal).collect::<Vec<_>>().join(", "))
+        }
+        toml::Value::Table(table) => {
+            let entries = table.iter().map(|(name, value)| {
+                let shown = if is_secret(name) { REDACTED.to_owned() } else { literal(value) };
+                format!("{} = {shown}", name.escape_debug())
+            });
+            format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! Where the lake is: an object store rooted at `lake.uri`, on S3, MinIO, disk or in memory.
+//!
+//! S3 commits rely on conditional put (`If-None-Match: *`), which `object_store` uses for `PutMode::Create`.
+
+use std::path::Path as FilePath;
+use std::sync::Arc;
+use std::time::Duration;
+
+use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
+use object_store::local::LocalFileSystem;
+use object_store::memory::InMemory;
+use object_store::path::Path;
+use object_store::prefix::PrefixStore;
+use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
+use url::Url;
+
+use crate::ambient::Ambient;
+use crate::error::LakeError;
+use crate::settings::LakeSettings;
+use crate::tables::Table;
+
+/// How tables are kept.
+#[derive(Clone, Copy, Debug)]
+pub struct TableOptions {
+    /// How long removed files stay in the log and in the store.
+    pub deleted_file_retention: Duration,
+    /// How long log entries stay once a checkpoint holds them.
+    pub log_retention: Duration,
+    /// Commits between checkpoints.
+    pub checkpoint_interval: u64,
+    /// For how long a commit is tried in the face of failures of the store.
+    pub retry_timeout: Duration,
+}
+
+impl Default for TableOptions {
+    fn default() -> TableOptions {
+        TableOptions {
+            deleted_file_retention: Duration::from_secs(3600),
+            log_retention: Duration::from_secs(86_400),
+            checkpoint_interval: 100,
+            retry_timeout: Duration::from_secs(180),
+        }
+    }
+}
+
+/// An opened lake.
+#[derive(Clone, Debug)]
+pub struct Lake {
+    store: Arc<dyn ObjectStore>,
+    url: Url,
+    ambient: Arc<dyn Ambient>,
+    options: TableOptions,
+}
+
+impl Lake {
+    /// Opens the lake that the settings name. Nothing is asked of the store yet, but that a local folder
+    /// can be made.
+    pub fn open(settings: &LakeSettings, ambient: Arc<dyn Ambient>) -> Result<Lake, LakeError> {
+        let options = TableOptions {
+            deleted_file_retention: settings.deleted_file_retention,
+            log_retention: settings.log_retention,
+            checkpoint_interval: settings.checkpoint_interval,
+            retry_timeout: settings.retry_timeout,
+        };
+        let (store, url) = match settings.uri.strip_prefix("s3://") {
+            Some(rest) => s3_store(rest, settings)?,
+            None => local_store(settings.uri.strip_prefix("file://").unwrap_or(&settings.uri))?,
+        };
+        Ok(Lake { store, url, ambient, options })
+    }
+
+    /// A lake on a store that the caller made, such as one in memory or one that injects faults.
+    pub fn on_store(
+        store: Arc<dyn ObjectStore>,
+        ambient: Arc<dyn Ambient>,
+        options: TableOptions,
+    ) -> Lake {
+        let url = Url::parse("memory:///").expect("it is a URL");
+        Lake { store, url, ambient, options }
+    }
+
+    /// A lake in memory.
+    pub fn in_memory(ambient: Arc<dyn Ambient>) -> Lake {
+        Lake::on_store(Arc::new(InMemory::new()), ambient, TableOptions::default())
+    }
+
+    /// Where the lake is, for messages.
+    pub fn uri(&self) -> &str {
+        self.url.as_str()
+    }
+
+    /// The URL of a table.
+    pub fn table_url(&self, table: Table) -> Url {
+        let mut url = self.url.clone();
+        let folder = url.path().trim_end_matches('/').to_owned();
+        url.set_path(&format!("{folder}/{table}/"));
+        url
+    }
+
+    /// The store rooted at a table.
+    pub fn table_store(&self, table: Table) -> Arc<dyn ObjectStore> {
+        Arc::new(PrefixStore::new(Arc::clone(&self.store), Path::from(table.as_str())))
+    }
+
+    /// Time and randomness.
+    pub fn ambient(&self) -> &Arc<dyn Ambient> {
+        &self.ambient
+    }
+
+    /// How tables are kept.
+    pub fn options(&self) -> &TableOptions {
+        &self.options
+    }
+}
+
+fn local_store(folder: &str) -> Result<(Arc<dyn ObjectStore>, Url), LakeError> {
+    let failed = |problem: &dyn std::fmt::Display| {
+        LakeError::Configuration(format!(
+            "lake.uri = {folder:?}: {problem}; name a folder that this user may write"
+        ))
+    };
+    std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
+    let root = FilePath::new(folder).canonicalize().map_err(|error| failed(&error))?;
+    let url = Url::from_directory_path(&root).map_err(|()| failed(&"not an absolute folder"))?;
+    let store = LocalFileSystem::new_with_prefix(&root).map_err(|error| failed(&error))?;
+    Ok((Arc::new(store), url))
+}
+
+fn s3_store(
+    bucket_and_prefix: &str,
+    settings: &LakeSettings,
+) -> Result<(Arc<dyn ObjectStore>, Url), LakeError> {
+    let (bucket, prefix) = bucket_and_prefix.split_once('/').unwrap_or((bucket_and_prefix, ""));
+    let client = ClientOptions::new()
+        .with_timeout(settings.request_timeout)
+        .with_connect_timeout(settings.request_timeout.min(Duration::from_secs(5)));
+    let retry = RetryConfig {
+        backoff: BackoffConfig { max_backoff: Duration::from_secs(5), ..BackoffConfig::default() },
+        max_retries: 1000,
+        retry_timeout: settings.retry_timeout,
+    };
+    let mut builder = AmazonS3Builder::from_env()
+        .with_client_options(client)
+        .with_retry(retry)
+        .with_bucket_name(bucket);
+    for (name, value) in &settings.storage {
+        let key: AmazonS3ConfigKey = name.parse().map_err(|_| {
+            LakeError::Configuration(format!("lake.storage.{name} is no option of an S3 store"))
+        })?;
+        builder = builder.with_config(key, value);
+    }
+    let bad = |error: &dyn std::fmt::Display| {
+        LakeError::Configuration(format!("lake.uri = \"s3://{bucket_and_prefix}\": {error}"))
+    };
+    let store = builder.build().map_err(|error| bad(&error))?;
+    let url = Url::parse(&format!("s3://{bucket}/{prefix}")).map_err(|error| bad(&error))?;
+    let store: Arc<dyn ObjectStore> = match prefix.trim_matches('/') {
+        "" => Arc::new(store),
+        prefix => Arc::new(PrefixStore::new(store, Path::from(prefix))),
+    };
+    Ok((store, url))
+}

@@ -1,0 +1,79 @@
+//! `dead_letters`: every record that can't be an event, whole, with the reason.
+
+use std::sync::Arc;
+
+use arrow::array::{
+    ArrayRef, BinaryBuilder, Int32Builder, Int64Builder, RecordBatch, StringBuilder,
+    TimestampMicrosecondBuilder,
+};
+use arrow::datatypes::{DataType, Field};
+use lake_model::{DeadLetterReason, EventTime};
+
+use super::{Table, optional, required, timestamp};
+
+pub(super) fn fields() -> Vec<Field> {
+    vec![
+        required("reason", DataType::Utf8),
+        required("detail", DataType::Utf8),
+        optional("key", DataType::Binary),
+        optional("payload", DataType::Binary),
+        required("kafka_timestamp", timestamp()),
+        required("kafka_partition", DataType::Int32),
+        required("kafka_offset", DataType::Int64),
+    ]
+}
+
+/// One dead letter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The first reason that applies.
+    pub reason: DeadLetterReason,
+    /// The reason in words.
+    pub detail: String,
+    /// The record's key as received.
+    pub key: Option<Vec<u8>>,
+    /// The record's payload as received.
+    pub payload: Option<Vec<u8>>,
+    /// The record's Kafka timestamp.
+    pub kafka_timestamp: EventTime,
+    /// The record's partition.
+    pub kafka_partition: i32,
+    /// The record's offset.
+    pub kafka_offset: i64,
+}
+
+impl DeadLetter {
+    /// About how much memory it takes.
+    pub fn bytes(&self) -> usize {
+        let outside = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        size_of::<DeadLetter>() + self.detail.len() + outside(&self.key) + outside(&self.payload)
+    }
+}
+
+/// The letters as a batch of the table's file schema.
+pub fn batch<'a>(letters: impl IntoIterator<Item = &'a DeadLetter>) -> RecordBatch {
+    let (mut reason, mut detail) = (StringBuilder::new(), StringBuilder::new());
+    let (mut key, mut payload) = (BinaryBuilder::new(), BinaryBuilder::new());
+    let mut kafka_timestamp = TimestampMicrosecondBuilder::new();
+    let (mut kafka_partition, mut kafka_offset) = (Int32Builder::new(), Int64Builder::new());
+    for letter in letters {
+        reason.append_value(letter.reason.as_str());
+        detail.append_value(&letter.detail);
+        key.append_option(letter.key.as_deref());
+        payload.append_option(letter.payload.as_deref());
+        kafka_timestamp.append_value(letter.kafka_timestamp.micros());
+        kafka_partition.append_value(letter.kafka_partition);
+        kafka_offset.append_value(letter.kafka_offset);
+    }
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(reason.finish()),
+        Arc::new(detail.finish()),
+        Arc::new(key.finish()),
+        Arc::new(payload.finish()),
+        Arc::new(kafka_timestamp.finish().with_timezone("UTC")),
+        Arc::new(kafka_partition.finish()),
+        Arc::new(kafka_offset.finish()),
+    ];
+    RecordBatch::try_new(Table::DeadLetters.file_schema(), columns)
+        .expect("the builders follow the schema")
+}

@@ -1,0 +1,86 @@
+# shellcheck shell=bash
+# The pinned servers of scripts/stack.sh, in a cache folder: Kafka's jars (Maven copies them) and the MinIO binary (Go
+# compiles it, a few minutes, once).
+#
+# Each has a folder named by what it was made from, with a manifest of checksums. A folder is made elsewhere and renamed
+# into place, so that a half-made one is never seen; every start checks the manifest and makes a damaged one again.
+# Sourced by stack.sh, whose `die`, `say` and $here it uses.
+
+readonly MINIO_PACKAGE=github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
+readonly CACHE=${LAMBDALAKE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lambdalake}
+scratch= # the folder being filled, for the clean-up after an error
+
+# Sets KAFKA_HOME and MINIO_HOME, the folders that the two servers are (to be) in.
+name_cache_folders() {
+    KAFKA_HOME=$CACHE/kafka-$(checksums <"$here/stack/pom.xml" | cut -c1-12)
+    MINIO_HOME=$CACHE/minio-${MINIO_PACKAGE##*-}
+}
+
+# require_tools SERVICE...: stops with all that is missing, and how to get it.
+require_tools() {
+    local missing="" service
+    for service in "$@"; do
+        if [ "$service" = kafka ]; then
+            [ "$(java_version)" -ge 17 ] || missing+=$(hint "java 17 or newer" default-jre-headless openjdk)
+            whole "$KAFKA_HOME" || has mvn || missing+=$(hint mvn maven maven)
+        else
+            has curl || missing+=$(hint curl curl curl)
+            whole "$MINIO_HOME" || has go ||
+                missing+=$'\n'"  go 1.24 or newer: https://go.dev/dl (macOS: brew install go)"
+        fi
+    done
+    [ -z "$missing" ] || die 3 "these are needed and not there:$missing"
+}
+
+hint() { printf '\n  %s: apt-get install %s (Debian), brew install %s (macOS)' "$1" "$2" "$3"; }
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# The feature release of the `java` found first, 0 without one.
+java_version() {
+    local version
+    version=$(java -XshowSettings:properties -version 2>&1 | sed -n 's/.*java.specification.version = //p')
+    version=${version%%.*}
+    echo "${version:-0}"
+}
+
+# ensure SERVICE: its folder is there and whole afterwards.
+ensure() {
+    local home=$KAFKA_HOME
+    [ "$1" = kafka ] || home=$MINIO_HOME
+    whole "$home" && return
+    mkdir -p "$CACHE"
+    scratch=$(mktemp -d "$CACHE/building.XXXXXX")
+    if [ -e "$home" ]; then
+        say "$home is damaged: making it again"
+        mv "$home" "$scratch/damaged"
+        rm -rf "$scratch/damaged"
+    fi
+    say "fetching $1 into $home: once; MinIO is compiled, which takes some minutes"
+    "fetch_$1" "$scratch" >"$scratch/log" 2>&1 || {
+        tail -n 20 "$scratch/log" >&2
+        die 3 "$1 could not be fetched: the reason is above (is there a network, or a mirror for Maven or Go?)"
+    }
+    rm "$scratch/log"
+    (cd "$scratch" && find . -type f ! -name manifest -exec "${CHECKSUM[@]}" {} + >manifest)
+    # Where another stack was quicker, mv puts ours inside its folder: take it out again, theirs is as good.
+    mv "$scratch" "$home"
+    rm -rf "${home:?}/${scratch##*/}"
+    scratch=
+    whole "$home" || die 3 "$home does not match its manifest just after it was made: check the disk"
+}
+
+# fetch_SERVICE FOLDER: fills the folder. -C: a jar that does not match its published checksum is an error.
+fetch_kafka() {
+    cp "$here/stack/pom.xml" "$1/pom.xml" &&
+        mvn -q -B -C -f "$1/pom.xml" dependency:copy-dependencies -DoutputDirectory="$1/libs"
+}
+
+fetch_minio() { GOBIN=$1 CGO_ENABLED=0 go install -trimpath -ldflags '-s -w' "$MINIO_PACKAGE"; }
+
+CHECKSUM=(sha256sum)
+has sha256sum || CHECKSUM=(shasum -a 256)
+
+checksums() { "${CHECKSUM[@]}" "$@"; }
+
+whole() { [ -s "$1/manifest" ] && (cd "$1" && checksums --check --status manifest) 2>/dev/null; }

@@ -1,0 +1,48 @@
+# shellcheck shell=bash
+# MinIO as scripts/stack.sh runs it: one drive, $DIR/minio/data, with a bucket `lake` and a password of its own.
+# Sourced by stack.sh.
+
+readonly S3_USER=lambdalake
+readonly S3_REGION=us-east-1
+
+minio_start() {
+    local folder=$DIR/minio port
+    mkdir -p "$folder/data"
+    port=$(port minio/port)
+    [ -s "$folder/password" ] || random_hex 16 >"$folder/password"
+    # The drive must be under our folder by name: that is how the process is known (process.sh).
+    MINIO_ROOT_USER=$S3_USER MINIO_ROOT_PASSWORD=$(cat "$folder/password") \
+        MINIO_REGION=$S3_REGION MINIO_BROWSER=off MINIO_UPDATE=off \
+        launch minio "$MINIO_HOME/minio" server "$folder/data" --address "127.0.0.1:$port"
+    wait_ready minio 60
+    minio_create_bucket "$port" || fail minio "MinIO did not make the bucket lake"
+}
+
+minio_ready() {
+    local port
+    port=$(cat "$DIR/minio/port")
+    curl --silent --fail --max-time 5 --noproxy '*' --output /dev/null "http://127.0.0.1:$port/minio/health/live"
+}
+
+# A signed PUT, which shows at the same time that the password is good and that writing works.
+minio_create_bucket() {
+    local code
+    code=$(curl --silent --max-time 20 --noproxy '*' --output /dev/null --write-out '%{http_code}' \
+        --aws-sigv4 "aws:amz:$S3_REGION:s3" --config - --request PUT "http://127.0.0.1:$1/lake" \
+        <<<"user = \"$S3_USER:$(cat "$DIR/minio/password")\"")
+    [ "$code" = 200 ] || [ "$code" = 409 ] # 409: it is there and ours
+}
+
+random_hex() { head -c "$1" /dev/urandom | od -An -v -tx1 | tr -d ' \n'; }
+
+minio_env() {
+    local port
+    port=$(cat "$DIR/minio/port")
+    export_line LAKEHOUSE__LAKE__STORAGE__ENDPOINT "http://127.0.0.1:$port"
+    export_line LAKEHOUSE__LAKE__STORAGE__REGION "$S3_REGION"
+    export_line LAKEHOUSE__LAKE__STORAGE__ACCESS_KEY_ID "$S3_USER"
+    export_line LAKEHOUSE__LAKE__STORAGE__SECRET_ACCESS_KEY "$(cat "$DIR/minio/password")"
+    export_line LAKEHOUSE__LAKE__STORAGE__ALLOW_HTTP true
+    export_line STACK_MINIO_PORT "$port"
+    export_line STACK_MINIO_PID "$(running minio)"
+}

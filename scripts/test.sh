@@ -1,0 +1,126 @@
+#!/usr/bin/env bash
+# Everything that has to hold before a change lands, from nothing: format, lints, documentation, then the Rust tests and
+# the end-to-end tests against a real Kafka and a real MinIO (scripts/stack.sh). Ends at the first step that fails.
+#
+# Needs a Rust toolchain (rustup), Go, Java, Maven, Python 3.11 or newer and a C/C++ compiler; on Debian as root it installs what
+# is missing of these with apt, except Rust and Go. What it downloads or builds stays in
+# ${LAMBDALAKE_CACHE:-${XDG_CACHE_HOME:-~/.cache}/lambdalake}, which may be deleted at any time.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+
+CACHE=${LAMBDALAKE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lambdalake}
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
+
+# step NAME COMMAND...: a heading, the command, the time it took.
+step() {
+    local name=$1 start=$SECONDS
+    shift
+    printf '\n== %s\n' "$name"
+    "$@"
+    printf -- '-- %s: %d s\n' "$name" "$((SECONDS - start))"
+}
+
+# Each line: a command, and the Debian package that brings it.
+PACKAGES='cc gcc
+c++ g++
+make make
+perl perl
+curl curl
+java default-jre-headless
+mvn maven
+python3 python3'
+
+tools() {
+    local packages
+    packages=$(missing_packages)
+    if [ -n "$packages" ]; then
+        install_packages "$packages"
+        packages=$(missing_packages)
+        [ -z "$packages" ] || give_up "these Debian packages (or their like) are needed: $packages"
+    fi
+    python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || give_up "python3 is too old: 3.11 or newer is needed"
+    has cargo || give_up "cargo is needed: https://rustup.rs"
+    has go || has_minio || give_up "go 1.24 or newer is needed: https://go.dev/dl"
+    cargo fmt --version 2>/dev/null || rustup component add rustfmt
+    cargo clippy --version 2>/dev/null || rustup component add clippy
+}
+
+has() { command -v "$1" >/dev/null 2>&1; }
+
+has_minio() { compgen -G "$CACHE/minio-*/minio" >/dev/null; }
+
+missing_packages() {
+    local command package missing=""
+    while read -r command package; do
+        has "$command" || missing+=" $package"
+    done <<<"$PACKAGES"
+    # Debian's python3 comes without what `python3 -m venv` needs.
+    python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=" python3-venv"
+    echo "$missing"
+}
+
+# install_packages LIST: where that is possible.
+install_packages() {
+    if has apt-get && [ "$(id -u)" = 0 ]; then
+        echo "installing:$1"
+        apt-get update -q
+        # shellcheck disable=SC2086 # a list of names
+        DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $1
+    fi
+}
+
+give_up() {
+    echo "test.sh: $1" >&2
+    exit 3
+}
+
+start_stack() {
+    local env_file
+    env_file=$(scripts/stack.sh up)
+    # shellcheck source=/dev/null
+    . "$env_file"
+    stack=$STACK_DIR
+}
+
+# Sets PYTHON: that of a venv with the end-to-end tests' requirements, made elsewhere and renamed into place, so that a
+# half-made one is never used. A venv knows its own path only in its scripts, which are not used: `python -m` is.
+make_venv() {
+    local requirements=scripts/end-to-end/requirements.txt key venv
+    key=$({ python3 --version && cat "$requirements"; } | cksum | tr ' ' '-')
+    venv=$CACHE/venv-$key
+    if ! [ -d "$venv" ]; then
+        mkdir -p "$CACHE"
+        fresh=$(mktemp -d "$CACHE/venv.XXXXXX")
+        python3 -m venv "$fresh"
+        "$fresh/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$requirements"
+        mv "$fresh" "$venv"
+        rm -rf "${venv:?}/${fresh##*/}" # there when another run was quicker
+        fresh=""
+    fi
+    PYTHON=$venv/bin/python
+}
+
+# What must go however this ends: the servers with their data, and a venv half made.
+stack="" fresh=""
+clean_up() {
+    [ -z "$stack" ] || scripts/stack.sh reset --dir "$stack"
+    [ -z "$fresh" ] || rm -rf "$fresh"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+rustdoc() { RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --locked; }
+
+step "tools" tools
+step "format" cargo fmt --all --check
+step "clippy" cargo clippy --workspace --all-targets --locked -- -D warnings
+step "rustdoc" rustdoc
+step "build" cargo build --workspace --locked
+step "real Kafka and MinIO" start_stack
+# The stack's settings are in the environment: the storage contract suite runs on MinIO too.
+step "cargo test" cargo test --workspace --locked
+step "Python environment" make_venv
+step "end to end" "$PYTHON" -m pytest -p no:cacheprovider scripts/end-to-end
+echo
+echo "all steps passed in $SECONDS s"

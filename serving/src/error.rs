@@ -1,0 +1,43 @@
+//! Why the program ends before it is told to, and what that means for its exit code.
+
+use std::io;
+use std::net::SocketAddr;
+
+use lake::LakeError;
+
+/// A server that cannot start or go on.
+#[derive(Debug, thiserror::Error)]
+pub enum ServingError {
+    /// The address can't be listened on.
+    #[error(
+        "serving.listen = \"{address}\": {source}; stop the program that has the address, or name another one of \
+         this machine (port 0 takes a free one)"
+    )]
+    Listen {
+        /// The address.
+        address: SocketAddr,
+        /// What the system says.
+        source: io::Error,
+    },
+    /// The lake can't be opened as configured.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// The system refused what every server needs.
+    #[error("{action}: {source}")]
+    System {
+        /// What was being done.
+        action: &'static str,
+        /// What the system says.
+        source: io::Error,
+    },
+}
+
+impl ServingError {
+    /// The exit code: 2 for a configuration to correct, 3 for an outside fault.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            ServingError::Lake(LakeError::Configuration(_)) => 2,
+            ServingError::Listen { .. } | ServingError::Lake(_) | ServingError::System { .. } => 3,
+        }
+    }
+}

@@ -1,0 +1,47 @@
+//! Checkpoints and log clean-up, off the commit path: one task at a time, started after commits.
+
+use std::collections::BTreeMap;
+
+use lake::{Lake, Table, housekeeping};
+use tokio::task::JoinHandle;
+
+/// When each table's log is looked after next.
+#[derive(Debug)]
+pub(super) struct Tidy {
+    interval: i64,
+    due: BTreeMap<Table, i64>,
+    running: Option<JoinHandle<()>>,
+}
+
+impl Tidy {
+    pub(super) fn new(lake: &Lake) -> Tidy {
+        let interval = i64::try_from(lake.options().checkpoint_interval).unwrap_or(i64::MAX);
+        Tidy { interval, due: BTreeMap::new(), running: None }
+    }
+
+    /// Looks after the log of `table` if that is due. What is due while a task runs is done after a later
+    /// commit; after a restart the first commit finds what was missed.
+    pub(super) fn after_commit(&mut self, lake: &Lake, table: Table, version: i64) {
+        let is_due = self.due.get(&table).is_none_or(|due| version >= *due);
+        if !is_due || self.running.as_ref().is_some_and(|task| !task.is_finished()) {
+            return;
+        }
+        self.due.insert(table, version.saturating_add(self.interval));
+        let lake = lake.clone();
+        self.running = Some(tokio::spawn(async move {
+            match housekeeping::tidy_log(&lake, table, version).await {
+                Ok(true) => tracing::debug!(%table, version, "checkpointed"),
+                Ok(false) => {}
+                Err(error) => tracing::warn!(%table, %error, "the log was not checkpointed"),
+            }
+        }));
+    }
+}
+
+impl Drop for Tidy {
+    fn drop(&mut self) {
+        if let Some(task) = &self.running {
+            task.abort();
+        }
+    }
+}

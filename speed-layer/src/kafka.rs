@@ -1,0 +1,131 @@
+//! Kafka as a [`Source`]: one thread polls, decodes and keeps the group's membership; a bounded channel
+//! carries what it finds to the engine.
+//!
+//! Rebalances are taken out of librdkafka's callback and handled between polls, so that the start offsets are
+//! part of the assign call itself and revoked partitions are let go of only when their work is committed.
+//! While the engine is behind, the channel is full and the thread stops fetching; librdkafka's own queue is
+//! bounded too, and its heartbeats go on.
+
+mod config;
+mod context;
+mod ends;
+mod poller;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lake::Settings;
+use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
+use rdkafka::error::KafkaError;
+use rdkafka::{Offset, TopicPartitionList};
+use tokio::sync::mpsc;
+
+use self::context::GroupContext;
+use self::poller::{Poller, Seek};
+use crate::decode::DecodeSettings;
+use crate::source::{Source, SourceEvent, Start};
+
+pub use self::ends::end_offsets;
+
+/// Batches are sent on when they are about this large.
+const BATCH_BYTES: usize = 256 << 10;
+/// How long leaving the group may take.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A failure to reach or to use Kafka.
+#[derive(Debug, thiserror::Error)]
+#[error("{action} (kafka.brokers = {brokers}): {source}")]
+pub struct SourceError {
+    action: String,
+    brokers: String,
+    source: KafkaError,
+}
+
+/// The topic's consumer in its group.
+pub struct KafkaSource {
+    topic: String,
+    consumer: Arc<BaseConsumer<GroupContext>>,
+    events: mpsc::Receiver<SourceEvent>,
+    seeks: std::sync::mpsc::Sender<Seek>,
+    stop: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl KafkaSource {
+    /// Joins the group and begins to poll.
+    pub fn start(settings: &Settings, decode: DecodeSettings) -> Result<KafkaSource, SourceError> {
+        let failed = |action: String| {
+            let brokers = settings.kafka.brokers.clone();
+            move |source| SourceError { action, brokers, source }
+        };
+        let topic = settings.kafka.topic.clone();
+        let consumer: BaseConsumer<GroupContext> = config::group_consumer(settings)
+            .create_with_context(GroupContext::default())
+            .map_err(failed("create the consumer".to_owned()))?;
+        consumer.subscribe(&[&topic]).map_err(failed(format!("subscribe to topic {topic}")))?;
+        let consumer = Arc::new(consumer);
+        let queue_bytes = usize::try_from(settings.speed.queue_bytes).unwrap_or(usize::MAX);
+        let (sender, events) = mpsc::channel((queue_bytes / BATCH_BYTES).clamp(4, 1 << 16));
+        let (seeks, seek_requests) = std::sync::mpsc::channel();
+        let stop = Arc::new(AtomicBool::new(false));
+        let poller = Poller::new(
+            Arc::clone(&consumer),
+            topic.clone(),
+            decode,
+            settings.kafka.request_timeout,
+            sender,
+            seek_requests,
+            Arc::clone(&stop),
+        );
+        let runtime = tokio::runtime::Handle::current();
+        let thread = std::thread::Builder::new()
+            .name("kafka-poll".to_owned())
+            .spawn(move || poller.run(&runtime))
+            .expect("a thread can be started");
+        Ok(KafkaSource { topic, consumer, events, seeks, stop, thread: Some(thread) })
+    }
+}
+
+#[async_trait]
+impl Source for KafkaSource {
+    async fn next(&mut self) -> SourceEvent {
+        self.events.recv().await.unwrap_or_else(|| SourceEvent::Failed {
+            problem: "the Kafka consumer's thread ended unexpectedly".to_owned(),
+        })
+    }
+
+    fn seek(&mut self, start: Start) {
+        // The thread outlives the source, unless it has failed, which `next` reports.
+        let _ = self.seeks.send(Seek(start));
+    }
+
+    fn commit_offsets(&mut self, next_offsets: &[(i32, i64)]) {
+        let mut offsets = TopicPartitionList::new();
+        for (partition, next) in next_offsets {
+            if let Err(error) =
+                offsets.add_partition_offset(&self.topic, *partition, Offset::Offset(*next))
+            {
+                tracing::debug!(partition, %error, "the group offset is left out");
+            }
+        }
+        if offsets.count() > 0
+            && let Err(error) = self.consumer.commit(&offsets, CommitMode::Async)
+        {
+            tracing::debug!(%error, "the group's offsets were not committed");
+        }
+    }
+
+    async fn close(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+        // Whoever waits for room in the channel sees that it is closed.
+        self.events.close();
+        let Some(thread) = self.thread.take() else { return };
+        let joined = tokio::task::spawn_blocking(move || thread.join());
+        if tokio::time::timeout(CLOSE_TIMEOUT, joined).await.is_err() {
+            tracing::warn!("the Kafka consumer did not leave its group in time");
+        }
+    }
+}

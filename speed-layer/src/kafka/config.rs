@@ -1,0 +1,39 @@
+//! The consumer's librdkafka settings: ours, then the user's `kafka.properties`, then those that exactly-once
+//! landing depends on (which settings refuse to override).
+
+use lake::Settings;
+use rdkafka::ClientConfig;
+
+/// A client of the configured brokers that reads committed records only.
+pub(super) fn client(settings: &Settings) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    for (key, value) in &settings.kafka.properties {
+        config.set(key, value);
+    }
+    config
+        .set("bootstrap.servers", &settings.kafka.brokers)
+        .set("isolation.level", "read_committed")
+        .set("group.id", &settings.kafka.group)
+        .set("enable.auto.commit", "false");
+    config
+}
+
+/// The group's consumer.
+pub(super) fn group_consumer(settings: &Settings) -> ClientConfig {
+    let mut config = ClientConfig::new();
+    // librdkafka's own queue is bounded per consumer; larger fetches save requests while catching up.
+    config
+        .set("queued.max.messages.kbytes", "32768")
+        .set("fetch.message.max.bytes", "4194304")
+        .set("fetch.queue.backoff.ms", "50")
+        .set("statistics.interval.ms", "5000");
+    for (key, value) in client(settings).config_map() {
+        config.set(key.to_owned(), value.to_owned());
+    }
+    config
+        .set("enable.auto.offset.store", "false")
+        .set("enable.partition.eof", "true")
+        // An offset that is gone is decided on, never reset silently.
+        .set("auto.offset.reset", "error");
+    config
+}

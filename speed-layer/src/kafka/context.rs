@@ -1,0 +1,88 @@
+//! What librdkafka calls back with: rebalances, kept for the poller, and statistics, turned into metrics.
+
+use std::collections::VecDeque;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use rdkafka::TopicPartitionList;
+use rdkafka::client::ClientContext;
+use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::statistics::Statistics;
+use rdkafka::types::RDKafkaRespErr;
+
+/// A rebalance that waits to be handled.
+#[derive(Debug)]
+pub(super) enum Rebalance {
+    Assign(Vec<i32>),
+    Revoke(Vec<i32>),
+}
+
+/// The consumer's context.
+#[derive(Default)]
+pub(super) struct GroupContext {
+    rebalances: Mutex<VecDeque<Rebalance>>,
+    is_closing: AtomicBool,
+}
+
+impl GroupContext {
+    /// The oldest rebalance that is not handled yet.
+    pub(super) fn next_rebalance(&self) -> Option<Rebalance> {
+        self.queue().pop_front()
+    }
+
+    /// From now on partitions are given back at once: nothing is held of them any more.
+    pub(super) fn close(&self) {
+        self.is_closing.store(true, Ordering::Relaxed);
+    }
+
+    fn queue(&self) -> std::sync::MutexGuard<'_, VecDeque<Rebalance>> {
+        self.rebalances.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+impl ClientContext for GroupContext {
+    fn stats(&self, statistics: Statistics) {
+        for (name, topic) in &statistics.topics {
+            for (partition, found) in &topic.partitions {
+                if found.consumer_lag >= 0 {
+                    metrics::gauge!(
+                        "lambdalake_kafka_consumer_lag_records",
+                        "topic" => name.clone(), "partition" => partition.to_string()
+                    )
+                    .set(found.consumer_lag as f64);
+                }
+            }
+        }
+    }
+
+    fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
+        tracing::warn!(%error, reason, "Kafka");
+    }
+}
+
+impl ConsumerContext for GroupContext {
+    fn rebalance(
+        &self,
+        consumer: &BaseConsumer<Self>,
+        kind: RDKafkaRespErr,
+        list: &mut TopicPartitionList,
+    ) {
+        if self.is_closing.load(Ordering::Relaxed) {
+            let result = match consumer.rebalance_protocol() {
+                RebalanceProtocol::Cooperative => consumer.incremental_unassign(list),
+                _ => consumer.unassign(),
+            };
+            if let Err(error) = result {
+                tracing::debug!(%error, "partitions were not given back");
+            }
+            return;
+        }
+        let partitions = list.elements().iter().map(|element| element.partition()).collect();
+        let assigns = kind == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
+        self.queue().push_back(if assigns {
+            Rebalance::Assign(partitions)
+        } else {
+            Rebalance::Revoke(partitions)
+        });
+    }
+}

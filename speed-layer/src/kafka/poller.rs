@@ -1,0 +1,420 @@
+//! The polling thread: messages become decoded batches, rebalances become questions to the engine.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use lake_model::EventTime;
+use rdkafka::consumer::{BaseConsumer, Consumer, RebalanceProtocol};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::message::{BorrowedMessage, Message, Timestamp};
+use rdkafka::{Offset, TopicPartitionList};
+use tokio::runtime::Handle;
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::timeout;
+
+use super::BATCH_BYTES;
+use super::context::{GroupContext, Rebalance};
+use crate::decode::{DecodeSettings, DecodedBatch};
+use crate::source::{AssignedPartition, SourceEvent, Start};
+
+/// How long a poll waits; then what is pending is sent on and positions are looked at.
+const POLL_TIMEOUT: Duration = Duration::from_millis(50);
+/// Records after which pending batches are sent on however busy the topic is.
+const FLUSH_RECORDS: usize = 20_000;
+/// How long the engine may take to let go of partitions or to say where they start; below librdkafka's
+/// `max.poll.interval.ms` of 5 minutes.
+const ENGINE_TIMEOUT: Duration = Duration::from_secs(240);
+/// How long the thread waits for room in the channel before it polls to stay in the group.
+const SEND_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// A partition to be fetched anew.
+pub(super) struct Seek(pub(super) Start);
+
+pub(super) struct Poller {
+    consumer: Arc<BaseConsumer<GroupContext>>,
+    topic: String,
+    decode: DecodeSettings,
+    request_timeout: Duration,
+    sender: mpsc::Sender<SourceEvent>,
+    seeks: std::sync::mpsc::Receiver<Seek>,
+    stop: Arc<AtomicBool>,
+    fetched: BTreeMap<i32, Fetched>,
+    pending: HashMap<i32, DecodedBatch>,
+    pending_records: usize,
+    flushed_at: Instant,
+    warned_of_create_time: bool,
+}
+
+/// An assigned partition.
+struct Fetched {
+    /// What its records are tagged with.
+    epoch: u64,
+    /// The position last told to the engine.
+    position: i64,
+    /// Whether librdkafka's position is of this epoch: it keeps the one before a seek until something comes.
+    has_come: bool,
+}
+
+/// The thread is to end: it was told to, or nobody listens any more.
+struct Ended;
+
+impl Poller {
+    pub(super) fn new(
+        consumer: Arc<BaseConsumer<GroupContext>>,
+        topic: String,
+        decode: DecodeSettings,
+        request_timeout: Duration,
+        sender: mpsc::Sender<SourceEvent>,
+        seeks: std::sync::mpsc::Receiver<Seek>,
+        stop: Arc<AtomicBool>,
+    ) -> Poller {
+        Poller {
+            consumer,
+            topic,
+            decode,
+            request_timeout,
+            sender,
+            seeks,
+            stop,
+            fetched: BTreeMap::new(),
+            pending: HashMap::new(),
+            pending_records: 0,
+            flushed_at: now(),
+            warned_of_create_time: false,
+        }
+    }
+
+    /// Polls until told to stop, then leaves the group.
+    pub(super) fn run(mut self, runtime: &Handle) {
+        while !self.stop.load(Ordering::Relaxed) {
+            if self.turn(runtime).is_err() {
+                break;
+            }
+        }
+        // Closing the consumer, when its last owner drops it, leaves the group.
+        self.consumer.context().close();
+        let _ = self.consumer.unassign();
+    }
+
+    fn turn(&mut self, runtime: &Handle) -> Result<(), Ended> {
+        while let Some(rebalance) = self.consumer.context().next_rebalance() {
+            self.flush(runtime)?;
+            match rebalance {
+                Rebalance::Assign(partitions) => self.assign(&partitions, runtime)?,
+                Rebalance::Revoke(partitions) => self.revoke(partitions, runtime)?,
+            }
+        }
+        while let Ok(Seek(start)) = self.seeks.try_recv() {
+            self.seek(start, runtime)?;
+        }
+        let consumer = Arc::clone(&self.consumer);
+        match consumer.poll(POLL_TIMEOUT) {
+            None => self.idle(runtime),
+            Some(Ok(message)) => {
+                self.keep(&message);
+                self.flush_what_is_full(message.partition(), runtime)
+            }
+            Some(Err(error)) => self.take_error(&error, runtime),
+        }
+    }
+
+    /// Decodes a message into its partition's pending batch.
+    fn keep(&mut self, message: &BorrowedMessage<'_>) {
+        let partition = message.partition();
+        let Some(fetched) = self.fetched.get_mut(&partition) else { return };
+        fetched.has_come = true;
+        let epoch = fetched.epoch;
+        let millis = match message.timestamp() {
+            Timestamp::LogAppendTime(millis) => millis,
+            Timestamp::CreateTime(millis) => {
+                self.warn_of_create_time();
+                millis
+            }
+            Timestamp::NotAvailable => -1,
+        };
+        let batch =
+            self.pending.entry(partition).or_insert_with(|| DecodedBatch::new(partition, epoch));
+        let kafka_timestamp = EventTime::from_millis(millis);
+        let (key, payload) = (message.key(), message.payload());
+        batch.push(message.offset(), kafka_timestamp, key, payload, &self.decode);
+        self.pending_records += 1;
+    }
+
+    fn flush_what_is_full(&mut self, partition: i32, runtime: &Handle) -> Result<(), Ended> {
+        if self.pending.get(&partition).is_some_and(|batch| batch.bytes() >= BATCH_BYTES) {
+            self.flush_partition(partition, runtime)?;
+        }
+        if self.pending_records >= FLUSH_RECORDS || self.flushed_at.elapsed() >= POLL_TIMEOUT {
+            self.flush(runtime)?;
+        }
+        Ok(())
+    }
+
+    fn take_error(&mut self, error: &KafkaError, runtime: &Handle) -> Result<(), Ended> {
+        match error {
+            KafkaError::PartitionEOF(partition) => {
+                self.flush_partition(*partition, runtime)?;
+                let Some(fetched) = self.fetched.get_mut(partition) else { return Ok(()) };
+                fetched.has_come = true;
+                let epoch = fetched.epoch;
+                self.tell_positions(runtime)?;
+                self.send(SourceEvent::EndReached { partition: *partition, epoch }, runtime)
+            }
+            KafkaError::MessageConsumption(
+                RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
+            ) => self.restart_partitions_out_of_range(runtime),
+            KafkaError::MessageConsumptionFatal(_) => {
+                let problem = format!("the Kafka consumer failed for good: {error}");
+                self.send(SourceEvent::Failed { problem }, runtime)
+            }
+            error => {
+                tracing::warn!(%error, "Kafka");
+                Ok(())
+            }
+        }
+    }
+
+    fn idle(&mut self, runtime: &Handle) -> Result<(), Ended> {
+        self.flush(runtime)?;
+        self.tell_positions(runtime)
+    }
+
+    /// Positions count transaction markers and aborted records, which no message tells of.
+    fn tell_positions(&mut self, runtime: &Handle) -> Result<(), Ended> {
+        let Ok(positions) = self.consumer.position() else { return Ok(()) };
+        for element in positions.elements() {
+            let (partition, Offset::Offset(next)) = (element.partition(), element.offset()) else {
+                continue;
+            };
+            let Some(fetched) = self.fetched.get_mut(&partition) else { continue };
+            let is_news = fetched.has_come && fetched.position < next;
+            if !is_news || self.pending.contains_key(&partition) {
+                continue;
+            }
+            fetched.position = next;
+            let epoch = fetched.epoch;
+            self.send(SourceEvent::Position { partition, epoch, next }, runtime)?;
+        }
+        Ok(())
+    }
+
+    fn assign(&mut self, partitions: &[i32], runtime: &Handle) -> Result<(), Ended> {
+        tracing::info!(?partitions, "partitions assigned");
+        let starts = self.ask_for_starts(partitions, runtime)?;
+        let list = self.list_of(&starts);
+        let assigned = match self.consumer.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => self.consumer.incremental_assign(&list),
+            _ => self.consumer.assign(&list),
+        };
+        self.fail_on_error("assign partitions", assigned, runtime)
+    }
+
+    /// Asks Kafka for the bounds of the partitions and the engine for where to start.
+    fn ask_for_starts(
+        &mut self,
+        partitions: &[i32],
+        runtime: &Handle,
+    ) -> Result<Vec<Start>, Ended> {
+        if partitions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut assigned = Vec::new();
+        for partition in partitions {
+            assigned.push(self.bounds_of(*partition, runtime)?);
+        }
+        let (reply, answer) = oneshot::channel();
+        self.send(SourceEvent::Assigned { partitions: assigned, reply }, runtime)?;
+        let starts = wait(runtime, ENGINE_TIMEOUT, answer).ok_or(Ended)?;
+        for start in &starts {
+            self.fetched.insert(start.partition, Fetched::from(*start));
+        }
+        Ok(starts)
+    }
+
+    fn bounds_of(&mut self, partition: i32, runtime: &Handle) -> Result<AssignedPartition, Ended> {
+        const TRIES: u32 = 5;
+        let mut result = Err(KafkaError::Canceled);
+        for _ in 0..TRIES {
+            result = self.consumer.fetch_watermarks(&self.topic, partition, self.request_timeout);
+            if result.is_ok() || self.stop.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        match result {
+            Ok((low, high)) => Ok(AssignedPartition { partition, low, high }),
+            Err(error) => {
+                let problem = format!(
+                    "ask for the offsets of partition {partition} of topic {}: {error}",
+                    self.topic
+                );
+                self.send(SourceEvent::Failed { problem }, runtime)?;
+                Err(Ended)
+            }
+        }
+    }
+
+    fn revoke(&mut self, partitions: Vec<i32>, runtime: &Handle) -> Result<(), Ended> {
+        tracing::info!(?partitions, "partitions revoked");
+        self.fetched.retain(|partition, _| !partitions.contains(partition));
+        let list = self.list_of_partitions(&partitions);
+        if self.consumer.assignment_lost() {
+            self.send(SourceEvent::Lost { partitions }, runtime)?;
+        } else {
+            let (reply, answer) = oneshot::channel();
+            self.send(SourceEvent::Revoked { partitions, reply }, runtime)?;
+            if wait(runtime, ENGINE_TIMEOUT, answer).is_none() {
+                tracing::warn!(
+                    "revoked partitions were not committed in time; they will be replayed"
+                );
+            }
+        }
+        let unassigned = match self.consumer.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => self.consumer.incremental_unassign(&list),
+            _ => self.consumer.unassign(),
+        };
+        self.fail_on_error("give partitions back", unassigned, runtime)
+    }
+
+    fn seek(&mut self, start: Start, runtime: &Handle) -> Result<(), Ended> {
+        if !self.fetched.contains_key(&start.partition) {
+            return Ok(());
+        }
+        self.pending.remove(&start.partition);
+        self.fetched.insert(start.partition, Fetched::from(start));
+        let offset = Offset::Offset(start.offset);
+        let sought = self.consumer.seek(&self.topic, start.partition, offset, self.request_timeout);
+        self.fail_on_error("seek", sought, runtime)
+    }
+
+    /// Retention overtook the consumer somewhere: asks the engine anew about every partition whose position
+    /// is gone.
+    fn restart_partitions_out_of_range(&mut self, runtime: &Handle) -> Result<(), Ended> {
+        self.flush(runtime)?;
+        let mut gone = Vec::new();
+        let positions: Vec<(i32, i64)> = self
+            .fetched
+            .iter()
+            .map(|(partition, fetched)| (*partition, fetched.position))
+            .collect();
+        for (partition, position) in positions {
+            let bounds = self.bounds_of(partition, runtime)?;
+            if position < bounds.low || position > bounds.high {
+                gone.push(partition);
+            }
+        }
+        self.send(SourceEvent::Lost { partitions: gone.clone() }, runtime)?;
+        for start in self.ask_for_starts(&gone, runtime)? {
+            self.seek(start, runtime)?;
+        }
+        Ok(())
+    }
+
+    fn flush(&mut self, runtime: &Handle) -> Result<(), Ended> {
+        let partitions: Vec<i32> = self.pending.keys().copied().collect();
+        self.pending_records = 0;
+        self.flushed_at = now();
+        partitions.into_iter().try_for_each(|partition| self.flush_partition(partition, runtime))
+    }
+
+    fn flush_partition(&mut self, partition: i32, runtime: &Handle) -> Result<(), Ended> {
+        let Some(batch) = self.pending.remove(&partition) else { return Ok(()) };
+        if let Some((fetched, last)) = self.fetched.get_mut(&partition).zip(batch.last_offset()) {
+            fetched.position = last + 1;
+        }
+        self.send(SourceEvent::Records(batch), runtime)
+    }
+
+    /// Sends to the engine. While it is behind, fetching is paused and polls keep the membership.
+    fn send(&mut self, event: SourceEvent, runtime: &Handle) -> Result<(), Ended> {
+        let (sender, consumer) = (self.sender.clone(), Arc::clone(&self.consumer));
+        let mut paused = false;
+        let permit = loop {
+            match runtime.block_on(timeout(SEND_TIMEOUT, sender.reserve())) {
+                Ok(Ok(permit)) => break permit,
+                Ok(Err(_)) => return Err(Ended),
+                Err(_) => {
+                    paused = true;
+                    self.set_paused(true);
+                    if let Some(Ok(message)) = consumer.poll(Duration::ZERO) {
+                        self.keep(&message);
+                    }
+                }
+            }
+        };
+        permit.send(event);
+        if paused {
+            self.set_paused(false);
+        }
+        Ok(())
+    }
+
+    fn set_paused(&self, paused: bool) {
+        let list = self.list_of_partitions(&self.fetched.keys().copied().collect::<Vec<_>>());
+        let result = if paused { self.consumer.pause(&list) } else { self.consumer.resume(&list) };
+        if let Err(error) = result {
+            tracing::debug!(%error, paused, "partitions not paused or resumed");
+        }
+    }
+
+    fn fail_on_error(
+        &mut self,
+        action: &str,
+        result: KafkaResult<()>,
+        runtime: &Handle,
+    ) -> Result<(), Ended> {
+        match result {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                let problem = format!("{action} of topic {}: {error}", self.topic);
+                self.send(SourceEvent::Failed { problem }, runtime)
+            }
+        }
+    }
+
+    fn list_of(&self, starts: &[Start]) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        for start in starts {
+            list.add_partition_offset(&self.topic, start.partition, Offset::Offset(start.offset))
+                .expect("offsets from 0 are valid");
+        }
+        list
+    }
+
+    fn list_of_partitions(&self, partitions: &[i32]) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            list.add_partition(&self.topic, *partition);
+        }
+        list
+    }
+
+    fn warn_of_create_time(&mut self) {
+        if !std::mem::replace(&mut self.warned_of_create_time, true) {
+            tracing::warn!(
+                topic = self.topic,
+                "the topic carries producers' timestamps (CreateTime), so that a producer's clock can vouch \
+                 for its own future; set message.timestamp.type=LogAppendTime"
+            );
+        }
+    }
+}
+
+impl From<Start> for Fetched {
+    fn from(start: Start) -> Fetched {
+        Fetched { epoch: start.epoch, position: start.offset, has_come: false }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "the thread that polls is the product's edge to Kafka"
+)]
+fn now() -> Instant {
+    Instant::now()
+}
+
+fn wait<T>(runtime: &Handle, limit: Duration, answer: oneshot::Receiver<T>) -> Option<T> {
+    runtime.block_on(timeout(limit, answer)).ok()?.ok()
+}

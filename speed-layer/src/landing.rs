@@ -1,0 +1,146 @@
+//! Landing: what a partition's records become in `events`, `dead_letters` and `offset_gaps`, held until the
+//! next commit.
+//!
+//! Rows stay here until a commit has them, so that a store that is away costs memory (bounded by the engine),
+//! never a record. Offsets that are in the tables already are passed over.
+
+use std::collections::BTreeMap;
+
+use arrow::array::RecordBatch;
+use lake::tables::dead_letters::DeadLetter;
+use lake::tables::events::{EventRow, EventsBuilder};
+use lake::tables::offset_gaps::GapReason;
+use lake_model::{Day, OffsetRange, OffsetRanges};
+
+/// What the tables hold of a partition.
+#[derive(Clone, Debug, Default)]
+pub struct Landed {
+    /// The next offset that `events` holds.
+    pub events: Option<i64>,
+    /// The next offset that `dead_letters` holds.
+    pub dead_letters: Option<i64>,
+    /// The next offset that `offset_gaps` holds.
+    pub offset_gaps: Option<i64>,
+    /// Offsets beyond `events` that a commit of `dead_letters` or `offset_gaps` covers already, because
+    /// the commit of `events` that belonged to it never came.
+    pub covered: OffsetRanges,
+}
+
+/// Rows of one partition that no commit has yet.
+#[derive(Debug, Default)]
+pub struct Landing {
+    landed: Landed,
+    days: BTreeMap<Day, DayRows>,
+    dead_letters: Vec<DeadLetter>,
+    dead_bytes: usize,
+    gaps: Vec<(OffsetRange, GapReason)>,
+}
+
+/// Rows of one day.
+#[derive(Debug, Default)]
+pub struct DayRows {
+    batches: Vec<RecordBatch>,
+    builder: EventsBuilder,
+}
+
+impl Landing {
+    /// Continues what the tables hold.
+    pub fn resumed(landed: Landed) -> Landing {
+        Landing { landed, ..Landing::default() }
+    }
+
+    /// What the tables hold.
+    pub fn landed(&self) -> &Landed {
+        &self.landed
+    }
+
+    /// What the tables hold, to be brought up to date after a commit.
+    pub fn landed_mut(&mut self) -> &mut Landed {
+        &mut self.landed
+    }
+
+    /// Whether the record at `offset` is still to be landed.
+    pub fn wants(&self, offset: i64) -> bool {
+        offset >= self.landed.events.unwrap_or(0) && !self.landed.covered.contains(offset)
+    }
+
+    /// Takes an accepted event, which is in `day`.
+    pub fn push_event(&mut self, day: Day, row: &EventRow<'_>) {
+        self.days.entry(day).or_default().builder.push(row);
+    }
+
+    /// Takes a dead letter.
+    pub fn push_dead_letter(&mut self, letter: DeadLetter) {
+        self.dead_bytes += letter.bytes();
+        self.dead_letters.push(letter);
+    }
+
+    /// Notes that `range` holds no record that could land.
+    pub fn push_gap(&mut self, range: OffsetRange, reason: GapReason) {
+        let from = self.landed.events.unwrap_or(0);
+        let new = OffsetRange::new(range.first.max(from), range.next);
+        let missing = self.landed.covered.missing_from(new);
+        self.gaps.extend(missing.into_iter().map(|range| (range, reason)));
+    }
+
+    /// The days with rows.
+    pub fn days_mut(&mut self) -> &mut BTreeMap<Day, DayRows> {
+        &mut self.days
+    }
+
+    /// The dead letters.
+    pub fn dead_letters(&self) -> &[DeadLetter] {
+        &self.dead_letters
+    }
+
+    /// The gaps.
+    pub fn gaps(&self) -> &[(OffsetRange, GapReason)] {
+        &self.gaps
+    }
+
+    /// Forgets the gaps, which a commit has.
+    pub fn clear_gaps(&mut self) {
+        self.gaps.clear();
+    }
+
+    /// Forgets the dead letters, which a commit has.
+    pub fn clear_dead_letters(&mut self) {
+        self.dead_letters.clear();
+        self.dead_bytes = 0;
+    }
+
+    /// Forgets the events, which a commit has, and what lay beyond them.
+    pub fn clear_events(&mut self) {
+        self.days.clear();
+        self.landed.covered = OffsetRanges::default();
+    }
+
+    /// Whether there is anything but offsets to commit.
+    pub fn is_empty(&self) -> bool {
+        self.days.is_empty() && self.dead_letters.is_empty() && self.gaps.is_empty()
+    }
+
+    /// About how much memory the rows take.
+    pub fn bytes(&self) -> usize {
+        self.dead_bytes
+            + self
+                .days
+                .values()
+                .map(|day| day.builder.bytes() + memory(&day.batches))
+                .sum::<usize>()
+    }
+}
+
+impl DayRows {
+    /// The rows as batches. They stay here until the commit is made.
+    pub fn batches(&mut self) -> &[RecordBatch] {
+        if self.builder.rows() > 0 {
+            self.batches.push(std::mem::take(&mut self.builder).finish());
+        }
+        &self.batches
+    }
+}
+
+fn memory(batches: &[RecordBatch]) -> usize {
+    batches.iter().map(RecordBatch::get_array_memory_size).sum()
+}

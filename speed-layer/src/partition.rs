@@ -1,0 +1,196 @@
+//! One assigned partition: its position, its clock, and what its records become.
+
+use lake::tables::events::EventRow;
+use lake::tables::offset_gaps::GapReason;
+use lake::txn::PartitionProgress;
+use lake_model::{Calendar, DaySpan, EventTime, Lateness, OffsetRange, PartitionClock, Speed};
+
+use crate::decode::{DecodedBatch, DecodedEvent, DecodedRecord, Outcome};
+use crate::landing::Landing;
+use crate::provisional::{Provisional, WindowEvent};
+
+/// What decides over events, the same for every partition.
+#[derive(Debug)]
+pub struct Rules {
+    /// The days of the pipeline's time zone.
+    pub calendar: Calendar,
+    /// When windows close to the speed layer.
+    pub lateness: Lateness,
+    /// Speed limits.
+    pub limits: Limits,
+}
+
+/// Speed limits of cameras.
+#[derive(Debug, Default)]
+pub struct Limits {
+    /// The limit of cameras that have none of their own.
+    pub default: Option<Speed>,
+    /// Limits by camera.
+    pub cameras: std::collections::HashMap<String, Speed>,
+}
+
+impl Limits {
+    /// The camera's limit, if one is configured.
+    pub fn of(&self, camera_id: &str) -> Option<Speed> {
+        self.cameras.get(camera_id).copied().or(self.default)
+    }
+}
+
+/// An assigned partition.
+#[derive(Debug)]
+pub struct Partition {
+    id: i32,
+    epoch: u64,
+    position: i64,
+    clock: PartitionClock,
+    /// What waits to land.
+    pub landing: Landing,
+    /// The open windows.
+    pub provisional: Provisional,
+    /// The next offset that `avg_speed` holds.
+    pub averaged: Option<i64>,
+    span: Option<DaySpan>,
+    newest_record: Option<EventTime>,
+}
+
+impl Partition {
+    /// A partition that continues at `position`.
+    pub fn new(
+        id: i32,
+        epoch: u64,
+        position: i64,
+        clock: PartitionClock,
+        landing: Landing,
+        provisional: Provisional,
+        averaged: Option<i64>,
+    ) -> Partition {
+        Partition {
+            id,
+            epoch,
+            position,
+            clock,
+            landing,
+            provisional,
+            averaged,
+            span: None,
+            newest_record: None,
+        }
+    }
+
+    /// The partition's number.
+    pub fn id(&self) -> i32 {
+        self.id
+    }
+
+    /// The tag of its records.
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    /// The next offset.
+    pub fn position(&self) -> i64 {
+        self.position
+    }
+
+    /// Its greatest event time.
+    pub fn clock(&self) -> PartitionClock {
+        self.clock
+    }
+
+    /// The Kafka timestamp of the newest record taken.
+    pub fn newest_record(&self) -> Option<EventTime> {
+        self.newest_record
+    }
+
+    /// What a commit of all that is held records.
+    pub fn progress(&self) -> PartitionProgress {
+        PartitionProgress {
+            next_offset: Some(self.position),
+            max_event_time: self.clock.max_event_time(),
+        }
+    }
+
+    /// Whether the position is ahead of what either table holds.
+    pub fn is_ahead(&self) -> bool {
+        let at = Some(self.position);
+        (self.position > 0 || self.clock.max_event_time().is_some())
+            && (self.landing.landed().events < at || self.averaged < at)
+    }
+
+    /// Takes records in the order of their offsets; those before the position are passed over.
+    pub fn take(&mut self, batch: DecodedBatch, rules: &Rules) {
+        let (text, records) = batch.into_parts();
+        for record in records {
+            if record.offset < self.position {
+                continue;
+            }
+            self.advance(record.offset);
+            self.position = record.offset + 1;
+            self.newest_record = self.newest_record.max(Some(record.kafka_timestamp));
+            self.take_record(record, &text, rules);
+        }
+    }
+
+    /// Notes that everything before `next` was delivered or never will be.
+    pub fn advance(&mut self, next: i64) {
+        if next > self.position {
+            let gap = OffsetRange::new(self.position, next);
+            self.landing.push_gap(gap, GapReason::NotDelivered);
+            self.position = next;
+        }
+    }
+
+    fn take_record(&mut self, record: DecodedRecord, text: &str, rules: &Rules) {
+        let DecodedRecord { offset, kafka_timestamp, outcome } = record;
+        match outcome {
+            Outcome::DeadLetter(letter) => {
+                if self.landing.wants(offset) {
+                    self.landing.push_dead_letter(*letter);
+                }
+            }
+            Outcome::Event(event) => {
+                self.take_event(offset, kafka_timestamp, &event, text, rules);
+            }
+        }
+    }
+
+    fn take_event(
+        &mut self,
+        offset: i64,
+        kafka_timestamp: EventTime,
+        event: &DecodedEvent,
+        text: &str,
+        rules: &Rules,
+    ) {
+        let span = self.span_at(event.event_time, &rules.calendar);
+        let late = self.clock.observe(event.event_time, &span, rules.lateness);
+        let camera_id = event.camera_id(text);
+        if self.landing.wants(offset) {
+            let row = EventRow {
+                camera_id,
+                event_time: event.event_time,
+                speed_kmh: event.speed_kmh,
+                plate_number: event.plate_number(text),
+                extra: event.extra(text),
+                kafka_timestamp,
+                kafka_partition: self.id,
+                kafka_offset: offset,
+                late,
+            };
+            self.landing.push_event(span.day, &row);
+        }
+        if !late && self.averaged.is_none_or(|next| offset >= next) {
+            let limit = rules.limits.of(camera_id);
+            let (event_time, speed) = (event.event_time, event.speed);
+            self.provisional.add(&span, &WindowEvent { camera_id, event_time, speed, limit });
+        }
+    }
+
+    /// The day of `time`; neighbours in the log are mostly of the same day.
+    fn span_at(&mut self, time: EventTime, calendar: &Calendar) -> DaySpan {
+        match self.span {
+            Some(span) if span.contains(time) => span,
+            _ => *self.span.insert(calendar.span_at(time)),
+        }
+    }
+}

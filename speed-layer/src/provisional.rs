@@ -1,0 +1,148 @@
+//! Provisional averages: the panes of a partition's open windows, grouped as their files are.
+//!
+//! Every event that is not late folds into its 5-minute pane and into its day's pane; the one-hour row is the
+//! merge of its twelve. A group is written whole, and leaves memory once it is written and every window in
+//! it is closed. After a restart open groups are read back from their files: there is no other state.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use lake::paths::{GroupWindows, ProvisionalGroup};
+use lake::tables::avg_speed::AvgSpeedRow;
+use lake_model::{Day, DaySpan, EventTime, Lateness, Pane, PartitionClock, Speed, WindowSize};
+
+/// An event as the windows see it.
+#[derive(Clone, Copy, Debug)]
+pub struct WindowEvent<'a> {
+    /// The camera.
+    pub camera_id: &'a str,
+    /// When it saw the vehicle.
+    pub event_time: EventTime,
+    /// The speed.
+    pub speed: Speed,
+    /// The camera's limit, if one is configured.
+    pub limit: Option<Speed>,
+}
+
+/// The open windows of one partition.
+#[derive(Debug, Default)]
+pub struct Provisional {
+    groups: BTreeMap<(Day, GroupWindows), Group>,
+}
+
+#[derive(Debug)]
+struct Group {
+    span: DaySpan,
+    /// Panes by camera; of an hour group by the place of the 5-minute window in the day.
+    panes: HashMap<Arc<str>, BTreeMap<u32, Pane>>,
+    dirty: bool,
+}
+
+impl Provisional {
+    /// Folds an event, which is in the day of `span` and not late.
+    pub fn add(&mut self, span: &DaySpan, event: &WindowEvent<'_>) {
+        let hour = span.window_index(WindowSize::OneHour, event.event_time);
+        let five = span.window_index(WindowSize::FiveMinutes, event.event_time);
+        self.group(span, GroupWindows::Hour(hour)).add(event, five);
+        self.group(span, GroupWindows::Day).add(event, 0);
+    }
+
+    /// Takes back a row that a file holds. One-hour rows are passed over: they follow from the others.
+    pub fn restore(&mut self, span: &DaySpan, group: &ProvisionalGroup, row: &AvgSpeedRow) {
+        let index = match row.window.size {
+            WindowSize::OneHour => return,
+            size => span.window_index(size, row.window.start),
+        };
+        let group = self.group(span, group.windows);
+        group.dirty = false;
+        group.panes.entry(Arc::clone(&row.camera_id)).or_default().insert(index, row.pane());
+    }
+
+    /// Whether any group has changed since it was last written.
+    pub fn is_dirty(&self) -> bool {
+        self.groups.values().any(|group| group.dirty)
+    }
+
+    /// The groups that have changed since they were last written.
+    pub fn dirty(&self) -> Vec<(Day, GroupWindows)> {
+        let dirty = self.groups.iter().filter(|(_, group)| group.dirty);
+        dirty.map(|(key, _)| *key).collect()
+    }
+
+    /// The rows of a group, by camera and window.
+    pub fn rows(
+        &self,
+        key: (Day, GroupWindows),
+        kafka_partition: i32,
+        computed_at: EventTime,
+    ) -> Vec<AvgSpeedRow> {
+        let Some(group) = self.groups.get(&key) else { return Vec::new() };
+        let mut cameras: Vec<_> = group.panes.iter().collect();
+        cameras.sort_unstable_by(|a, b| a.0.cmp(b.0));
+        let row = |camera: &Arc<str>, window, pane| {
+            AvgSpeedRow::provisional(Arc::clone(camera), window, kafka_partition, pane, computed_at)
+        };
+        let mut rows = Vec::new();
+        for (camera, panes) in cameras {
+            let (size, merged) = match key.1 {
+                GroupWindows::Day => (WindowSize::Day, None),
+                GroupWindows::Hour(hour) => (WindowSize::FiveMinutes, Some(hour)),
+            };
+            for (index, pane) in panes {
+                rows.push(row(camera, group.span.window(size, *index), pane.clone()));
+            }
+            if let Some(hour) = merged {
+                let window = group.span.window(WindowSize::OneHour, hour);
+                rows.push(row(camera, window, merge(panes.values())));
+            }
+        }
+        rows
+    }
+
+    /// Notes that every group is written, and forgets those whose windows are closed.
+    pub fn written(&mut self, clock: PartitionClock, lateness: Lateness) {
+        self.groups.retain(|(_, windows), group| {
+            group.dirty = false;
+            let end = match windows {
+                GroupWindows::Day => group.span.end,
+                GroupWindows::Hour(hour) => group.span.window(WindowSize::OneHour, *hour).end,
+            };
+            !clock.has_closed(end, lateness)
+        });
+    }
+
+    /// Forgets a day, which the batch has made final.
+    pub fn forget(&mut self, day: Day) {
+        self.groups.retain(|(held, _), _| *held != day);
+    }
+
+    /// Panes held.
+    pub fn panes(&self) -> usize {
+        self.groups.values().flat_map(|group| group.panes.values()).map(BTreeMap::len).sum()
+    }
+
+    fn group(&mut self, span: &DaySpan, windows: GroupWindows) -> &mut Group {
+        self.groups.entry((span.day, windows)).or_insert_with(|| Group {
+            span: *span,
+            panes: HashMap::new(),
+            dirty: false,
+        })
+    }
+}
+
+impl Group {
+    fn add(&mut self, event: &WindowEvent<'_>, index: u32) {
+        self.dirty = true;
+        if !self.panes.contains_key(event.camera_id) {
+            self.panes.insert(event.camera_id.into(), BTreeMap::new());
+        }
+        let panes = self.panes.get_mut(event.camera_id).expect("it was just made sure of");
+        panes.entry(index).or_default().add(event.speed, event.limit);
+    }
+}
+
+fn merge<'a>(panes: impl Iterator<Item = &'a Pane>) -> Pane {
+    let mut merged = Pane::default();
+    panes.for_each(|pane| merged.merge(pane));
+    merged
+}

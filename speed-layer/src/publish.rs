@@ -1,0 +1,116 @@
+//! Committing the work of partitions to one table, each fenced on its own.
+//!
+//! # Consistency
+//! Whether a partition's work goes in is decided on exactly the version that is committed on: its transaction
+//! must be the one that the work was built on. If another writer takes that version, everything is decided
+//! again on what it wrote; the files are written once only. Removes are taken from that version, never from
+//! memory. A partition whose transaction moved is left out, and the caller reloads it.
+
+use std::collections::BTreeSet;
+
+use lake::paths::{AvgSpeedFile, ProvisionalGroup};
+use lake::txn::{AppIds, PartitionProgress};
+use lake::{Commit, CommitOutcome, DataFile, LakeError, TableLog, TableState};
+use lake_model::Day;
+use lake_model::commit::{PartitionDecision, PartitionFacts, decide};
+
+/// What a partition wants committed to a table.
+#[derive(Clone, Debug)]
+pub struct Work {
+    /// The partition.
+    pub partition: i32,
+    /// The next offset that the table must hold for the work to be its continuation.
+    pub built_on: Option<i64>,
+    /// What the table holds of the partition once the work is in.
+    pub progress: PartitionProgress,
+    /// New files with, in `avg_speed`, the group that each replaces.
+    pub files: Vec<(Option<ProvisionalGroup>, DataFile)>,
+}
+
+/// What became of the work.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Published {
+    /// Partitions that another writer moved.
+    pub fenced: BTreeSet<i32>,
+    /// Days that are final, whose provisional files were left out.
+    pub final_days: BTreeSet<Day>,
+}
+
+/// Commits `work` under the name `operation`.
+pub async fn publish(
+    log: &mut TableLog,
+    app_ids: &AppIds,
+    operation: &'static str,
+    work: &[Work],
+) -> Result<Published, LakeError> {
+    loop {
+        let (commit, published) = assemble(log, app_ids, operation, work);
+        if commit.is_empty() {
+            return Ok(published);
+        }
+        match log.try_commit(&commit).await? {
+            CommitOutcome::Committed { version } => {
+                tracing::debug!(table = %log.table(), version, operation, "committed");
+                return Ok(published);
+            }
+            CommitOutcome::Conflict => {}
+        }
+    }
+}
+
+/// Whether the batch has made `day` final.
+pub fn is_final(state: &TableState, day: Day) -> bool {
+    state
+        .files_of(day)
+        .any(|file| matches!(AvgSpeedFile::parse(&file.path), Some(AvgSpeedFile::Final { .. })))
+}
+
+fn assemble(
+    log: &TableLog,
+    app_ids: &AppIds,
+    operation: &'static str,
+    work: &[Work],
+) -> (Commit, Published) {
+    let state = log.state();
+    let mut commit = Commit::new(log.lake(), operation);
+    let mut published = Published::default();
+    for work in work {
+        let found = app_ids.progress(state, work.partition).next_offset;
+        let target = work.progress.next_offset.unwrap_or(0);
+        match decide(PartitionFacts { built_on: work.built_on, found, target }) {
+            PartitionDecision::Fenced => {
+                published.fenced.insert(work.partition);
+            }
+            PartitionDecision::NothingNew => {}
+            PartitionDecision::Commit => {
+                commit = add_work(commit, state, app_ids, work, &mut published.final_days);
+            }
+        }
+    }
+    (commit, published)
+}
+
+fn add_work(
+    commit: Commit,
+    state: &TableState,
+    app_ids: &AppIds,
+    work: &Work,
+    final_days: &mut BTreeSet<Day>,
+) -> Commit {
+    let (mut adds, mut removes) = (Vec::new(), Vec::new());
+    for (group, file) in &work.files {
+        if let Some(group) = group {
+            if is_final(state, group.day) {
+                final_days.insert(group.day);
+                continue;
+            }
+            let replaced = AvgSpeedFile::Provisional(*group);
+            let files = state.files_of(group.day);
+            removes.extend(
+                files.filter(|f| AvgSpeedFile::parse(&f.path) == Some(replaced.clone())).cloned(),
+            );
+        }
+        adds.push(file.clone());
+    }
+    commit.add(adds).remove(removes).txns(app_ids.record(work.partition, work.progress))
+}

@@ -1,0 +1,191 @@
+//! Loading a partition from the tables: where it continues, what is landed, and its open windows.
+//!
+//! # Crash consistency
+//! `offset_gaps`, then `dead_letters`, are committed before `events`. After a crash in between, their rows
+//! cover offsets that `events` does not reach yet; those are read back as covered, and the replay passes
+//! them over. `events` and `avg_speed` may be at different offsets: the replay begins at the lesser one,
+//! with the greatest event time stored beside it, and each table passes over what it has.
+
+use lake::paths::{AvgSpeedFile, GroupWindows};
+use lake::read;
+use lake::tables::{avg_speed, offset_gaps};
+use lake::txn::PartitionProgress;
+use lake::{Lake, LakeError, Table, TableLog};
+use lake_model::resume::{self, Resume, ResumeFacts};
+use lake_model::{OffsetRange, OffsetRanges, PartitionClock, WindowSize};
+
+use crate::landing::{Landed, Landing};
+use crate::partition::{Partition, Rules};
+use crate::provisional::Provisional;
+use crate::source::AssignedPartition;
+use crate::tables::Tables;
+use lake::tables::offset_gaps::GapReason;
+
+/// Why a partition can't be continued.
+#[derive(Debug, thiserror::Error)]
+pub enum RecoveryError {
+    /// The tables can't be read.
+    #[error(transparent)]
+    Lake(#[from] LakeError),
+    /// Kafka no longer has the offset wanted.
+    #[error(
+        "partition {partition}: offset {wanted} is wanted and {available} is the first that Kafka still has: \
+         {lost} records are lost; set kafka.on_data_loss = \"accept\" to go on and record the loss in \
+         offset_gaps",
+        lost = available - wanted
+    )]
+    Gone {
+        /// The partition.
+        partition: i32,
+        /// The offset that the tables continue at.
+        wanted: i64,
+        /// The first offset that Kafka has.
+        available: i64,
+    },
+    /// The partition ends before what is landed.
+    #[error(
+        "partition {partition}: offset {wanted} is wanted and the partition ends at {end}: the topic was \
+         recreated or truncated; use another lake.uri or kafka.topic for the new topic"
+    )]
+    Truncated {
+        /// The partition.
+        partition: i32,
+        /// The offset that the tables continue at.
+        wanted: i64,
+        /// The partition's end.
+        end: i64,
+    },
+}
+
+/// Loads `assigned` as the tables, which are refreshed, have it.
+pub async fn load(
+    lake: &Lake,
+    tables: &Tables,
+    assigned: AssignedPartition,
+    epoch: u64,
+    accept_loss: bool,
+    rules: &Rules,
+) -> Result<Partition, RecoveryError> {
+    let id = assigned.partition;
+    let of = |log: &TableLog| tables.app_ids.progress(log.state(), id);
+    let (events, averaged) = (of(&tables.events), of(&tables.avg_speed));
+    let stored = lesser(events, averaged);
+    let mut landing = Landing::resumed(Landed {
+        events: events.next_offset,
+        dead_letters: of(&tables.dead_letters).next_offset,
+        offset_gaps: of(&tables.offset_gaps).next_offset,
+        covered: covered(lake, tables, id, events.next_offset.unwrap_or(0)).await?,
+    });
+    let facts = ResumeFacts {
+        stored: stored.next_offset,
+        low: assigned.low,
+        high: assigned.high,
+        accept_loss,
+    };
+    let position = start(id, resume::decide(facts), &mut landing)?;
+    let provisional = open_windows(lake, &tables.avg_speed, id, averaged, rules).await?;
+    let clock = PartitionClock::resumed(stored.max_event_time);
+    Ok(Partition::new(id, epoch, position, clock, landing, provisional, averaged.next_offset))
+}
+
+/// The progress that a replay begins at.
+fn lesser(events: PartitionProgress, averaged: PartitionProgress) -> PartitionProgress {
+    if events.next_offset <= averaged.next_offset { events } else { averaged }
+}
+
+fn start(partition: i32, resume: Resume, landing: &mut Landing) -> Result<i64, RecoveryError> {
+    match resume {
+        Resume::At(offset) => Ok(offset),
+        Resume::First(offset) => {
+            landing.push_gap(OffsetRange::new(0, offset), GapReason::BeforeStart);
+            Ok(offset)
+        }
+        Resume::AfterLoss { at, lost } => {
+            tracing::warn!(
+                partition,
+                first = lost.first,
+                next = lost.next,
+                "records are lost, as accepted"
+            );
+            landing.push_gap(lost, GapReason::AcceptedLoss);
+            Ok(at)
+        }
+        Resume::Gone { wanted, available } => {
+            Err(RecoveryError::Gone { partition, wanted, available })
+        }
+        Resume::Truncated { wanted, end } => {
+            Err(RecoveryError::Truncated { partition, wanted, end })
+        }
+    }
+}
+
+/// Offsets from `next` on that `dead_letters` or `offset_gaps` cover already.
+async fn covered(
+    lake: &Lake,
+    tables: &Tables,
+    partition: i32,
+    next: i64,
+) -> Result<OffsetRanges, LakeError> {
+    let mut covered = OffsetRanges::default();
+    let is_ahead = |log: &TableLog| {
+        tables
+            .app_ids
+            .progress(log.state(), partition)
+            .next_offset
+            .is_some_and(|ahead| ahead > next)
+    };
+    if is_ahead(&tables.dead_letters) {
+        let files = tables.dead_letters.state().files().filter(|file| {
+            file.bounds("kafka_offset")
+                .and_then(|(_, max)| max.as_i64())
+                .is_none_or(|max| max >= next)
+        });
+        let columns = ["kafka_partition", "kafka_offset"];
+        let found = read::collect(lake, Table::DeadLetters, files, &columns, read::offsets).await?;
+        for (_, offset) in
+            found.into_iter().filter(|(p, offset)| *p == partition && *offset >= next)
+        {
+            covered.insert(OffsetRange::new(offset, offset + 1));
+        }
+    }
+    if is_ahead(&tables.offset_gaps) {
+        let files = tables.offset_gaps.state().files();
+        let found = read::collect(lake, Table::OffsetGaps, files, &[], offset_gaps::ranges).await?;
+        for (_, range) in
+            found.into_iter().filter(|(p, range)| *p == partition && range.next > next)
+        {
+            covered.insert(OffsetRange::new(range.first.max(next), range.next));
+        }
+    }
+    Ok(covered)
+}
+
+/// Reads back the windows that are still open at the offset that `avg_speed` is at.
+async fn open_windows(
+    lake: &Lake,
+    log: &TableLog,
+    partition: i32,
+    averaged: PartitionProgress,
+    rules: &Rules,
+) -> Result<Provisional, LakeError> {
+    let clock = PartitionClock::resumed(averaged.max_event_time);
+    let mut provisional = Provisional::default();
+    for file in log.state().files() {
+        let Some(AvgSpeedFile::Provisional(group)) = AvgSpeedFile::parse(&file.path) else {
+            continue;
+        };
+        let span = rules.calendar.span(group.day);
+        let end = match group.windows {
+            GroupWindows::Day => span.end,
+            GroupWindows::Hour(hour) => span.window(WindowSize::OneHour, hour).end,
+        };
+        if group.kafka_partition != partition || clock.has_closed(end, rules.lateness) {
+            continue;
+        }
+        let rows = read::collect(lake, Table::AvgSpeed, [file], &[], avg_speed::rows).await?;
+        for row in rows {
+            provisional.restore(&span, &group, &row);
+        }
+    }
+    Ok(provisional)
+}

@@ -1,0 +1,94 @@
+//! Where records come from: the interface between the engine and Kafka, small enough to be simulated.
+//!
+//! Everything arrives in one order. A partition's records come between its `Assigned` and its `Revoked` or
+//! `Lost`, tagged with the epoch that its start was answered with; records of older epochs are stale.
+
+use async_trait::async_trait;
+use tokio::sync::oneshot;
+
+use crate::decode::DecodedBatch;
+
+/// What a source tells the engine.
+#[derive(Debug)]
+pub enum SourceEvent {
+    /// Records of one partition.
+    Records(DecodedBatch),
+    /// Partitions were assigned; the source fetches once it is told where to start.
+    Assigned {
+        /// The partitions with what Kafka has of them.
+        partitions: Vec<AssignedPartition>,
+        /// Takes where each partition starts.
+        reply: oneshot::Sender<Vec<Start>>,
+    },
+    /// Partitions are taken away in good order: what is held of them may still be committed.
+    Revoked {
+        /// The partitions.
+        partitions: Vec<i32>,
+        /// Told when the engine has let go of them.
+        reply: oneshot::Sender<()>,
+    },
+    /// Partitions have been taken away already, and another instance may own them.
+    Lost {
+        /// The partitions.
+        partitions: Vec<i32>,
+    },
+    /// Everything before `next` was delivered or never will be (transaction markers, aborted records).
+    Position {
+        /// The partition.
+        partition: i32,
+        /// The assignment that this was seen under.
+        epoch: u64,
+        /// The next offset that may be delivered.
+        next: i64,
+    },
+    /// Everything that the partition held was delivered or never will be.
+    EndReached {
+        /// The partition.
+        partition: i32,
+        /// The assignment that this was seen under.
+        epoch: u64,
+    },
+    /// The source failed for good.
+    Failed {
+        /// What happened and what to do.
+        problem: String,
+    },
+}
+
+/// A partition that was assigned, with what Kafka has of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AssignedPartition {
+    /// The partition.
+    pub partition: i32,
+    /// The first offset that Kafka still has.
+    pub low: i64,
+    /// The last stable offset.
+    pub high: i64,
+}
+
+/// Where a partition starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Start {
+    /// The partition.
+    pub partition: i32,
+    /// The first offset wanted.
+    pub offset: i64,
+    /// The tag of the records to come.
+    pub epoch: u64,
+}
+
+/// A source of records.
+#[async_trait]
+pub trait Source: Send {
+    /// The next thing that happened. Cancelling the wait loses nothing.
+    async fn next(&mut self) -> SourceEvent;
+
+    /// Fetches a partition anew from another offset, under another epoch.
+    fn seek(&mut self, start: Start);
+
+    /// Tells the group how far the tables are, for lag tools; nothing depends on it.
+    fn commit_offsets(&mut self, next_offsets: &[(i32, i64)]);
+
+    /// Leaves the group, once all is committed.
+    async fn close(&mut self);
+}
