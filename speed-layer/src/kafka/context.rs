@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 
@@ -55,8 +56,12 @@ impl ClientContext for GroupContext {
         }
     }
 
-    fn error(&self, error: rdkafka::error::KafkaError, reason: &str) {
-        tracing::warn!(%error, reason, "Kafka");
+    fn error(&self, error: KafkaError, reason: &str) {
+        // Ends of partitions are no faults; the poller hears of them too.
+        let is_end = error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF);
+        if !is_end {
+            tracing::warn!(%error, reason, "Kafka");
+        }
     }
 }
 

@@ -331,7 +331,7 @@ impl Poller {
         let (sender, consumer) = (self.sender.clone(), Arc::clone(&self.consumer));
         let mut paused = false;
         let permit = loop {
-            match runtime.block_on(timeout(SEND_TIMEOUT, sender.reserve())) {
+            match runtime.block_on(async { timeout(SEND_TIMEOUT, sender.reserve()).await }) {
                 Ok(Ok(permit)) => break permit,
                 Ok(Err(_)) => return Err(Ended),
                 Err(_) => {
@@ -416,5 +416,5 @@ fn now() -> Instant {
 }
 
 fn wait<T>(runtime: &Handle, limit: Duration, answer: oneshot::Receiver<T>) -> Option<T> {
-    runtime.block_on(timeout(limit, answer)).ok()?.ok()
+    runtime.block_on(async { timeout(limit, answer).await }).ok()?.ok()
 }
