@@ -108,14 +108,18 @@ impl FileWriter {
 }
 
 async fn put(store: &dyn ObjectStore, path: &str, bytes: Bytes) -> object_store::Result<()> {
-    let path = Path::from(path);
+    let path = Path::parse(path)?;
     if bytes.len() <= PART_BYTES {
         return store.put(&path, PutPayload::from(bytes)).await.map(|_| ());
     }
-    let mut parts =
-        WriteMultipart::new_with_chunk_size(store.put_multipart(&path).await?, PART_BYTES);
+    let upload = store.put_multipart(&path).await?;
+    let mut parts = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
     for start in (0..bytes.len()).step_by(PART_BYTES) {
-        parts.wait_for_capacity(CONCURRENT_PARTS).await?;
+        if let Err(error) = parts.wait_for_capacity(CONCURRENT_PARTS).await {
+            // Parts that are there already take space until they are thrown away.
+            let _ = parts.abort().await;
+            return Err(error);
+        }
         parts.put(bytes.slice(start..(start + PART_BYTES).min(bytes.len())));
     }
     parts.finish().await.map(|_| ())

@@ -4,15 +4,18 @@
 //! out is made up for the next time the log is looked after, since what counts is how many entries there are
 //! beyond the newest one.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use deltalake::DeltaTable;
 use deltalake::logstore::{StorageConfig, default_logstore};
 use deltalake::protocol::checkpoints;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde::Deserialize;
-use std::sync::Arc;
 
 use crate::error::LakeError;
+use crate::log::properties;
 use crate::storage::Lake;
 use crate::tables::Table;
 
@@ -30,27 +33,42 @@ pub async fn tidy_log(lake: &Lake, table: Table, version: i64) -> Result<bool, L
 
 /// Checkpoints the log of `table` at its newest version and deletes expired entries.
 pub async fn checkpoint(lake: &Lake, table: Table) -> Result<(), LakeError> {
-    let failed = |action: &str| {
-        let action = format!("{action} of table {table}");
-        move |source| LakeError::Delta { action, source: Box::new(source) }
-    };
     let delta = delta_table(lake, table).await?;
-    checkpoints::create_checkpoint(&delta, None).await.map_err(failed("checkpoint the log"))?;
-    checkpoints::cleanup_metadata(&delta, None).await.map_err(failed("clean the log"))?;
-    Ok(())
+    checkpoints::create_checkpoint(&delta, None).await.map_err(failed("checkpoint", table))?;
+    delete_expired(lake, table, &delta).await.map_err(failed("clean", table))
 }
 
 /// The table as the deltalake library has it, loaded at its newest version.
 pub async fn delta_table(lake: &Lake, table: Table) -> Result<DeltaTable, LakeError> {
-    let store = lake.table_store(table);
-    let url = lake.table_url(table);
-    let log_store = default_logstore(Arc::clone(&store), store, &url, &StorageConfig::default());
-    let mut delta = DeltaTable::new(log_store);
-    delta.load().await.map_err(|source| LakeError::Delta {
-        action: format!("load table {table}"),
-        source: Box::new(source),
-    })?;
+    let (store, root) = (lake.table_store(table), Arc::clone(lake.root_store()));
+    let log = default_logstore(store, root, &lake.table_url(table), &StorageConfig::default());
+    let mut delta = DeltaTable::new(log);
+    delta.load().await.map_err(failed("load", table))?;
     Ok(delta)
+}
+
+/// Deletes entries that a checkpoint holds and that are older than the log's retention.
+async fn delete_expired(
+    lake: &Lake,
+    table: Table,
+    delta: &DeltaTable,
+) -> deltalake::DeltaResult<()> {
+    let snapshot = delta.snapshot()?;
+    let of_table = properties::log_retention(snapshot.metadata().configuration());
+    let retention = of_table.unwrap_or(Duration::ZERO).max(lake.options().log_retention);
+    let retention_ms = i64::try_from(retention.as_millis()).unwrap_or(i64::MAX);
+    let now_ms = lake.ambient().now().micros().div_euclid(1000);
+    let oldest_ms = now_ms.saturating_sub(retention_ms);
+    let log = delta.log_store();
+    let deleted =
+        checkpoints::cleanup_expired_logs_for(snapshot.version(), &*log, oldest_ms, None).await?;
+    tracing::debug!(%table, deleted, "deleted expired log entries");
+    Ok(())
+}
+
+fn failed(action: &str, table: Table) -> impl FnOnce(deltalake::DeltaTableError) -> LakeError {
+    let action = format!("{action} the log of table {table}");
+    move |source| LakeError::Delta { action, source: Box::new(source) }
 }
 
 async fn newest_checkpoint(store: &dyn ObjectStore) -> Result<Option<i64>, LakeError> {

@@ -3,6 +3,7 @@
 //! [`TableLog`] keeps the table's state at one version: its files and its transactions. [`TableLog::refresh`]
 //! reads entries until there are no more, without listing. [`TableLog::try_commit`] puts the next entry if it
 //! is absent, so that a commit is made on exactly the version that its decision was made on.
+//! `docs/commit-protocol.md` has the interleavings.
 //!
 //! # Consistency
 //! The store creates an object at most once (`PutMode::Create`). Whoever creates entry `v` has seen every
@@ -12,39 +13,43 @@
 //! # Crash consistency
 //! Data files are whole in the store before an entry names them. After an error that leaves open whether the
 //! entry was created, the log itself tells: an entry is ours if it carries our commit id. Trying the same
-//! entry again is safe, since it can be created once only.
+//! version again is safe, since it can be created once only; no other version is tried for a decision.
 //!
 //! # Old state
 //! A state that was last refreshed longer ago than half of the log's retention may lack entries that were
-//! cleaned away since, and would take the hole for the log's end. Such a state is loaded anew before use.
+//! cleaned away since, and would take the hole for the log's end. Such a state is loaded anew before use, and
+//! so is one whose own last entry is gone. A put that took that long proves nothing by its success.
 
 mod checkpoint;
 mod entry;
+mod file_entry;
+mod load;
+pub(crate) mod properties;
 mod state;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use futures::TryStreamExt;
+use futures::future::try_join_all;
 use lake_model::EventTime;
-use object_store::path::Path;
-use object_store::{ObjectStore, ObjectStoreExt, PutMode, PutPayload};
+use object_store::{ObjectStore, PutMode, PutPayload};
 use serde_json::Value;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 
 use self::entry::Entry;
 pub use self::entry::{Commit, commit_info_of};
-pub use self::state::{FileEntry, TableState};
+pub use self::file_entry::FileEntry;
+pub use self::state::TableState;
 use crate::error::LakeError;
 use crate::storage::Lake;
 use crate::tables::Table;
 
-/// Tries at opening a log while another process cleans it.
-const OPEN_TRIES: u32 = 5;
 /// The wait before the first retry of a commit; it doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(50);
 const LONGEST_WAIT: Duration = Duration::from_secs(5);
+/// Tries at reading a log to its end before its state is old again.
+const REFRESH_TRIES: u32 = 3;
 
 /// What became of a commit.
 #[must_use]
@@ -66,7 +71,10 @@ pub struct TableLog {
     table: Table,
     store: Arc<dyn ObjectStore>,
     state: TableState,
+    /// No entry that was there at this instant is missing from the state.
     refreshed_at: EventTime,
+    /// How often the state was loaded anew instead of being continued.
+    loads: u64,
 }
 
 impl TableLog {
@@ -78,11 +86,10 @@ impl TableLog {
 
     /// Opens the log of `table`, or says that there is none.
     pub async fn open_if_exists(lake: &Lake, table: Table) -> Result<Option<TableLog>, LakeError> {
-        let store = lake.table_store(table);
-        let refreshed_at = lake.ambient().now();
-        let Some(state) = load(&*store, table).await? else { return Ok(None) };
-        let mut log = TableLog { lake: lake.clone(), table, store, state, refreshed_at };
-        log.refresh().await?;
+        let mut log = TableLog::before_creation(lake, table);
+        let Some(state) = load::newest_state(&log.store, table).await? else { return Ok(None) };
+        log.state = state;
+        log.follow().await?;
         Ok(Some(log))
     }
 
@@ -95,16 +102,21 @@ impl TableLog {
         if let Some(log) = TableLog::open_if_exists(lake, table).await? {
             return Ok(log);
         }
-        let mut log = TableLog {
+        let mut log = TableLog::before_creation(lake, table);
+        let creation = entry::creation(lake, table, properties);
+        match log.try_commit(&creation).await? {
+            CommitOutcome::Committed { .. } | CommitOutcome::Conflict => Ok(log),
+        }
+    }
+
+    fn before_creation(lake: &Lake, table: Table) -> TableLog {
+        TableLog {
             lake: lake.clone(),
             table,
             store: lake.table_store(table),
             state: TableState::empty(),
             refreshed_at: lake.ambient().now(),
-        };
-        let creation = entry::creation(lake, table, properties);
-        match log.try_commit(&creation).await? {
-            CommitOutcome::Committed { .. } | CommitOutcome::Conflict => Ok(log),
+            loads: 0,
         }
     }
 
@@ -126,86 +138,126 @@ impl TableLog {
     /// Follows the log to its newest version; returns whether there was news.
     pub async fn refresh(&mut self) -> Result<bool, LakeError> {
         let before = self.state.version();
-        let now = self.lake.ambient().now();
-        let half_retention = i64::try_from(self.lake.options().log_retention.as_micros() / 2);
-        if now.saturating_since(self.refreshed_at) > half_retention.unwrap_or(i64::MAX) {
-            let missing = LakeError::NoTable { table: self.table, uri: self.lake.uri().to_owned() };
-            self.state = load(&*self.store, self.table).await?.ok_or(missing)?;
+        let mut is_sound = !self.is_old();
+        for _ in 0..REFRESH_TRIES {
+            let begun = self.lake.ambient().now();
+            if is_sound {
+                is_sound = self.follow().await? || self.has_own_entry().await?;
+            } else {
+                self.load().await?;
+                self.follow().await?;
+                is_sound = true;
+            }
+            if is_sound {
+                self.refreshed_at = begun;
+                is_sound = !self.is_old();
+            }
+            if is_sound {
+                return Ok(self.state.version() != before);
+            }
         }
-        while let Some(bytes) = read_entry(&*self.store, self.state.version() + 1).await? {
-            self.fold(&bytes)?;
-        }
-        self.refreshed_at = now;
-        Ok(self.state.version() != before)
+        Err(self.problem(format!(
+            "reading the log to its end takes longer than half of its retention, {:?}; raise lake.log_retention",
+            self.retention()
+        )))
     }
 
     /// Tries to commit on exactly the version followed to, retrying failures of the store for as long as
-    /// the lake's settings say.
+    /// the lake's settings say. After an error the commit may or may not have been made: decide again on
+    /// a refreshed state.
     pub async fn try_commit(&mut self, commit: &Commit) -> Result<CommitOutcome, LakeError> {
-        let mut waited = Duration::ZERO;
+        let version = self.state.version() + 1;
+        let give_up_at = Instant::now() + self.lake.options().retry_timeout;
         let mut wait = FIRST_WAIT;
+        let loads = self.loads;
         loop {
-            match self.attempt(commit).await {
-                Ok(Some(outcome)) => return Ok(outcome),
-                Err(error) if !error.is_transient() || waited >= self.retry_timeout() => {
-                    return Err(error);
+            match self.attempt(commit, version, loads).await {
+                Err(error) if error.is_transient() && Instant::now() + wait < give_up_at => {
+                    tracing::debug!(table = %self.table, version, %error, "trying to commit again");
                 }
-                Ok(None) if waited >= self.retry_timeout() => return Ok(CommitOutcome::Conflict),
-                Ok(None) | Err(_) => {}
+                result => return result,
             }
             metrics::counter!("lambdalake_commit_retries_total", "table" => self.table.as_str())
                 .increment(1);
             sleep(wait).await;
-            waited += wait;
             wait = (wait * 2).min(LONGEST_WAIT);
         }
     }
 
     /// The `commitInfo` of entry `version`; `None` if the entry is cleaned away or not there yet.
     pub async fn commit_info(&self, version: i64) -> Result<Option<Value>, LakeError> {
-        let bytes = read_entry(&*self.store, version).await?;
+        let bytes = load::read_entry(&*self.store, version).await?;
         Ok(bytes.and_then(|bytes| commit_info_of(&bytes)))
     }
 
-    fn retry_timeout(&self) -> Duration {
-        self.lake.options().retry_timeout
-    }
-
-    /// One attempt. `None` where the store refused the entry without there being one, as S3 may for
-    /// conditional requests that cross.
-    async fn attempt(&mut self, commit: &Commit) -> Result<Option<CommitOutcome>, LakeError> {
-        let now = self.lake.ambient().now();
-        let version = self.state.version() + 1;
-        let bytes = Bytes::from(commit.encode(now));
-        let (path, payload) = (entry_path(version), PutPayload::from(bytes.clone()));
-        match self.store.put_opts(&path, payload, PutMode::Create.into()).await {
-            Ok(_) => {
-                self.fold(&bytes)?;
-                self.refreshed_at = now;
-                Ok(Some(CommitOutcome::Committed { version }))
-            }
-            Err(error) => self.after_refusal(version, commit, error).await,
+    /// One attempt at creating entry `version`. That the entry is still absent is an error. `loads` is how
+    /// often the state had been loaded when the decision was made.
+    async fn attempt(
+        &mut self,
+        commit: &Commit,
+        version: i64,
+        loads: u64,
+    ) -> Result<CommitOutcome, LakeError> {
+        if self.is_old() {
+            self.refresh().await?;
+        }
+        if self.state.version() >= version {
+            return self.outcome(commit, version, loads).await;
+        }
+        let begun = self.lake.ambient().now();
+        let bytes = Bytes::from(commit.encode(self.table, begun));
+        let entry = Entry::parse(&bytes).map_err(|problem| self.problem(problem))?;
+        let (path, payload) = (load::entry_path(version), PutPayload::from(bytes));
+        let put = self.store.put_opts(&path, payload, PutMode::Create.into()).await;
+        if put.is_ok() && !self.is_old() {
+            self.state.fold(version, entry).map_err(|problem| self.problem(problem))?;
+            self.refreshed_at = begun;
+            return Ok(CommitOutcome::Committed { version });
+        }
+        self.refresh().await?;
+        match put {
+            Err(source) if self.state.version() < version => Err(LakeError::Storage {
+                action: format!("commit version {version} of table {}", self.table),
+                source,
+            }),
+            _ => self.outcome(commit, version, loads).await,
         }
     }
 
-    /// Finds out from the log whether entry `version` is ours, another's, or absent.
-    async fn after_refusal(
-        &mut self,
-        version: i64,
+    /// Whose the entry of `version` is, which another or we created. The entry itself tells if the state
+    /// went through it; it may lie in a hole if the state was loaded anew, and then what counts is whether
+    /// the state holds its files.
+    async fn outcome(
+        &self,
         commit: &Commit,
-        error: object_store::Error,
-    ) -> Result<Option<CommitOutcome>, LakeError> {
-        let found = read_entry(&*self.store, version).await?;
-        let is_ours = found.as_ref().is_some_and(|bytes| commit.is_named_by(bytes));
-        self.refresh().await?;
-        match found {
-            Some(_) if is_ours => Ok(Some(CommitOutcome::Committed { version })),
-            Some(_) => Ok(Some(CommitOutcome::Conflict)),
-            None if is_refusal(&error) => Ok(None),
-            None => Err(LakeError::Storage {
-                action: format!("commit version {version} of table {}", self.table),
-                source: error,
-            }),
+        version: i64,
+        loads: u64,
+    ) -> Result<CommitOutcome, LakeError> {
+        let is_ours = if self.loads == loads {
+            let entry = load::read_entry(&*self.store, version).await?;
+            entry.is_some_and(|bytes| commit.is_named_by(&bytes))
+        } else {
+            let mut adds = commit.adds().iter();
+            !commit.adds().is_empty() && adds.all(|file| self.state.file(&file.path).is_some())
+        };
+        let committed = CommitOutcome::Committed { version };
+        Ok(if is_ours { committed } else { CommitOutcome::Conflict })
+    }
+
+    /// Reads entries until there are no more; returns whether there were any. The further behind the state
+    /// is, the more entries are read at once.
+    async fn follow(&mut self) -> Result<bool, LakeError> {
+        let before = self.state.version();
+        let mut width = 1;
+        loop {
+            let next = self.state.version() + 1;
+            let versions = next..next + i64::from(width);
+            let reads = versions.map(|version| load::read_entry(&*self.store, version));
+            for bytes in try_join_all(reads).await? {
+                let Some(bytes) = bytes else { return Ok(self.state.version() != before) };
+                self.fold(&bytes)?;
+            }
+            width = (width * 2).min(load::READ_AHEAD);
         }
     }
 
@@ -215,67 +267,45 @@ impl TableLog {
         let entry = Entry::parse(bytes).map_err(problem)?;
         self.state.fold(version, entry).map_err(problem)
     }
-}
 
-fn is_refusal(error: &object_store::Error) -> bool {
-    use object_store::Error::{AlreadyExists, Precondition};
-    matches!(error, AlreadyExists { .. } | Precondition { .. })
-}
-
-fn entry_path(version: i64) -> Path {
-    Path::from(format!("_delta_log/{version:020}.json"))
-}
-
-async fn read_entry(store: &dyn ObjectStore, version: i64) -> Result<Option<Bytes>, LakeError> {
-    let action = || format!("read log entry {version}");
-    match store.get(&entry_path(version)).await {
-        Ok(found) => found.bytes().await.map(Some).map_err(LakeError::storage(action())),
-        Err(object_store::Error::NotFound { .. }) => Ok(None),
-        Err(error) => Err(LakeError::storage(action())(error)),
-    }
-}
-
-/// Loads the state from the newest checkpoint and the entries after it. Another process may clean the log
-/// meanwhile; then the next try finds its newer checkpoint.
-async fn load(store: &dyn ObjectStore, table: Table) -> Result<Option<TableState>, LakeError> {
-    let mut tries = 1;
-    loop {
-        let names: Vec<String> = store
-            .list(Some(&Path::from("_delta_log")))
-            .map_ok(|meta| meta.location.filename().unwrap_or_default().to_owned())
-            .try_collect()
-            .await
-            .map_err(LakeError::storage(format!("list the log of table {table}")))?;
-        let contents = checkpoint::LogContents::of(names.iter().map(String::as_str));
-        if contents.is_empty() {
-            return Ok(None);
-        }
-        match load_contents(store, table, &contents).await {
-            Err(error) if tries < OPEN_TRIES => {
-                tracing::debug!(%table, %error, "the log changed while it was opened");
-                tries += 1;
+    async fn load(&mut self) -> Result<(), LakeError> {
+        match load::newest_state(&self.store, self.table).await? {
+            Some(state) => {
+                self.state = state;
+                self.loads += 1;
             }
-            result => return result.map(Some),
+            None if self.state.version() < 0 => {}
+            None => {
+                let uri = self.lake.uri().to_owned();
+                return Err(LakeError::NoTable { table: self.table, uri });
+            }
         }
+        Ok(())
     }
-}
 
-async fn load_contents(
-    store: &dyn ObjectStore,
-    table: Table,
-    contents: &checkpoint::LogContents,
-) -> Result<TableState, LakeError> {
-    let mut state = TableState::empty();
-    if let Some(found) = &contents.checkpoint {
-        let problem = |problem| LakeError::Log { table, version: found.version, problem };
-        let entry = checkpoint::read(store, found).await.map_err(problem)?;
-        state.fold(found.version, entry).map_err(problem)?;
+    /// Whether the entry of the state's own version is there, without which the log's end can't be told from
+    /// a hole, nor from another table's log at the same place.
+    async fn has_own_entry(&self) -> Result<bool, LakeError> {
+        let version = self.state.version();
+        Ok(version < 0 || load::has_entry(&*self.store, version).await?)
     }
-    for version in state.version() + 1..=contents.newest {
-        let problem = |problem| LakeError::Log { table, version, problem };
-        let missing = || problem("the entry is missing".to_owned());
-        let bytes = read_entry(store, version).await?.ok_or_else(missing)?;
-        state.fold(version, Entry::parse(&bytes).map_err(problem)?).map_err(problem)?;
+
+    /// Whether entries after the state's version may have been cleaned away. A clock that was set back is no
+    /// witness.
+    fn is_old(&self) -> bool {
+        let age_us = self.lake.ambient().now().saturating_since(self.refreshed_at);
+        let half_retention_us = i64::try_from(self.retention().as_micros() / 2);
+        !(0..=half_retention_us.unwrap_or(i64::MAX)).contains(&age_us)
     }
-    Ok(state)
+
+    /// How long entries stay at least. Whoever cleans keeps them for as long as the longer of the two says.
+    fn retention(&self) -> Duration {
+        let of_table = properties::log_retention(self.state.properties());
+        let of_settings = self.lake.options().log_retention;
+        of_table.unwrap_or(of_settings).min(of_settings)
+    }
+
+    fn problem(&self, problem: String) -> LakeError {
+        LakeError::Log { table: self.table, version: self.state.version(), problem }
+    }
 }

@@ -31,9 +31,9 @@ pub async fn stream(
     file: &FileEntry,
     columns: &[&str],
 ) -> Result<BoxStream<'static, Result<RecordBatch, LakeError>>, LakeError> {
-    let path = file.path.clone();
-    let damaged = move |error: &dyn std::fmt::Display| LakeError::data_file(&path, error);
-    let reader = Object { store, path: Path::from(file.path.as_str()), size: file.size };
+    let damaged = |error: &dyn std::fmt::Display| LakeError::data_file(&file.path, error);
+    let path = Path::parse(&file.path).map_err(|error| damaged(&error))?;
+    let reader = Object { store, path, size: file.size };
     let builder =
         ParquetRecordBatchStreamBuilder::new_with_options(reader, ArrowReaderOptions::new())
             .await

@@ -12,6 +12,7 @@ use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
+use percent_encoding::percent_decode_str;
 use url::Url;
 
 use crate::ambient::Ambient;
@@ -46,7 +47,10 @@ impl Default for TableOptions {
 /// An opened lake.
 #[derive(Clone, Debug)]
 pub struct Lake {
+    /// Rooted at the lake.
     store: Arc<dyn ObjectStore>,
+    /// Rooted where the paths of URLs begin: at the bucket, or at the root folder of a disk.
+    root: Arc<dyn ObjectStore>,
     url: Url,
     ambient: Arc<dyn Ambient>,
     options: TableOptions,
@@ -62,11 +66,11 @@ impl Lake {
             checkpoint_interval: settings.checkpoint_interval,
             retry_timeout: settings.retry_timeout,
         };
-        let (store, url) = match settings.uri.strip_prefix("s3://") {
+        let place = match settings.uri.strip_prefix("s3://") {
             Some(rest) => s3_store(rest, settings)?,
-            None => local_store(settings.uri.strip_prefix("file://").unwrap_or(&settings.uri))?,
+            None => local_store(&settings.uri)?,
         };
-        Ok(Lake { store, url, ambient, options })
+        Ok(Lake { store: place.store, root: place.root, url: place.url, ambient, options })
     }
 
     /// A lake on a store that the caller made, such as one in memory or one that injects faults.
@@ -76,7 +80,7 @@ impl Lake {
         options: TableOptions,
     ) -> Lake {
         let url = Url::parse("memory:///").expect("it is a URL");
-        Lake { store, url, ambient, options }
+        Lake { root: Arc::clone(&store), store, url, ambient, options }
     }
 
     /// A lake in memory.
@@ -102,6 +106,11 @@ impl Lake {
         Arc::new(PrefixStore::new(Arc::clone(&self.store), Path::from(table.as_str())))
     }
 
+    /// The store that the path of [`Lake::table_url`] is a path in.
+    pub(crate) fn root_store(&self) -> &Arc<dyn ObjectStore> {
+        &self.root
+    }
+
     /// Time and randomness.
     pub fn ambient(&self) -> &Arc<dyn Ambient> {
         &self.ambient
@@ -113,24 +122,46 @@ impl Lake {
     }
 }
 
-fn local_store(folder: &str) -> Result<(Arc<dyn ObjectStore>, Url), LakeError> {
-    let failed = |problem: &dyn std::fmt::Display| {
-        LakeError::Configuration(format!(
-            "lake.uri = {folder:?}: {problem}; name a folder that this user may write"
-        ))
-    };
-    std::fs::create_dir_all(folder).map_err(|error| failed(&error))?;
-    let root = FilePath::new(folder).canonicalize().map_err(|error| failed(&error))?;
-    let url = Url::from_directory_path(&root).map_err(|()| failed(&"not an absolute folder"))?;
-    let store = LocalFileSystem::new_with_prefix(&root).map_err(|error| failed(&error))?;
-    Ok((Arc::new(store), url))
+/// A store of an opened lake.
+struct Place {
+    store: Arc<dyn ObjectStore>,
+    root: Arc<dyn ObjectStore>,
+    url: Url,
 }
 
-fn s3_store(
-    bucket_and_prefix: &str,
-    settings: &LakeSettings,
-) -> Result<(Arc<dyn ObjectStore>, Url), LakeError> {
+fn local_store(uri: &str) -> Result<Place, LakeError> {
+    let failed = |problem: &dyn std::fmt::Display| {
+        LakeError::Configuration(format!(
+            "lake.uri = {uri:?}: {problem}; name a folder that this user may write"
+        ))
+    };
+    let folder = match uri.strip_prefix("file://") {
+        Some(path) => percent_decode_str(path).decode_utf8().map_err(|error| failed(&error))?,
+        None => uri.into(),
+    };
+    std::fs::create_dir_all(&*folder).map_err(|error| failed(&error))?;
+    let folder = FilePath::new(&*folder).canonicalize().map_err(|error| failed(&error))?;
+    let url = Url::from_directory_path(&folder).map_err(|()| failed(&"not an absolute folder"))?;
+    let store = LocalFileSystem::new_with_prefix(&folder).map_err(|error| failed(&error))?;
+    Ok(Place { store: Arc::new(store), root: Arc::new(LocalFileSystem::new()), url })
+}
+
+fn s3_store(bucket_and_prefix: &str, settings: &LakeSettings) -> Result<Place, LakeError> {
     let (bucket, prefix) = bucket_and_prefix.split_once('/').unwrap_or((bucket_and_prefix, ""));
+    let bad = |error: &dyn std::fmt::Display| {
+        LakeError::Configuration(format!("lake.uri = \"s3://{bucket_and_prefix}\": {error}"))
+    };
+    let builder = s3_builder(bucket, settings)?;
+    let root: Arc<dyn ObjectStore> = Arc::new(builder.build().map_err(|error| bad(&error))?);
+    let url = Url::parse(&format!("s3://{bucket}/{prefix}")).map_err(|error| bad(&error))?;
+    let store: Arc<dyn ObjectStore> = match prefix.trim_matches('/') {
+        "" => Arc::clone(&root),
+        prefix => Arc::new(PrefixStore::new(Arc::clone(&root), Path::from(prefix))),
+    };
+    Ok(Place { store, root, url })
+}
+
+fn s3_builder(bucket: &str, settings: &LakeSettings) -> Result<AmazonS3Builder, LakeError> {
     let client = ClientOptions::new()
         .with_timeout(settings.request_timeout)
         .with_connect_timeout(settings.request_timeout.min(Duration::from_secs(5)));
@@ -139,7 +170,8 @@ fn s3_store(
         max_retries: 1000,
         retry_timeout: settings.retry_timeout,
     };
-    let mut builder = AmazonS3Builder::from_env()
+    // Not from the environment: the settings hold its variables already, checked.
+    let mut builder = AmazonS3Builder::new()
         .with_client_options(client)
         .with_retry(retry)
         .with_bucket_name(bucket);
@@ -149,14 +181,5 @@ fn s3_store(
         })?;
         builder = builder.with_config(key, value);
     }
-    let bad = |error: &dyn std::fmt::Display| {
-        LakeError::Configuration(format!("lake.uri = \"s3://{bucket_and_prefix}\": {error}"))
-    };
-    let store = builder.build().map_err(|error| bad(&error))?;
-    let url = Url::parse(&format!("s3://{bucket}/{prefix}")).map_err(|error| bad(&error))?;
-    let store: Arc<dyn ObjectStore> = match prefix.trim_matches('/') {
-        "" => Arc::new(store),
-        prefix => Arc::new(PrefixStore::new(store, Path::from(prefix))),
-    };
-    Ok((store, url))
+    Ok(builder)
 }

@@ -52,7 +52,8 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent_and_takes_config_on_either_side_of_run() {
         Cli::command().debug_assert();
-        for line in [["serving", "--config", "a.toml", "run"], ["serving", "run", "--config", "a.toml"]]
+        for line in
+            [["serving", "--config", "a.toml", "run"], ["serving", "run", "--config", "a.toml"]]
         {
             let cli = Cli::try_parse_from(line).expect("it is a good command line");
             assert_eq!(cli.config, Some(PathBuf::from("a.toml")));

@@ -1,7 +1,7 @@
 //! The serving layer: the cameras' average speeds over HTTP, from the table `avg_speed`.
 //!
-//! [`Store`] follows the table's log and holds its rows in memory; [`router`] turns requests into questions to
-//! the store and its answers into JSON; [`Server`] ties both to a socket. [`run`] is the whole program but for its
+//! [`Store`] follows the table's log and holds its rows in memory; [`router()`] turns requests into questions to
+//! the store and its answers into JSON; [`Server`] ties both to a socket. [`run()`] is the whole program but for its
 //! command line.
 //!
 //! Data flows one way: a commit of the speed layer or the batch becomes a new index of files, requests read the

@@ -2,12 +2,11 @@
 
 use std::process::ExitCode;
 
-use anyhow::Context;
 use clap::Parser;
 use lake::settings::{SettingsError, environment};
 use lake::{Settings, telemetry};
 use serving::{Cli, Command, ServingError, run};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// The exit code of usage and configuration errors.
 const USAGE: u8 = 2;
@@ -21,16 +20,17 @@ fn main() -> ExitCode {
         Command::Run => serve(&cli),
     };
     let Err(error) = done else { return ExitCode::SUCCESS };
-    tracing::error!("{error:#}");
+    // Our errors name their causes themselves.
+    tracing::error!("{error}");
     ExitCode::from(exit_code(&error))
 }
 
 fn serve(cli: &Cli) -> anyhow::Result<()> {
     let settings = Settings::load(cli.config.as_deref(), environment(), &[])?;
-    let runtime = tokio::runtime::Runtime::new().context("start the threads of the program")?;
+    let runtime = tokio::runtime::Runtime::new().map_err(refused("start the program's threads"))?;
     runtime.block_on(async {
-        let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
-        let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+        let (mut interrupt, mut terminate) =
+            (listen_for(SignalKind::interrupt())?, listen_for(SignalKind::terminate())?);
         let stopped = async move {
             tokio::select! {
                 _ = interrupt.recv() => {}
@@ -39,6 +39,14 @@ fn serve(cli: &Cli) -> anyhow::Result<()> {
         };
         Ok(run(&settings, stopped).await?)
     })
+}
+
+fn listen_for(kind: SignalKind) -> Result<Signal, ServingError> {
+    signal(kind).map_err(refused("listen for SIGTERM and SIGINT"))
+}
+
+fn refused(action: &'static str) -> impl FnOnce(std::io::Error) -> ServingError {
+    move |source| ServingError::System { action, source }
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {

@@ -72,7 +72,7 @@ impl AvgSpeedQuery {
         }
         let windows = i64::try_from(max_windows).unwrap_or(i64::MAX);
         let greatest = windows.saturating_mul(size.micros());
-        if self.to.time.saturating_since(self.from.time) > greatest {
+        if self.to.time.saturating_since(self.from.time) >= greatest {
             let detail = format!(
                 "from = {from} to = {to} spans more than {max_windows} windows of {size} \
                  (serving.max_windows): expected a shorter span or a longer interval"
@@ -241,7 +241,10 @@ mod tests {
             let query = parsed(&format!(
                 "interval=1h&from=2025-04-05T03:00:00{plus}03:00&to=2025-04-05T01:00:00Z"
             ));
-            assert_eq!(query.map(|query| query.from.to_string()), Ok("2025-04-05T00:00:00Z".into()));
+            assert_eq!(
+                query.map(|query| query.from.to_string()),
+                Ok("2025-04-05T00:00:00Z".into())
+            );
         }
     }
 
@@ -254,9 +257,13 @@ mod tests {
 
     #[test]
     fn ids_are_decoded_once_and_may_hold_anything() {
-        for (segment, id) in
-            [("a%2Fb", "a/b"), ("a+b", "a+b"), ("%252F", "%2F"), ("%D0%9A%00", "К\0"), ("...", "...")]
-        {
+        for (segment, id) in [
+            ("a%2Fb", "a/b"),
+            ("a+b", "a+b"),
+            ("%252F", "%2F"),
+            ("%D0%9A%00", "К\0"),
+            ("...", "..."),
+        ] {
             let camera = camera_of_path(&format!("/kvfv/{segment}/avg-speed"));
             assert_eq!(camera.as_ref().map(CameraId::as_str), Ok(id));
         }

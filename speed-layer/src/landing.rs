@@ -54,11 +54,6 @@ impl Landing {
         &self.landed
     }
 
-    /// What the tables hold, to be brought up to date after a commit.
-    pub fn landed_mut(&mut self) -> &mut Landed {
-        &mut self.landed
-    }
-
     /// Whether the record at `offset` is still to be landed.
     pub fn wants(&self, offset: i64) -> bool {
         offset >= self.landed.events.unwrap_or(0) && !self.landed.covered.contains(offset)
@@ -98,21 +93,27 @@ impl Landing {
         &self.gaps
     }
 
-    /// Forgets the gaps, which a commit has.
-    pub fn clear_gaps(&mut self) {
+    /// Forgets the gaps, which a commit that records `next` has.
+    pub fn clear_gaps(&mut self, next: Option<i64>) {
+        self.landed.offset_gaps = next;
         self.gaps.clear();
     }
 
-    /// Forgets the dead letters, which a commit has.
-    pub fn clear_dead_letters(&mut self) {
+    /// Forgets the dead letters, which a commit that records `next` has.
+    pub fn clear_dead_letters(&mut self, next: Option<i64>) {
+        self.landed.dead_letters = next;
         self.dead_letters.clear();
         self.dead_bytes = 0;
     }
 
-    /// Forgets the events, which a commit has, and what lay beyond them.
-    pub fn clear_events(&mut self) {
+    /// Forgets the events, which a commit up to `next` has, and what was covered before that.
+    pub fn clear_events(&mut self, next: Option<i64>) {
         self.days.clear();
-        self.landed.covered = OffsetRanges::default();
+        self.landed.events = next;
+        let last = self.landed.covered.ranges().last().map(|range| range.next);
+        if last <= next {
+            self.landed.covered = OffsetRanges::default();
+        }
     }
 
     /// Whether there is anything but offsets to commit.

@@ -103,11 +103,15 @@ impl SpeedHistogram {
 const GREATEST_BIN: u32 = 10_000_000 / BIN_WIDTH;
 
 fn push_varint(bytes: &mut Vec<u8>, mut value: u64) {
-    while value >= 0x80 {
-        bytes.push((value & 0x7f) as u8 | 0x80);
+    loop {
+        let [low, ..] = value.to_le_bytes();
         value >>= 7;
+        if value == 0 {
+            bytes.push(low & 0x7f);
+            return;
+        }
+        bytes.push(low | 0x80);
     }
-    bytes.push(value as u8);
 }
 
 fn take_varint(bytes: &mut &[u8]) -> Option<u64> {

@@ -1,7 +1,8 @@
 //! Per-file statistics (Delta protocol, "Per-file Statistics"): rows, and per column nulls and bounds.
 //!
 //! Bounds of timestamps are in milliseconds, as Delta has them: the lower one rounded down, the upper one up.
-//! Text and bytes that are only ever read whole have no bounds.
+//! Bounds of text are cut at [`TEXT_BYTES`], outwards too. Text and bytes that are only ever read whole have
+//! no bounds.
 
 use std::collections::BTreeMap;
 
@@ -12,10 +13,15 @@ use arrow::datatypes::{
     TimestampMicrosecondType,
 };
 use lake_model::{Day, EventTime};
-use serde_json::{Map, Value, json};
+use serde::Serialize;
+use serde_json::json;
+use serde_json::value::RawValue;
 
 /// Columns of free text, whose bounds would only make the log longer.
 const WITHOUT_BOUNDS: [&str; 4] = ["extra", "detail", "kafka_offsets", "run_id"];
+
+/// Greatest length of a bound of text, in bytes: that of a camera id, whose bounds are never cut.
+const TEXT_BYTES: usize = lake_model::camera::MAX_CAMERA_ID_BYTES;
 
 /// Statistics of the rows of a file so far.
 pub(super) struct Statistics {
@@ -62,19 +68,27 @@ impl Statistics {
     }
 
     pub(super) fn json(&self) -> String {
-        let (mut lower, mut upper, mut nulls) = (Map::new(), Map::new(), Map::new());
+        let mut stats = StatsJson { num_records: self.rows, ..StatsJson::default() };
         for (name, column) in &self.columns {
-            nulls.insert(name.clone(), json!(column.nulls));
-            if let Some((min, max)) = &column.bounds {
-                lower.insert(name.clone(), min.json(false));
-                upper.insert(name.clone(), max.json(true));
+            stats.null_count.insert(name, column.nulls);
+            let Some((min, max)) = &column.bounds else { continue };
+            if let (Some(min), Some(max)) = (min.json(false), max.json(true)) {
+                stats.min_values.insert(name, min);
+                stats.max_values.insert(name, max);
             }
         }
-        json!({
-            "numRecords": self.rows, "minValues": lower, "maxValues": upper, "nullCount": nulls,
-        })
-        .to_string()
+        json!(stats).to_string()
     }
+}
+
+/// The statistics as Delta spells them. Decimals are written digit by digit, since a double can't hold all.
+#[derive(Default, Serialize)]
+#[serde(rename_all = "camelCase")]
+struct StatsJson<'a> {
+    num_records: u64,
+    min_values: BTreeMap<&'a str, Box<RawValue>>,
+    max_values: BTreeMap<&'a str, Box<RawValue>>,
+    null_count: BTreeMap<&'a str, u64>,
 }
 
 impl Column {
@@ -91,19 +105,43 @@ impl Column {
 }
 
 impl Scalar {
-    fn json(&self, is_upper: bool) -> Value {
-        match self {
-            Scalar::Long(value) => json!(value),
-            Scalar::Double(value) => json!(value),
-            Scalar::Date(days) => json!(Day::from_days(*days).to_string()),
-            Scalar::Text(text) => json!(text),
-            Scalar::Timestamp(micros) => json!(milliseconds(*micros, is_upper)),
+    /// The value as a lower or an upper bound; `None` where there is none.
+    fn json(&self, is_upper: bool) -> Option<Box<RawValue>> {
+        let text = match self {
+            Scalar::Long(value) => value.to_string(),
+            Scalar::Double(value) => json!(value).to_string(),
+            Scalar::Date(days) => json!(Day::from_days(*days).to_string()).to_string(),
+            Scalar::Text(text) if is_upper => json!(cut_up(text)?).to_string(),
+            Scalar::Text(text) => json!(cut(text)).to_string(),
+            Scalar::Timestamp(micros) => json!(milliseconds(*micros, is_upper)).to_string(),
             Scalar::Thousandths(value) => {
-                let text = format!("{}.{:03}", value / 1000, value % 1000);
-                serde_json::from_str(&text).unwrap_or(Value::Null)
+                let (sign, value) = (if *value < 0 { "-" } else { "" }, value.unsigned_abs());
+                format!("{sign}{}.{:03}", value / 1000, value % 1000)
             }
+        };
+        RawValue::from_string(text).ok()
+    }
+}
+
+/// The beginning of `text`, which is no greater than it.
+fn cut(text: &str) -> &str {
+    &text[..text.floor_char_boundary(TEXT_BYTES)]
+}
+
+/// A text of about the length of a bound that is no less than `text`: its beginning, with the last character
+/// replaced by the next one if anything was cut off.
+fn cut_up(text: &str) -> Option<String> {
+    let mut beginning = cut(text).to_owned();
+    if beginning.len() == text.len() {
+        return Some(beginning);
+    }
+    while let Some(last) = beginning.pop() {
+        if let Some(next) = (last..=char::MAX).nth(1) {
+            beginning.push(next);
+            return Some(beginning);
         }
     }
+    None
 }
 
 /// The timestamp with three digits of a second, rounded towards the outside of the bounds.
@@ -153,5 +191,22 @@ mod tests {
         assert_eq!(milliseconds(1_001, false), "1970-01-01T00:00:00.001Z");
         assert_eq!(milliseconds(1_001, true), "1970-01-01T00:00:00.002Z");
         assert_eq!(milliseconds(1_000, true), "1970-01-01T00:00:00.001Z");
+    }
+
+    #[test]
+    fn bounds_of_long_text_are_cut_outwards_between_characters() {
+        let long = format!("{}я{}", "a".repeat(TEXT_BYTES - 1), "z".repeat(9));
+        assert_eq!(cut(&long), "a".repeat(TEXT_BYTES - 1));
+        assert_eq!(cut_up(&long), Some(format!("{}b", "a".repeat(TEXT_BYTES - 2))));
+        let short = "я".repeat(TEXT_BYTES / 2);
+        assert_eq!((cut(&short), cut_up(&short)), (short.as_str(), Some(short.clone())));
+        assert_eq!(cut_up(&char::MAX.to_string().repeat(TEXT_BYTES)), None);
+    }
+
+    #[test]
+    fn bounds_of_decimals_have_every_digit() {
+        let text = |value| Scalar::Thousandths(value).json(true).map(|json| json.get().to_owned());
+        assert_eq!(text(12_345_678_901_234_567_891), Some("12345678901234567.891".to_owned()));
+        assert_eq!(text(-5), Some("-0.005".to_owned()));
     }
 }

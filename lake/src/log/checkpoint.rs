@@ -10,6 +10,8 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::entry::Entry;
+use crate::error::LakeError;
+use crate::tables::Table;
 
 /// The columns of a checkpoint that the state depends on.
 const COLUMNS: [&str; 10] = [
@@ -81,16 +83,27 @@ fn complete(version: i64, parts: Vec<String>) -> Option<Checkpoint> {
 /// Reads the actions of a checkpoint.
 pub(super) async fn read(
     store: &dyn ObjectStore,
+    table: Table,
     checkpoint: &Checkpoint,
-) -> Result<Entry, String> {
+) -> Result<Entry, LakeError> {
+    let problem = |problem| LakeError::Log { table, version: checkpoint.version, problem };
     let mut lines = Vec::new();
     for part in &checkpoint.parts {
-        let path = Path::from(format!("_delta_log/{part}"));
-        let found = store.get(&path).await.map_err(|error| error.to_string())?;
-        let bytes = found.bytes().await.map_err(|error| error.to_string())?;
-        lines.extend(json_lines(bytes).map_err(|error| format!("checkpoint {part}: {error}"))?);
+        let bytes = read_part(store, part).await?;
+        let bytes = bytes.ok_or_else(|| problem(format!("checkpoint {part} is missing")))?;
+        let part_lines = json_lines(bytes);
+        lines.extend(part_lines.map_err(|e| problem(format!("checkpoint {part}: {e}")))?);
     }
-    Entry::parse(&lines)
+    Entry::parse(&lines).map_err(problem)
+}
+
+async fn read_part(store: &dyn ObjectStore, part: &str) -> Result<Option<Bytes>, LakeError> {
+    let failed = || LakeError::storage(format!("read checkpoint {part}"));
+    match store.get(&Path::from(format!("_delta_log/{part}"))).await {
+        Ok(found) => found.bytes().await.map(Some).map_err(failed()),
+        Err(object_store::Error::NotFound { .. }) => Ok(None),
+        Err(error) => Err(failed()(error)),
+    }
 }
 
 /// The checkpoint's rows as the JSON lines that log entries have.

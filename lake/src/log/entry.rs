@@ -2,13 +2,13 @@
 
 use std::collections::HashMap;
 
-use lake_model::EventTime;
-use percent_encoding::percent_decode_str;
+use lake_model::{Day, EventTime};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
-use super::state::FileEntry;
+use super::file_entry::{Add, FileEntry, decoded, encoded};
+use super::properties::{CHECKPOINT_INTERVAL, DELETED_FILE_RETENTION, LOG_RETENTION, interval};
 use crate::data_file::DataFile;
 use crate::storage::Lake;
 use crate::tables::{Table, schema_json};
@@ -38,6 +38,7 @@ impl Commit {
 
     /// Adds files.
     #[must_use]
+    #[expect(clippy::should_implement_trait, reason = "files are added, not numbers")]
     pub fn add(mut self, files: impl IntoIterator<Item = DataFile>) -> Commit {
         self.adds.extend(files);
         self
@@ -76,71 +77,77 @@ impl Commit {
         self.adds.is_empty() && self.removes.is_empty() && self.txns.is_empty()
     }
 
+    /// The files that the commit adds.
+    pub(super) fn adds(&self) -> &[DataFile] {
+        &self.adds
+    }
+
     /// Whether the entry in `bytes` is this commit.
     pub(super) fn is_named_by(&self, bytes: &[u8]) -> bool {
         let id = self.id.to_string();
         commit_info_of(bytes).is_some_and(|info| info["commitId"] == Value::String(id))
     }
 
-    /// The commit as the JSON lines of a log entry, made at `now`.
-    pub(super) fn encode(&self, now: EventTime) -> String {
+    /// The commit as the JSON lines of an entry in the log of `table`, made at `now`.
+    pub(super) fn encode(&self, table: Table, now: EventTime) -> String {
         let millis = now.micros().div_euclid(1000);
-        let mut info = self.info.clone();
-        info.insert("timestamp".to_owned(), json!(millis));
-        info.insert("operation".to_owned(), json!(self.operation));
-        info.insert("operationParameters".to_owned(), json!({}));
-        info.insert(
-            "engineInfo".to_owned(),
-            json!(concat!("lambdalake/", env!("CARGO_PKG_VERSION"))),
-        );
-        info.insert("commitId".to_owned(), json!(self.id.to_string()));
-        let mut lines = vec![json!({ "commitInfo": info })];
+        let mut lines = vec![json!({ "commitInfo": self.commit_info(millis) })];
         lines.extend(self.preamble.iter().cloned());
         lines.extend(self.txns.iter().map(|(app_id, version)| {
             json!({ "txn": { "appId": app_id, "version": version, "lastUpdated": millis } })
         }));
-        lines.extend(self.removes.iter().map(|file| self.remove_json(file, millis)));
-        lines.extend(self.adds.iter().map(|file| self.add_json(file, millis)));
+        lines.extend(self.removes.iter().map(|file| self.remove_json(table, file, millis)));
+        lines.extend(self.adds.iter().map(|file| self.add_json(table, file, millis)));
         lines.iter().map(|line| format!("{line}\n")).collect()
     }
 
-    fn add_json(&self, file: &DataFile, millis: i64) -> Value {
-        let column = partition_column_of(&file.path);
-        let partition = column.zip(file.partition);
-        let values: Map<String, Value> = partition
-            .map(|(column, day)| (column.to_owned(), json!(day.to_string())))
-            .into_iter()
-            .collect();
+    fn commit_info(&self, millis: i64) -> Map<String, Value> {
+        let mut info = self.info.clone();
+        for (key, value) in [
+            ("timestamp", json!(millis)),
+            ("operation", json!(self.operation)),
+            ("operationParameters", json!({})),
+            ("engineInfo", json!(concat!("lambdalake/", env!("CARGO_PKG_VERSION")))),
+            ("commitId", json!(self.id.to_string())),
+        ] {
+            info.insert(key.to_owned(), value);
+        }
+        info
+    }
+
+    fn add_json(&self, table: Table, file: &DataFile, millis: i64) -> Value {
         json!({ "add": {
-            "path": file.path, "partitionValues": values, "size": file.size,
-            "modificationTime": millis, "dataChange": !self.rearranges, "stats": file.stats,
+            "path": encoded(&file.path), "partitionValues": partition_values(table, file.partition),
+            "size": file.size, "modificationTime": millis, "dataChange": !self.rearranges,
+            "stats": file.stats,
         } })
     }
 
-    fn remove_json(&self, file: &FileEntry, millis: i64) -> Value {
-        let values: Map<String, Value> = partition_column_of(&file.path)
-            .zip(file.partition)
-            .map(|(column, day)| (column.to_owned(), json!(day.to_string())))
-            .into_iter()
-            .collect();
+    fn remove_json(&self, table: Table, file: &FileEntry, millis: i64) -> Value {
         json!({ "remove": {
-            "path": file.path, "deletionTimestamp": millis, "dataChange": !self.rearranges,
-            "extendedFileMetadata": true, "partitionValues": values, "size": file.size,
+            "path": file.uri(), "deletionTimestamp": millis, "dataChange": !self.rearranges,
+            "extendedFileMetadata": true, "partitionValues": partition_values(table, file.partition),
+            "size": file.size,
         } })
     }
+}
+
+fn partition_values(table: Table, day: Option<Day>) -> Map<String, Value> {
+    let values = table
+        .partition_column()
+        .map(|column| (column.to_owned(), day.map_or(Value::Null, |day| json!(day.to_string()))));
+    values.into_iter().collect()
 }
 
 /// The commit that creates `table`.
 pub(super) fn creation(lake: &Lake, table: Table, properties: &[(String, String)]) -> Commit {
     let options = lake.options();
-    let seconds =
-        |duration: std::time::Duration| format!("interval {} seconds", duration.as_secs());
     let mut configuration: Map<String, Value> =
         properties.iter().map(|(key, value)| (key.clone(), json!(value))).collect();
     for (key, value) in [
-        ("delta.checkpointInterval", options.checkpoint_interval.to_string()),
-        ("delta.deletedFileRetentionDuration", seconds(options.deleted_file_retention)),
-        ("delta.logRetentionDuration", seconds(options.log_retention)),
+        (CHECKPOINT_INTERVAL, options.checkpoint_interval.to_string()),
+        (DELETED_FILE_RETENTION, interval(options.deleted_file_retention)),
+        (LOG_RETENTION, interval(options.log_retention)),
     ] {
         configuration.insert(key.to_owned(), json!(value));
     }
@@ -190,18 +197,6 @@ struct Line {
 }
 
 #[derive(Deserialize)]
-#[serde(rename_all = "camelCase")]
-struct Add {
-    path: String,
-    #[serde(default)]
-    partition_values: HashMap<String, Option<String>>,
-    size: u64,
-    #[serde(default)]
-    modification_time: i64,
-    stats: Option<String>,
-}
-
-#[derive(Deserialize)]
 struct Remove {
     path: String,
 }
@@ -231,16 +226,19 @@ impl Entry {
     /// Reads JSON lines of actions; those that the state does not depend on are passed over.
     pub(super) fn parse(bytes: &[u8]) -> Result<Entry, String> {
         let mut entry = Entry::default();
+        let mut is_empty = true;
         for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty())
         {
             entry.take(serde_json::from_slice(line).map_err(|error| error.to_string())?)?;
+            is_empty = false;
         }
-        Ok(entry)
+        // A local disk may keep the name of a file and not its contents when power fails.
+        if is_empty { Err("the entry is empty".to_owned()) } else { Ok(entry) }
     }
 
     fn take(&mut self, line: Line) -> Result<(), String> {
         if let Some(add) = line.add {
-            self.adds.push(file_entry(add)?);
+            self.adds.push(FileEntry::of(add)?);
         }
         if let Some(remove) = line.remove {
             self.removes.push(decoded(&remove.path)?);
@@ -252,24 +250,4 @@ impl Entry {
         self.protocol = line.protocol.or(self.protocol.take());
         Ok(())
     }
-}
-
-fn file_entry(add: Add) -> Result<FileEntry, String> {
-    let partition = match add.partition_values.into_values().next().flatten() {
-        None => None,
-        Some(text) => {
-            Some(lake_model::Day::parse(&text).ok_or_else(|| format!("{text:?} is no partition"))?)
-        }
-    };
-    FileEntry::new(decoded(&add.path)?, partition, add.size, add.modification_time, add.stats)
-}
-
-/// Paths in the log are URIs.
-fn decoded(path: &str) -> Result<String, String> {
-    let text = percent_decode_str(path).decode_utf8().map_err(|error| error.to_string())?;
-    Ok(text.into_owned())
-}
-
-fn partition_column_of(path: &str) -> Option<&str> {
-    path.split_once('/')?.0.split_once('=').map(|(column, _)| column)
 }

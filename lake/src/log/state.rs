@@ -1,65 +1,21 @@
 //! A table's state at a version: its files, its transactions and its properties.
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use lake_model::Day;
-use serde::Deserialize;
-use serde_json::Value;
 
-use super::entry::{Entry, READER_VERSION, WRITER_VERSION};
+use super::entry::{Entry, Protocol, READER_VERSION, WRITER_VERSION};
+use super::file_entry::FileEntry;
 
 /// The state that the entries up to a version add up to.
 #[derive(Clone, Debug)]
 pub struct TableState {
     version: i64,
     files: BTreeMap<String, FileEntry>,
+    /// The paths of each day's files.
+    days: BTreeMap<Day, BTreeSet<String>>,
     txns: HashMap<String, i64>,
     properties: HashMap<String, String>,
-}
-
-/// An active data file.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct FileEntry {
-    /// Its path, relative to the table.
-    pub path: String,
-    /// The day of its rows, in a partitioned table.
-    pub partition: Option<Day>,
-    /// Its length in bytes.
-    pub size: u64,
-    /// Its rows.
-    pub rows: u64,
-    /// When it was added, in milliseconds since 1970.
-    pub modification_time: i64,
-    stats: Arc<str>,
-}
-
-impl FileEntry {
-    pub(super) fn new(
-        path: String,
-        partition: Option<Day>,
-        size: u64,
-        modification_time: i64,
-        stats: Option<String>,
-    ) -> Result<FileEntry, String> {
-        #[derive(Deserialize)]
-        #[serde(rename_all = "camelCase")]
-        struct Count {
-            num_records: u64,
-        }
-        let stats = stats.ok_or_else(|| format!("file {path} has no statistics"))?;
-        let count: Count = serde_json::from_str(&stats)
-            .map_err(|error| format!("statistics of file {path}: {error}"))?;
-        let rows = count.num_records;
-        Ok(FileEntry { path, partition, size, rows, modification_time, stats: stats.into() })
-    }
-
-    /// The least and greatest value of `column` by the file's statistics.
-    pub fn bounds(&self, column: &str) -> Option<(Value, Value)> {
-        let mut stats: Value = serde_json::from_str(&self.stats).ok()?;
-        let mut take = |side: &str| stats.get_mut(side)?.get_mut(column).map(Value::take);
-        take("minValues").zip(take("maxValues"))
-    }
 }
 
 impl TableState {
@@ -68,6 +24,7 @@ impl TableState {
         TableState {
             version: -1,
             files: BTreeMap::new(),
+            days: BTreeMap::new(),
             txns: HashMap::new(),
             properties: HashMap::new(),
         }
@@ -98,9 +55,9 @@ impl TableState {
         self.files.get(path)
     }
 
-    /// The active files of `day`.
+    /// The active files of `day`, by path.
     pub fn files_of(&self, day: Day) -> impl Iterator<Item = &FileEntry> {
-        self.files.values().filter(move |file| file.partition == Some(day))
+        self.days.get(&day).into_iter().flatten().filter_map(|path| self.files.get(path))
     }
 
     /// The value of a table property.
@@ -108,21 +65,21 @@ impl TableState {
         self.properties.get(key).map(String::as_str)
     }
 
+    pub(super) fn properties(&self) -> &HashMap<String, String> {
+        &self.properties
+    }
+
+    /// Takes the entry of `version`. Nothing is taken of an entry that is refused.
     pub(super) fn fold(&mut self, version: i64, entry: Entry) -> Result<(), String> {
-        if let Some(protocol) = &entry.protocol
-            && (protocol.min_reader_version > READER_VERSION
-                || protocol.min_writer_version > WRITER_VERSION)
-        {
-            return Err(format!(
-                "the table asks for reader version {} and writer version {}, and {READER_VERSION} and \
-                 {WRITER_VERSION} are supported; another program has upgraded it",
-                protocol.min_reader_version, protocol.min_writer_version
-            ));
+        if let Some(protocol) = &entry.protocol {
+            check_protocol(protocol)?;
         }
-        for path in entry.removes {
-            self.files.remove(&path);
+        for path in &entry.removes {
+            self.remove(path);
         }
-        self.files.extend(entry.adds.into_iter().map(|file| (file.path.clone(), file)));
+        for file in entry.adds {
+            self.add(file);
+        }
         self.txns.extend(entry.txns);
         if let Some(properties) = entry.properties {
             self.properties = properties;
@@ -130,4 +87,34 @@ impl TableState {
         self.version = version;
         Ok(())
     }
+
+    fn add(&mut self, file: FileEntry) {
+        self.remove(&file.path);
+        if let Some(day) = file.partition {
+            self.days.entry(day).or_default().insert(file.path.clone());
+        }
+        self.files.insert(file.path.clone(), file);
+    }
+
+    fn remove(&mut self, path: &str) {
+        let Some(day) = self.files.remove(path).and_then(|file| file.partition) else { return };
+        if let Some(paths) = self.days.get_mut(&day) {
+            paths.remove(path);
+            if paths.is_empty() {
+                self.days.remove(&day);
+            }
+        }
+    }
+}
+
+fn check_protocol(protocol: &Protocol) -> Result<(), String> {
+    let Protocol { min_reader_version: reader, min_writer_version: writer } = protocol;
+    if *reader <= READER_VERSION && *writer <= WRITER_VERSION {
+        return Ok(());
+    }
+    Err(format!(
+        "the table asks for reader version {reader} and writer version {writer}, and {READER_VERSION} and \
+         {WRITER_VERSION} are supported; another program has upgraded it: restore the table to the \
+         version before, and keep that program from upgrading it again"
+    ))
 }

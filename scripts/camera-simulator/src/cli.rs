@@ -30,9 +30,9 @@ Examples:
     camera-simulator --embedded-broker --broker-file /tmp/brokers --keep-broker
     LAKEHOUSE__KAFKA__BROKERS=$(cat /tmp/brokers) speed-layer run
 
-The embedded broker keeps some 20,000 records per partition until the consumer group has committed their
-offsets, so a run makes at most (partitions x 20,000) records per commit interval of the consumer
-(speed.commit_interval): 16 partitions and 1s allow some 300,000 records a second.
+The embedded broker keeps some 20,000 records per partition until the consumer group has
+committed their offsets, so a run makes at most (partitions x 20,000) records per commit interval
+of the consumer (speed.commit_interval): 16 partitions and 1s allow some 300,000 records a second.
 
 The summary is one line of JSON on standard output.
 Exit codes: 0 done, 2 usage or configuration, 3 outside fault (Kafka, or records it did not take).";

@@ -194,3 +194,28 @@ pub fn write_broker_file(path: &Path, brokers: &str) -> Result<(), SimulatorErro
         .and_then(|()| std::fs::rename(&new, path))
         .map_err(|cause| SimulatorError::broker_file(path, cause))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+    use super::*;
+
+    #[test]
+    fn the_broker_file_replaces_an_older_one_and_leaves_nothing_else_behind() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("brokers");
+        write_broker_file(&path, "127.0.0.1:1").unwrap();
+        write_broker_file(&path, "127.0.0.1:2").unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "127.0.0.1:2\n");
+        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_broker_file_that_cannot_be_written_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("missing").join("brokers");
+        let error = write_broker_file(&path, "127.0.0.1:1").unwrap_err();
+        assert!(error.to_string().contains("missing"), "{error}");
+        assert_eq!(error.exit_code(), 3);
+    }
+}

@@ -8,7 +8,8 @@
 //!
 //! The second half acts: [`cli`] reads the options and the settings, [`topic`] makes the topic, [`sink`]
 //! sends, [`embedded`] hosts an in-process broker and keeps within what it can hold ([`allowance`]),
-//! [`pace`] holds the rate, [`progress`] shows it, and [`run`] drives one run to its [`Summary`].
+//! [`pace`] holds the rate, [`progress`] shows it, and [`run()`] drives one
+//! run to its [`Summary`].
 
 pub mod allowance;
 pub mod bad;

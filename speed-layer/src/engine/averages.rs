@@ -1,6 +1,6 @@
 //! Committing provisional averages: the groups of windows that changed, each as one file in place of the last.
 
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::future::try_join_all;
 use lake::paths::{GroupWindows, ProvisionalGroup};
 use lake::tables::{Table, avg_speed};
 use lake::{DataFile, LakeError, data_file};
@@ -49,11 +49,12 @@ impl<S: Source> Engine<S> {
         &self,
         partition: &Partition,
     ) -> Result<Vec<(Option<ProvisionalGroup>, DataFile)>, LakeError> {
-        stream::iter(partition.provisional.dirty())
-            .map(|key| self.write_group(partition, key))
-            .buffer_unordered(CONCURRENT_FILES)
-            .try_collect()
-            .await
+        let mut files = Vec::new();
+        for keys in partition.provisional.dirty().chunks(CONCURRENT_FILES) {
+            let writes = keys.iter().map(|key| self.write_group(partition, *key));
+            files.extend(try_join_all(writes).await?);
+        }
+        Ok(files)
     }
 
     async fn write_group(

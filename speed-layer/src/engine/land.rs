@@ -55,8 +55,7 @@ impl<S: Source> Engine<S> {
         }
         let published = self.publish_to(Table::OffsetGaps, &work).await?;
         for (partition, next) in self.committed(&work, &published) {
-            partition.landing.landed_mut().offset_gaps = next;
-            partition.landing.clear_gaps();
+            partition.landing.clear_gaps(next);
         }
         Ok(published.fenced)
     }
@@ -88,8 +87,7 @@ impl<S: Source> Engine<S> {
                 metrics::counter!("lambdalake_speed_dead_letters_total", "reason" => reason)
                     .increment(1);
             }
-            partition.landing.landed_mut().dead_letters = next;
-            partition.landing.clear_dead_letters();
+            partition.landing.clear_dead_letters(next);
         }
         Ok(published.fenced)
     }
@@ -115,8 +113,7 @@ impl<S: Source> Engine<S> {
         }
         let published = self.publish_to(Table::Events, &work).await?;
         for (partition, next) in self.committed(&work, &published) {
-            partition.landing.landed_mut().events = next;
-            partition.landing.clear_events();
+            partition.landing.clear_events(next);
         }
         let rows: u64 = work.iter().flat_map(|work| &work.files).map(|(_, file)| file.rows).sum();
         metrics::counter!("lambdalake_speed_events_landed_total").increment(rows);

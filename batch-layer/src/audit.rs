@@ -1,0 +1,42 @@
+//! `batch-layer audit`: proves from the tables alone that nothing was lost and nothing counted twice.
+//!
+//! [`coverage`] checks that of every Kafka partition each offset is in `events`, `dead_letters` or `offset_gaps`,
+//! exactly once. [`days`] checks that the counts and sums of every final day are those of its distinct events.
+//!
+//! # Consistency
+//! The tables are read while others write them, so their order matters. Dead letters and gaps are committed
+//! before the events that come after them: what the next offset in `events` reaches is explained in every
+//! version of the others that is read later, and what they hold beyond it is passed over. `avg_speed` and
+//! `batch_runs` are read before `events`, so that no day seems to have lost rows that landed in between.
+
+mod coverage;
+mod days;
+mod offset_set;
+mod report;
+#[cfg(test)]
+mod tests;
+
+use lake::Table;
+
+use crate::batch_runs::BatchRuns;
+use crate::context::Context;
+use crate::error::BatchError;
+
+pub use self::report::{AuditReport, AuditedDay, AuditedPartition, DayStatus};
+
+/// Audits the lake. What is wrong is in the report.
+///
+/// # Errors
+/// The tables can't be read.
+pub async fn run(context: &Context) -> Result<AuditReport, BatchError> {
+    let avg_speed = context.open(Table::AvgSpeed).await?;
+    let runs = BatchRuns::open(context).await?;
+    let events = context.open(Table::Events).await?;
+    let dead_letters = context.open(Table::DeadLetters).await?;
+    let offset_gaps = context.open(Table::OffsetGaps).await?;
+    let mut report = AuditReport::default();
+    let (events, dead_letters) = (events.state(), dead_letters.state());
+    coverage::audit(context, events, dead_letters, offset_gaps.state(), &mut report).await?;
+    days::audit(context, events, avg_speed.state(), &runs, &mut report).await?;
+    Ok(report)
+}

@@ -1,0 +1,217 @@
+//! Contract rule 1: of every partition, each offset from 0, or from the retention floor, to the next offset
+//! in `events` is accounted for exactly once.
+
+use std::collections::BTreeMap;
+
+use arrow::array::RecordBatch;
+use lake::tables::columns;
+use lake::tables::offset_gaps::GapReason;
+use lake::{Lake, LakeError, Table, TableState, read};
+use lake_model::{OffsetRange, OffsetRanges};
+
+use super::offset_set::OffsetSet;
+use super::report::{AuditReport, AuditedPartition};
+use crate::context::Context;
+use crate::scan::scan;
+
+const OFFSET_COLUMNS: [&str; 2] = ["kafka_partition", "kafka_offset"];
+const GAP_COLUMNS: [&str; 4] = ["kafka_partition", "first_offset", "next_offset", "reason"];
+
+/// What is found of one partition.
+#[derive(Debug, Default)]
+struct Partition {
+    /// From the floor to the next offset.
+    extent: Extent,
+    events: u64,
+    dead_letters: u64,
+    gaps: Vec<OffsetRange>,
+    rows: OffsetSet,
+    /// Rows of `events` at or after the next offset.
+    beyond: u64,
+}
+
+/// The offsets that must be accounted for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Extent {
+    floor: i64,
+    next: i64,
+}
+
+/// Checks every partition that any of the tables knows.
+pub(super) async fn audit(
+    context: &Context,
+    events: &TableState,
+    dead_letters: &TableState,
+    offset_gaps: &TableState,
+    report: &mut AuditReport,
+) -> Result<(), LakeError> {
+    let lake = &context.lake;
+    let mut partitions: BTreeMap<i32, Partition> = BTreeMap::new();
+    for (partition, next) in context.app_ids.partitions(events) {
+        partitions.entry(partition).or_default().extent.next = next;
+    }
+    take_gaps(lake, offset_gaps, &mut partitions).await?;
+    for_each_offset(lake, Table::Events, events, |partition, offset| {
+        partitions.entry(partition).or_default().take_event(offset);
+    })
+    .await?;
+    for_each_offset(lake, Table::DeadLetters, dead_letters, |partition, offset| {
+        partitions.entry(partition).or_default().take_dead_letter(offset);
+    })
+    .await?;
+    for (id, partition) in partitions {
+        partition.judge(id, report);
+    }
+    Ok(())
+}
+
+async fn take_gaps(
+    lake: &Lake,
+    offset_gaps: &TableState,
+    partitions: &mut BTreeMap<i32, Partition>,
+) -> Result<(), LakeError> {
+    let files = offset_gaps.files();
+    let gaps = read::collect(lake, Table::OffsetGaps, files, &GAP_COLUMNS, gaps).await?;
+    for (id, range, is_retention) in gaps {
+        let partition = partitions.entry(id).or_default();
+        if is_retention {
+            partition.extent.floor = partition.extent.floor.max(range.next);
+        } else {
+            partition.gaps.push(range);
+        }
+    }
+    Ok(())
+}
+
+fn gaps(batch: &RecordBatch) -> Result<Vec<(i32, OffsetRange, bool)>, columns::ColumnError> {
+    let partitions = columns::int(batch, "kafka_partition")?;
+    let first = columns::long(batch, "first_offset")?;
+    let next = columns::long(batch, "next_offset")?;
+    let reasons = columns::string(batch, "reason")?;
+    let gap = |row| {
+        let range = OffsetRange::new(first.value(row), next.value(row));
+        (partitions.value(row), range, reasons.value(row) == GapReason::Retention.as_str())
+    };
+    Ok((0..batch.num_rows()).map(gap).collect())
+}
+
+async fn for_each_offset(
+    lake: &Lake,
+    table: Table,
+    state: &TableState,
+    mut take: impl FnMut(i32, i64),
+) -> Result<(), LakeError> {
+    let files: Vec<_> = state.files().cloned().collect();
+    scan(lake, table, &files, &OFFSET_COLUMNS, read::offsets, |offsets: Vec<(i32, i64)>| {
+        offsets.into_iter().for_each(|(partition, offset)| take(partition, offset));
+    })
+    .await
+}
+
+impl Partition {
+    fn take_event(&mut self, offset: i64) {
+        if offset >= self.extent.next {
+            self.beyond += 1;
+        } else if offset >= self.extent.floor {
+            self.events += 1;
+            self.rows.insert(offset);
+        }
+    }
+
+    /// Those beyond the next offset are landed ahead of events that are still on their way.
+    fn take_dead_letter(&mut self, offset: i64) {
+        if (self.extent.floor..self.extent.next).contains(&offset) {
+            self.dead_letters += 1;
+            self.rows.insert(offset);
+        }
+    }
+
+    fn judge(self, id: i32, report: &mut AuditReport) {
+        let Extent { floor, next } = self.extent;
+        let extent = OffsetRange::new(floor, next.max(floor));
+        let rows = self.rows.ranges();
+        let (missing, mut repeated) = sweep(rows.into_iter().chain(self.gaps.clone()), extent);
+        self.rows.repeated().iter().for_each(|range| {
+            repeated.insert(*range);
+        });
+        let gaps: i64 = self.gaps.iter().map(|gap| clip(*gap, extent).len()).sum();
+        if self.beyond > 0 {
+            report.problem(format!(
+                "partition {id}: {} row(s) of events lie beyond the next offset in its log, {next}",
+                self.beyond
+            ));
+        }
+        for range in &missing {
+            let OffsetRange { first, next } = range;
+            report.problem(format!("partition {id}: offsets [{first}, {next}) are missing"));
+        }
+        for OffsetRange { first, next } in repeated.ranges() {
+            report.problem(format!(
+                "partition {id}: offsets [{first}, {next}) are accounted for more than once"
+            ));
+        }
+        report.partitions.push(AuditedPartition {
+            partition: id,
+            first_offset: floor,
+            next_offset: next,
+            events: self.events,
+            dead_letters: self.dead_letters,
+            gap_offsets: gaps.max(0).cast_unsigned(),
+            missing: pairs(&missing),
+            repeated: pairs(repeated.ranges()),
+            repeated_rows: self.rows.repeats(),
+        });
+    }
+}
+
+/// The parts of `extent` that no range covers, and those that more than one does.
+fn sweep(
+    ranges: impl Iterator<Item = OffsetRange>,
+    extent: OffsetRange,
+) -> (Vec<OffsetRange>, OffsetRanges) {
+    let mut ranges: Vec<OffsetRange> =
+        ranges.map(|range| clip(range, extent)).filter(|range| !range.is_empty()).collect();
+    ranges.sort_unstable();
+    let (mut missing, mut repeated) = (Vec::new(), OffsetRanges::default());
+    let mut covered = extent.first;
+    for range in ranges {
+        if range.first > covered {
+            missing.push(OffsetRange::new(covered, range.first));
+        }
+        repeated.insert(OffsetRange::new(range.first, range.next.min(covered)));
+        covered = covered.max(range.next);
+    }
+    if covered < extent.next {
+        missing.push(OffsetRange::new(covered, extent.next));
+    }
+    (missing, repeated)
+}
+
+fn clip(range: OffsetRange, extent: OffsetRange) -> OffsetRange {
+    OffsetRange::new(range.first.max(extent.first), range.next.min(extent.next))
+}
+
+fn pairs(ranges: &[OffsetRange]) -> Vec<[i64; 2]> {
+    ranges.iter().map(|range| [range.first, range.next]).collect()
+}
+
+#[cfg(test)]
+mod unit_tests {
+    use super::*;
+
+    #[test]
+    fn a_sweep_finds_what_is_missing_and_what_is_there_twice() {
+        let ranges = [(0, 5), (5, 10), (8, 12), (9, 10), (20, 40)];
+        let ranges = ranges.into_iter().map(|(first, next)| OffsetRange::new(first, next));
+        let (missing, repeated) = sweep(ranges, OffsetRange::new(2, 30));
+        assert_eq!(missing, [OffsetRange::new(12, 20)]);
+        assert_eq!(repeated.ranges(), [OffsetRange::new(8, 10)]);
+    }
+
+    #[test]
+    fn what_lies_below_the_floor_is_passed_over() {
+        let ranges = [OffsetRange::new(0, 3), OffsetRange::new(0, 10)];
+        let (missing, repeated) = sweep(ranges.into_iter(), OffsetRange::new(5, 10));
+        assert!(missing.is_empty() && repeated.is_empty());
+    }
+}

@@ -1,0 +1,167 @@
+//! That every final day's counts and sums are those of its distinct events.
+//!
+//! What a final row was computed from is the version of `events` that it names. While a day is clean, the
+//! present version holds the same rows of that day, and that one is read.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lake::log::FileEntry;
+use lake::{LakeError, TableState};
+use lake_model::Day;
+
+use super::report::{AuditReport, AuditedDay, DayStatus};
+use crate::batch_runs::BatchRuns;
+use crate::cameras::CameraRange;
+use crate::context::Context;
+use crate::day_events::DayEvents;
+use crate::days::{self, KnownDay};
+use crate::window_totals::{self, Totals, WindowKey};
+
+/// Differences of a day that are told one by one.
+const MAX_TOLD: usize = 20;
+
+/// Checks every final day.
+pub(super) async fn audit(
+    context: &Context,
+    events: &TableState,
+    avg_speed: &TableState,
+    runs: &BatchRuns,
+    report: &mut AuditReport,
+) -> Result<(), LakeError> {
+    let known = days::known_days(context, events, avg_speed, runs);
+    for day in known.iter().filter(|day| day.facts.is_final) {
+        let status = status(day);
+        let mut audited = AuditedDay {
+            day: day.facts.span.day.to_string(),
+            status,
+            event_rows: day.facts.event_rows,
+            distinct_events: None,
+            counts: BTreeMap::new(),
+        };
+        match status {
+            DayStatus::Clean => {
+                check(context, events, avg_speed, day, &mut audited, report).await?;
+            }
+            DayStatus::Lost => report.problem(format!(
+                "{}: the day is final, and its events are gone though retention has not dropped them",
+                day.facts.span.day
+            )),
+            DayStatus::Dirty | DayStatus::Frozen => {}
+        }
+        report.days.push(audited);
+    }
+    Ok(())
+}
+
+fn status(day: &KnownDay) -> DayStatus {
+    let facts = &day.facts;
+    if facts.dropped {
+        DayStatus::Frozen
+    } else if facts.event_rows == 0 {
+        DayStatus::Lost
+    } else if facts.last_run_rows == Some(facts.event_rows) {
+        DayStatus::Clean
+    } else {
+        DayStatus::Dirty
+    }
+}
+
+async fn check(
+    context: &Context,
+    events: &TableState,
+    avg_speed: &TableState,
+    day: &KnownDay,
+    audited: &mut AuditedDay,
+    report: &mut AuditReport,
+) -> Result<(), LakeError> {
+    let span = day.facts.span;
+    let files = events.files_of(span.day).cloned().collect();
+    let final_files: Vec<FileEntry> = avg_speed.files_of(span.day).cloned().collect();
+    let day_events = DayEvents::open(&context.lake, span, files).await?;
+    let mut differences = Differences { day: span.day, told: 0 };
+    let mut distinct = 0;
+    let max_rows = context.settings.batch.max_rows_in_memory as u64;
+    for range in day_events.census().ranges(max_rows) {
+        distinct += compare(&day_events, &range, &final_files, audited, |difference| {
+            differences.tell(report, difference);
+        })
+        .await?;
+    }
+    differences.tell_rest(report);
+    audited.distinct_events = Some(distinct);
+    Ok(())
+}
+
+/// Compares the windows of a range of cameras, and returns how many distinct events are in it.
+async fn compare(
+    day: &DayEvents<'_>,
+    range: &CameraRange,
+    final_files: &[FileEntry],
+    audited: &mut AuditedDay,
+    mut tell: impl FnMut(String),
+) -> Result<u64, LakeError> {
+    let mut rows = window_totals::read(day.lake(), final_files, &range.span).await?;
+    for (key, totals) in &rows {
+        *audited.counts.entry(key.size.as_str()).or_default() += totals.count;
+    }
+    let distinct = day.read(range).await?;
+    let mut speeds = Vec::new();
+    for window in distinct.windows(day.span()) {
+        window.speeds_into(&mut speeds);
+        let events = Totals {
+            count: window.count(),
+            sum: speeds.iter().map(|speed| u64::from(*speed)).sum(),
+        };
+        let key = WindowKey {
+            camera: Arc::clone(&day.census().cameras[window.camera]),
+            size: window.window.size,
+            start: window.window.start,
+        };
+        let row = rows.remove(&key);
+        if row != Some(events) {
+            tell(difference(&key, row, Some(events)));
+        }
+    }
+    let mut invented: Vec<_> = rows.into_iter().collect();
+    invented.sort_unstable_by(|a, b| a.0.cmp(&b.0));
+    invented.into_iter().for_each(|(key, row)| tell(difference(&key, Some(row), None)));
+    Ok(distinct.len())
+}
+
+fn difference(key: &WindowKey, row: Option<Totals>, events: Option<Totals>) -> String {
+    let said = |totals: Option<Totals>| match totals {
+        Some(Totals { count, sum }) => format!("{count} events with a sum of {sum} thousandths"),
+        None => "nothing".to_owned(),
+    };
+    format!(
+        "camera {}, {} window at {}: avg_speed says {}, events say {}",
+        key.camera,
+        key.size,
+        key.start,
+        said(row),
+        said(events)
+    )
+}
+
+/// The differences of a day, of which the first are told.
+struct Differences {
+    day: Day,
+    told: usize,
+}
+
+impl Differences {
+    fn tell(&mut self, report: &mut AuditReport, difference: String) {
+        self.told += 1;
+        if self.told <= MAX_TOLD {
+            report.problem(format!("{}: {difference}", self.day));
+        }
+    }
+
+    fn tell_rest(&self, report: &mut AuditReport) {
+        let rest = self.told.saturating_sub(MAX_TOLD);
+        if rest > 0 {
+            report.problem(format!("{}: and {rest} more differences", self.day));
+        }
+    }
+}

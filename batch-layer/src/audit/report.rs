@@ -1,0 +1,127 @@
+//! What an audit found, for people and as JSON.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+
+/// What an audit found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AuditReport {
+    /// Every partition that the tables know.
+    pub partitions: Vec<AuditedPartition>,
+    /// Every final day.
+    pub days: Vec<AuditedDay>,
+    /// What is wrong; nothing if the lake is in order.
+    pub problems: Vec<String>,
+}
+
+/// One partition.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AuditedPartition {
+    /// The partition.
+    pub partition: i32,
+    /// The first offset that has to be accounted for: 0, or the retention floor.
+    pub first_offset: i64,
+    /// The next offset in `events`, before which every offset has to be accounted for.
+    pub next_offset: i64,
+    /// Rows of `events` from there to there.
+    pub events: u64,
+    /// Rows of `dead_letters`.
+    pub dead_letters: u64,
+    /// Offsets in `offset_gaps`.
+    pub gap_offsets: u64,
+    /// Ranges of offsets, half-open, that are nowhere.
+    pub missing: Vec<[i64; 2]>,
+    /// Ranges of offsets, half-open, that are there more than once.
+    pub repeated: Vec<[i64; 2]>,
+    /// Rows whose offset another row has.
+    pub repeated_rows: u64,
+}
+
+/// One final day.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AuditedDay {
+    /// The day, `YYYY-MM-DD`.
+    pub day: String,
+    /// Whether it was checked, or why not.
+    pub status: DayStatus,
+    /// Its rows in `events`.
+    pub event_rows: u64,
+    /// Its distinct events, where they were counted.
+    pub distinct_events: Option<u64>,
+    /// The sum of `vehicle_count` by size of window.
+    pub counts: BTreeMap<&'static str, u64>,
+}
+
+/// What can be said of a final day.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DayStatus {
+    /// Nothing landed in it since it was made final: it was checked.
+    Clean,
+    /// Events landed in it since: the next nightly run recomputes it.
+    Dirty,
+    /// Retention has dropped its events.
+    Frozen,
+    /// Its events are gone, though retention has not dropped them.
+    Lost,
+}
+
+impl AuditReport {
+    /// Whether the lake is in order.
+    pub fn is_ok(&self) -> bool {
+        self.problems.is_empty()
+    }
+
+    /// The report as one JSON object.
+    pub fn json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "ok": self.is_ok(),
+            "partitions": self.partitions,
+            "days": self.days,
+            "problems": self.problems,
+        })
+    }
+
+    pub(super) fn problem(&mut self, problem: String) {
+        self.problems.push(problem);
+    }
+}
+
+impl fmt::Display for AuditReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for p in &self.partitions {
+            writeln!(
+                f,
+                "partition {}: offsets [{}, {}): {} events, {} dead letters, {} in gaps",
+                p.partition, p.first_offset, p.next_offset, p.events, p.dead_letters, p.gap_offsets
+            )?;
+        }
+        for day in &self.days {
+            writeln!(f, "{}: {}", day.day, said(day))?;
+        }
+        for problem in &self.problems {
+            writeln!(f, "PROBLEM {problem}")?;
+        }
+        match self.problems.len() {
+            0 => writeln!(f, "audit: in order, every offset is accounted for exactly once"),
+            problems => writeln!(f, "audit: {problems} problem(s)"),
+        }
+    }
+}
+
+fn said(day: &AuditedDay) -> String {
+    match day.status {
+        DayStatus::Clean => format!(
+            "final, {} rows, {} distinct events",
+            day.event_rows,
+            day.distinct_events.unwrap_or(0)
+        ),
+        DayStatus::Dirty => {
+            format!("dirty, {} rows: recomputed by the next nightly run", day.event_rows)
+        }
+        DayStatus::Frozen => "frozen: its events are dropped".to_owned(),
+        DayStatus::Lost => "its events are gone".to_owned(),
+    }
+}

@@ -1,0 +1,85 @@
+//! The record of runs: the rows of `batch_runs`, followed and appended to.
+//!
+//! # Consistency
+//! Rows are appended by compare and swap. If another writer takes the version, what it wrote is read, and only
+//! rows that are still missing are appended: however many processes append a row, it is there once.
+
+use std::collections::BTreeMap;
+
+use lake::tables::batch_runs::{self, BatchRun};
+use lake::{Commit, CommitOutcome, LakeError, Table, TableLog, data_file, paths, read};
+use lake_model::Day;
+
+use crate::context::Context;
+use crate::error::BatchError;
+
+/// The rows of `batch_runs` at the version followed to.
+#[derive(Debug)]
+pub(crate) struct BatchRuns {
+    log: TableLog,
+    files: BTreeMap<String, Vec<BatchRun>>,
+}
+
+impl BatchRuns {
+    /// Reads the table.
+    pub(crate) async fn open(context: &Context) -> Result<BatchRuns, BatchError> {
+        let log = context.open(Table::BatchRuns).await?;
+        let mut runs = BatchRuns { log, files: BTreeMap::new() };
+        runs.read_files().await?;
+        Ok(runs)
+    }
+
+    /// Reads what was appended since.
+    pub(crate) async fn refresh(&mut self) -> Result<(), LakeError> {
+        self.log.refresh().await?;
+        self.read_files().await
+    }
+
+    /// The row of `run_id` for `day`.
+    pub(crate) fn find(&self, run_id: &str, day: Day) -> Option<&BatchRun> {
+        self.of_day(day).into_iter().find(|run| run.run_id == run_id)
+    }
+
+    /// The rows of `day`, oldest first.
+    pub(crate) fn of_day(&self, day: Day) -> Vec<&BatchRun> {
+        let mut runs: Vec<&BatchRun> =
+            self.files.values().flatten().filter(|run| run.day() == day).collect();
+        runs.sort_by_key(|run| run.finished_at);
+        runs
+    }
+
+    /// Appends those of `added` that are missing; returns how many they were.
+    pub(crate) async fn append(&mut self, added: &[BatchRun]) -> Result<usize, LakeError> {
+        loop {
+            let missing: Vec<BatchRun> = added
+                .iter()
+                .filter(|run| self.find(&run.run_id, run.day()).is_none())
+                .cloned()
+                .collect();
+            if missing.is_empty() {
+                return Ok(0);
+            }
+            let lake = self.log.lake().clone();
+            let path = paths::unpartitioned(lake.ambient().unique_id());
+            let batch = batch_runs::batch(&missing);
+            let file = data_file::write(&lake, Table::BatchRuns, path, None, &batch).await?;
+            let commit = Commit::new(&lake, "RECORD BATCH RUNS").add([file]);
+            let outcome = self.log.try_commit(&commit).await?;
+            self.read_files().await?;
+            if matches!(outcome, CommitOutcome::Committed { .. }) {
+                return Ok(missing.len());
+            }
+        }
+    }
+
+    async fn read_files(&mut self) -> Result<(), LakeError> {
+        let state = self.log.state();
+        self.files.retain(|path, _| state.file(path).is_some());
+        for file in state.files().filter(|file| !self.files.contains_key(&file.path)) {
+            let lake = self.log.lake();
+            let rows = read::collect(lake, Table::BatchRuns, [file], &[], batch_runs::rows).await?;
+            self.files.insert(file.path.clone(), rows);
+        }
+        Ok(())
+    }
+}

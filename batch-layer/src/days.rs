@@ -1,0 +1,142 @@
+//! What the tables hold of each day: whether it is final, by which run, and how many events it has.
+//!
+//! All of it is read off the logs: no data file is opened.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lake::TableState;
+use lake::log::FileEntry;
+use lake::paths::AvgSpeedFile;
+use lake::tables::avg_speed::Status;
+use lake::tables::batch_runs::BatchRun;
+use lake_model::Day;
+use lake_model::closing::{self, DayDecision, DayFacts};
+
+use crate::batch_runs::BatchRuns;
+use crate::context::Context;
+
+/// A day's final rows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct FinalDay {
+    /// The run that wrote them, if their files tell.
+    pub(crate) run_id: Option<String>,
+    /// The version of `events` that they were computed from, if statistics tell.
+    pub(crate) events_version: Option<i64>,
+}
+
+/// The final rows of `day`; `None` while it has no rows, or others too.
+pub(crate) fn final_day(avg_speed: &TableState, day: Day) -> Option<FinalDay> {
+    let mut found = FinalDay::default();
+    let mut files = avg_speed.files_of(day).peekable();
+    files.peek()?;
+    for file in files {
+        if !is_final(file) {
+            return None;
+        }
+        found.run_id = run_id_of(file).or(found.run_id);
+        found.events_version = found.events_version.max(events_version_of(file));
+    }
+    Some(found)
+}
+
+/// Whether the rows of a file of `avg_speed` are final.
+pub(crate) fn is_final(file: &FileEntry) -> bool {
+    match AvgSpeedFile::parse(&file.path) {
+        Some(AvgSpeedFile::Final { .. }) => true,
+        Some(AvgSpeedFile::Provisional(_)) => false,
+        None => {
+            let only = Status::Final.as_str();
+            file.bounds("status").is_some_and(|(least, most)| least == only && most == only)
+        }
+    }
+}
+
+/// The run that wrote a final file of `avg_speed`.
+pub(crate) fn run_id_of(file: &FileEntry) -> Option<String> {
+    match AvgSpeedFile::parse(&file.path) {
+        Some(AvgSpeedFile::Final { run_id, .. }) => Some(run_id),
+        _ => None,
+    }
+}
+
+/// The version of `events` that a final file's rows were computed from.
+pub(crate) fn events_version_of(file: &FileEntry) -> Option<i64> {
+    file.bounds("events_version").and_then(|(_, greatest)| greatest.as_i64())
+}
+
+/// The Kafka partitions whose events a provisional file may count. A file that does not tell may count any.
+pub(crate) fn partitions_of(file: &FileEntry, all: &[i32]) -> Vec<i32> {
+    if let Some(AvgSpeedFile::Provisional(group)) = AvgSpeedFile::parse(&file.path) {
+        return vec![group.kafka_partition];
+    }
+    let bounds = file.bounds("kafka_partition");
+    let within = |partition: &&i32| {
+        let value = i64::from(**partition);
+        bounds.as_ref().is_none_or(|(least, greatest)| {
+            least.as_i64().is_none_or(|least| least <= value)
+                && greatest.as_i64().is_none_or(|greatest| value <= greatest)
+        })
+    };
+    all.iter().filter(within).copied().collect()
+}
+
+/// What is known of a day.
+#[derive(Clone, Debug)]
+pub(crate) struct KnownDay {
+    /// What its fate is decided on.
+    pub(crate) facts: DayFacts,
+    /// The run that made it final, if it is recorded.
+    pub(crate) run: Option<BatchRun>,
+}
+
+impl KnownDay {
+    /// What becomes of the day in a run.
+    pub(crate) fn decision(&self, context: &Context, force: bool) -> DayDecision {
+        closing::decide(&self.facts, context.now(), context.close_after_us(), force)
+    }
+}
+
+/// Every day that `events` or `avg_speed` has rows of, in order.
+pub(crate) fn known_days(
+    context: &Context,
+    events: &TableState,
+    avg_speed: &TableState,
+    runs: &BatchRuns,
+) -> Vec<KnownDay> {
+    let rows = event_rows(events);
+    let served = avg_speed.files().filter_map(|file| file.partition);
+    let days: BTreeSet<Day> = rows.keys().copied().chain(served).collect();
+    let floor = context.app_ids.retention_floor_day(events);
+    let known = |day: Day| {
+        let found = final_day(avg_speed, day);
+        let run = found.as_ref().and_then(|found| run_of(runs, found, day));
+        let facts = DayFacts {
+            span: context.calendar.span(day),
+            event_rows: rows.get(&day).copied().unwrap_or(0),
+            is_final: found.is_some(),
+            last_run_rows: run.and_then(|run| u64::try_from(run.rows_read).ok()),
+            dropped: floor.is_some_and(|floor| day < floor),
+        };
+        KnownDay { facts, run: run.cloned() }
+    };
+    days.into_iter().map(known).collect()
+}
+
+/// The recorded run that wrote a day's final rows.
+fn run_of<'a>(runs: &'a BatchRuns, found: &FinalDay, day: Day) -> Option<&'a BatchRun> {
+    match &found.run_id {
+        Some(run_id) => runs.find(run_id, day),
+        None => runs.of_day(day).pop(),
+    }
+}
+
+/// Rows of each day by file statistics.
+fn event_rows(events: &TableState) -> BTreeMap<Day, u64> {
+    let mut rows = BTreeMap::new();
+    for file in events.files() {
+        if let Some(day) = file.partition {
+            *rows.entry(day).or_default() += file.rows;
+        }
+    }
+    rows
+}

@@ -1,0 +1,32 @@
+//! The batch layer: makes closed days final from every event, and proves, checks and maintains the tables.
+//!
+//! Four commands share a few parts. [`nightly`] recomputes days and overwrites them in `avg_speed`; [`audit`]
+//! proves from the tables alone that every offset and every event is accounted for; [`verify`] recomputes one
+//! day in a way of its own; [`maintain`] compacts, drops and deletes files.
+//!
+//! Underneath, `days` says what the tables hold of each day, `batch_runs` keeps the record of runs,
+//! `day_events` reads the distinct events of a day in bounded memory, `window_totals` reads what `avg_speed`
+//! says of windows, and [`kafka_ends`] asks Kafka how far its partitions reach. Everything outside comes in
+//! through a [`Context`], a [`kafka_ends::LogEnds`] and a [`Shutdown`].
+
+pub mod audit;
+mod batch_runs;
+mod cameras;
+mod context;
+mod day_events;
+mod days;
+mod error;
+pub mod kafka_ends;
+pub mod maintain;
+pub mod nightly;
+mod progress;
+mod scan;
+mod shutdown;
+#[cfg(test)]
+mod test_support;
+pub mod verify;
+mod window_totals;
+
+pub use context::Context;
+pub use error::BatchError;
+pub use shutdown::Shutdown;

@@ -1,0 +1,266 @@
+//! `batch-layer nightly`: makes every closed day final that is not, and recomputes final days that events landed
+//! in since.
+//!
+//! A run goes through these steps:
+//! 1. [`repair`] appends rows of `batch_runs` that runs before were killed too early to append.
+//! 2. [`plan`] says for each day what becomes of it. Where there is nothing to recompute, the run ends.
+//! 3. Kafka is asked how far its partitions reach, and [`landing`] waits until `events` reaches that far. The
+//!    version of `events` found then is the one that the run is pinned to; the plan is made again on it.
+//! 4. [`compute`] writes the final rows of one day after the other from every distinct event, and
+//!    [`publish`] overwrites the day with them in one commit, which carries the [`drift`] against the rows replaced.
+//!
+//! # Consistency
+//! The state of `avg_speed` that a day starts from is older than the pinned version, and the pinned version
+//! reaches every offset that the provisional rows in it hold. `publish` commits only on a version for which
+//! that still holds; otherwise the day is computed again on a newer version of `events`.
+//!
+//! # Crash consistency
+//! Until the one commit of a day its old rows are served. A run that is killed before it leaves files that no
+//! log names, which `maintain` deletes. One that is killed after it leaves a row of `batch_runs` in the
+//! commit, where the next run finds it.
+
+mod compute;
+mod drift;
+mod landing;
+mod plan;
+mod publish;
+mod repair;
+mod report;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use lake::{Table, TableLog, TableState};
+use lake_model::closing::{DayDecision, Reason};
+use lake_model::{Day, EventTime};
+use tokio::time::Instant;
+
+use self::landing::{Landing, Waiter};
+use self::publish::{Base, Published};
+use crate::batch_runs::BatchRuns;
+use crate::context::Context;
+use crate::days::{self, KnownDay};
+use crate::error::BatchError;
+use crate::kafka_ends::LogEnds;
+use crate::shutdown::Shutdown;
+
+pub use self::plan::{DayFilter, PlannedDay};
+pub use self::report::{LeftDay, NightlyReport};
+
+/// How often a day is computed anew because newer events reached its provisional rows meanwhile.
+const TRIES_PER_DAY: u32 = 3;
+
+/// What a run is asked to do.
+#[derive(Clone, Debug)]
+pub struct NightlyOptions {
+    /// The days to look at.
+    pub days: DayFilter,
+    /// Only say what would be done.
+    pub dry_run: bool,
+    /// Recompute clean final days too.
+    pub force: bool,
+    /// Longest wait for records to land.
+    pub wait: Duration,
+}
+
+/// Makes closed days final. The report says what was done and what was left.
+///
+/// # Errors
+/// The tables or Kafka can't be read, or the settings do not fit the tables. Days that were published
+/// before the error stay final.
+pub async fn run(
+    context: &Context,
+    ends: &dyn LogEnds,
+    options: &NightlyOptions,
+    shutdown: &Shutdown,
+) -> Result<NightlyReport, BatchError> {
+    let mut run = Run::open(context, options, shutdown).await?;
+    let mut report = NightlyReport { dry_run: options.dry_run, ..NightlyReport::default() };
+    let missing = repair::missing_runs(run.avg_speed.state(), &run.runs, &run.avg_speed).await?;
+    if !options.dry_run {
+        report.repaired = run.runs.append(&missing).await?;
+    }
+    report.planned = run.plan(run.events.state(), &missing);
+    if options.dry_run || !report.has_work() {
+        report.tell(context.now());
+        return Ok(report);
+    }
+    let wanted = ends.ends().await?.into_iter().map(|(partition, log)| (partition, log.next));
+    match run.wait_for(&wanted.collect()).await? {
+        Landing::Reached => {
+            let pinned = run.events.state().clone();
+            report.planned = run.plan(&pinned, &[]);
+            run.recompute_all(pinned, &mut report).await?;
+        }
+        short => report.leave_all(&short.reason()),
+    }
+    report.tell(context.now());
+    Ok(report)
+}
+
+/// A run under way.
+struct Run<'a> {
+    context: &'a Context,
+    options: &'a NightlyOptions,
+    shutdown: &'a Shutdown,
+    deadline: Instant,
+    run_id: String,
+    events: TableLog,
+    avg_speed: TableLog,
+    /// The state of `avg_speed` that days start from.
+    base: TableState,
+    runs: BatchRuns,
+}
+
+/// What became of one day.
+enum Outcome {
+    Done(Published),
+    Left(String),
+}
+
+impl<'a> Run<'a> {
+    async fn open(
+        context: &'a Context,
+        options: &'a NightlyOptions,
+        shutdown: &'a Shutdown,
+    ) -> Result<Run<'a>, BatchError> {
+        let avg_speed = context.open(Table::AvgSpeed).await?;
+        Ok(Run {
+            context,
+            options,
+            shutdown,
+            deadline: Instant::now() + options.wait,
+            run_id: run_id(context),
+            events: context.open(Table::Events).await?,
+            base: avg_speed.state().clone(),
+            avg_speed,
+            runs: BatchRuns::open(context).await?,
+        })
+    }
+
+    /// What becomes of each day that is asked for, by `events` as given. `unrecorded` are runs that are not in
+    /// `batch_runs` yet.
+    fn plan(
+        &self,
+        events: &TableState,
+        unrecorded: &[lake::tables::batch_runs::BatchRun],
+    ) -> Vec<PlannedDay> {
+        let known = days::known_days(self.context, events, &self.base, &self.runs);
+        known
+            .into_iter()
+            .filter(|day| self.options.days.takes(day.facts.span.day))
+            .map(|day| plan::with_unrecorded(day, &self.base, unrecorded))
+            .map(|day| PlannedDay::of(&day, day.decision(self.context, self.options.force)))
+            .collect()
+    }
+
+    async fn wait_for(&mut self, wanted: &BTreeMap<i32, i64>) -> Result<Landing, BatchError> {
+        let waiter = Waiter {
+            app_ids: &self.context.app_ids,
+            poll_interval: self.context.settings.batch.landing_poll_interval,
+            deadline: self.deadline,
+            shutdown: self.shutdown,
+        };
+        Ok(waiter.wait(&mut self.events, wanted).await?)
+    }
+
+    async fn recompute_all(
+        &mut self,
+        mut pinned: TableState,
+        report: &mut NightlyReport,
+    ) -> Result<(), BatchError> {
+        let days: Vec<(Day, Reason)> = report.to_recompute().collect();
+        for (day, reason) in days {
+            if self.shutdown.is_requested() {
+                report.leave(day, "the run was told to stop");
+                continue;
+            }
+            tracing::info!(%day, reason = reason.as_str(), version = pinned.version(), "recomputing");
+            match self.recompute(day, &mut pinned).await? {
+                Outcome::Done(Published::Final(run)) => {
+                    self.runs.append(std::slice::from_ref(&run)).await?;
+                    report.finish(run);
+                }
+                Outcome::Done(published) => report.superseded(day, &published),
+                Outcome::Left(reason) => report.leave(day, &reason),
+            }
+        }
+        Ok(())
+    }
+
+    /// Computes and publishes one day, on a newer version of `events` where that turns out to be needed.
+    async fn recompute(
+        &mut self,
+        day: Day,
+        pinned: &mut TableState,
+    ) -> Result<Outcome, BatchError> {
+        let mut reason = String::new();
+        for _ in 0..TRIES_PER_DAY {
+            let base = Base::of(&self.context.app_ids, &self.base, day);
+            if let Some(short) = self.cover(&base, pinned).await? {
+                return Ok(Outcome::Left(short));
+            }
+            if !self.is_still_due(day, pinned) {
+                return Ok(Outcome::Done(Published::Unneeded));
+            }
+            let published = tokio::select! {
+                published = self.attempt(day, pinned, &base) => published?,
+                () = self.shutdown.requested() => {
+                    return Ok(Outcome::Left("the run was told to stop".to_owned()));
+                }
+            };
+            match published {
+                Published::Behind(why) => reason = why,
+                published => return Ok(Outcome::Done(published)),
+            }
+            self.avg_speed.refresh().await?;
+            self.base = self.avg_speed.state().clone();
+            self.runs.refresh().await?;
+        }
+        Ok(Outcome::Left(reason))
+    }
+
+    /// Makes sure that the pinned version reaches every offset that the day's provisional rows hold, if need
+    /// be by pinning a newer one. Says what is missing if that can't be had in time.
+    async fn cover(
+        &mut self,
+        base: &Base,
+        pinned: &mut TableState,
+    ) -> Result<Option<String>, BatchError> {
+        if base.is_covered_by(&self.context.app_ids, pinned) {
+            return Ok(None);
+        }
+        match self.wait_for(base.offsets()).await? {
+            Landing::Reached => *pinned = self.events.state().clone(),
+            short => return Ok(Some(short.reason())),
+        }
+        Ok(None)
+    }
+
+    fn is_still_due(&self, day: Day, pinned: &TableState) -> bool {
+        let known = days::known_days(self.context, pinned, &self.base, &self.runs);
+        let found = known.iter().find(|known| known.facts.span.day == day);
+        let decision = |known: &KnownDay| known.decision(self.context, self.options.force);
+        matches!(found.map(decision), Some(DayDecision::Recompute(_)))
+    }
+
+    async fn attempt(
+        &mut self,
+        day: Day,
+        pinned: &TableState,
+        base: &Base,
+    ) -> Result<Published, BatchError> {
+        let computed = compute::compute(self.context, &self.run_id, pinned, day).await?;
+        Ok(publish::publish(self.context, &mut self.avg_speed, pinned, base, computed).await?)
+    }
+}
+
+/// An id that says when the run began, such as `20251121T021500Z-1a2b3c4d`.
+fn run_id(context: &Context) -> String {
+    let second = context.now().micros().div_euclid(1_000_000) * 1_000_000;
+    let started = EventTime::from_micros(second).to_string().replace(['-', ':'], "");
+    let unique = context.lake.ambient().unique_id().simple().to_string();
+    format!("{started}-{}", &unique[..8])
+}

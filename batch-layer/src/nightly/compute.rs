@@ -1,0 +1,237 @@
+//! Computing the final rows of one day from every distinct event in `events` at the pinned version.
+
+use std::sync::Arc;
+
+use indicatif::ProgressBar;
+use lake::data_file::FileWriter;
+use lake::paths::AvgSpeedFile;
+use lake::tables::avg_speed::{self, AvgSpeedRow, Quantiles, Status};
+use lake::{DataFile, LakeError, Table, TableState};
+use lake_model::speed::nearest_rank;
+use lake_model::{Day, DaySpan, EventTime, Speed, Summary, WindowSize};
+
+use crate::context::Context;
+use crate::day_events::{DayEvents, DistinctEvents};
+use crate::progress;
+use crate::window_totals::Totals;
+
+/// A new file begins once the last one has about this many bytes.
+const FILE_BYTES: usize = 256 << 20;
+/// Rows that are encoded at a time.
+const ROWS_AT_A_TIME: usize = 16_384;
+
+/// A day's final rows, written and ready to be published.
+#[derive(Debug)]
+pub(super) struct ComputedDay {
+    pub(super) span: DaySpan,
+    pub(super) run_id: String,
+    pub(super) events_version: i64,
+    pub(super) kafka_offsets: String,
+    pub(super) rows_read: u64,
+    pub(super) duplicates: u64,
+    pub(super) late_rows: u64,
+    /// The day's cameras, in byte order.
+    pub(super) cameras: Vec<Arc<str>>,
+    /// What the rows say of each window, by camera.
+    pub(super) windows: Vec<NewWindow>,
+    pub(super) files: Vec<DataFile>,
+    pub(super) started_at: EventTime,
+}
+
+/// A window of the new rows, as small as the drift needs it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct NewWindow {
+    /// The place of the camera in the day's list.
+    pub(super) camera: u32,
+    /// The place of the window among those of its size in the day.
+    pub(super) index: u32,
+    pub(super) size: WindowSize,
+    pub(super) totals: Totals,
+}
+
+/// Computes `day` from `events` as pinned, and writes its files. No log names them yet.
+pub(super) async fn compute(
+    context: &Context,
+    run_id: &str,
+    events: &TableState,
+    day: Day,
+) -> Result<ComputedDay, LakeError> {
+    let started_at = context.now();
+    let files = events.files_of(day).cloned().collect();
+    let day = DayEvents::open(&context.lake, context.calendar.span(day), files).await?;
+    let mut writer = DayWriter::new(context, run_id, &day, events.version(), started_at);
+    let max_rows = context.settings.batch.max_rows_in_memory as u64;
+    for range in day.census().ranges(max_rows) {
+        let distinct = day.read(&range).await?;
+        writer.take(&distinct).await?;
+    }
+    writer.finish(&day, context.kafka_offsets(events)).await
+}
+
+impl Context {
+    /// The next offsets that a version of `events` covers, as a JSON object by partition.
+    fn kafka_offsets(&self, events: &TableState) -> String {
+        let offsets = self.app_ids.partitions(events);
+        let object: serde_json::Map<String, serde_json::Value> = offsets
+            .into_iter()
+            .map(|(partition, next)| (partition.to_string(), next.into()))
+            .collect();
+        serde_json::Value::Object(object).to_string()
+    }
+}
+
+/// Turns distinct events into final rows, and rows into files: one or more for each size of window.
+struct DayWriter<'a> {
+    context: &'a Context,
+    span: DaySpan,
+    run_id: String,
+    events_version: i64,
+    computed_at: EventTime,
+    cameras: Vec<Arc<str>>,
+    sizes: [SizeWriter; 3],
+    windows: Vec<NewWindow>,
+    files: Vec<DataFile>,
+    duplicates: u64,
+    progress: ProgressBar,
+}
+
+struct SizeWriter {
+    size: WindowSize,
+    rows: Vec<AvgSpeedRow>,
+    file: Option<FileWriter>,
+}
+
+impl<'a> DayWriter<'a> {
+    fn new(
+        context: &'a Context,
+        run_id: &str,
+        day: &DayEvents<'_>,
+        events_version: i64,
+        computed_at: EventTime,
+    ) -> DayWriter<'a> {
+        let size = |size| SizeWriter { size, rows: Vec::new(), file: None };
+        DayWriter {
+            context,
+            span: *day.span(),
+            run_id: run_id.to_owned(),
+            events_version,
+            computed_at,
+            cameras: day.census().cameras.clone(),
+            sizes: WindowSize::ALL.map(size),
+            windows: Vec::new(),
+            files: Vec::new(),
+            duplicates: 0,
+            progress: progress::rows(day.census().rows, day.span().day.to_string()),
+        }
+    }
+
+    /// Writes the rows of one range of cameras.
+    async fn take(&mut self, events: &DistinctEvents) -> Result<(), LakeError> {
+        self.duplicates += events.duplicates();
+        let span = self.span;
+        let mut speeds = Vec::new();
+        for window in events.windows(&span) {
+            window.speeds_into(&mut speeds);
+            let camera = &self.cameras[window.camera];
+            let (summary, quantiles) = figures(&mut speeds, self.context.limit(camera));
+            self.windows.push(NewWindow {
+                camera: u32::try_from(window.camera).expect("places of cameras are of 32 bits"),
+                index: window.index,
+                size: window.window.size,
+                totals: Totals { count: window.count(), sum: summary.sum_thousandths() },
+            });
+            let row = AvgSpeedRow {
+                camera_id: Arc::clone(camera),
+                window: window.window,
+                kafka_partition: None,
+                summary,
+                quantiles,
+                status: Status::Final,
+                events_version: Some(self.events_version),
+                computed_at: self.computed_at,
+                histogram: None,
+            };
+            self.push(row).await?;
+        }
+        self.progress.inc(events.len() + events.duplicates());
+        Ok(())
+    }
+
+    async fn push(&mut self, row: AvgSpeedRow) -> Result<(), LakeError> {
+        let at = WindowSize::ALL.iter().position(|size| *size == row.window.size);
+        let at = at.expect("ALL holds every size");
+        self.sizes[at].rows.push(row);
+        if self.sizes[at].rows.len() >= ROWS_AT_A_TIME {
+            self.encode(at)?;
+            if self.sizes[at].file.as_ref().is_some_and(|f| f.encoded_bytes() >= FILE_BYTES) {
+                self.upload(at).await?;
+            }
+        }
+        Ok(())
+    }
+
+    fn encode(&mut self, at: usize) -> Result<(), LakeError> {
+        let (day, id) = (self.span.day, self.context.lake.ambient().unique_id());
+        let writer = &mut self.sizes[at];
+        if writer.rows.is_empty() {
+            return Ok(());
+        }
+        let file = match &mut writer.file {
+            Some(file) => file,
+            None => {
+                let path = AvgSpeedFile::final_path(day, &self.run_id, writer.size, id);
+                writer.file.insert(FileWriter::new(Table::AvgSpeed, path, Some(day))?)
+            }
+        };
+        file.push(&avg_speed::batch(&writer.rows))?;
+        writer.rows.clear();
+        Ok(())
+    }
+
+    async fn upload(&mut self, at: usize) -> Result<(), LakeError> {
+        if let Some(file) = self.sizes[at].file.take() {
+            self.files.push(file.upload(&self.context.lake).await?);
+        }
+        Ok(())
+    }
+
+    async fn finish(
+        mut self,
+        day: &DayEvents<'_>,
+        kafka_offsets: String,
+    ) -> Result<ComputedDay, LakeError> {
+        for at in 0..self.sizes.len() {
+            self.encode(at)?;
+            self.upload(at).await?;
+        }
+        self.progress.finish_and_clear();
+        Ok(ComputedDay {
+            span: self.span,
+            run_id: self.run_id,
+            events_version: self.events_version,
+            kafka_offsets,
+            rows_read: day.census().rows,
+            duplicates: self.duplicates,
+            late_rows: day.census().late_rows,
+            cameras: self.cameras,
+            windows: self.windows,
+            files: self.files,
+            started_at: self.computed_at,
+        })
+    }
+}
+
+/// The figures of a window's speeds, which are put in order.
+fn figures(speeds: &mut [u32], limit: Option<Speed>) -> (Summary, Quantiles) {
+    speeds.sort_unstable();
+    let mut summary = Summary::default();
+    for speed in speeds.iter() {
+        summary.add(Speed::from_thousandths(*speed), limit);
+    }
+    let ranked = |percent| {
+        let rank = nearest_rank(speeds.len() as u64, percent);
+        let at = usize::try_from(rank - 1).expect("a rank is at most the number of speeds");
+        Speed::from_thousandths(speeds[at])
+    };
+    (summary, Quantiles::by(ranked))
+}

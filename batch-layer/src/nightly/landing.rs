@@ -1,0 +1,104 @@
+//! Waiting until `events` reaches the offsets that a run needs.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use lake::txn::AppIds;
+use lake::{LakeError, TableLog, TableState};
+use tokio::time::{Instant, sleep};
+
+use crate::shutdown::Shutdown;
+
+/// What became of the wait.
+#[must_use]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Landing {
+    /// Every partition is there.
+    Reached,
+    /// The time is out.
+    TimedOut(Vec<Shortfall>),
+    /// The run was told to stop.
+    Stopped,
+}
+
+/// A partition whose records have not all landed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shortfall {
+    pub(super) partition: i32,
+    /// The next offset that `events` holds.
+    pub(super) landed: i64,
+    /// The next offset that it must hold.
+    pub(super) wanted: i64,
+}
+
+impl Landing {
+    /// Why it is not reached.
+    pub(super) fn reason(&self) -> String {
+        match self {
+            Landing::Reached => String::new(),
+            Landing::Stopped => "the run was told to stop".to_owned(),
+            Landing::TimedOut(missing) => format!(
+                "not everything has landed: {}; see that `speed-layer run` is running and catches up, or \
+                 wait longer with --wait",
+                describe(missing)
+            ),
+        }
+    }
+}
+
+/// The partitions with the offsets that are missing.
+pub(super) fn describe(missing: &[Shortfall]) -> String {
+    let each = missing.iter().map(|short| {
+        format!("partition {} has landed up to offset {} of {}", short.partition, short.landed, short.wanted)
+    });
+    each.collect::<Vec<_>>().join(", ")
+}
+
+/// The partitions of which `events` does not hold every offset before the one wanted.
+pub(super) fn missing(
+    app_ids: &AppIds,
+    events: &TableState,
+    wanted: &BTreeMap<i32, i64>,
+) -> Vec<Shortfall> {
+    let shortfall = |(partition, wanted): (&i32, &i64)| {
+        let landed = app_ids.progress(events, *partition).next_offset.unwrap_or(0);
+        (landed < *wanted).then_some(Shortfall { partition: *partition, landed, wanted: *wanted })
+    };
+    wanted.iter().filter_map(shortfall).collect()
+}
+
+/// How long to wait, and how often to look.
+pub(super) struct Waiter<'a> {
+    pub(super) app_ids: &'a AppIds,
+    pub(super) poll_interval: Duration,
+    pub(super) deadline: Instant,
+    pub(super) shutdown: &'a Shutdown,
+}
+
+impl Waiter<'_> {
+    /// Follows `events` until it holds every offset before those `wanted`.
+    pub(super) async fn wait(
+        &self,
+        events: &mut TableLog,
+        wanted: &BTreeMap<i32, i64>,
+    ) -> Result<Landing, LakeError> {
+        let mut has_told = false;
+        loop {
+            events.refresh().await?;
+            let missing = missing(self.app_ids, events.state(), wanted);
+            if missing.is_empty() {
+                return Ok(Landing::Reached);
+            }
+            if Instant::now() >= self.deadline {
+                return Ok(Landing::TimedOut(missing));
+            }
+            if !std::mem::replace(&mut has_told, true) {
+                tracing::info!(missing = describe(&missing), "waiting for records to land");
+            }
+            tokio::select! {
+                () = sleep(self.poll_interval) => {}
+                () = self.shutdown.requested() => return Ok(Landing::Stopped),
+            }
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Overwriting a day in `avg_speed` with its final rows, in one commit.
+//!
+//! # Consistency
+//! What the commit removes is taken from the very version that it is made on, and so is the decision whether
+//! to make it. If another writer takes that version, everything is decided again on what it wrote, and the
+//! same files are committed. Of two runs that race, one finds the other's final rows: newer ones, or ones from
+//! the same events, win.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lake::log::FileEntry;
+use lake::tables::batch_runs::BatchRun;
+use lake::txn::AppIds;
+use lake::{Commit, CommitOutcome, LakeError, TableLog, TableState};
+use lake_model::Day;
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
+
+use super::compute::ComputedDay;
+use super::drift::{Drift, drift};
+use super::landing::{describe, missing};
+use super::repair::INFO_KEY;
+use crate::context::Context;
+use crate::days;
+
+/// What became of a computed day.
+#[must_use]
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Published {
+    /// It is final by this run.
+    Final(BatchRun),
+    /// Another run made it final meanwhile, from the same events or newer ones.
+    Superseded(String),
+    /// Its provisional rows hold newer offsets by now than the pinned version reaches: compute it again.
+    Behind(String),
+    /// It needed no recomputing any more.
+    Unneeded,
+}
+
+/// What `avg_speed` held of a day when its computation began.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Base {
+    files: BTreeSet<String>,
+    /// The next offsets that its provisional rows reach at most, by Kafka partition.
+    offsets: BTreeMap<i32, i64>,
+}
+
+impl Base {
+    pub(super) fn of(app_ids: &AppIds, avg_speed: &TableState, day: Day) -> Base {
+        Base {
+            files: avg_speed.files_of(day).map(|file| file.path.clone()).collect(),
+            offsets: provisional_offsets(app_ids, avg_speed, avg_speed.files_of(day)),
+        }
+    }
+
+    /// Whether `events` reaches every offset that the provisional rows hold.
+    pub(super) fn is_covered_by(&self, app_ids: &AppIds, events: &TableState) -> bool {
+        missing(app_ids, events, &self.offsets).is_empty()
+    }
+
+    /// The offsets that `events` has to reach.
+    pub(super) fn offsets(&self) -> &BTreeMap<i32, i64> {
+        &self.offsets
+    }
+}
+
+/// What the decision to overwrite a day rests on.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+struct Facts {
+    /// The version of `events` that our rows were computed from.
+    events_version: i64,
+    /// Runs whose final rows came since our computation began, with the versions that they read.
+    new_finals: Vec<(String, i64)>,
+    /// What provisional rows that came since hold beyond our version.
+    uncovered: Option<String>,
+}
+
+#[must_use]
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Decision {
+    Overwrite,
+    GiveUp(String),
+    Recompute(String),
+}
+
+fn decide(facts: &Facts) -> Decision {
+    let newer = facts.new_finals.iter().find(|(_, version)| *version >= facts.events_version);
+    if let Some((run_id, version)) = newer {
+        return Decision::GiveUp(format!("run {run_id} made it final from version {version}"));
+    }
+    match &facts.uncovered {
+        Some(uncovered) => Decision::Recompute(uncovered.clone()),
+        None => Decision::Overwrite,
+    }
+}
+
+/// Overwrites the day with the computed rows, unless another run has done as well or newer events are needed.
+pub(super) async fn publish(
+    context: &Context,
+    avg_speed: &mut TableLog,
+    pinned: &TableState,
+    base: &Base,
+    computed: ComputedDay,
+) -> Result<Published, LakeError> {
+    avg_speed.refresh().await?;
+    let mut compared: Option<(Vec<FileEntry>, Drift)> = None;
+    loop {
+        match decide(&facts(context, avg_speed.state(), pinned, base, &computed)) {
+            Decision::Overwrite => {}
+            Decision::GiveUp(winner) => {
+                discard(avg_speed, &computed).await;
+                return Ok(Published::Superseded(winner));
+            }
+            Decision::Recompute(uncovered) => {
+                discard(avg_speed, &computed).await;
+                return Ok(Published::Behind(uncovered));
+            }
+        }
+        let replaced: Vec<FileEntry> =
+            avg_speed.state().files_of(computed.span.day).cloned().collect();
+        let drift = match compared.take() {
+            Some((files, drift)) if files == replaced => drift,
+            _ => drift(&context.lake, &computed, &replaced).await?,
+        };
+        let run = batch_run(context, &computed, drift);
+        let info = serde_json::to_value(&run).expect("a row of numbers and text is JSON");
+        let commit = Commit::new(&context.lake, "MAKE DAY FINAL")
+            .add(computed.files.iter().cloned())
+            .remove(replaced.iter().cloned())
+            .info(INFO_KEY, info);
+        if let CommitOutcome::Committed { .. } = avg_speed.try_commit(&commit).await? {
+            return Ok(Published::Final(run));
+        }
+        compared = Some((replaced, drift));
+    }
+}
+
+fn facts(
+    context: &Context,
+    avg_speed: &TableState,
+    pinned: &TableState,
+    base: &Base,
+    computed: &ComputedDay,
+) -> Facts {
+    let day = computed.span.day;
+    let new: Vec<&FileEntry> =
+        avg_speed.files_of(day).filter(|file| !base.files.contains(&file.path)).collect();
+    let new_finals = new.iter().filter(|file| days::is_final(file)).map(|file| {
+        let run_id = days::run_id_of(file).unwrap_or_else(|| file.path.clone());
+        (run_id, days::events_version_of(file).unwrap_or(i64::MAX))
+    });
+    let app_ids = &context.app_ids;
+    let offsets = provisional_offsets(app_ids, avg_speed, new.iter().copied());
+    let uncovered = missing(app_ids, pinned, &offsets);
+    Facts {
+        events_version: computed.events_version,
+        new_finals: new_finals.collect(),
+        uncovered: (!uncovered.is_empty()).then(|| {
+            format!("its provisional rows are ahead of events: {}", describe(&uncovered))
+        }),
+    }
+}
+
+/// The next offset of each partition whose events the provisional ones among `files` count: they hold no
+/// later ones, since every commit of a partition's rows carries its next offset.
+fn provisional_offsets<'a>(
+    app_ids: &AppIds,
+    avg_speed: &TableState,
+    files: impl Iterator<Item = &'a FileEntry>,
+) -> BTreeMap<i32, i64> {
+    let known: BTreeMap<i32, i64> = app_ids.partitions(avg_speed).into_iter().collect();
+    let all: Vec<i32> = known.keys().copied().collect();
+    let counted = files
+        .filter(|file| !days::is_final(file))
+        .flat_map(|file| days::partitions_of(file, &all));
+    counted.filter_map(|partition| Some((partition, *known.get(&partition)?))).collect()
+}
+
+fn batch_run(context: &Context, computed: &ComputedDay, drift: Drift) -> BatchRun {
+    let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+    BatchRun {
+        run_id: computed.run_id.clone(),
+        event_date: computed.span.day.days(),
+        events_version: computed.events_version,
+        kafka_offsets: computed.kafka_offsets.clone(),
+        rows_read: computed.rows_read.cast_signed(),
+        duplicates_dropped: computed.duplicates.cast_signed(),
+        late_rows: computed.late_rows.cast_signed(),
+        cameras: count(computed.cameras.len()),
+        rows_written: count(computed.windows.len()),
+        drift_windows: drift.windows.cast_signed(),
+        drift_max_kmh: drift.max_kmh,
+        started_at: computed.started_at.micros(),
+        finished_at: context.now().micros(),
+    }
+}
+
+/// Deletes files that no log will name. What is left of them is an orphan that `maintain` deletes.
+async fn discard(avg_speed: &TableLog, computed: &ComputedDay) {
+    let store = avg_speed.lake().table_store(avg_speed.table());
+    for file in &computed.files {
+        if let Err(error) = store.delete(&Path::from(file.path.as_str())).await {
+            tracing::debug!(path = file.path, %error, "the file is left to maintenance");
+        }
+    }
+}
+
+#[cfg(test)]
+mod unit_tests {
+    use super::*;
+
+    fn facts(new_finals: &[(&str, i64)], uncovered: Option<&str>) -> Facts {
+        let finals = new_finals.iter().map(|(run, version)| ((*run).to_owned(), *version));
+        Facts {
+            events_version: 7,
+            new_finals: finals.collect(),
+            uncovered: uncovered.map(str::to_owned),
+        }
+    }
+
+    #[test]
+    fn another_run_wins_with_the_same_events_or_newer_ones_and_loses_with_older_ones() {
+        assert!(matches!(decide(&facts(&[("a", 7)], None)), Decision::GiveUp(_)));
+        assert!(matches!(decide(&facts(&[("a", 8)], None)), Decision::GiveUp(_)));
+        assert_eq!(decide(&facts(&[("a", 6)], None)), Decision::Overwrite);
+        assert_eq!(decide(&facts(&[], None)), Decision::Overwrite);
+    }
+
+    #[test]
+    fn newer_provisional_rows_are_never_overwritten_by_older_events() {
+        assert!(matches!(decide(&facts(&[], Some("behind"))), Decision::Recompute(_)));
+    }
+}

@@ -1,0 +1,47 @@
+//! Finding rows that are missing in `batch_runs`, since their run was killed after it had made a day final.
+
+use std::collections::BTreeSet;
+
+use lake::tables::batch_runs::BatchRun;
+use lake::{LakeError, TableLog, TableState};
+use lake_model::Day;
+
+use crate::batch_runs::BatchRuns;
+use crate::days;
+
+/// The key of the row in the `commitInfo` of the commit that makes a day final.
+pub(super) const INFO_KEY: &str = "batchRun";
+
+/// The rows of final days that are not recorded, as far back as the entries of `log` go. A day whose row is
+/// not found stays without one, and is dirty.
+pub(super) async fn missing_runs(
+    avg_speed: &TableState,
+    runs: &BatchRuns,
+    log: &TableLog,
+) -> Result<Vec<BatchRun>, LakeError> {
+    let mut wanted = unrecorded(avg_speed, runs);
+    let mut found = Vec::new();
+    let mut version = avg_speed.version();
+    while !wanted.is_empty() && version >= 0 {
+        let Some(info) = log.commit_info(version).await? else { break };
+        let run: Option<BatchRun> = serde_json::from_value(info[INFO_KEY].clone()).ok();
+        if let Some(run) = run
+            && wanted.remove(&(run.run_id.clone(), run.day()))
+        {
+            found.push(run);
+        }
+        version -= 1;
+    }
+    for (run_id, day) in wanted {
+        tracing::warn!(%day, run_id, "the run is not recorded, and its commit is cleaned away");
+    }
+    found.reverse();
+    Ok(found)
+}
+
+/// Final days whose run is not recorded.
+fn unrecorded(avg_speed: &TableState, runs: &BatchRuns) -> BTreeSet<(String, Day)> {
+    let files = avg_speed.files();
+    let written = files.filter_map(|file| Some((days::run_id_of(file)?, file.partition?)));
+    written.filter(|(run_id, day)| runs.find(run_id, *day).is_none()).collect()
+}

@@ -1,0 +1,143 @@
+//! What a run did and what it left, for people and for metrics.
+
+use std::fmt;
+
+use lake::tables::batch_runs::BatchRun;
+use lake_model::closing::{DayDecision, Reason};
+use lake_model::{Day, EventTime};
+
+use super::plan::PlannedDay;
+use super::publish::Published;
+
+/// What a run did.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct NightlyReport {
+    /// Whether it only looked.
+    pub dry_run: bool,
+    /// Rows of `batch_runs` that runs before had not appended.
+    pub repaired: usize,
+    /// What becomes of each day asked for.
+    pub planned: Vec<PlannedDay>,
+    /// The days made final, as recorded in `batch_runs`.
+    pub done: Vec<BatchRun>,
+    /// Days that needed nothing any more once their turn came, with the reason.
+    pub unneeded: Vec<(Day, String)>,
+    /// Days that were to be recomputed and are not.
+    pub left: Vec<LeftDay>,
+}
+
+/// A day that was to be recomputed and is not.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftDay {
+    /// The day.
+    pub day: Day,
+    /// Why, and what to do.
+    pub reason: String,
+}
+
+impl NightlyReport {
+    /// Whether every day that was to be recomputed is final.
+    pub fn is_complete(&self) -> bool {
+        self.left.is_empty()
+    }
+
+    pub(super) fn has_work(&self) -> bool {
+        self.to_recompute().next().is_some()
+    }
+
+    pub(super) fn to_recompute(&self) -> impl Iterator<Item = (Day, Reason)> {
+        self.planned.iter().filter_map(|planned| match planned.decision {
+            DayDecision::Recompute(reason) => Some((planned.day, reason)),
+            _ => None,
+        })
+    }
+
+    /// Tells metrics when a run last left nothing to do.
+    pub(super) fn tell(&self, now: EventTime) {
+        if self.is_complete() && !self.dry_run {
+            metrics::gauge!("lambdalake_batch_last_success_timestamp_seconds")
+                .set(now.micros() as f64 / 1e6);
+        }
+    }
+
+    pub(super) fn leave_all(&mut self, reason: &str) {
+        let days: Vec<Day> = self.to_recompute().map(|(day, _)| day).collect();
+        days.into_iter().for_each(|day| self.leave(day, reason));
+    }
+
+    pub(super) fn leave(&mut self, day: Day, reason: &str) {
+        tracing::warn!(%day, reason, "the day is left as it is");
+        metrics::counter!("lambdalake_batch_days_left_total").increment(1);
+        self.left.push(LeftDay { day, reason: reason.to_owned() });
+    }
+
+    pub(super) fn superseded(&mut self, day: Day, published: &Published) {
+        let why = match published {
+            Published::Superseded(winner) => format!("another run won: {winner}"),
+            _ => "it is clean by now".to_owned(),
+        };
+        tracing::info!(%day, why, "nothing to publish");
+        self.unneeded.push((day, why));
+    }
+
+    pub(super) fn finish(&mut self, run: BatchRun) {
+        tracing::info!(day = %run.day(), run_id = run.run_id, rows = run.rows_read, "the day is final");
+        let count = |name: &'static str, number: i64| {
+            metrics::counter!(name).increment(number.unsigned_abs());
+        };
+        count("lambdalake_batch_days_final_total", 1);
+        count("lambdalake_batch_rows_read_total", run.rows_read);
+        count("lambdalake_batch_duplicates_dropped_total", run.duplicates_dropped);
+        count("lambdalake_batch_late_rows_total", run.late_rows);
+        count("lambdalake_batch_rows_written_total", run.rows_written);
+        count("lambdalake_batch_drift_windows_total", run.drift_windows);
+        let took_us = run.finished_at - run.started_at;
+        metrics::histogram!("lambdalake_batch_day_duration_seconds").record(took_us as f64 / 1e6);
+        self.done.push(run);
+    }
+}
+
+impl fmt::Display for NightlyReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.planned.is_empty() {
+            writeln!(f, "no day to look at: no events have landed in the days asked for")?;
+        }
+        for planned in &self.planned {
+            writeln!(f, "{planned}")?;
+        }
+        if self.dry_run {
+            return writeln!(f, "dry run: nothing was changed");
+        }
+        if self.repaired > 0 {
+            writeln!(f, "recorded {} earlier run(s) in batch_runs", self.repaired)?;
+        }
+        self.done.iter().try_for_each(|run| summary(f, run))?;
+        for (day, why) in &self.unneeded {
+            writeln!(f, "{day}  not recomputed: {why}")?;
+        }
+        for LeftDay { day, reason } in &self.left {
+            writeln!(f, "{day}  LEFT: {reason}")?;
+        }
+        if self.done.is_empty() && self.left.is_empty() {
+            writeln!(f, "nothing to recompute")?;
+        }
+        Ok(())
+    }
+}
+
+fn summary(f: &mut fmt::Formatter<'_>, run: &BatchRun) -> fmt::Result {
+    writeln!(
+        f,
+        "{}  final from version {}: {} rows read, {} duplicates dropped, {} late, {} cameras, {} rows \
+         written; {} windows changed, by at most {} km/h",
+        run.day(),
+        run.events_version,
+        run.rows_read,
+        run.duplicates_dropped,
+        run.late_rows,
+        run.cameras,
+        run.rows_written,
+        run.drift_windows,
+        run.drift_max_kmh,
+    )
+}

@@ -1,0 +1,102 @@
+//! `batch-layer verify --date D`: recomputes one final day in a way of its own and compares the outcome with the
+//! final rows bit for bit.
+//!
+//! Polars reads the day's files of `events` and computes every figure in [`recompute`]; only the bounds of the
+//! day come from the calendar that the batch uses too. [`final_rows`] reads what `avg_speed` says, down to the bits of its
+//! doubles. [`compare`] puts both side by side, one range of cameras after the other.
+
+mod compare;
+mod final_rows;
+mod recompute;
+mod report;
+#[cfg(test)]
+mod tests;
+
+use lake::log::FileEntry;
+use lake::{Table, TableState};
+use lake_model::Day;
+use lake_model::closing::DayDecision;
+
+use self::recompute::Recomputation;
+use crate::batch_runs::BatchRuns;
+use crate::context::Context;
+use crate::days::{self, KnownDay};
+use crate::error::BatchError;
+
+pub use self::compare::{Difference, Figures};
+pub use self::report::{Verdict, VerifyReport};
+
+/// Verifies one day.
+///
+/// # Errors
+/// The tables can't be read, or Polars fails.
+pub async fn run(context: &Context, day: Day) -> Result<VerifyReport, BatchError> {
+    let avg_speed = context.open(Table::AvgSpeed).await?;
+    let runs = BatchRuns::open(context).await?;
+    let events = context.open(Table::Events).await?;
+    let (avg_speed, events) = (avg_speed.state(), events.state());
+    let known = days::known_days(context, events, avg_speed, &runs);
+    let known = known.into_iter().find(|known| known.facts.span.day == day);
+    let mut report = VerifyReport::new(day, Verdict::NotFinal);
+    let Some(known) = known else { return Ok(report) };
+    report.runs = runs.of_day(day).into_iter().cloned().collect();
+    report.verdict = verdict(context, &known);
+    if report.verdict == Verdict::Equal {
+        compare_all(context, events, avg_speed, &known, &mut report).await?;
+    }
+    Ok(report)
+}
+
+/// What can be said of the day before anything is read.
+fn verdict(context: &Context, known: &KnownDay) -> Verdict {
+    if !known.facts.is_final {
+        return Verdict::NotFinal;
+    }
+    match known.decision(context, false) {
+        DayDecision::Frozen => Verdict::Frozen,
+        DayDecision::Recompute(_) => Verdict::Dirty {
+            event_rows: known.facts.event_rows,
+            rows_read: known.facts.last_run_rows,
+        },
+        DayDecision::Clean | DayDecision::Open { .. } | DayDecision::Empty => Verdict::Equal,
+    }
+}
+
+async fn compare_all(
+    context: &Context,
+    events: &TableState,
+    avg_speed: &TableState,
+    known: &KnownDay,
+    report: &mut VerifyReport,
+) -> Result<(), BatchError> {
+    let span = known.facts.span;
+    let event_files: Vec<FileEntry> = events.files_of(span.day).cloned().collect();
+    let final_files: Vec<FileEntry> = avg_speed.files_of(span.day).cloned().collect();
+    let events_version = known.run.as_ref().map(|run| run.events_version);
+    let recomputation = Recomputation::open(context, span, event_files).await?;
+    for range in recomputation.ranges() {
+        let recomputed = recomputation.figures(&range).await?;
+        let rows = final_rows::read(&context.lake, &final_files, &range.span).await?;
+        compare::compare(recomputed, rows, events_version, report);
+    }
+    if report.differences > 0 {
+        report.verdict = Verdict::Different;
+    }
+    Ok(())
+}
+
+/// The files of `table` as the Polars reader needs them: whole, in memory.
+async fn bytes_of(
+    context: &Context,
+    table: Table,
+    file: &FileEntry,
+) -> Result<Vec<u8>, lake::LakeError> {
+    use object_store::ObjectStoreExt;
+    let failed = |source| lake::LakeError::Storage {
+        action: format!("read data file {table}/{}", file.path),
+        source,
+    };
+    let path = object_store::path::Path::from(file.path.as_str());
+    let found = context.lake.table_store(table).get(&path).await.map_err(failed)?;
+    Ok(found.bytes().await.map_err(failed)?.to_vec())
+}

@@ -1,0 +1,87 @@
+//! What `avg_speed` says of windows: count and sum, merged over the rows of several Kafka partitions.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use lake::log::FileEntry;
+use lake::tables::columns;
+use lake::{Lake, LakeError, Table};
+use lake_model::{EventTime, Speed, Summary, WindowSize};
+
+use crate::cameras::CameraSpan;
+use crate::scan::scan;
+
+const COLUMNS: [&str; 5] =
+    ["camera_id", "window_start", "window_size", "vehicle_count", "speed_sum_kmh"];
+
+/// A camera's window.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct WindowKey {
+    pub(crate) camera: Arc<str>,
+    pub(crate) size: WindowSize,
+    pub(crate) start: EventTime,
+}
+
+/// Count of events and sum of their speeds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Totals {
+    pub(crate) count: u64,
+    /// In thousandths of km/h.
+    pub(crate) sum: u64,
+}
+
+impl Totals {
+    /// The average in km/h.
+    pub(crate) fn average_kmh(self) -> f64 {
+        let any = Speed::default();
+        Summary::from_parts(self.count, self.sum, any, any, None).average_kmh()
+    }
+}
+
+/// The totals of every window that `files` of `avg_speed` hold of cameras in `span`.
+pub(crate) async fn read(
+    lake: &Lake,
+    files: &[FileEntry],
+    span: &CameraSpan,
+) -> Result<HashMap<WindowKey, Totals>, LakeError> {
+    let files: Vec<FileEntry> = files.iter().filter(|file| span.may_be_in(file)).cloned().collect();
+    let span = span.clone();
+    let mut totals: HashMap<WindowKey, Totals> = HashMap::new();
+    let extract = move |batch: &RecordBatch| extract(batch, &span);
+    scan(lake, Table::AvgSpeed, &files, &COLUMNS, extract, |rows: Vec<(WindowKey, Totals)>| {
+        for (key, row) in rows {
+            let held = totals.entry(key).or_default();
+            held.count += row.count;
+            held.sum += row.sum;
+        }
+    })
+    .await?;
+    Ok(totals)
+}
+
+fn extract(batch: &RecordBatch, span: &CameraSpan) -> Result<Vec<(WindowKey, Totals)>, String> {
+    let text = |error: columns::ColumnError| error.to_string();
+    let cameras = columns::string(batch, "camera_id").map_err(text)?;
+    let starts = columns::timestamp(batch, "window_start").map_err(text)?;
+    let sizes = columns::string(batch, "window_size").map_err(text)?;
+    let counts = columns::long(batch, "vehicle_count").map_err(text)?;
+    let sums = columns::decimal(batch, "speed_sum_kmh").map_err(text)?;
+    let mut rows: Vec<(WindowKey, Totals)> = Vec::new();
+    for row in (0..batch.num_rows()).filter(|row| span.contains(cameras.value(*row))) {
+        let id = cameras.value(row);
+        let camera = match rows.last() {
+            Some((last, _)) if &*last.camera == id => Arc::clone(&last.camera),
+            _ => id.into(),
+        };
+        let size = WindowSize::parse(sizes.value(row))
+            .ok_or_else(|| format!("{:?} is no window_size", sizes.value(row)))?;
+        let start = EventTime::from_micros(starts.value(row));
+        let totals = Totals {
+            count: u64::try_from(counts.value(row)).map_err(|_| "a negative vehicle_count")?,
+            sum: u64::try_from(sums.value(row)).map_err(|_| "a negative speed_sum_kmh")?,
+        };
+        rows.push((WindowKey { camera, size, start }, totals));
+    }
+    Ok(rows)
+}

@@ -1,0 +1,74 @@
+//! The contract of the tables, held against every store that a lake can be on.
+//!
+//! `bed` makes a fresh lake in memory, on disk or on MinIO, and `rows` fills it. The cases in `creating`, `committing`,
+//! `rivals`, `cleaning`, `foreign`, `files` and `deltalake_view` run on all three; their names say what holds.
+//! `ambiguity` injects faults (`faults`) into a store in memory, and `statistics` draws rows at random.
+//! `docs/commit-protocol.md` names the case of each interleaving.
+//!
+//! The cases on MinIO need the settings that `scripts/stack.sh up minio` writes.
+
+#![allow(clippy::unwrap_used)]
+
+mod ambiguity;
+mod bed;
+mod cleaning;
+mod committing;
+mod creating;
+mod deltalake_view;
+mod faults;
+mod files;
+mod foreign;
+mod rivals;
+mod rows;
+mod statistics;
+
+/// Makes a test of every case for every store.
+macro_rules! on_every_store {
+    ($($module:ident::$case:ident;)+) => {
+        on_every_store!(@store memory $($module::$case;)+);
+        on_every_store!(@store disk $($module::$case;)+);
+        on_every_store!(@store minio $($module::$case;)+);
+    };
+    (@store $store:ident $($module:ident::$case:ident;)+) => {
+        mod $store {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $case() {
+                    crate::$module::$case(crate::bed::Bed::$store()).await;
+                }
+            )+
+        }
+    };
+}
+
+on_every_store! {
+    creating::of_two_creators_one_creates_and_both_have_the_same_table;
+    creating::a_table_that_is_not_there_is_named_with_the_remedy;
+    creating::a_table_deleted_under_a_follower_is_noticed;
+    committing::an_append_is_followed_by_another_log;
+    committing::a_long_way_behind_is_caught_up_in_order;
+    committing::a_taken_version_is_a_conflict_on_a_refreshed_state_and_the_same_files_commit_again;
+    committing::removed_files_are_gone_and_files_are_found_by_their_day;
+    committing::transactions_are_read_back_the_last_one_of_each;
+    committing::a_commit_says_what_it_is;
+    committing::a_rearranging_commit_changes_no_data;
+    rivals::concurrent_commits_are_each_in_exactly_one_version;
+    rivals::of_two_writers_of_a_partition_one_wins_each_step_and_every_offset_lands_once;
+    cleaning::a_checkpointed_and_cleaned_log_adds_up_to_the_state_that_was_followed;
+    cleaning::a_checkpoint_of_several_parts_is_read;
+    cleaning::a_missed_checkpoint_is_made_up_for;
+    cleaning::a_log_is_opened_while_it_is_checkpointed_and_cleaned;
+    cleaning::a_missing_entry_in_the_middle_is_an_error;
+    cleaning::entries_stay_for_the_longer_of_the_retentions;
+    cleaning::an_old_state_is_loaded_anew_before_it_is_followed;
+    cleaning::a_zombie_does_not_write_into_a_hole;
+    cleaning::an_old_state_that_is_the_newest_commits;
+    cleaning::a_hole_is_noticed_even_if_the_clock_stands_still;
+    foreign::an_upgraded_protocol_is_refused_with_a_clear_error;
+    foreign::percent_encoded_paths_are_understood_and_removed_as_they_were_spelled;
+    foreign::an_empty_entry_is_an_error;
+    files::rows_of_every_table_are_read_back_as_they_were_written;
+    files::a_file_of_several_parts_is_read_back;
+    deltalake_view::deltalake_sees_the_tables_as_the_contract_has_them;
+    deltalake_view::deltalake_sees_the_files_and_transactions_of_the_state;
+}

@@ -1,0 +1,139 @@
+//! Rows and files for the cases.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use lake::tables::avg_speed::{self, AvgSpeedRow};
+use lake::tables::batch_runs::{self, BatchRun};
+use lake::tables::dead_letters::{self, DeadLetter};
+use lake::tables::events::{EventRow, EventsBuilder};
+use lake::tables::offset_gaps::{self, GapReason, OffsetGap};
+use lake::{Commit, DataFile, Lake, Table, data_file, paths};
+use lake_model::{
+    Calendar, Day, DeadLetterReason, EventTime, OffsetRange, Pane, Speed, WindowSize,
+};
+
+/// The day of the rows.
+pub fn day() -> Day {
+    Day::parse("2025-04-05").unwrap()
+}
+
+fn time(micros: i64) -> EventTime {
+    EventTime::parse("2025-04-05T10:15:30Z").unwrap().saturating_add(micros)
+}
+
+/// An event for each offset of `range`.
+pub fn events(kafka_partition: i32, range: OffsetRange) -> RecordBatch {
+    let mut builder = EventsBuilder::default();
+    for kafka_offset in range.first..range.next {
+        builder.push(&EventRow {
+            camera_id: "КВ-12345",
+            event_time: time(kafka_offset),
+            speed_kmh: 85.2,
+            plate_number: (kafka_offset % 2 == 0).then_some("А123ВС77"),
+            extra: (kafka_offset % 3 == 0).then_some(r#"{"lane":2}"#),
+            kafka_timestamp: time(kafka_offset + 7),
+            kafka_partition,
+            kafka_offset,
+            late: kafka_offset % 5 == 0,
+        });
+    }
+    builder.finish()
+}
+
+/// Rows of every kind of `table`.
+pub fn sample(table: Table) -> RecordBatch {
+    match table {
+        Table::Events => events(3, OffsetRange::new(0, 20)),
+        Table::DeadLetters => dead_letters::batch(&[
+            letter(DeadLetterReason::Empty, None, None),
+            letter(DeadLetterReason::NotUtf8, Some(vec![0xff]), Some(vec![0xff, 0, 7])),
+        ]),
+        Table::AvgSpeed => avg_speed::batch(&averages()),
+        Table::OffsetGaps => offset_gaps::batch(&[OffsetGap {
+            kafka_partition: 1,
+            range: OffsetRange::new(5, 9),
+            reason: GapReason::NotDelivered,
+            noted_at: time(0),
+        }]),
+        Table::BatchRuns => batch_runs::batch(&[run()]),
+    }
+}
+
+fn letter(reason: DeadLetterReason, key: Option<Vec<u8>>, payload: Option<Vec<u8>>) -> DeadLetter {
+    DeadLetter {
+        reason,
+        detail: "no payload".to_owned(),
+        key,
+        payload,
+        kafka_timestamp: time(1),
+        kafka_partition: 0,
+        kafka_offset: 4,
+    }
+}
+
+fn averages() -> [AvgSpeedRow; 2] {
+    let window = Calendar::utc().span(day()).window_at(WindowSize::OneHour, time(0));
+    let mut pane = Pane::default();
+    pane.add(Speed::from_thousandths(85_200), Some(Speed::from_thousandths(60_000)));
+    let provisional = AvgSpeedRow::provisional("KV1".into(), window, 3, pane, time(9));
+    let last = AvgSpeedRow {
+        kafka_partition: None,
+        status: avg_speed::Status::Final,
+        events_version: Some(12),
+        histogram: None,
+        camera_id: Arc::from("KV2"),
+        ..provisional.clone()
+    };
+    [provisional, last]
+}
+
+fn run() -> BatchRun {
+    BatchRun {
+        run_id: "run-1".to_owned(),
+        event_date: day().days(),
+        events_version: 3,
+        kafka_offsets: r#"{"0":12}"#.to_owned(),
+        rows_read: 12,
+        duplicates_dropped: 1,
+        late_rows: 2,
+        cameras: 3,
+        rows_written: 4,
+        drift_windows: 5,
+        drift_max_kmh: 0.25,
+        started_at: time(0).micros(),
+        finished_at: time(1).micros(),
+    }
+}
+
+/// A data file of `batch`, uploaded and in no commit.
+pub async fn file_of(lake: &Lake, table: Table, batch: &RecordBatch) -> DataFile {
+    let id = lake.ambient().unique_id();
+    let (path, partition) = match table.partition_column() {
+        Some(column) => (paths::landed(column, day(), 0, id), Some(day())),
+        None => (paths::unpartitioned(id), None),
+    };
+    data_file::write(lake, table, path, partition, batch).await.unwrap()
+}
+
+/// A file of `events` for the offsets of `range`, uploaded and in no commit.
+pub async fn file(lake: &Lake, kafka_partition: i32, range: OffsetRange) -> DataFile {
+    file_of(lake, Table::Events, &events(kafka_partition, range)).await
+}
+
+/// A file of `events` that no store holds, for cases about logs alone.
+pub fn unwritten(lake: &Lake, day: Day) -> DataFile {
+    DataFile {
+        path: paths::landed("event_date", day, 0, lake.ambient().unique_id()),
+        partition: Some(day),
+        size: 1000,
+        rows: 5,
+        stats: r#"{"numRecords":5,"minValues":{"kafka_offset":1},"maxValues":{"kafka_offset":5},"nullCount":{}}"#
+            .to_owned(),
+    }
+}
+
+/// A commit of one such file.
+pub fn landing(lake: &Lake) -> Commit {
+    Commit::new(lake, "LAND").add([unwritten(lake, day())])
+}

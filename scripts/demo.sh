@@ -1,0 +1,249 @@
+#!/usr/bin/env bash
+# The whole product on this machine: a simulated day of 200 cameras and a million events goes through Kafka and the speed
+# layer into Delta tables, the nightly run makes the day final, and both are shown side by side, audited and verified.
+# Run it with --help for its options.
+#
+# The parts are in scripts/demo/: tools.sh (what is needed, and the build), process.sh (what is started and stopped),
+# rows.sh (averages by REST, as tables for people). Everything it makes is in one folder of its own, every port is one
+# that the system chose, so any number run side by side. Nothing is waited for by time alone.
+set -euo pipefail
+umask 077
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cd "$here/.."
+
+usage() {
+    cat <<'TEXT'
+usage: scripts/demo.sh [--real] [--keep]
+
+  --real   a real Kafka and MinIO (scripts/stack.sh) instead of the embedded broker and local disk
+  --keep   leave the server and the broker up and the tables where they are; says how to stop them
+
+Needs a Rust toolchain, a C/C++ compiler, make, perl and curl; --real also Java 17, Maven and Go.
+Exit codes: 0 done, 1 a check failed, 2 usage, 3 something is missing or failed.
+TEXT
+}
+
+# die CODE MESSAGE
+die() {
+    printf 'demo: %s\n' "$2" >&2
+    exit "$1"
+}
+
+# heading TEXT: with the time since the build.
+heading() { printf '\n== %s  (%d s)\n' "$1" "$((SECONDS - built_at))"; }
+
+# shellcheck source-path=SCRIPTDIR source=demo/tools.sh
+. "$here/demo/tools.sh"
+# shellcheck source-path=SCRIPTDIR source=demo/process.sh
+. "$here/demo/process.sh"
+# shellcheck source-path=SCRIPTDIR source=demo/rows.sh
+. "$here/demo/rows.sh"
+
+readonly EVENTS=1000000 CAMERAS=200 PARTITIONS=16
+
+parse() {
+    real="" keep=""
+    local argument
+    for argument in "$@"; do
+        case $argument in
+            --real) real=yes ;;
+            --keep) keep=yes ;;
+            --help | -h)
+                usage
+                exit 0
+                ;;
+            *) die 2 "unknown argument '$argument': expected --real or --keep (scripts/demo.sh --help)" ;;
+        esac
+    done
+}
+
+# The settings of the demo alone: none of the caller's environment, nothing of ./lakehouse.toml.
+prepare() {
+    local uri=$work/lake
+    unset "${!LAKEHOUSE__@}" "${!AWS_@}" RUST_LOG
+    export NO_PROXY=127.0.0.1,localhost${NO_PROXY:+,$NO_PROXY}
+    [ -z "$real" ] || uri=s3://lake/demo
+    uri=${uri//\\/\\\\}
+    cat >"$work/lakehouse.toml" <<TEXT
+[lake]
+uri = "${uri//\"/\\\"}"
+
+# The embedded broker holds little, so what it held has to land soon.
+[speed]
+commit_interval = "1s"
+landing_interval = "1s"
+metrics_listen = ""
+
+[serving]
+listen = "127.0.0.1:0"
+refresh_interval = "500ms"
+
+[speed_limits]
+default_kmh = 90
+TEXT
+    config=(--config "$work/lakehouse.toml")
+}
+
+start_broker() {
+    local simulate=(camera-simulator "${config[@]}" --quiet --partitions "$PARTITIONS"
+        --cameras "$CAMERAS" --events "$EVENTS" --late 0.02 --late-max 10h --duplicates 0.005 --bad 0.001)
+    if [ -n "$real" ]; then
+        stack=$work/stack
+        "$here/stack.sh" up --dir "$stack" >"$work/stack.path"
+        # shellcheck source=/dev/null
+        . "$(cat "$work/stack.path")"
+        printf '. %q\n' "$stack/env" >"$work/env"
+        start simulator "${simulate[@]}"
+    else
+        start simulator "${simulate[@]}" --embedded-broker --keep-broker --broker-file "$work/broker"
+        await simulator 30 "the embedded broker" test -s "$work/broker"
+        printf 'export LAKEHOUSE__KAFKA__BROKERS=%s\n' "$(cat "$work/broker")" >"$work/env"
+        # shellcheck source=/dev/null
+        . "$work/env"
+    fi
+}
+
+start_serving() {
+    start serving serving run "${config[@]}"
+    await serving 30 "the server's address" serving_address
+    url=http://$(serving_address)
+}
+
+serving_address() { grep -o '"address":"[^"]*"' "$work/serving.log" | cut -d '"' -f 4 | grep .; }
+
+# One line every other second until the simulator has seen all of its events consumed (with a real Kafka: sent).
+watch_day() {
+    local shown=$SECONDS
+    until summary >/dev/null; do
+        alive simulator || summary >/dev/null || failed simulator "the simulator ended early"
+        alive speed-layer || failed speed-layer "the speed layer ended early"
+        if [ "$((SECONDS - shown))" -ge 2 ]; then
+            shown=$SECONDS
+            show_newest "$((SECONDS - day_started))"
+        fi
+        sleep 0.2
+    done
+}
+
+summary() { grep '^{"produced"' "$work/simulator.out"; }
+
+# counted NAME: a number of the simulator's summary.
+counted() { summary | grep -o "\"$1\":[0-9]*" | cut -d : -f 2; }
+
+# What the speed layer still has to take is taken before it ends; in a real Kafka that may be much.
+end_day() {
+    day=$(summary | grep -o '"first_event_time":"[^T]*' | cut -d '"' -f 4)
+    [ "$(counted not_delivered)" = 0 ] || failed simulator "Kafka did not take every record"
+    stop speed-layer || failed speed-layer "the speed layer did not end well"
+    stopped_at=$(date -u +%Y-%m-%dT%H:%M:%S)
+    if [ -n "$real" ]; then
+        # The rest of what Kafka holds, if the speed layer was slower than the simulator.
+        run_layer speed-layer-rest speed-layer run --until-end "${config[@]}"
+        stopped_at=$(date -u +%Y-%m-%dT%H:%M:%S)
+    fi
+    printf '   %s events of %s: %s late by up to 10 h, %s sent twice; and %s records that are none\n' \
+        "$(commas "$(counted events)")" "$day" "$(commas "$(counted late)")" "$(commas "$(counted duplicates)")" \
+        "$(commas "$(counted bad)")"
+    printf '   simulated, consumed, landed and averaged in %d s\n' "$((SECONDS - day_started))"
+}
+
+nightly() {
+    run_layer nightly batch-layer nightly "${config[@]}"
+    indented "$work/nightly.out"
+}
+
+# check NAME COMMAND...: what a check of the batch layer says.
+check() {
+    local name=$1
+    shift
+    run_layer "$name" "$@"
+    indented "$work/$name.out"
+}
+
+ask() {
+    local query="$url/kvfv/$camera/avg-speed?from=${day}T08:00:00Z&to=${day}T10:00:00Z&interval=1h"
+    printf "   curl '%s'\n" "$query"
+    get "$query" | awk '{ gsub(/\[\{/, "[\n     {"); gsub(/\},\{/, "},\n     {"); print "   " $0 }'
+}
+
+leave_up() {
+    kept=yes
+    cat <<TEXT
+
+Left up:
+   server  $url        e.g. curl '$url/kvfv?limit=3'
+   Kafka   $LAKEHOUSE__KAFKA__BROKERS
+   lake    $([ -n "$real" ] && echo "s3://lake/demo in MinIO" || echo "$work/lake")
+   more    . $work/env; $bin/batch-layer audit --config $work/lakehouse.toml
+   stop    $(stop_command)
+TEXT
+}
+
+stop_command() {
+    printf 'kill%s; ' "$(pids)"
+    [ -z "$real" ] || printf '%s reset --dir %s; ' "$here/stack.sh" "$work/stack"
+    printf 'rm -rf %s\n' "$work"
+}
+
+# Nothing that was started goes on, unless it is to be kept. After a failure the logs stay.
+clean_up() {
+    local code=$?
+    trap - EXIT
+    [ -z "$kept" ] || exit 0
+    stop_all
+    if [ -n "$stack" ] && [ -e "$stack" ]; then "$here/stack.sh" reset --dir "$stack" || true; fi
+    if [ "$code" = 0 ] || [ "$code" = 130 ]; then
+        rm -rf "$work"
+    elif [ -n "$work" ]; then
+        rm -rf "$work/lake"
+        printf 'demo: what the programs logged is in %s\n' "$work" >&2
+    fi
+    exit "$code"
+}
+
+built_at=0 work="" stack="" kept=""
+parse "$@"
+unset LC_ALL && export LC_NUMERIC=C
+require_tools
+echo "== Build"
+build
+built_at=$SECONDS
+
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+work=$(mktemp -d "${TMPDIR:-/tmp}/lambdalake-demo.XXXXXX")
+work=$(cd "$work" && pwd -P)
+prepare
+
+heading "A day of $CAMERAS cameras, provisional averages as it goes"
+day_started=$SECONDS
+start_broker
+start speed-layer speed-layer run "${config[@]}"
+start_serving
+watch_day
+end_day
+await serving 30 "the server to see the last commit" has_followed
+choose_camera
+keep_rows provisional
+
+heading "The nightly run makes the day final"
+nightly
+await serving 30 "the server to see the final day" is_final
+keep_rows final
+
+heading "Camera $camera, provisional and final"
+compare_rows
+
+heading "Audit: every offset of Kafka is in the tables once, and final counts are right"
+check audit batch-layer audit "${config[@]}"
+
+heading "Verify: the day again, by another program (Polars)"
+check verify batch-layer verify --date "$day" "${config[@]}"
+
+heading "Ask for it yourself"
+ask
+
+[ -z "$keep" ] || leave_up
+printf '\nDone in %d s after the build.\n' "$((SECONDS - built_at))"

@@ -1,0 +1,73 @@
+# shellcheck shell=bash
+# The programs that the demo starts: each has $work/NAME.pid while it may run, $work/NAME.out and $work/NAME.log.
+# Sourced by scripts/demo.sh, whose `die`, $work and $bin it uses.
+
+# start NAME PROGRAM ARGUMENT...: in the background and in a process group of its own, so that Ctrl-C is for the demo, which
+# then stops what it started.
+start() {
+    local name=$1 program=$2
+    shift 2
+    set -m
+    nohup "$bin/$program" "$@" </dev/null >"$work/$name.out" 2>"$work/$name.log" &
+    set +m
+    echo $! >"$work/$name.pid"
+}
+
+# Whether the program called NAME runs.
+alive() { [ -s "$work/$1.pid" ] && kill -0 "$(cat "$work/$1.pid")" 2>/dev/null; }
+
+# stop NAME: asks it to end, and gives back how it did.
+stop() {
+    local pid deadline=$((SECONDS + 30))
+    [ -s "$work/$1.pid" ] || return 0
+    pid=$(cat "$work/$1.pid")
+    rm -f "$work/$1.pid"
+    kill "$pid" 2>/dev/null || true
+    while kill -0 "$pid" 2>/dev/null; do
+        if [ "$SECONDS" -ge "$deadline" ]; then
+            kill -s KILL "$pid" 2>/dev/null || true
+            break
+        fi
+        sleep 0.1
+    done
+    wait "$pid" 2>/dev/null
+}
+
+stop_all() {
+    local name
+    for name in speed-layer serving simulator; do stop "$name" || true; done
+}
+
+# The ids of what runs.
+pids() {
+    local name
+    for name in serving simulator; do
+        if alive "$name"; then printf ' %s' "$(cat "$work/$name.pid")"; fi
+    done
+}
+
+# await NAME SECONDS WHAT COMMAND...: until the command succeeds, which needs the program NAME to run.
+await() {
+    local name=$1 deadline=$((SECONDS + $2)) what=$3
+    shift 3
+    until "$@" >/dev/null 2>&1; do
+        alive "$name" || failed "$name" "$name ended while $what was waited for"
+        [ "$SECONDS" -lt "$deadline" ] || failed "$name" "gave up waiting for $what"
+        sleep 0.1
+    done
+}
+
+# run_layer NAME PROGRAM ARGUMENT...: to its end, which must be a good one. Its exit code, where not 0, is the demo's.
+run_layer() {
+    local name=$1 program=$2 code=0
+    shift 2
+    "$bin/$program" "$@" </dev/null >"$work/$name.out" 2>"$work/$name.log" || code=$?
+    [ "$code" = 0 ] || failed "$name" "$program $1 ended with exit code $code" "$code"
+}
+
+# failed NAME MESSAGE [CODE]: ends the demo, below the end of what NAME said.
+failed() {
+    printf '\n' >&2
+    tail -n 15 "$work/$1.out" "$work/$1.log" 2>/dev/null | sed 's/^/    /' >&2 || true
+    die "${3:-3}" "$2"
+}

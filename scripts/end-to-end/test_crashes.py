@@ -1,0 +1,84 @@
+"""Contract rules 1, 3 and 7 when things die: the speed layer by kill -9, the broker, the object store.
+
+Records keep coming all the while. Moments are chosen by what the tables hold (so many versions more), with a seed,
+not by a clock.
+"""
+
+import random
+
+import checks
+from data import traffic
+from lakehouse import until
+
+DAY = checks.day("2025-04-05")
+# A dead member must be missed soon, or every restart waits for it.
+GROUP = {"kafka__properties.session.timeout.ms": "1200", "kafka__properties.heartbeat.interval.ms": "200"}
+QUICK = {"speed__commit_interval": "100ms", "speed__landing_interval": "150ms", "speed__position_interval": "200ms", **GROUP}
+
+
+def committed(workspace):
+    """Versions of the two tables that matter, added up."""
+    return workspace.lake.version("events") + workspace.lake.version("avg_speed")
+
+
+def wait_for_commits(workspace, more, what):
+    """Waits until the tables have so many versions more."""
+    enough = committed(workspace) + more
+    until(lambda: committed(workspace) >= enough, what)
+
+
+def consistent(workspace, expected):
+    """Asserts that the tables hold exactly what they say they hold, wherever the speed layer is."""
+    checks.events(workspace, checks.up_to(expected.events, workspace.next_offsets("events")))
+    checks.provisional(workspace, checks.up_to(expected.events, workspace.next_offsets("avg_speed")))
+    checks.coverage(workspace, gaps={})
+
+
+def test_kill_9_at_any_moment_loses_and_repeats_nothing(workspaces):
+    moments = random.Random(11)
+    with workspaces.make("killed", lake__checkpoint_interval=7, **QUICK) as workspace:
+        with workspace.topic.feeding(traffic(11, DAY, days=2, events=20_000, cameras=12), portion=100) as fed:
+            for _ in range(6):
+                speed = workspace.speed()
+                wait_for_commits(workspace, moments.randint(1, 8), "the speed layer commits")
+                assert speed.is_running(), speed.tail()
+                speed.kill()
+                consistent(workspace, workspace.expected())
+            assert not fed.done(), "records must still be coming when the last one is killed"
+        workspace.land()
+        expected = checks.landed(workspace)
+        checks.provisional(workspace, expected.events)
+        checks.coverage(workspace, gaps={})
+        workspace.batch("audit")
+
+
+def test_broker_and_object_store_may_be_killed_and_come_back(workspaces, stack):
+    """The speed layer goes on by itself, and its rows are exact."""
+    with workspaces.make("outage", store="minio", **QUICK) as workspace:
+        with workspace.topic.feeding(traffic(12, DAY, events=8000), portion=50, every_s=0.1):
+            speed = workspace.speed()
+            for service in ("minio", "kafka", "minio"):
+                wait_for_commits(workspace, 3, f"commits before {service} is killed")
+                stack.restart(service)
+                wait_for_commits(workspace, 3, f"commits after {service} came back")
+                assert speed.is_running(), speed.tail()
+        until(workspace.has_landed_all, "everything landed")
+        assert speed.terminate() == 0, speed.tail()
+        expected = checks.landed(workspace)
+        checks.provisional(workspace, expected.events)
+        checks.coverage(workspace, gaps={})
+        workspace.batch("audit")
+
+
+def test_a_start_while_the_servers_are_away_says_so(workspaces):
+    """Faults outside end with 3 and name what cannot be reached."""
+    with workspaces.make("away", partitions=1) as workspace:
+        workspace.configure(kafka__brokers="127.0.0.1:1", kafka__request_timeout="500ms")
+        ended = workspace.start("speed-layer", "run", "--until-end").expect(3)
+        assert "127.0.0.1:1" in ended.err, ended.tail()
+    with workspaces.make("away", store="minio", partitions=1) as workspace:
+        unreachable = {"lake__storage.endpoint": "http://127.0.0.1:1", "lake__retry_timeout": "500ms", "lake__request_timeout": "500ms"}
+        workspace.configure(**unreachable)
+        for program, arguments in (("speed-layer", ["run"]), ("batch-layer", ["audit"]), ("serving", ["run"])):
+            ended = workspace.start(program, *arguments, LAKEHOUSE__SERVING__LISTEN="127.0.0.1:0").expect(3)
+            assert "127.0.0.1:1" in ended.err or workspace.lake.uri in ended.err, ended.tail()

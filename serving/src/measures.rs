@@ -1,0 +1,86 @@
+//! The program's metrics. All names begin with `lambdalake_serving_`; times are in seconds.
+
+use std::time::Duration;
+
+use metrics::{
+    Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
+};
+
+use crate::store::{Index, Store};
+
+const REQUESTS: &str = "lambdalake_serving_requests_total";
+const REQUEST_DURATION: &str = "lambdalake_serving_request_duration_seconds";
+const FILE_LOADS: &str = "lambdalake_serving_file_loads_total";
+const TABLE_VERSION: &str = "lambdalake_serving_table_version";
+const FILES: &str = "lambdalake_serving_table_files";
+const CAMERAS: &str = "lambdalake_serving_cameras";
+const MULTI_PARTITION_CAMERAS: &str = "lambdalake_serving_multi_partition_cameras";
+const REFRESH_AGE: &str = "lambdalake_serving_refresh_age_seconds";
+const NEWEST_ROW_AGE: &str = "lambdalake_serving_newest_row_age_seconds";
+const CACHE_BYTES: &str = "lambdalake_serving_cache_bytes";
+const CACHE_ROWS: &str = "lambdalake_serving_cache_rows";
+
+/// Says what each metric means.
+pub(crate) fn describe() {
+    describe_counter!(REQUESTS, "Requests by route and status");
+    describe_histogram!(
+        REQUEST_DURATION,
+        Unit::Seconds,
+        "Time from a request to its answer, by route"
+    );
+    describe_counter!(FILE_LOADS, "Data files read into memory, by outcome");
+    describe_gauge!(TABLE_VERSION, "Version of avg_speed that is served");
+    describe_gauge!(FILES, "Data files of avg_speed at that version");
+    describe_gauge!(CAMERAS, "Cameras known");
+    describe_gauge!(
+        MULTI_PARTITION_CAMERAS,
+        "Cameras whose provisional rows come from several Kafka partitions: records are not keyed by camera, or the \
+         topic has grown"
+    );
+    describe_gauge!(
+        REFRESH_AGE,
+        Unit::Seconds,
+        "Time since the table's log was last followed to its end"
+    );
+    describe_gauge!(NEWEST_ROW_AGE, Unit::Seconds, "Time since the newest row was computed");
+    describe_gauge!(CACHE_BYTES, Unit::Bytes, "Rows held in memory");
+    describe_gauge!(CACHE_ROWS, "Rows held in memory");
+}
+
+/// Counts an answered request. Routes are few: the patterns of the router and one word for all else.
+pub(crate) fn request_answered(route: &str, status: u16, taken: Duration) {
+    let route = route.to_owned();
+    counter!(REQUESTS, "route" => route.clone(), "status" => status.to_string()).increment(1);
+    histogram!(REQUEST_DURATION, "route" => route).record(taken);
+}
+
+/// Counts a data file read from the lake.
+pub(crate) fn file_loaded(succeeded: bool) {
+    let outcome = if succeeded { "loaded" } else { "failed" };
+    counter!(FILE_LOADS, "outcome" => outcome).increment(1);
+}
+
+/// Sets what depends on the version served.
+#[expect(clippy::cast_precision_loss, reason = "versions and counts stay below 2^53")]
+pub(crate) fn published(index: &Index) {
+    gauge!(TABLE_VERSION).set(index.version() as f64);
+    gauge!(FILES).set(index.file_count() as f64);
+    gauge!(CAMERAS).set(index.camera_count() as f64);
+    gauge!(MULTI_PARTITION_CAMERAS).set(index.multi_partition_cameras() as f64);
+}
+
+/// Sets what changes without an event: ages, and what the cache holds.
+#[expect(clippy::cast_precision_loss, reason = "microseconds and bytes stay below 2^53")]
+pub(crate) async fn sample(store: &Store) {
+    let now = store.now();
+    let age_seconds = |since| now.saturating_since(since) as f64 / 1e6;
+    if let Some(refreshed_at) = store.health().refreshed_at {
+        gauge!(REFRESH_AGE).set(age_seconds(refreshed_at));
+    }
+    if let Some(newest) = store.index().ok().and_then(|index| index.newest_computed_at()) {
+        gauge!(NEWEST_ROW_AGE).set(age_seconds(newest));
+    }
+    let (bytes, rows) = store.files().held().await;
+    gauge!(CACHE_BYTES).set(bytes as f64);
+    gauge!(CACHE_ROWS).set(rows as f64);
+}

@@ -1,0 +1,66 @@
+//! The server on a real socket: its address, its answers, its end.
+
+use lake::Settings;
+use serving::{Server, ServingError, run};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+
+/// Settings of a lake in a folder, served at a free port.
+fn settings(folder: &tempfile::TempDir) -> Settings {
+    let mut settings = Settings::default();
+    settings.lake.uri = folder.path().join("lake").display().to_string();
+    settings.serving.listen = "127.0.0.1:0".parse().unwrap();
+    settings
+}
+
+#[tokio::test]
+async fn a_server_answers_until_it_is_told_to_stop() {
+    let folder = tempfile::tempdir().unwrap();
+    let server = Server::bind(&settings(&folder)).await.unwrap();
+    let address = server.address();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let running = tokio::spawn(server.run(async {
+        let _ = stopped.await;
+    }));
+    let mut client = TcpStream::connect(address).await.unwrap();
+    let request = "GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+    client.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    // A connection that stays open and idle does not keep the server from ending.
+    let _idle = TcpStream::connect(address).await.unwrap();
+    stop.send(()).unwrap();
+    running.await.unwrap().unwrap();
+    assert!(TcpStream::connect(address).await.is_err());
+}
+
+#[tokio::test]
+async fn a_taken_address_is_an_outside_fault_that_names_the_setting() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut settings = settings(&folder);
+    settings.serving.listen = taken.local_addr().unwrap();
+    let error = run(&settings, std::future::pending()).await.unwrap_err();
+    let message = error.to_string();
+    assert!(
+        message.contains(&format!("serving.listen = \"{}\"", settings.serving.listen)),
+        "{message}"
+    );
+    assert!(message.contains("name another one"), "{message}");
+    assert_eq!(error.exit_code(), 3);
+}
+
+#[tokio::test]
+async fn a_lake_that_cannot_be_opened_is_a_configuration_to_correct() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("file");
+    std::fs::write(&file, "").unwrap();
+    let mut settings = settings(&folder);
+    settings.lake.uri = file.join("lake").display().to_string();
+    let error = run(&settings, std::future::pending()).await.unwrap_err();
+    assert!(matches!(error, ServingError::Lake(_)), "{error}");
+    assert!(error.to_string().contains("lake.uri"), "{error}");
+    assert_eq!(error.exit_code(), 2);
+}

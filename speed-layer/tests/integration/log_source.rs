@@ -1,0 +1,178 @@
+//! A topic in memory, and a source that delivers it as a consumer would.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use lake_model::EventTime;
+use speed_layer::decode::DecodedBatch;
+use speed_layer::source::{AssignedPartition, Source, SourceEvent, Start};
+use tokio::sync::{mpsc, oneshot};
+
+use crate::support::decode_settings;
+
+/// A record.
+#[derive(Clone, Debug)]
+pub struct Record {
+    pub offset: i64,
+    pub kafka_timestamp: EventTime,
+    pub payload: Option<Vec<u8>>,
+}
+
+/// Records by partition, with the first offset after each partition's last, markers included.
+#[derive(Clone, Debug, Default)]
+pub struct Topic {
+    pub partitions: BTreeMap<i32, (Vec<Record>, i64)>,
+}
+
+impl Topic {
+    pub fn ends(&self) -> BTreeMap<i32, i64> {
+        self.partitions.iter().map(|(id, (_, end))| (*id, *end)).collect()
+    }
+
+    fn low(&self, partition: i32) -> i64 {
+        let (records, end) = &self.partitions[&partition];
+        records.first().map_or(*end, |record| record.offset)
+    }
+}
+
+/// What a test tells a source to do.
+pub enum Order {
+    Assign(Vec<i32>),
+    Revoke(Vec<i32>, oneshot::Sender<()>),
+    Lose(Vec<i32>),
+}
+
+/// Delivers a topic in batches of a few records, one partition after the other in turn.
+pub struct LogSource {
+    topic: Arc<Topic>,
+    batch_records: usize,
+    orders: mpsc::UnboundedReceiver<Order>,
+    starts: Option<oneshot::Receiver<Vec<Start>>>,
+    revoked: Option<(oneshot::Receiver<()>, oneshot::Sender<()>)>,
+    /// Position, epoch, and whether the end was told, by assigned partition.
+    fetched: BTreeMap<i32, (i64, u64, bool)>,
+    turn: VecDeque<i32>,
+    has_rested: bool,
+}
+
+impl LogSource {
+    pub fn new(
+        topic: &Arc<Topic>,
+        batch_records: usize,
+    ) -> (LogSource, mpsc::UnboundedSender<Order>) {
+        let (sender, orders) = mpsc::unbounded_channel();
+        let source = LogSource {
+            topic: Arc::clone(topic),
+            batch_records,
+            orders,
+            starts: None,
+            revoked: None,
+            fetched: BTreeMap::new(),
+            turn: VecDeque::new(),
+            has_rested: false,
+        };
+        (source, sender)
+    }
+
+    async fn settle(&mut self) {
+        if let Some(starts) = self.starts.take() {
+            starts.await.unwrap().into_iter().for_each(|start| self.seek(start));
+        }
+        if let Some((answer, done)) = self.revoked.take() {
+            let _ = answer.await;
+            let _ = done.send(());
+        }
+    }
+
+    fn obey(&mut self, order: Order) -> SourceEvent {
+        match order {
+            Order::Assign(partitions) => {
+                let (reply, starts) = oneshot::channel();
+                self.starts = Some(starts);
+                let partitions = partitions.into_iter().map(|partition| AssignedPartition {
+                    partition,
+                    low: self.topic.low(partition),
+                    high: self.topic.partitions[&partition].1,
+                });
+                SourceEvent::Assigned { partitions: partitions.collect(), reply }
+            }
+            Order::Revoke(partitions, done) => {
+                self.fetched.retain(|id, _| !partitions.contains(id));
+                let (reply, answer) = oneshot::channel();
+                self.revoked = Some((answer, done));
+                SourceEvent::Revoked { partitions, reply }
+            }
+            Order::Lose(partitions) => {
+                self.fetched.retain(|id, _| !partitions.contains(id));
+                SourceEvent::Lost { partitions }
+            }
+        }
+    }
+
+    fn deliver(&mut self) -> Option<SourceEvent> {
+        for _ in 0..self.turn.len() {
+            let partition = self.turn.pop_front()?;
+            let Some((position, epoch, ended)) = self.fetched.get_mut(&partition) else { continue };
+            self.turn.push_back(partition);
+            let (records, end) = &self.topic.partitions[&partition];
+            let mut batch = DecodedBatch::new(partition, *epoch);
+            for record in records.iter().filter(|r| r.offset >= *position).take(self.batch_records)
+            {
+                let payload = record.payload.as_deref();
+                batch.push(
+                    record.offset,
+                    record.kafka_timestamp,
+                    None,
+                    payload,
+                    &decode_settings(),
+                );
+            }
+            if let Some(last) = batch.last_offset() {
+                *position = last + 1;
+                return Some(SourceEvent::Records(batch));
+            }
+            if *position < *end {
+                *position = *end;
+                return Some(SourceEvent::Position { partition, epoch: *epoch, next: *end });
+            }
+            if !std::mem::replace(ended, true) {
+                return Some(SourceEvent::EndReached { partition, epoch: *epoch });
+            }
+        }
+        None
+    }
+}
+
+#[async_trait]
+impl Source for LogSource {
+    async fn next(&mut self) -> SourceEvent {
+        self.settle().await;
+        if let Ok(order) = self.orders.try_recv() {
+            return self.obey(order);
+        }
+        // Others get their turn between deliveries, however often the wait is cancelled.
+        if !std::mem::replace(&mut self.has_rested, true) {
+            tokio::task::yield_now().await;
+        }
+        self.has_rested = false;
+        if let Some(event) = self.deliver() {
+            return event;
+        }
+        match self.orders.recv().await {
+            Some(order) => self.obey(order),
+            None => std::future::pending().await,
+        }
+    }
+
+    fn seek(&mut self, start: Start) {
+        self.fetched.insert(start.partition, (start.offset, start.epoch, false));
+        if !self.turn.contains(&start.partition) {
+            self.turn.push_back(start.partition);
+        }
+    }
+
+    fn commit_offsets(&mut self, _next_offsets: &[(i32, i64)]) {}
+
+    async fn close(&mut self) {}
+}

@@ -1,0 +1,126 @@
+//! Two instances at once: rebalances in good order, partitions lost, and zombies.
+
+use std::sync::Arc;
+
+use lake::{Lake, Settings};
+use object_store::memory::InMemory;
+use speed_layer::Engine;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::{JoinHandle, LocalSet};
+
+use crate::log_source::{LogSource, Order, Topic};
+use crate::oracle::expected;
+use crate::support::{Held, held, lake_on, settings, topic};
+
+struct Instance {
+    orders: mpsc::UnboundedSender<Order>,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+async fn instance(lake: &Lake, topic: &Arc<Topic>, settings: &Settings) -> Instance {
+    let (source, orders) = LogSource::new(topic, 3);
+    let (stop, stopped) = oneshot::channel::<()>();
+    let engine = Engine::open(source, lake.clone(), settings).await.unwrap();
+    let task = tokio::task::spawn_local(async move {
+        engine.run(async { stopped.await.unwrap() }).await.unwrap();
+    });
+    Instance { orders, stop, task }
+}
+
+impl Instance {
+    fn assign(&self, partitions: &[i32]) {
+        assert!(self.orders.send(Order::Assign(partitions.to_vec())).is_ok());
+    }
+
+    async fn revoke(&self, partitions: &[i32]) {
+        let (done, answer) = oneshot::channel();
+        assert!(self.orders.send(Order::Revoke(partitions.to_vec(), done)).is_ok());
+        answer.await.unwrap();
+    }
+
+    async fn stop(self) {
+        self.stop.send(()).unwrap();
+        self.task.await.unwrap();
+    }
+}
+
+async fn until(lake: &Lake, reached: impl Fn(&Held) -> bool) {
+    while !reached(&held(lake).await) {
+        tokio::task::yield_now().await;
+    }
+}
+
+fn covered(held: &Held) -> i64 {
+    held.offsets.iter().map(|(_, next)| next).sum()
+}
+
+fn without_gaps(mut held: Held) -> Held {
+    held.gaps.clear();
+    held
+}
+
+#[tokio::test]
+async fn partitions_handed_over_in_good_order_continue_elsewhere() {
+    LocalSet::new()
+        .run_until(async {
+            let (lake, topic) = (lake_on(Arc::new(InMemory::new())), topic());
+            let first = instance(&lake, &topic, &settings()).await;
+            let second = instance(&lake, &topic, &settings()).await;
+            first.assign(&[0, 1]);
+            until(&lake, |held| covered(held) > 0).await;
+            first.revoke(&[1]).await;
+            second.assign(&[1]);
+            let ends = topic.ends().into_iter().collect::<Vec<_>>();
+            until(&lake, |held| held.offsets == ends && held.averaged_offsets == ends).await;
+            first.stop().await;
+            second.stop().await;
+            assert_eq!(without_gaps(held(&lake).await), without_gaps(expected(&topic)));
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_zombie_and_its_successor_land_each_offset_once() {
+    LocalSet::new()
+        .run_until(async {
+            let (lake, topic) = (lake_on(Arc::new(InMemory::new())), topic());
+            // Both believe that they own both partitions, and go on until the end of the topic.
+            let zombie = instance(&lake, &topic, &settings()).await;
+            zombie.assign(&[0, 1]);
+            until(&lake, |held| covered(held) > 0).await;
+            let successor = instance(&lake, &topic, &settings()).await;
+            successor.assign(&[0, 1]);
+            let ends = topic.ends().into_iter().collect::<Vec<_>>();
+            until(&lake, |held| held.offsets == ends && held.averaged_offsets == ends).await;
+            zombie.stop().await;
+            successor.stop().await;
+            assert_eq!(without_gaps(held(&lake).await), without_gaps(expected(&topic)));
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn lost_partitions_are_dropped_without_a_commit_and_replayed() {
+    LocalSet::new()
+        .run_until(async {
+            let (lake, topic) = (lake_on(Arc::new(InMemory::new())), topic());
+            let slow = Settings {
+                speed: lake::settings::Speed {
+                    landing_interval: std::time::Duration::from_secs(600),
+                    commit_interval: std::time::Duration::from_secs(300),
+                    position_interval: std::time::Duration::from_secs(600),
+                    ..settings().speed
+                },
+                ..settings()
+            };
+            let first = instance(&lake, &topic, &slow).await;
+            first.assign(&[0, 1]);
+            assert!(first.orders.send(Order::Lose(vec![0, 1])).is_ok());
+            first.stop().await;
+            assert_eq!(covered(&held(&lake).await), 0);
+            crate::support::run_to_end(lake.clone(), &topic, &settings()).await;
+            assert_eq!(without_gaps(held(&lake).await), without_gaps(expected(&topic)));
+        })
+        .await;
+}
