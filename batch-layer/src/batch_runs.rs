@@ -75,7 +75,10 @@ impl BatchRuns {
     async fn read_files(&mut self) -> Result<(), LakeError> {
         let state = self.log.state();
         self.files.retain(|path, _| state.file(path).is_some());
-        for file in state.files().filter(|file| !self.files.contains_key(&file.path)) {
+        for file in state.files() {
+            if self.files.contains_key(&file.path) {
+                continue;
+            }
             let lake = self.log.lake();
             let rows = read::collect(lake, Table::BatchRuns, [file], &[], batch_runs::rows).await?;
             self.files.insert(file.path.clone(), rows);

@@ -128,7 +128,7 @@ struct Counts {
 fn count(batch: &RecordBatch) -> Result<Counts, ColumnError> {
     let ids = columns::string(batch, "camera_id")?;
     let mut cameras: HashMap<&str, u64> = HashMap::new();
-    for row in 0..ids.len() {
+    for row in 0..batch.num_rows() {
         *cameras.entry(ids.value(row)).or_default() += 1;
     }
     Ok(Counts {

@@ -205,9 +205,10 @@ impl<'a> Run<'a> {
             if !self.is_still_due(day, pinned) {
                 return Ok(Outcome::Done(Published::Unneeded));
             }
+            let shutdown = self.shutdown;
             let published = tokio::select! {
                 published = self.attempt(day, pinned, &base) => published?,
-                () = self.shutdown.requested() => {
+                () = shutdown.requested() => {
                     return Ok(Outcome::Left("the run was told to stop".to_owned()));
                 }
             };

@@ -15,7 +15,6 @@ mod tests;
 use lake::log::FileEntry;
 use lake::{Table, TableState};
 use lake_model::Day;
-use lake_model::closing::DayDecision;
 
 use self::recompute::Recomputation;
 use crate::batch_runs::BatchRuns;
@@ -40,7 +39,7 @@ pub async fn run(context: &Context, day: Day) -> Result<VerifyReport, BatchError
     let mut report = VerifyReport::new(day, Verdict::NotFinal);
     let Some(known) = known else { return Ok(report) };
     report.runs = runs.of_day(day).into_iter().cloned().collect();
-    report.verdict = verdict(context, &known);
+    report.verdict = verdict(&known);
     if report.verdict == Verdict::Equal {
         compare_all(context, events, avg_speed, &known, &mut report).await?;
     }
@@ -48,17 +47,16 @@ pub async fn run(context: &Context, day: Day) -> Result<VerifyReport, BatchError
 }
 
 /// What can be said of the day before anything is read.
-fn verdict(context: &Context, known: &KnownDay) -> Verdict {
-    if !known.facts.is_final {
-        return Verdict::NotFinal;
-    }
-    match known.decision(context, false) {
-        DayDecision::Frozen => Verdict::Frozen,
-        DayDecision::Recompute(_) => Verdict::Dirty {
-            event_rows: known.facts.event_rows,
-            rows_read: known.facts.last_run_rows,
-        },
-        DayDecision::Clean | DayDecision::Open { .. } | DayDecision::Empty => Verdict::Equal,
+fn verdict(known: &KnownDay) -> Verdict {
+    let facts = &known.facts;
+    if !facts.is_final {
+        Verdict::NotFinal
+    } else if facts.dropped {
+        Verdict::Frozen
+    } else if facts.last_run_rows == Some(facts.event_rows) {
+        Verdict::Equal
+    } else {
+        Verdict::Dirty { event_rows: facts.event_rows, rows_read: facts.last_run_rows }
     }
 }
 

@@ -44,8 +44,7 @@ impl Table {
         }
     }
 
-    /// The column that the table is partitioned by, if any. It is a date, the last column, and not in the
-    /// data files.
+    /// The column that the table is partitioned by, if any. It is a date, and not in the data files.
     pub const fn partition_column(self) -> Option<&'static str> {
         match self {
             Table::Events | Table::AvgSpeed => Some("event_date"),
@@ -69,14 +68,16 @@ impl Table {
         Arc::clone(&SCHEMAS[at])
     }
 
-    /// The columns of the table, its partition column included.
+    /// The columns of the table, its partition column included: it follows the columns that readers rely on
+    /// and precedes those that only the speed layer needs to resume.
     pub fn schema(self) -> Schema {
-        let partition =
-            self.partition_column().map(|name| Field::new(name, DataType::Date32, false));
-        let fields = self.file_schema();
-        Schema::new(
-            fields.fields().iter().cloned().chain(partition.map(Arc::new)).collect::<Vec<_>>(),
-        )
+        let mut fields: Vec<_> = self.file_schema().fields().iter().cloned().collect();
+        if let Some(name) = self.partition_column() {
+            let at = fields.iter().position(|field| field.name() == avg_speed::HISTOGRAM);
+            let partition = Arc::new(Field::new(name, DataType::Date32, false));
+            fields.insert(at.unwrap_or(fields.len()), partition);
+        }
+        Schema::new(fields)
     }
 }
 

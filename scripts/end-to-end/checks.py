@@ -19,7 +19,9 @@ def same(what, got, wanted):
         return
     missing = [key for key in wanted if key not in got]
     surplus = [key for key in got if key not in wanted]
-    differing = [f"{key}: {got[key]} instead of {wanted[key]}" for key in wanted if key in got and got[key] != wanted[key]]
+    differing = [
+        f"{key}: {got[key]} instead of {wanted[key]}" for key in wanted if key in got and got[key] != wanted[key]
+    ]
     parts = [
         f"{what}: {len(got)} instead of {len(wanted)}",
         f"{len(missing)} missing: {missing[:FEW]}",
@@ -53,7 +55,11 @@ def events(workspace, expected):
     """Asserts that `events` holds exactly these events."""
     zone = workspace.rules.zone
     rows = by_key(read(workspace.lake, "events"), lambda row: (row["kafka_partition"], row["kafka_offset"]))
-    same("events", {key: event_row(row) for key, row in rows.items()}, {place(e.record): wanted_event(e, zone) for e in expected})
+    same(
+        "events",
+        {key: event_row(row) for key, row in rows.items()},
+        {place(e.record): wanted_event(e, zone) for e in expected},
+    )
 
 
 def place(record):
@@ -64,14 +70,26 @@ def event_row(row):
     """A row of events in the oracle's terms."""
     extra = None if row["extra"] is None else oracle.parse_json(row["extra"])
     return (
-        row["camera_id"], row["event_time"], bits(row["speed_kmh"]), row["plate_number"], extra, row["kafka_timestamp"], row["late"],
+        row["camera_id"],
+        row["event_time"],
+        bits(row["speed_kmh"]),
+        row["plate_number"],
+        extra,
+        row["kafka_timestamp"],
+        row["late"],
         row["event_date"],
     )
 
 
 def wanted_event(event, zone):
     return (
-        event.camera, event.time_us, bits(event.speed_kmh), event.plate, event.extra, event.record.timestamp_ms * 1000, event.late,
+        event.camera,
+        event.time_us,
+        bits(event.speed_kmh),
+        event.plate,
+        event.extra,
+        event.record.timestamp_ms * 1000,
+        event.late,
         oracle.day_of(event.time_us, zone),
     )
 
@@ -87,7 +105,11 @@ def letters(workspace, expected):
     assert all(row["detail"] for row in rows.values()), "a dead letter without a detail"
     columns = ("reason", "key", "payload", "kafka_timestamp", "landed_date")
     got = {key: tuple(row[column] for column in columns) for key, row in rows.items()}
-    same("dead letters", got, {place(record): wanted_letter(reason, record, workspace.rules.zone) for reason, record in expected})
+    same(
+        "dead letters",
+        got,
+        {place(record): wanted_letter(reason, record, workspace.rules.zone) for reason, record in expected},
+    )
 
 
 def wanted_letter(reason, record, zone):
@@ -123,7 +145,11 @@ def provisional(workspace, expected_events, final_days=()):
     zone = workspace.rules.zone
     wanted = {key: row for key, row in wanted.items() if oracle.day_of(key[2], zone) not in final_days}
     rows = by_key([r for r in read(workspace.lake, "avg_speed") if r["status"] == "provisional"], row_key)
-    same("provisional rows", {k: figures(r) for k, r in rows.items()}, {k: wanted_figures(k, f, zone) for k, f in wanted.items()})
+    same(
+        "provisional rows",
+        {k: figures(r) for k, r in rows.items()},
+        {k: wanted_figures(k, f, zone) for k, f in wanted.items()},
+    )
     for key, row in rows.items():
         exact = [wanted[key].p50, wanted[key].p85, wanted[key].p95]
         near = all(abs(sketched - value / 1000) <= 0.5 for sketched, value in zip(quantiles(row), exact))
@@ -160,15 +186,27 @@ def quantiles(row):
 def figures(row):
     """What of a row is exact in provisional rows too."""
     return (
-        row["window_end"], row["vehicle_count"], row["speed_sum_kmh"], bits(row["avg_speed_kmh"]), bits(row["min_speed_kmh"]),
-        bits(row["max_speed_kmh"]), row["over_limit_count"], row["event_date"],
+        row["window_end"],
+        row["vehicle_count"],
+        row["speed_sum_kmh"],
+        bits(row["avg_speed_kmh"]),
+        bits(row["min_speed_kmh"]),
+        bits(row["max_speed_kmh"]),
+        row["over_limit_count"],
+        row["event_date"],
     )
 
 
 def wanted_figures(key, row, zone):
     return (
-        row.window_end_us, row.count, Decimal(row.total) / 1000, bits(row.average_kmh), bits(row.minimum / 1000),
-        bits(row.maximum / 1000), row.over_limit, oracle.day_of(key[2], zone),
+        row.window_end_us,
+        row.count,
+        Decimal(row.total) / 1000,
+        bits(row.average_kmh),
+        bits(row.minimum / 1000),
+        bits(row.maximum / 1000),
+        row.over_limit,
+        oracle.day_of(key[2], zone),
     )
 
 
@@ -188,5 +226,5 @@ def day(text):
 
 
 def runs(workspace):
-    """The rows of batch_runs."""
-    return read(workspace.lake, "batch_runs")
+    """The rows of batch_runs, in the order of their start."""
+    return sorted(read(workspace.lake, "batch_runs"), key=lambda row: (row["started_at"], row["event_date"]))

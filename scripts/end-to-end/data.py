@@ -32,7 +32,9 @@ def event(camera, time, speed=60.0, *, plate="А123ВС77", partition=0, arrival
 
 def at(text):
     """Microseconds since 1970 of an ISO time with an offset."""
-    return (dt.datetime.fromisoformat(text) - dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)) // dt.timedelta(microseconds=1)
+    return (dt.datetime.fromisoformat(text) - dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)) // dt.timedelta(
+        microseconds=1
+    )
 
 
 def rfc3339(time_us, offset_minutes=0):
@@ -44,7 +46,18 @@ def rfc3339(time_us, offset_minutes=0):
 
 
 def traffic(
-    seed, first_day, *, days=1, zone="UTC", cameras=8, events=4000, partitions=3, late=0.04, duplicates=0.02, bad=0.02, spread=0.25
+    seed,
+    first_day,
+    *,
+    days=1,
+    zone="UTC",
+    cameras=8,
+    events=4000,
+    partitions=3,
+    late=0.04,
+    duplicates=0.02,
+    bad=0.02,
+    spread=0.25,
 ):
     """Messages in the order of their arrival.
 
@@ -78,7 +91,9 @@ def traffic(
 
 def event_payload(chance, camera, time):
     """An event spelled in one of the ways that the contract allows."""
-    speed = chance.choice([f"{chance.gauss(70, 18):.1f}", f"{chance.gauss(70, 18):.6f}", f"{chance.randrange(30, 140)}", "7.25e1"])
+    speed = chance.choice(
+        [f"{chance.gauss(70, 18):.1f}", f"{chance.gauss(70, 18):.6f}", f"{chance.randrange(30, 140)}", "7.25e1"]
+    )
     speed = speed if 0 <= float(speed) <= 400 else "0"
     plate = chance.choice([f'"А{chance.randrange(1000):03}ВС{chance.randrange(1, 200)}"', "null", None])
     members = [

@@ -32,7 +32,9 @@ def binary(program):
     target = os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target")
     folder = Path(os.environ.get("LAMBDALAKE_BIN") or Path(target) / "debug")
     path = folder / program
-    assert path.exists(), f"{path} is missing: cargo build --workspace, or set LAMBDALAKE_BIN to the folder of the programs"
+    assert path.exists(), (
+        f"{path} is missing: cargo build --workspace, or set LAMBDALAKE_BIN to the folder of the programs"
+    )
     return path
 
 
@@ -64,11 +66,15 @@ class Stack:
         self.folder = variables["STACK_DIR"]
         self.brokers = variables["LAKEHOUSE__KAFKA__BROKERS"]
         prefix = "LAKEHOUSE__LAKE__STORAGE__"
-        self.storage = {name.removeprefix(prefix).lower(): value for name, value in variables.items() if name.startswith(prefix)}
+        self.storage = {
+            name.removeprefix(prefix).lower(): value for name, value in variables.items() if name.startswith(prefix)
+        }
 
     def restart(self, service):
         """Kills a server without a goodbye and starts it again: same port, same data."""
-        subprocess.run([STACK_SH, "restart", service, "--kill", "--dir", self.folder], check=True, capture_output=True, timeout=120)
+        subprocess.run(
+            [STACK_SH, "restart", service, "--kill", "--dir", self.folder], check=True, capture_output=True, timeout=120
+        )
 
 
 @contextlib.contextmanager
@@ -79,7 +85,9 @@ def a_stack():
         return
     env_file = subprocess.run([STACK_SH, "up"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
     try:
-        exports = subprocess.run(["bash", "-c", f". '{env_file}' && env -0"], check=True, stdout=subprocess.PIPE, text=True).stdout
+        exports = subprocess.run(
+            ["bash", "-c", f". '{env_file}' && env -0"], check=True, stdout=subprocess.PIPE, text=True
+        ).stdout
         yield Stack(dict(line.split("=", 1) for line in exports.split("\0") if "=" in line))
     finally:
         subprocess.run([STACK_SH, "reset", "--dir", str(Path(env_file).parent)], check=True)
@@ -97,7 +105,12 @@ class Program:
         self.err_path = self.out_path.with_suffix(".err")
         with self.out_path.open("wb") as out, self.err_path.open("wb") as err:
             self.process = subprocess.Popen(
-                [str(argument) for argument in arguments], cwd=folder, env=variables, stdin=subprocess.DEVNULL, stdout=out, stderr=err
+                [str(argument) for argument in arguments],
+                cwd=folder,
+                env=variables,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
             )
 
     @property
@@ -169,7 +182,11 @@ class Workspace:
     def rules(self):
         """What the settings mean to the oracle."""
         given = self.settings
-        limits = {k.removeprefix("speed_limits.cameras."): v for k, v in given.items() if k.startswith("speed_limits.cameras.")}
+        limits = {
+            k.removeprefix("speed_limits.cameras."): v
+            for k, v in given.items()
+            if k.startswith("speed_limits.cameras.")
+        }
         return oracle.Rules(
             zone=given["pipeline.timezone"],
             allowed_lateness_us=microseconds(given.get("speed.allowed_lateness", "3h")),
@@ -182,7 +199,11 @@ class Workspace:
 
     def start(self, program, *arguments, config=None, **variables):
         """Starts a program of the product with the settings file."""
-        clean = {name: value for name, value in os.environ.items() if not name.startswith(("LAKEHOUSE__", "AWS_", "RUST_LOG"))}
+        clean = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("LAKEHOUSE__", "AWS_", "RUST_LOG"))
+        }
         command = [binary(program), *arguments, "--config", config or self.config]
         started = Program(command, self.folder, clean | variables)
         self.programs.append(started)

@@ -26,8 +26,17 @@ EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
 
 SIZES = {"5m": 5 * MINUTE_US, "1h": HOUR_US, "24h": None}
 REASONS = [
-    "empty", "too_large", "not_utf8", "not_json", "not_an_object", "missing_field", "wrong_type",
-    "bad_camera_id", "bad_timestamp", "bad_speed", "future_event_time",
+    "empty",
+    "too_large",
+    "not_utf8",
+    "not_json",
+    "not_an_object",
+    "missing_field",
+    "wrong_type",
+    "bad_camera_id",
+    "bad_timestamp",
+    "bad_speed",
+    "future_event_time",
 ]
 
 
@@ -351,6 +360,11 @@ def provisional(events, rules=Rules()):
     return _fold((e for e in events if not e.late), rules, lambda e: (e.record.partition,))
 
 
+def per_window(events, rules=Rules()):
+    """Figures of these events whatever their partition: (camera, size, start) to figures."""
+    return _fold(events, rules, lambda _: ())
+
+
 def distinct(events):
     """One event of each identity."""
     return list({event.identity: event for event in events}.values())
@@ -358,20 +372,7 @@ def distinct(events):
 
 def final(events, rules=Rules()):
     """The batch's rows: (camera, size, start) to figures."""
-    return _fold(distinct(events), rules, lambda _: ())
-
-
-def merged(rows):
-    """Provisional rows merged per window: (camera, size, start) to (count, total, minimum, maximum, over)."""
-    windows = {}
-    for key, row in rows.items():
-        one = (row.count, row.total, row.minimum, row.maximum, row.over_limit)
-        other = windows.get(key[:3])
-        if other:
-            over = None if one[4] is None or other[4] is None else one[4] + other[4]
-            one = (one[0] + other[0], one[1] + other[1], min(one[2], other[2]), max(one[3], other[3]), over)
-        windows[key[:3]] = one
-    return windows
+    return per_window(distinct(events), rules)
 
 
 @dataclass(frozen=True)

@@ -18,49 +18,98 @@ TABLES = ("events", "dead_letters", "avg_speed", "offset_gaps", "batch_runs")
 # (name, Delta type, may be null), in the order of the contract.
 COLUMNS = {
     "events": [
-        ("camera_id", "string", False), ("event_time", "timestamp", False), ("speed_kmh", "double", False),
-        ("plate_number", "string", True), ("extra", "string", True), ("kafka_timestamp", "timestamp", False),
-        ("kafka_partition", "integer", False), ("kafka_offset", "long", False), ("late", "boolean", False),
+        ("camera_id", "string", False),
+        ("event_time", "timestamp", False),
+        ("speed_kmh", "double", False),
+        ("plate_number", "string", True),
+        ("extra", "string", True),
+        ("kafka_timestamp", "timestamp", False),
+        ("kafka_partition", "integer", False),
+        ("kafka_offset", "long", False),
+        ("late", "boolean", False),
         ("event_date", "date", False),
     ],
     "dead_letters": [
-        ("reason", "string", False), ("detail", "string", False), ("key", "binary", True),
-        ("payload", "binary", True), ("kafka_timestamp", "timestamp", False), ("kafka_partition", "integer", False),
-        ("kafka_offset", "long", False), ("landed_date", "date", False),
+        ("reason", "string", False),
+        ("detail", "string", False),
+        ("key", "binary", True),
+        ("payload", "binary", True),
+        ("kafka_timestamp", "timestamp", False),
+        ("kafka_partition", "integer", False),
+        ("kafka_offset", "long", False),
+        ("landed_date", "date", False),
     ],
     "avg_speed": [
-        ("camera_id", "string", False), ("window_start", "timestamp", False), ("window_end", "timestamp", False),
-        ("kafka_partition", "integer", True), ("avg_speed_kmh", "double", False), ("vehicle_count", "long", False),
-        ("speed_sum_kmh", "decimal(20,3)", False), ("min_speed_kmh", "double", False),
-        ("max_speed_kmh", "double", False), ("p50_speed_kmh", "double", False), ("p85_speed_kmh", "double", False),
-        ("p95_speed_kmh", "double", False), ("over_limit_count", "long", True), ("status", "string", False),
-        ("events_version", "long", True), ("computed_at", "timestamp", False), ("window_size", "string", False),
+        ("camera_id", "string", False),
+        ("window_start", "timestamp", False),
+        ("window_end", "timestamp", False),
+        ("kafka_partition", "integer", True),
+        ("avg_speed_kmh", "double", False),
+        ("vehicle_count", "long", False),
+        ("speed_sum_kmh", "decimal(20,3)", False),
+        ("min_speed_kmh", "double", False),
+        ("max_speed_kmh", "double", False),
+        ("p50_speed_kmh", "double", False),
+        ("p85_speed_kmh", "double", False),
+        ("p95_speed_kmh", "double", False),
+        ("over_limit_count", "long", True),
+        ("status", "string", False),
+        ("events_version", "long", True),
+        ("computed_at", "timestamp", False),
+        ("window_size", "string", False),
         ("event_date", "date", False),
     ],
     "offset_gaps": [
-        ("kafka_partition", "integer", False), ("first_offset", "long", False), ("next_offset", "long", False),
-        ("reason", "string", False), ("noted_at", "timestamp", False),
+        ("kafka_partition", "integer", False),
+        ("first_offset", "long", False),
+        ("next_offset", "long", False),
+        ("reason", "string", False),
+        ("noted_at", "timestamp", False),
     ],
     "batch_runs": [
-        ("run_id", "string", False), ("event_date", "date", False), ("events_version", "long", False),
-        ("kafka_offsets", "string", False), ("rows_read", "long", False), ("duplicates_dropped", "long", False),
-        ("late_rows", "long", False), ("cameras", "long", False), ("rows_written", "long", False),
-        ("drift_windows", "long", False), ("drift_max_kmh", "double", False), ("started_at", "timestamp", False),
+        ("run_id", "string", False),
+        ("event_date", "date", False),
+        ("events_version", "long", False),
+        ("kafka_offsets", "string", False),
+        ("rows_read", "long", False),
+        ("duplicates_dropped", "long", False),
+        ("late_rows", "long", False),
+        ("cameras", "long", False),
+        ("rows_written", "long", False),
+        ("drift_windows", "long", False),
+        ("drift_max_kmh", "double", False),
+        ("started_at", "timestamp", False),
         ("finished_at", "timestamp", False),
     ],
 }
 PARTITIONED_BY = {
-    "events": ["event_date"], "dead_letters": ["landed_date"], "avg_speed": ["event_date"], "offset_gaps": [],
+    "events": ["event_date"],
+    "dead_letters": ["landed_date"],
+    "avg_speed": ["event_date"],
+    "offset_gaps": [],
     "batch_runs": [],
 }
 DUCKDB_TYPES = {
-    "string": "VARCHAR", "timestamp": "TIMESTAMP WITH TIME ZONE", "double": "DOUBLE", "integer": "INTEGER",
-    "long": "BIGINT", "boolean": "BOOLEAN", "date": "DATE", "binary": "BLOB", "decimal(20,3)": "DECIMAL(20,3)",
+    "string": "VARCHAR",
+    "timestamp": "TIMESTAMP WITH TIME ZONE",
+    "double": "DOUBLE",
+    "integer": "INTEGER",
+    "long": "BIGINT",
+    "boolean": "BOOLEAN",
+    "date": "DATE",
+    "binary": "BLOB",
+    "decimal(20,3)": "DECIMAL(20,3)",
 }
 POLARS_TYPES = {
-    "string": polars.String, "timestamp": polars.Datetime("us", "UTC"), "double": polars.Float64,
-    "integer": polars.Int32, "long": polars.Int64, "boolean": polars.Boolean, "date": polars.Date,
-    "binary": polars.Binary, "decimal(20,3)": polars.Decimal(20, 3),
+    "string": polars.String,
+    "timestamp": polars.Datetime("us", "UTC"),
+    "double": polars.Float64,
+    "integer": polars.Int32,
+    "long": polars.Int64,
+    "boolean": polars.Boolean,
+    "date": polars.Date,
+    "binary": polars.Binary,
+    "decimal(20,3)": polars.Decimal(20, 3),
 }
 
 
@@ -75,7 +124,10 @@ class Lake:
         return f"{self.uri}/{table}"
 
     def options(self):
-        return {f"AWS_{name.upper()}": str(value).lower() if value is True else value for name, value in self.storage.items()}
+        return {
+            f"AWS_{name.upper()}": str(value).lower() if value is True else value
+            for name, value in self.storage.items()
+        }
 
     def delta(self, table, version=None):
         """The table as Python deltalake opens it."""

@@ -28,7 +28,9 @@ CASES = {
     "duration_without_unit": Case("speed.allowed_lateness = 3", ("speed.allowed_lateness", "3", "3h")),
     "negative_duration": Case('batch.close_after = "-1h"', ("batch.close_after", "-1h", "expected", "such as")),
     "duration_of_nothing": Case('speed.commit_interval = "0s"', ("speed.commit_interval", "0s", "100ms")),
-    "days_closed_while_windows_are_open": Case('batch.close_after = "1h"', ("batch.close_after", "1h", "3h30s", "speed.allowed_lateness")),
+    "days_closed_while_windows_are_open": Case(
+        'batch.close_after = "1h"', ("batch.close_after", "1h", "3h30s", "speed.allowed_lateness")
+    ),
     "no_such_zone": Case('pipeline.timezone = "Mars/Base"', ("pipeline.timezone", "Mars/Base", "Europe/Moscow")),
     "pipeline_with_a_colon": Case('pipeline.name = "a:b"', ("pipeline.name", "a:b", "without")),
     "brokers_as_a_url": Case('kafka.brokers = "http://k:9092"', ("kafka.brokers", "http://k:9092", "host:port")),
@@ -38,27 +40,51 @@ CASES = {
     "group_with_blanks": Case('kafka.group = "a b"', ("kafka.group", "a b", "without blanks")),
     "loss_ignored": Case('kafka.on_data_loss = "ignore"', ("kafka.on_data_loss", "ignore", "fail", "accept")),
     "automatic_commits": Case('kafka.properties."enable.auto.commit" = true', ("enable.auto.commit", "true", "remove")),
-    "uncommitted_reads": Case('kafka.properties."isolation.level" = "read_uncommitted"', ("isolation.level", "read_uncommitted", "remove")),
+    "uncommitted_reads": Case(
+        'kafka.properties."isolation.level" = "read_uncommitted"', ("isolation.level", "read_uncommitted", "remove")
+    ),
     "group_as_a_property": Case('kafka.properties."group.id" = "g"', ("group.id", '"g"', "kafka.group")),
     "unknown_store": Case('lake.uri = "gs://bucket"', ("lake.uri", "gs://bucket", "s3://")),
     "no_credentials": Case('lake.uri = "s3://bucket"', ("lake.uri", "s3://bucket", "lake.storage.access_key_id")),
-    "unknown_storage_option": Case(S3 + 'lake.storage.acess_key = "x"', ("lake.storage.acess_key", '"x"', "access_key_id")),
-    "plain_http_unasked": Case(S3 + 'lake.storage.endpoint = "http://h:1"', ("lake.storage.endpoint", "http://h:1", "allow_http")),
+    "unknown_storage_option": Case(
+        S3 + 'lake.storage.acess_key = "x"', ("lake.storage.acess_key", '"x"', "access_key_id")
+    ),
+    "plain_http_unasked": Case(
+        S3 + 'lake.storage.endpoint = "http://h:1"', ("lake.storage.endpoint", "http://h:1", "allow_http")
+    ),
     "checkpoint_every_0": Case("lake.checkpoint_interval = 0", ("lake.checkpoint_interval", "0", "from 1 to 10000")),
-    "a_word_for_a_number": Case('lake.checkpoint_interval = "many"', ("lake.checkpoint_interval", "many", "whole number")),
+    "a_word_for_a_number": Case(
+        'lake.checkpoint_interval = "many"', ("lake.checkpoint_interval", "many", "whole number")
+    ),
     "a_size_of_parsecs": Case('speed.landing_bytes = "64 parsecs"', ("speed.landing_bytes", "64 parsecs", "64MB")),
     "records_of_no_bytes": Case("event.max_record_bytes = 0", ("event.max_record_bytes", "0", "1MiB")),
     "negative_speed": Case("event.max_speed_kmh = -5", ("event.max_speed_kmh", "-5", "greater than 0")),
     "one_field_twice": Case('event.plate_field = "kvfv_id"', ("event.plate_field", "kvfv_id", "no other")),
-    "a_name_to_listen_on": Case('serving.listen = "localhost:80"', ("serving.listen", "localhost:80", "127.0.0.1:8080")),
-    "a_port_too_great": Case('speed.metrics_listen = "127.0.0.1:99999"', ("speed.metrics_listen", "99999", "127.0.0.1:9101")),
+    "a_name_to_listen_on": Case(
+        'serving.listen = "localhost:80"', ("serving.listen", "localhost:80", "127.0.0.1:8080")
+    ),
+    "a_port_too_great": Case(
+        'speed.metrics_listen = "127.0.0.1:99999"', ("speed.metrics_listen", "99999", "127.0.0.1:9101")
+    ),
     "a_word_for_a_limit": Case('speed_limits.cameras.KV1 = "fast"', ("speed_limits.cameras.KV1", "fast", "km/h")),
-    "logs_shorter_than_files": Case('lake.log_retention = "1m"', ("lake.log_retention", "1m", "lake.deleted_file_retention")),
+    "logs_shorter_than_files": Case(
+        'lake.log_retention = "1m"', ("lake.log_retention", "1m", "lake.deleted_file_retention")
+    ),
     "no_toml": Case("[lake", ("settings.toml", "expected TOML")),
     "a_key_twice": Case("lake.uri = 'a'\nlake.uri = 'b'", ("settings.toml", "line 2", "duplicate key")),
-    "bad_variable": Case("", ("speed.commit_interval", "soon", "LAKEHOUSE__SPEED__COMMIT_INTERVAL", "5s"), {"LAKEHOUSE__SPEED__COMMIT_INTERVAL": "soon"}),
-    "unknown_variable": Case("", ("LAKEHOUSE__KAFKA__BROKER", "a:1", "kafka.brokers"), {"LAKEHOUSE__KAFKA__BROKER": "a:1"}),
-    "variable_wins_and_is_named": Case('kafka.topic = "good"', ("kafka.topic", "bad topic", "LAKEHOUSE__KAFKA__TOPIC"), {"LAKEHOUSE__KAFKA__TOPIC": "bad topic"}),
+    "bad_variable": Case(
+        "",
+        ("speed.commit_interval", "soon", "LAKEHOUSE__SPEED__COMMIT_INTERVAL", "5s"),
+        {"LAKEHOUSE__SPEED__COMMIT_INTERVAL": "soon"},
+    ),
+    "unknown_variable": Case(
+        "", ("LAKEHOUSE__KAFKA__BROKER", "a:1", "kafka.brokers"), {"LAKEHOUSE__KAFKA__BROKER": "a:1"}
+    ),
+    "variable_wins_and_is_named": Case(
+        'kafka.topic = "good"',
+        ("kafka.topic", "bad topic", "LAKEHOUSE__KAFKA__TOPIC"),
+        {"LAKEHOUSE__KAFKA__TOPIC": "bad topic"},
+    ),
 }
 
 
@@ -89,21 +115,32 @@ def test_unusable_settings_are_refused(workspace, program, name):
 def test_all_problems_are_told_at_once(workspace, program):
     config = workspace.folder / "several.toml"
     config.write_text('colour = "red"\nkafka.topic = ""\nspeed.commit_interval = "x"\n')
-    refused(workspace.start(program, *PROGRAMS[program], config=config), ("colour", "kafka.topic", "speed.commit_interval"))
+    refused(
+        workspace.start(program, *PROGRAMS[program], config=config), ("colour", "kafka.topic", "speed.commit_interval")
+    )
 
 
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("config", ["missing.toml", "."])
 def test_a_settings_file_that_cannot_be_read_is_named(workspace, program, config):
-    refused(workspace.start(program, *PROGRAMS[program], config=workspace.folder / config), (str(workspace.folder / config), "--config"))
+    refused(
+        workspace.start(program, *PROGRAMS[program], config=workspace.folder / config),
+        (str(workspace.folder / config), "--config"),
+    )
 
 
-@pytest.mark.parametrize("setting, value", [("no.such.property", "1"), ("session.timeout.ms", "soon"), ("security.protocol", "PIGEON")])
+@pytest.mark.parametrize(
+    "setting, value", [("no.such.property", "1"), ("session.timeout.ms", "soon"), ("security.protocol", "PIGEON")]
+)
 def test_librdkafka_settings_that_it_refuses_are_named(workspace, setting, value):
     config = workspace.folder / "librdkafka.toml"
     config.write_text(toml({**workspace.settings, f"kafka.properties.{setting}": value}))
-    for program, arguments in (("camera-simulator", ["--quiet"]), ("speed-layer", ["run"]), ("speed-layer", ["run", "--until-end"])):
-        refused(workspace.start(program, *arguments, config=config), (f"kafka.properties.{setting}", value))
+    for program, arguments in (
+        ("camera-simulator", ["--quiet"]),
+        ("speed-layer", ["run"]),
+        ("speed-layer", ["run", "--until-end"]),
+    ):
+        refused(workspace.start(program, *arguments, config=config), ("kafka.properties", setting, value))
 
 
 @pytest.mark.parametrize("program", ["speed-layer", "batch-layer", "serving"])
@@ -133,16 +170,25 @@ def test_a_lake_made_with_other_settings_is_refused(workspaces, change):
 USAGE = {
     "speed-layer": [[], ["walk"], ["run", "--until"], ["run", "now"]],
     "batch-layer": [
-        [], ["weekly"], ["nightly", "--date", "2025-02-30"], ["nightly", "--date", "yesterday"], ["nightly", "--from", "2025-04-05"],
-        ["nightly", "--from", "2025-04-06", "--to", "2025-04-05"], ["nightly", "--date", "2025-04-05", "--from", "2025-04-05", "--to", "2025-04-05"],
-        ["nightly", "--wait", "3"], ["verify"], ["verify", "--date", "1"], ["audit", "--xml"],
+        [],
+        ["weekly"],
+        ["nightly", "--date", "2025-02-30"],
+        ["nightly", "--date", "yesterday"],
+        ["nightly", "--from", "2025-04-06", "--to", "2025-04-05"],
+        ["nightly", "--date", "2025-04-05", "--from", "2025-04-05", "--to", "2025-04-05"],
+        ["nightly", "--wait", "3"],
+        ["verify"],
+        ["verify", "--date", "1"],
+        ["audit", "--xml"],
     ],
     "serving": [[], ["run", "--port", "1"]],
     "camera-simulator": [["--cameras", "0"], ["--late", "2"], ["--date", "today"], ["--live"]],
 }
 
 
-@pytest.mark.parametrize("program, arguments", [(program, arguments) for program, lists in USAGE.items() for arguments in lists], ids=str)
+@pytest.mark.parametrize(
+    "program, arguments", [(program, arguments) for program, lists in USAGE.items() for arguments in lists], ids=str
+)
 def test_a_wrong_command_line_is_refused(workspace, program, arguments):
     refused(workspace.start(program, *arguments), ())
 

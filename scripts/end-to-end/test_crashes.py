@@ -13,7 +13,12 @@ from lakehouse import until
 DAY = checks.day("2025-04-05")
 # A dead member must be missed soon, or every restart waits for it.
 GROUP = {"kafka__properties.session.timeout.ms": "1200", "kafka__properties.heartbeat.interval.ms": "200"}
-QUICK = {"speed__commit_interval": "100ms", "speed__landing_interval": "150ms", "speed__position_interval": "200ms", **GROUP}
+QUICK = {
+    "speed__commit_interval": "100ms",
+    "speed__landing_interval": "150ms",
+    "speed__position_interval": "200ms",
+    **GROUP,
+}
 
 
 def committed(workspace):
@@ -77,7 +82,11 @@ def test_a_start_while_the_servers_are_away_says_so(workspaces):
         ended = workspace.start("speed-layer", "run", "--until-end").expect(3)
         assert "127.0.0.1:1" in ended.err, ended.tail()
     with workspaces.make("away", store="minio", partitions=1) as workspace:
-        unreachable = {"lake__storage.endpoint": "http://127.0.0.1:1", "lake__retry_timeout": "500ms", "lake__request_timeout": "500ms"}
+        unreachable = {
+            "lake__storage.endpoint": "http://127.0.0.1:1",
+            "lake__retry_timeout": "500ms",
+            "lake__request_timeout": "500ms",
+        }
         workspace.configure(**unreachable)
         for program, arguments in (("speed-layer", ["run"]), ("batch-layer", ["audit"]), ("serving", ["run"])):
             ended = workspace.start(program, *arguments, LAKEHOUSE__SERVING__LISTEN="127.0.0.1:0").expect(3)

@@ -77,7 +77,12 @@ SKEW = 10 * oracle.MINUTE_US
 CASES = [
     *dead("empty", no_payload=None, no_bytes=b""),
     *dead("too_large", by_one_byte=padded(MAX + 1), though_it_is_garbage=b"\xff" * (MAX + 1)),
-    *dead("not_utf8", stray_byte=GOOD + b"\xff", within_a_string=GOOD.replace(b"KV1", b"K\xc3"), surrogate=GOOD.replace(b"KV1", b"\xed\xa0\x80")),
+    *dead(
+        "not_utf8",
+        stray_byte=GOOD + b"\xff",
+        within_a_string=GOOD.replace(b"KV1", b"K\xc3"),
+        surrogate=GOOD.replace(b"KV1", b"\xed\xa0\x80"),
+    ),
     *dead(
         "not_json",
         blank=b" \t\r\n",
@@ -112,7 +117,15 @@ CASES = [
         array_half=b"[1,",
         word=b"nul",
     ),
-    *dead("not_an_object", array=b"[" + GOOD + b"]", string=b'"' + b"x" + b'"', number=b"85.2", null=b"null", true=b"true", padded=b" [ ] "),
+    *dead(
+        "not_an_object",
+        array=b"[" + GOOD + b"]",
+        string=b'"' + b"x" + b'"',
+        number=b"85.2",
+        null=b"null",
+        true=b"true",
+        padded=b" [ ] ",
+    ),
     *dead(
         "missing_field",
         all_of_them=b"{}",
@@ -149,13 +162,41 @@ CASES = [
     *(
         Case(f"bad_timestamp-{time or 'nothing'}", with_time(time), "bad_timestamp")
         for time in (
-            "", "yesterday", "2025-04-05 10:15:30Z", "2025-04-05T10:15:30,5Z", "2025-04-05T10:15:30+0300", "2025-04-05T10:15:30+03",
-            "2025-04-05T10:15:30[Europe/Moscow]", "2025-04-05T10:15:30Z[UTC]", "2025-04-05T10:15:60Z", "2016-12-31T23:59:60Z",
-            "2025-04-05T24:00:00Z", "2025-04-05T10:60:00Z", "2025-02-29T10:15:30Z", "2025-13-01T10:15:30Z", "2025-00-01T10:15:30Z",
-            "2025-04-31T10:15:30Z", "2025-04-05T10:15:30", "2025-04-05T10:15Z", "2025-04-05", "2025-4-5T10:15:30Z", "2025-04-05T10:15:30.Z",
-            "2025-04-05T10:15:30+24:00", "2025-04-05T10:15:30+03:60", "1969-12-31T23:59:59.999999Z", "1970-01-01T00:59:59+01:00",
-            " 2025-04-05T10:15:30Z", "2025-04-05T10:15:30Z ", "+2025-04-05T10:15:30Z", "12025-04-05T10:15:30Z", "-2025-04-05T10:15:30Z",
-            "２０２５-04-05T10:15:30Z", "2025-04-05T10:15:30−03:00", "2025-04-05T10:15:30.1.2Z", "20250405T101530Z", "2025-W14-6T10:15:30Z",
+            "",
+            "yesterday",
+            "2025-04-05 10:15:30Z",
+            "2025-04-05T10:15:30,5Z",
+            "2025-04-05T10:15:30+0300",
+            "2025-04-05T10:15:30+03",
+            "2025-04-05T10:15:30[Europe/Moscow]",
+            "2025-04-05T10:15:30Z[UTC]",
+            "2025-04-05T10:15:60Z",
+            "2016-12-31T23:59:60Z",
+            "2025-04-05T24:00:00Z",
+            "2025-04-05T10:60:00Z",
+            "2025-02-29T10:15:30Z",
+            "2025-13-01T10:15:30Z",
+            "2025-00-01T10:15:30Z",
+            "2025-04-31T10:15:30Z",
+            "2025-04-05T10:15:30",
+            "2025-04-05T10:15Z",
+            "2025-04-05",
+            "2025-4-5T10:15:30Z",
+            "2025-04-05T10:15:30.Z",
+            "2025-04-05T10:15:30+24:00",
+            "2025-04-05T10:15:30+03:60",
+            "1969-12-31T23:59:59.999999Z",
+            "1970-01-01T00:59:59+01:00",
+            " 2025-04-05T10:15:30Z",
+            "2025-04-05T10:15:30Z ",
+            "+2025-04-05T10:15:30Z",
+            "12025-04-05T10:15:30Z",
+            "-2025-04-05T10:15:30Z",
+            "２０２５-04-05T10:15:30Z",
+            "2025-04-05T10:15:30−03:00",
+            "2025-04-05T10:15:30.1.2Z",
+            "20250405T101530Z",
+            "2025-W14-6T10:15:30Z",
         )
     ),
     *(
@@ -166,12 +207,18 @@ CASES = [
     skewed("future_event_time-by_a_microsecond", SKEW + 1, "future_event_time"),
     skewed("event-at_the_edge_of_the_future", SKEW),
     skewed("event-in_the_near_future", SKEW - 1),
-    Case("event-nanoseconds_beyond_the_edge", with_time("2025-04-05T10:25:30.000000999Z"), columns={"event_time": NOW + SKEW}),
+    Case(
+        "event-nanoseconds_beyond_the_edge",
+        with_time("2025-04-05T10:25:30.000000999Z"),
+        columns={"event_time": NOW + SKEW},
+    ),
     Case("future_event_time-in_year_9999", with_time("9999-12-31T23:59:59Z"), "future_event_time"),
     Case("empty-without_a_key", None, "empty", key=None),
     Case("not_json-with_an_empty_key", b"{", "not_json", key=b""),
     Case("not_json-with_a_key_of_any_bytes", b"{", "not_json", key=bytes(range(256))),
-    accepted("as_in_the_contract", GOOD, camera_id="KV1", event_time=NOW, speed_kmh=85.2, plate_number="А123ВС77", extra=None),
+    accepted(
+        "as_in_the_contract", GOOD, camera_id="KV1", event_time=NOW, speed_kmh=85.2, plate_number="А123ВС77", extra=None
+    ),
     Case("event-without_a_key", GOOD, columns={"camera_id": "KV1"}, key=None),
     Case("event-with_another_key", GOOD, columns={"camera_id": "KV1"}, key=b"KV2"),
     Case("event-long_before_its_record", with_time("1970-01-01T00:00:00Z"), columns={"event_time": 0, "late": True}),
@@ -211,7 +258,10 @@ CASES = [
     accepted("nesting_128", nested(128)),
     accepted("nesting_128_of_objects", nested(128, b'{"a":', b"}")),
     accepted("brackets_in_a_string", with_more(b'"x":"' + b"[" * 500 + b'\\"{"')),
-    accepted("extra_in_order_repeated_as_spelled", with_more(b'"z":1.50,"a":-0,"z":1E+2,"b":[1.0,{"y":10000000000000000000000,"y":2}]')),
+    accepted(
+        "extra_in_order_repeated_as_spelled",
+        with_more(b'"z":1.50,"a":-0,"z":1E+2,"b":[1.0,{"y":10000000000000000000000,"y":2}]'),
+    ),
     accepted("extra_number_too_great_for_a_double", with_more(b'"x":1e400')),
     accepted("extra_with_a_lone_surrogate_in_a_value", with_more(b'"x":"\\ud800"')),
     accepted("extra_null", with_more(b'"x":null')),
@@ -225,7 +275,9 @@ CASES = [
 def landed(workspaces):
     """All cases landed, each in the place that `place` gives; rows of events and dead letters by place."""
     with workspaces.make("decoding", partitions=len(CASES) // 20 + 1) as workspace:
-        workspace.topic.send([Message(place(at)[0], case.timestamp_ms, case.key, case.payload) for at, case in enumerate(CASES)])
+        workspace.topic.send(
+            [Message(place(at)[0], case.timestamp_ms, case.key, case.payload) for at, case in enumerate(CASES)]
+        )
         workspace.land()
         tables = [read(workspace.lake, table) for table in ("events", "dead_letters")]
         rows = [checks.by_key(table, lambda row: (row["kafka_partition"], row["kafka_offset"])) for table in tables]
@@ -244,7 +296,9 @@ def test_a_record_becomes(landed, at):
     if case.reason:
         letter = letters.get(place(at))
         assert letter, f"not a dead letter, but {events.get(place(at))}"
-        assert (letter["reason"], letter["key"], letter["payload"]) == (case.reason, case.key, case.payload), letter["detail"]
+        assert (letter["reason"], letter["key"], letter["payload"]) == (case.reason, case.key, case.payload), letter[
+            "detail"
+        ]
         return
     event = events.get(place(at))
     assert event, f"no event, but {letters.get(place(at))}"
@@ -262,7 +316,12 @@ def test_the_oracle_agrees(at):
     except oracle.Refused as refused:
         assert refused.reason == case.reason
     else:
-        own = {"camera_id": event.camera, "event_time": event.time_us, "speed_kmh": event.speed_kmh, "plate_number": event.plate}
+        own = {
+            "camera_id": event.camera,
+            "event_time": event.time_us,
+            "speed_kmh": event.speed_kmh,
+            "plate_number": event.plate,
+        }
         assert case.reason is None and case.columns.items() <= {**own, "extra": event.extra, "late": True}.items()
 
 
@@ -284,7 +343,12 @@ def test_extra_is_kept_as_spelled(landed):
 
 def test_other_field_names_and_limits(workspaces):
     """The four names and the limits are settings; the usual names are extra then."""
-    names = {"event__camera_field": "cam", "event__timestamp_field": "ts", "event__speed_field": "v", "event__plate_field": "p"}
+    names = {
+        "event__camera_field": "cam",
+        "event__timestamp_field": "ts",
+        "event__speed_field": "v",
+        "event__plate_field": "p",
+    }
     limits = {"event__max_speed_kmh": 90, "event__max_record_bytes": 100, "event__max_future_skew": "1s"}
     start = b'{"cam":"C","ts":"2025-04-05T10:15:3%d.%06dZ","v":%s'
     payloads = {

@@ -13,7 +13,9 @@ def markers_and_aborted(workspace):
     delivered = {}
     for record in workspace.topic.records():
         delivered.setdefault(record.partition, set()).add(record.offset)
-    return {(p, "not_delivered"): set(range(end)) - delivered.get(p, set()) for p, end in workspace.topic.ends().items()}
+    return {
+        (p, "not_delivered"): set(range(end)) - delivered.get(p, set()) for p, end in workspace.topic.ends().items()
+    }
 
 
 def test_aborted_transactions_and_markers_at_the_end_are_gaps(workspaces):

@@ -76,7 +76,9 @@ def test_an_idle_speed_layer_commits_nothing_new(landed):
     port = free_port()
     variables = {"LAKEHOUSE__SPEED__METRICS_LISTEN": f"127.0.0.1:{port}"}
     before = workspace.lake.versions()
-    speed = workspace.speed(**variables, LAKEHOUSE__SPEED__POSITION_INTERVAL="100ms", LAKEHOUSE__SPEED__COMMIT_INTERVAL="100ms")
+    speed = workspace.speed(
+        **variables, LAKEHOUSE__SPEED__POSITION_INTERVAL="100ms", LAKEHOUSE__SPEED__COMMIT_INTERVAL="100ms"
+    )
     until(lambda: workspace.topic.shares(workspace.settings["kafka.group"]) == [4], "all partitions are assigned")
     ends = iter(range(10))
     until(lambda: next(ends, None) is None, "ten looks at an idle speed layer", pause_s=0.1)

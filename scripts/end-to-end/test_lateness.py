@@ -18,7 +18,12 @@ EDGE = WINDOW_END + LATENESS + DISORDER
 WITHIN, LAST = WINDOW_END - 2 * MINUTE_US, WINDOW_END - 1
 
 SCENARIOS = {
-    "by_exactly_the_allowed_lateness": [(EDGE, False), (WITHIN, False), (LAST, False), (WINDOW_END - 5 * MINUTE_US, False)],
+    "by_exactly_the_allowed_lateness": [
+        (EDGE, False),
+        (WITHIN, False),
+        (LAST, False),
+        (WINDOW_END - 5 * MINUTE_US, False),
+    ],
     "a_microsecond_less": [(EDGE - 1, False), (WITHIN, False)],
     "a_microsecond_more": [(EDGE + 1, False), (WITHIN, True), (LAST, True), (WINDOW_END, False)],
     "the_first_event_never": [(0, False)],
@@ -37,7 +42,11 @@ def test_lateness_is_decided_by_the_log_of_the_partition(workspaces, restart):
         for partition, scenario in enumerate(SCENARIOS.values())
         for time, _ in scenario
     ]
-    firsts = [place for place, message in enumerate(messages) if place == 0 or messages[place - 1].partition != message.partition]
+    firsts = [
+        place
+        for place, message in enumerate(messages)
+        if place == 0 or messages[place - 1].partition != message.partition
+    ]
     restarted = [[messages[place] for place in firsts], [m for place, m in enumerate(messages) if place not in firsts]]
     with workspaces.make("lateness", partitions=len(SCENARIOS)) as workspace:
         for part in restarted if restart else [messages]:
@@ -53,12 +62,20 @@ def test_lateness_is_decided_by_the_log_of_the_partition(workspaces, restart):
 def test_dead_letters_move_no_watermark(workspaces):
     """Not even one whose only fault is an event time too far ahead of its record."""
     ahead = event("KV1", MIDNIGHT + EDGE + 1, arrival_us=MIDNIGHT + EDGE + 1 - 11 * MINUTE_US)
-    wrong = Message(0, ahead.timestamp_ms, None, b'{"kvfv_id":"","timestamp":"%s","vehicle_speed":1}' % rfc3339(MIDNIGHT + EDGE + 1).encode())
+    wrong = Message(
+        0,
+        ahead.timestamp_ms,
+        None,
+        b'{"kvfv_id":"","timestamp":"%s","vehicle_speed":1}' % rfc3339(MIDNIGHT + EDGE + 1).encode(),
+    )
     with workspaces.make("unmoved", partitions=1) as workspace:
         workspace.topic.send([event("KV1", MIDNIGHT), ahead, wrong, event("KV1", MIDNIGHT + LAST)])
         workspace.land()
         assert [row["late"] for row in read(workspace.lake, "events")] == [False, False]
-        assert sorted(row["reason"] for row in read(workspace.lake, "dead_letters")) == ["bad_camera_id", "future_event_time"]
+        assert sorted(row["reason"] for row in read(workspace.lake, "dead_letters")) == [
+            "bad_camera_id",
+            "future_event_time",
+        ]
 
 
 @pytest.mark.parametrize("late", [False, True])
@@ -76,7 +93,11 @@ def test_the_last_window_of_a_short_hour_ends_with_its_day(workspaces):
     """On Lord Howe Island a day of 24.5 hours ends with an hour of 30 minutes; lateness counts from the window's end."""
     last = at("2025-04-06T23:58:00+10:30")
     midnight = at("2025-04-07T00:00:00+10:30")
-    settings = {"pipeline__timezone": "Australia/Lord_Howe", "speed__allowed_lateness": "0s", "speed__out_of_orderness": "0s"}
+    settings = {
+        "pipeline__timezone": "Australia/Lord_Howe",
+        "speed__allowed_lateness": "0s",
+        "speed__out_of_orderness": "0s",
+    }
     with workspaces.make("lordhowe", partitions=2, **settings) as workspace:
         sent = [event("KV1", last), event("KV1", midnight), event("KV1", last)]
         sent += [event("KV2", midnight + 1, partition=1), event("KV2", last, partition=1)]

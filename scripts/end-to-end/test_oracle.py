@@ -33,12 +33,18 @@ def test_an_event_is_late_when_its_window_ended_more_than_the_lateness_before_th
 def test_what_lies_beyond_microseconds_is_cut_and_offsets_are_applied():
     assert oracle.event_time("1970-01-01T03:00:00.0000019+03:00") == 1
     assert oracle.event_time("1970-01-01T00:59:59-00:00") == HOUR_US - 1_000_000
-    assert [oracle.event_time(text) for text in ("1970-01-01T00:00:60Z", "1970-01-01 00:00:00Z", "1970-01-01T00:30:00+01:00")] == [None] * 3
+    assert [
+        oracle.event_time(text)
+        for text in ("1970-01-01T00:00:60Z", "1970-01-01 00:00:00Z", "1970-01-01T00:30:00+01:00")
+    ] == [None] * 3
 
 
 def test_duplicates_count_once_and_an_average_is_one_division():
     payload = b'{"kvfv_id":"K","timestamp":"2025-04-05T10:15:30Z","vehicle_speed":%s}'
-    records = [Record(p, 0, 1743848130000 + MINUTE_US, None, payload % speed) for p, speed in enumerate([b"85.2", b"85.2000", b"60"])]
+    records = [
+        Record(p, 0, 1743848130000 + MINUTE_US, None, payload % speed)
+        for p, speed in enumerate([b"85.2", b"85.2000", b"60"])
+    ]
     events = oracle.land(records).events
     rows = oracle.final(events)
     figures = rows["K", "5m", at("2025-04-05T10:15:00+00:00")]

@@ -18,7 +18,11 @@ def test_partitions_change_hands_and_everything_lands_once(workspaces, strategy)
         group = workspace.settings["kafka.group"]
 
         def shared(*shares):
-            until(lambda: workspace.topic.shares(group) == list(shares), f"the partitions are shared {shares}", pause_s=0.1)
+            until(
+                lambda: workspace.topic.shares(group) == list(shares),
+                f"the partitions are shared {shares}",
+                pause_s=0.1,
+            )
             wait_for_commits(workspace, 4, f"commits while shared {shares}")
 
         messages = traffic(13, DAY, days=2, events=20_000, cameras=12, partitions=PARTITIONS)

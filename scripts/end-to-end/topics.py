@@ -102,9 +102,13 @@ class Topic:
 
     def records(self):
         """Every committed record, partition by partition in the order of offsets."""
-        consumer = Consumer({"bootstrap.servers": self.brokers, "group.id": uuid.uuid4().hex, "enable.partition.eof": True})
+        consumer = Consumer(
+            {"bootstrap.servers": self.brokers, "group.id": uuid.uuid4().hex, "enable.partition.eof": True}
+        )
         starts = self.starts()
-        consumer.assign([TopicPartition(self.name, partition, starts[partition]) for partition in range(self.partitions)])
+        consumer.assign(
+            [TopicPartition(self.name, partition, starts[partition]) for partition in range(self.partitions)]
+        )
         try:
             records = list(self._consume(consumer))
         finally:
@@ -118,7 +122,9 @@ class Topic:
             assert message is not None, f"Kafka delivers nothing of {self.name} for {PATIENCE_S} s"
             error = message.error()
             if error is None:
-                yield Record(message.partition(), message.offset(), message.timestamp()[1], message.key(), message.value())
+                yield Record(
+                    message.partition(), message.offset(), message.timestamp()[1], message.key(), message.value()
+                )
             elif error.code() == KafkaError._PARTITION_EOF:
                 at_end.add(message.partition())
             else:
@@ -143,7 +149,9 @@ class Topic:
     def assignments(self, group):
         """The partitions of each member of a consumer group, by member."""
         described = ask(self.brokers, lambda admin: admin.describe_consumer_groups([group], request_timeout=PATIENCE_S))
-        return {m.member_id: sorted(p.partition for p in m.assignment.topic_partitions) for m in described[group].members}
+        return {
+            m.member_id: sorted(p.partition for p in m.assignment.topic_partitions) for m in described[group].members
+        }
 
     def committed(self, group):
         """The offsets that a consumer group has committed, by partition."""

@@ -72,7 +72,7 @@ impl AvgSpeedQuery {
         }
         let windows = i64::try_from(max_windows).unwrap_or(i64::MAX);
         let greatest = windows.saturating_mul(size.micros());
-        if self.to.time.saturating_since(self.from.time) >= greatest {
+        if self.to.time.saturating_since(self.from.time) > greatest {
             let detail = format!(
                 "from = {from} to = {to} spans more than {max_windows} windows of {size} \
                  (serving.max_windows): expected a shorter span or a longer interval"

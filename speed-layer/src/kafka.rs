@@ -37,11 +37,45 @@ const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A failure to reach or to use Kafka.
 #[derive(Debug, thiserror::Error)]
-#[error("{action} (kafka.brokers = {brokers}): {source}")]
-pub struct SourceError {
-    action: String,
-    brokers: String,
-    source: KafkaError,
+pub enum SourceError {
+    /// librdkafka refuses a setting.
+    #[error(
+        "kafka.properties.{key} = {value:?}: {reason}; librdkafka's CONFIGURATION.md lists its properties and \
+         their values"
+    )]
+    Setting {
+        /// The property.
+        key: String,
+        /// Its value.
+        value: String,
+        /// What librdkafka says.
+        reason: String,
+    },
+    /// The brokers failed or did not answer.
+    #[error("{action} (kafka.brokers = {brokers}): {source}")]
+    Brokers {
+        /// What was being done.
+        action: String,
+        /// The brokers.
+        brokers: String,
+        /// What librdkafka says.
+        source: Box<KafkaError>,
+    },
+}
+
+impl SourceError {
+    fn new(
+        settings: &Settings,
+        action: impl Into<String>,
+    ) -> impl FnOnce(KafkaError) -> SourceError {
+        let (action, brokers) = (action.into(), settings.kafka.brokers.clone());
+        move |error| match error {
+            KafkaError::ClientConfig(_, reason, key, value) => {
+                SourceError::Setting { key, value, reason }
+            }
+            error => SourceError::Brokers { action, brokers, source: Box::new(error) },
+        }
+    }
 }
 
 /// The topic's consumer in its group.
@@ -57,15 +91,13 @@ pub struct KafkaSource {
 impl KafkaSource {
     /// Joins the group and begins to poll.
     pub fn start(settings: &Settings, decode: DecodeSettings) -> Result<KafkaSource, SourceError> {
-        let failed = |action: String| {
-            let brokers = settings.kafka.brokers.clone();
-            move |source| SourceError { action, brokers, source }
-        };
         let topic = settings.kafka.topic.clone();
         let consumer: BaseConsumer<GroupContext> = config::group_consumer(settings)
             .create_with_context(GroupContext::default())
-            .map_err(failed("create the consumer".to_owned()))?;
-        consumer.subscribe(&[&topic]).map_err(failed(format!("subscribe to topic {topic}")))?;
+            .map_err(SourceError::new(settings, "create the consumer"))?;
+        consumer
+            .subscribe(&[&topic])
+            .map_err(SourceError::new(settings, format!("subscribe to topic {topic}")))?;
         let consumer = Arc::new(consumer);
         let queue_bytes = usize::try_from(settings.speed.queue_bytes).unwrap_or(usize::MAX);
         let (sender, events) = mpsc::channel((queue_bytes / BATCH_BYTES).clamp(4, 1 << 16));

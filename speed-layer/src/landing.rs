@@ -34,6 +34,7 @@ pub struct Landing {
     dead_letters: Vec<DeadLetter>,
     dead_bytes: usize,
     gaps: Vec<(OffsetRange, GapReason)>,
+    late_rows: u64,
 }
 
 /// Rows of one day.
@@ -61,6 +62,7 @@ impl Landing {
 
     /// Takes an accepted event, which is in `day`.
     pub fn push_event(&mut self, day: Day, row: &EventRow<'_>) {
+        self.late_rows += u64::from(row.late);
         self.days.entry(day).or_default().builder.push(row);
     }
 
@@ -109,11 +111,17 @@ impl Landing {
     /// Forgets the events, which a commit up to `next` has, and what was covered before that.
     pub fn clear_events(&mut self, next: Option<i64>) {
         self.days.clear();
+        self.late_rows = 0;
         self.landed.events = next;
         let last = self.landed.covered.ranges().last().map(|range| range.next);
         if last <= next {
             self.landed.covered = OffsetRanges::default();
         }
+    }
+
+    /// Late events among the rows.
+    pub fn late_rows(&self) -> u64 {
+        self.late_rows
     }
 
     /// Whether there is anything but offsets to commit.

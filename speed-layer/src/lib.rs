@@ -3,7 +3,8 @@
 //! Data flows top to bottom: [`kafka`] polls and [`decode`]s records into batches; the [`engine`] hands them
 //! to their [`partition`], which keeps rows in [`landing`] and panes in [`provisional`]; at each interval
 //! [`publish`] commits both to the [`tables`], fenced by the offsets that the tables hold. [`recovery`]
-//! reads all state back from there. [`source`] is what the engine sees of Kafka.
+//! reads all state back from there. [`source`] is what the engine sees of Kafka; [`mod@reset`] mends a watermark
+//! that a clock gone mad has carried away.
 
 pub mod decode;
 pub mod engine;
@@ -13,6 +14,7 @@ pub mod partition;
 pub mod provisional;
 pub mod publish;
 pub mod recovery;
+pub mod reset;
 pub mod source;
 pub mod tables;
 

@@ -7,8 +7,10 @@ use std::sync::Arc;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use lake::{Lake, LakeError, Settings, SystemAmbient, settings, telemetry};
+use lake_model::EventTime;
 use speed_layer::decode::DecodeSettings;
-use speed_layer::kafka::{KafkaSource, end_offsets};
+use speed_layer::kafka::{KafkaSource, SourceError, end_offsets};
+use speed_layer::reset::{Reset, reset_watermark};
 use speed_layer::{Engine, EngineError};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -28,6 +30,7 @@ Examples:
   speed-layer run                              with ./lakehouse.toml, or defaults
   speed-layer run --config prod.toml           until SIGTERM, which commits what is held
   speed-layer run --until-end                  catch up, then stop
+  speed-layer reset-watermark --partition 3    after a camera's clock ran ahead
   LAKEHOUSE__KAFKA__BROKERS=k1:9092,k2:9092 speed-layer run
 
 Exit codes: 0 done, 2 usage or configuration, 3 a fault outside (Kafka, the object store).";
@@ -37,6 +40,28 @@ enum Command {
     /// Consume, land and aggregate until stopped
     #[command(after_help = EXAMPLES)]
     Run(RunArgs),
+    /// Set a partition's watermark back, for a clock gone mad
+    ///
+    /// Stop the speed layer first: an instance that runs goes on with the watermark in its memory.
+    ResetWatermark(ResetArgs),
+}
+
+#[derive(Args)]
+struct ResetArgs {
+    /// The settings file; ./lakehouse.toml where it exists
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The Kafka partition
+    #[arg(long, value_name = "P")]
+    partition: i32,
+    /// The greatest event time from now on, RFC 3339; now where it is not given
+    #[arg(long, value_name = "TIME", value_parser = event_time)]
+    to: Option<EventTime>,
+}
+
+fn event_time(text: &str) -> Result<EventTime, String> {
+    let expected = || "expected an RFC 3339 time such as 2025-04-05T10:15:30Z".to_owned();
+    EventTime::parse_event(text).ok_or_else(expected)
 }
 
 #[derive(Args)]
@@ -50,9 +75,13 @@ struct RunArgs {
 }
 
 fn main() -> ExitCode {
-    let Command::Run(args) = Cli::parse().command;
+    let command = Cli::parse().command;
     telemetry::init_logging();
-    let settings = match Settings::load(args.config.as_deref(), settings::environment(), &[]) {
+    let config = match &command {
+        Command::Run(args) => args.config.as_deref(),
+        Command::ResetWatermark(args) => args.config.as_deref(),
+    };
+    let settings = match Settings::load(config, settings::environment(), &[]) {
         Ok(settings) => settings,
         Err(error) => return fail(USAGE_ERROR, &error),
     };
@@ -60,7 +89,11 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(OUTSIDE_FAULT, &error),
     };
-    match runtime.block_on(run(&settings, args.until_end)) {
+    let result = match &command {
+        Command::Run(args) => runtime.block_on(run(&settings, args.until_end)),
+        Command::ResetWatermark(args) => runtime.block_on(reset(&settings, args)),
+    };
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => fail(exit_code(&error), &format!("{error:#}")),
     }
@@ -79,7 +112,8 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         error.downcast_ref::<EngineError>(),
         Some(EngineError::Lake(error)) if is_configuration(error)
     );
-    if lake || engine { USAGE_ERROR } else { OUTSIDE_FAULT }
+    let source = matches!(error.downcast_ref::<SourceError>(), Some(SourceError::Setting { .. }));
+    if lake || engine || source { USAGE_ERROR } else { OUTSIDE_FAULT }
 }
 
 async fn run(settings: &Settings, until_end: bool) -> anyhow::Result<()> {
@@ -103,6 +137,18 @@ async fn run(settings: &Settings, until_end: bool) -> anyhow::Result<()> {
     };
     engine.run(stop_signal()?).await?;
     tracing::info!("everything is committed");
+    Ok(())
+}
+
+async fn reset(settings: &Settings, args: &ResetArgs) -> anyhow::Result<()> {
+    let lake = Lake::open(&settings.lake, Arc::new(SystemAmbient))?;
+    let to = args.to.unwrap_or_else(|| lake.ambient().now());
+    match reset_watermark(&lake, settings, args.partition, to).await? {
+        Some(Reset { before, after }) => {
+            tracing::info!(partition = args.partition, %before, %after, "watermark reset");
+        }
+        None => tracing::warn!(partition = args.partition, "the partition has no watermark yet"),
+    }
     Ok(())
 }
 

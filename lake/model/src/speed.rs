@@ -69,7 +69,7 @@ mod tests {
         assert_eq!(Speed::rounded(0.0005).thousandths(), 1);
         assert_eq!(Speed::rounded(85.2).thousandths(), 85_200);
         // 1.0005 * 1000 is 1000.4999999999999 as a double.
-        assert_eq!(Speed::rounded(1.0005).thousandths(), (1.0005_f64 * 1000.0).round() as u32);
+        assert_eq!(Speed::rounded(1.0005).thousandths(), 1000);
     }
 
     #[test]

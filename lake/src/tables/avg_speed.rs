@@ -16,6 +16,9 @@ use super::{Table, optional, required, timestamp};
 /// Precision and scale of the exact sum: thousandths of km/h.
 const SUM_TYPE: DataType = DataType::Decimal128(20, 3);
 
+/// The column that provisional percentiles are merged and resumed from.
+pub const HISTOGRAM: &str = "speed_histogram";
+
 pub(super) fn fields() -> Vec<Field> {
     vec![
         required("camera_id", DataType::Utf8),
@@ -35,7 +38,7 @@ pub(super) fn fields() -> Vec<Field> {
         optional("events_version", DataType::Int64),
         required("computed_at", timestamp()),
         required("window_size", DataType::Utf8),
-        optional("speed_histogram", DataType::Binary),
+        optional(HISTOGRAM, DataType::Binary),
     ]
 }
 
@@ -255,7 +258,7 @@ impl<'a> Reader<'a> {
             events_version: long(batch, "events_version")?,
             computed_at: columns::timestamp(batch, "computed_at")?,
             window_size: string(batch, "window_size")?,
-            histogram: binary(batch, "speed_histogram")?,
+            histogram: binary(batch, HISTOGRAM)?,
         })
     }
 

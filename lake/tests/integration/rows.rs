@@ -83,7 +83,7 @@ fn averages() -> [AvgSpeedRow; 2] {
         events_version: Some(12),
         histogram: None,
         camera_id: Arc::from("KV2"),
-        ..provisional.clone()
+        ..provisional
     };
     [provisional, last]
 }

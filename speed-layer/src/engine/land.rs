@@ -113,6 +113,8 @@ impl<S: Source> Engine<S> {
         }
         let published = self.publish_to(Table::Events, &work).await?;
         for (partition, next) in self.committed(&work, &published) {
+            metrics::counter!("lambdalake_speed_late_events_total")
+                .increment(partition.landing.late_rows());
             partition.landing.clear_events(next);
         }
         let rows: u64 = work.iter().flat_map(|work| &work.files).map(|(_, file)| file.rows).sum();

@@ -13,10 +13,7 @@ use super::{SourceError, config};
 pub fn end_offsets(settings: &Settings) -> Result<BTreeMap<i32, i64>, SourceError> {
     let topic = &settings.kafka.topic;
     let timeout = settings.kafka.request_timeout;
-    let failed = |action: String| {
-        let brokers = settings.kafka.brokers.clone();
-        move |source| SourceError { action, brokers, source }
-    };
+    let failed = |action: String| SourceError::new(settings, action);
     let consumer: BaseConsumer =
         config::client(settings).create().map_err(failed("create a consumer".to_owned()))?;
     let metadata = consumer

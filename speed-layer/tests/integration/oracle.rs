@@ -1,6 +1,6 @@
 //! What the tables must hold of a topic, by plain arithmetic on the contract's rules, in UTC.
 
-use lake_model::OffsetRange;
+use lake_model::{OffsetRange, Speed};
 use serde_json::Value;
 
 use crate::log_source::{Record, Topic};
@@ -54,6 +54,6 @@ fn fold(held: &mut Held, partition: i32, camera: &str, time: i64, thousandths: u
 fn parsed(record: &Record) -> Option<(String, i64, u64)> {
     let value: Value = serde_json::from_slice(record.payload.as_deref()?).ok()?;
     let time = lake_model::EventTime::parse(value["timestamp"].as_str()?)?;
-    let thousandths = (value["vehicle_speed"].as_f64()? * 1000.0).round() as u64;
+    let thousandths = Speed::rounded(value["vehicle_speed"].as_f64()?).thousandths().into();
     Some((value["kvfv_id"].as_str()?.to_owned(), time.micros(), thousandths))
 }

@@ -1,0 +1,159 @@
+//! The command line.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use batch_layer::BatchError;
+use batch_layer::nightly::DayFilter;
+use clap::{Args, Parser, Subcommand};
+use lake_model::Day;
+
+/// Makes closed days final from every event, and proves, checks and maintains the tables.
+#[derive(Parser)]
+#[command(version, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  batch-layer nightly                          every closed day that is not final, or is dirty
+  batch-layer audit                            prove that nothing is lost or counted twice
+  batch-layer verify --date 2025-04-05         recompute a final day independently
+  batch-layer maintain                         compact, drop, delete, checkpoint
+
+Exit codes: 0 done, 1 a check failed or a day was left, 2 usage or configuration, 3 a fault outside (Kafka, the object store).";
+
+/// The commands.
+#[derive(Subcommand)]
+pub enum Command {
+    /// Recompute every closed day that is not final or is dirty
+    #[command(after_help = NIGHTLY_EXAMPLES)]
+    Nightly(NightlyArgs),
+    /// Prove from the tables that every offset is accounted for once and that final counts are right
+    #[command(after_help = AUDIT_EXAMPLES)]
+    Audit(AuditArgs),
+    /// Recompute one final day with Polars and compare it bit for bit
+    #[command(after_help = VERIFY_EXAMPLES)]
+    Verify(VerifyArgs),
+    /// Compact closed days, drop expired ones, delete old files, checkpoint logs
+    #[command(after_help = MAINTAIN_EXAMPLES)]
+    Maintain(MaintainArgs),
+}
+
+const NIGHTLY_EXAMPLES: &str = "\
+Examples:
+  batch-layer nightly --config prod.toml
+  batch-layer nightly --dry-run                say what would be done
+  batch-layer nightly --date 2025-04-05 --force
+                                               recompute a day even if it is clean
+  batch-layer nightly --from 2025-04-01 --to 2025-04-05
+  batch-layer nightly --wait 2h                wait longer for records to land";
+
+const AUDIT_EXAMPLES: &str = "\
+Examples:
+  batch-layer audit
+  batch-layer audit --json | jq .problems";
+
+const VERIFY_EXAMPLES: &str = "\
+Examples:
+  batch-layer verify --date 2025-04-05";
+
+const MAINTAIN_EXAMPLES: &str = "\
+Examples:
+  batch-layer maintain
+  batch-layer maintain --dry-run               say what would be done";
+
+/// Arguments of `nightly`.
+#[derive(Args)]
+pub struct NightlyArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Only this day
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day, conflicts_with_all = ["from", "to"])]
+    date: Option<Day>,
+    /// The first day to look at
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    from: Option<Day>,
+    /// The last day to look at
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    to: Option<Day>,
+    /// Say what would be done, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+    /// Recompute clean final days too; no open day is made final by it
+    #[arg(long)]
+    pub force: bool,
+    /// Longest wait for records that Kafka holds to land
+    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = humantime::parse_duration)]
+    pub wait: Duration,
+}
+
+impl NightlyArgs {
+    /// The days that are named.
+    pub fn days(&self) -> Result<DayFilter, BatchError> {
+        let (from, to) = (self.date.or(self.from), self.date.or(self.to));
+        match (from, to) {
+            (Some(from), Some(to)) if from > to => Err(BatchError::Configuration(format!(
+                "--from {from} is after --to {to}; name the earlier day first"
+            ))),
+            _ => Ok(DayFilter { from, to }),
+        }
+    }
+}
+
+/// Arguments of `audit`.
+#[derive(Args)]
+pub struct AuditArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Arguments of `verify`.
+#[derive(Args)]
+pub struct VerifyArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// The day
+    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
+    pub date: Day,
+}
+
+/// Arguments of `maintain`.
+#[derive(Args)]
+pub struct MaintainArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// Say what would be done, and change nothing
+    #[arg(long)]
+    pub dry_run: bool,
+}
+
+#[derive(Args)]
+struct ConfigArgs {
+    /// The settings file; ./lakehouse.toml where it exists
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Command {
+    /// The settings file that is named, if any.
+    pub fn config(&self) -> Option<&Path> {
+        let config = match self {
+            Command::Nightly(args) => &args.config,
+            Command::Audit(args) => &args.config,
+            Command::Verify(args) => &args.config,
+            Command::Maintain(args) => &args.config,
+        };
+        config.config.as_deref()
+    }
+}
+
+fn day(text: &str) -> Result<Day, String> {
+    Day::parse(text).ok_or_else(|| "expected a day such as 2025-04-05".to_owned())
+}

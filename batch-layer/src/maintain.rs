@@ -1,0 +1,92 @@
+//! `batch-layer maintain`: keeps the tables small and quick to read, beside everything else that runs.
+//!
+//! In this order: [`retention`] drops days of `events` that are past theirs, [`compact`] makes large files of the
+//! small ones of closed days and of the other tables, [`vacuum`] deletes files that no version within the
+//! retention names, and the logs are checkpointed and cleaned.
+//!
+//! # Consistency
+//! Every change is one commit by compare and swap. Compaction commits only while the files that it read are all
+//! there, and changes no rows, so that nothing that is committed meanwhile gets in its way or is undone by it.
+//!
+//! # Crash consistency
+//! A run that is killed leaves files that no log names, which a later run deletes once they are old enough.
+
+mod compact;
+mod plan;
+mod report;
+mod retention;
+mod rewrite;
+#[cfg(test)]
+mod tests;
+mod vacuum;
+
+use lake::{Table, TableLog, housekeeping};
+
+use crate::batch_runs::BatchRuns;
+use crate::context::Context;
+use crate::days::{self, KnownDay};
+use crate::error::BatchError;
+use crate::kafka_ends::LogEnds;
+use crate::shutdown::Shutdown;
+
+pub use self::report::{MaintainReport, Rewritten};
+
+/// Maintains every table. With `dry_run` it only says what it would do.
+///
+/// # Errors
+/// The tables can't be read or committed to, or Kafka can't be asked while `maintain.event_retention` is set.
+pub async fn run(
+    context: &Context,
+    ends: &dyn LogEnds,
+    dry_run: bool,
+    shutdown: &Shutdown,
+) -> Result<MaintainReport, BatchError> {
+    let mut report = MaintainReport { dry_run, ..MaintainReport::default() };
+    let avg_speed = context.open(Table::AvgSpeed).await?;
+    let runs = BatchRuns::open(context).await?;
+    let mut events = context.open(Table::Events).await?;
+    if let Some(retention) = context.settings.maintain.event_retention {
+        let log = ends.ends().await?;
+        retention::drop_days(context, &mut events, &avg_speed, &runs, &log, retention, &mut report)
+            .await?;
+    }
+    let known = days::known_days(context, events.state(), avg_speed.state(), &runs);
+    for day in known.iter().filter(|day| is_at_rest(context, day)) {
+        if shutdown.is_requested() {
+            return Ok(report);
+        }
+        compact::day(context, &mut events, day.facts.span.day, &mut report).await?;
+    }
+    for table in [Table::DeadLetters, Table::OffsetGaps, Table::BatchRuns] {
+        let mut log = context.open(table).await?;
+        compact::small_files(context, &mut log, &mut report).await?;
+    }
+    for table in Table::ALL {
+        if shutdown.is_requested() {
+            return Ok(report);
+        }
+        tidy(context, table, &mut report).await?;
+    }
+    Ok(report)
+}
+
+/// Whether a day is closed, final and clean: events seldom come to it any more.
+fn is_at_rest(context: &Context, day: &KnownDay) -> bool {
+    matches!(day.decision(context, false), lake_model::closing::DayDecision::Clean)
+}
+
+/// Deletes what a table no longer needs, and looks after its log.
+async fn tidy(
+    context: &Context,
+    table: Table,
+    report: &mut MaintainReport,
+) -> Result<(), BatchError> {
+    vacuum::vacuum(context, table, report).await?;
+    if !report.dry_run {
+        let log: TableLog = context.open(table).await?;
+        if housekeeping::tidy_log(&context.lake, table, log.state().version()).await? {
+            report.checkpointed.push(table);
+        }
+    }
+    Ok(())
+}

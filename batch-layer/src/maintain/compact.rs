@@ -1,0 +1,161 @@
+//! Making large files of small ones.
+//!
+//! A closed day of `events` is sorted by camera and event time, so that readers of one camera skip most of
+//! it. It is read in ranges of cameras, as the batch reads it, so that memory stays bounded. The other tables are
+//! merged as they are, once their small files are many.
+
+use std::collections::BTreeSet;
+
+use arrow::array::{BooleanArray, RecordBatch};
+use arrow::compute::{
+    SortColumn, concat_batches, filter_record_batch, lexsort_to_indices, take_record_batch,
+};
+use arrow::error::ArrowError;
+use futures::TryStreamExt;
+use lake::log::FileEntry;
+use lake::tables::columns;
+use lake::{LakeError, Table, TableLog, read};
+use lake_model::Day;
+
+use super::plan;
+use super::report::{MaintainReport, Rewritten};
+use super::rewrite::{Output, conformed, swap};
+use crate::cameras::{CameraRange, CameraSpan};
+use crate::context::Context;
+use crate::day_events::Census;
+use crate::progress;
+use crate::scan::scan;
+
+/// Whole rows are about this many times larger than what the batch holds of an event.
+const ROW_SHARE: u64 = 8;
+/// Rows of a range take about this much memory at most.
+const RANGE_BYTES: u64 = 512 << 20;
+/// How much larger rows are in memory than in files, at a guess.
+const EXPANSION: u64 = 8;
+
+const ORDER: [&str; 4] = ["camera_id", "event_time", "kafka_partition", "kafka_offset"];
+
+/// Compacts a closed day of `events` if that is worth it.
+pub(super) async fn day(
+    context: &Context,
+    events: &mut TableLog,
+    day: Day,
+    report: &mut MaintainReport,
+) -> Result<(), LakeError> {
+    let target_bytes = context.settings.maintain.target_file_size;
+    let inputs = plan::worth_compacting(events.state().files_of(day), target_bytes);
+    if inputs.is_empty() {
+        return Ok(());
+    }
+    let mut rewritten =
+        Rewritten { table: Table::Events, day: Some(day), before: inputs.len(), after: None };
+    if !report.dry_run {
+        let census = Census::take(&context.lake, &inputs).await?;
+        let bar = progress::rows(census.rows, format!("{day} compaction"));
+        let mut output = Output::new(&context.lake, Table::Events, Some(day), target_bytes);
+        for range in census.ranges(max_rows(context, &inputs)) {
+            let sorted = sorted_rows(context, &inputs, &range).await?;
+            bar.inc(sorted.num_rows() as u64);
+            output.push(&sorted).await?;
+        }
+        bar.finish_and_clear();
+        let outputs = output.finish().await?;
+        rewritten.after = Some(outputs.len());
+        if !swap(events, &inputs, outputs).await? {
+            return Ok(());
+        }
+    }
+    report.rewrote(rewritten);
+    Ok(())
+}
+
+/// Merges the small files of a table, or of each of its days, where they are many.
+pub(super) async fn small_files(
+    context: &Context,
+    log: &mut TableLog,
+    report: &mut MaintainReport,
+) -> Result<(), LakeError> {
+    let days: BTreeSet<Option<Day>> = log.state().files().map(|file| file.partition).collect();
+    let target_bytes = context.settings.maintain.target_file_size;
+    for day in days {
+        let files = log.state().files().filter(|file| file.partition == day);
+        let inputs = plan::worth_merging(files, target_bytes);
+        if inputs.is_empty() {
+            continue;
+        }
+        let mut rewritten = Rewritten { table: log.table(), day, before: inputs.len(), after: None };
+        if !report.dry_run {
+            let mut output = Output::new(&context.lake, log.table(), day, target_bytes);
+            for input in &inputs {
+                append(context, log.table(), input, &mut output).await?;
+            }
+            let outputs = output.finish().await?;
+            rewritten.after = Some(outputs.len());
+            if !swap(log, &inputs, outputs).await? {
+                continue;
+            }
+        }
+        report.rewrote(rewritten);
+    }
+    Ok(())
+}
+
+async fn append(
+    context: &Context,
+    table: Table,
+    input: &FileEntry,
+    output: &mut Output<'_>,
+) -> Result<(), LakeError> {
+    let damaged = |error: ArrowError| LakeError::data_file(&input.path, error);
+    let mut batches = read::stream(context.lake.table_store(table), input, &[]).await?;
+    while let Some(batch) = batches.try_next().await? {
+        output.push(&conformed(&batch, &table.file_schema()).map_err(damaged)?).await?;
+    }
+    Ok(())
+}
+
+/// How many rows of these files fit in memory.
+fn max_rows(context: &Context, files: &[FileEntry]) -> u64 {
+    let (bytes, rows) =
+        files.iter().fold((0, 0), |(bytes, rows), file| (bytes + file.size, rows + file.rows));
+    let row_bytes = (EXPANSION * bytes / rows.max(1)).max(64);
+    let set = context.settings.batch.max_rows_in_memory as u64 / ROW_SHARE;
+    set.min(RANGE_BYTES / row_bytes).max(1)
+}
+
+/// The rows of a range of cameras by camera and event time.
+async fn sorted_rows(
+    context: &Context,
+    files: &[FileEntry],
+    range: &CameraRange,
+) -> Result<RecordBatch, LakeError> {
+    let files: Vec<FileEntry> =
+        files.iter().filter(|file| range.span.may_be_in(file)).cloned().collect();
+    let span = range.span.clone();
+    let mut batches: Vec<RecordBatch> = Vec::new();
+    let extract = move |batch: &RecordBatch| rows_of(batch, &span);
+    scan(&context.lake, Table::Events, &files, &[], extract, |batch| batches.push(batch)).await?;
+    sort(&batches).map_err(|error| {
+        let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
+        LakeError::data_file(&paths.join(", "), error)
+    })
+}
+
+fn rows_of(batch: &RecordBatch, span: &CameraSpan) -> Result<RecordBatch, String> {
+    let cameras = columns::string(batch, "camera_id").map_err(|error| error.to_string())?;
+    let wanted: BooleanArray = cameras.iter().map(|id| id.map(|id| span.contains(id))).collect();
+    let rows = conformed(batch, &Table::Events.file_schema())
+        .and_then(|batch| filter_record_batch(&batch, &wanted));
+    rows.map_err(|error| error.to_string())
+}
+
+fn sort(batches: &[RecordBatch]) -> Result<RecordBatch, ArrowError> {
+    let all = concat_batches(&Table::Events.file_schema(), batches)?;
+    let columns: Vec<SortColumn> = ORDER
+        .iter()
+        .filter_map(|name| all.column_by_name(name))
+        .map(|values| SortColumn { values: values.clone(), options: None })
+        .collect();
+    let order = lexsort_to_indices(&columns, None)?;
+    take_record_batch(&all, &order)
+}

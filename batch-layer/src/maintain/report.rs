@@ -1,0 +1,96 @@
+//! What maintenance did, or would do, for people and for metrics.
+
+use std::fmt;
+
+use lake::Table;
+use lake_model::Day;
+
+/// What maintenance did, or would do.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MaintainReport {
+    /// Whether it only looked.
+    pub dry_run: bool,
+    /// Days of `events` dropped.
+    pub dropped_days: Vec<Day>,
+    /// Files made fewer.
+    pub rewritten: Vec<Rewritten>,
+    /// Files deleted from the store, with their bytes.
+    pub deleted: Vec<(Table, usize, u64)>,
+    /// Tables whose log was checkpointed.
+    pub checkpointed: Vec<Table>,
+}
+
+/// Files of a table, or of one day of it, made fewer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rewritten {
+    /// The table.
+    pub table: Table,
+    /// The day, in a table that is partitioned by it.
+    pub day: Option<Day>,
+    /// Files before.
+    pub before: usize,
+    /// Files after; not known in a dry run.
+    pub after: Option<usize>,
+}
+
+impl MaintainReport {
+    pub(super) fn rewrote(&mut self, rewritten: Rewritten) {
+        tracing::info!(table = %rewritten.table, "{rewritten}");
+        if !self.dry_run {
+            metrics::counter!("lambdalake_batch_files_compacted_total")
+                .increment(rewritten.before as u64);
+        }
+        self.rewritten.push(rewritten);
+    }
+
+    pub(super) fn deleted(&mut self, table: Table, files: usize, bytes: u64) {
+        if !self.dry_run {
+            metrics::counter!("lambdalake_batch_files_deleted_total").increment(files as u64);
+        }
+        self.deleted.push((table, files, bytes));
+    }
+
+    fn is_empty(&self) -> bool {
+        self.dropped_days.is_empty()
+            && self.rewritten.is_empty()
+            && self.deleted.is_empty()
+            && self.checkpointed.is_empty()
+    }
+}
+
+impl fmt::Display for MaintainReport {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for day in &self.dropped_days {
+            writeln!(f, "events {day}: dropped")?;
+        }
+        for rewritten in &self.rewritten {
+            writeln!(f, "{rewritten}")?;
+        }
+        for (table, files, bytes) in &self.deleted {
+            writeln!(f, "{table}: {files} file(s) of {bytes} bytes deleted")?;
+        }
+        for table in &self.checkpointed {
+            writeln!(f, "{table}: log checkpointed")?;
+        }
+        if self.is_empty() {
+            writeln!(f, "nothing to maintain")?;
+        }
+        if self.dry_run {
+            writeln!(f, "dry run: nothing was changed")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Rewritten {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.table)?;
+        if let Some(day) = self.day {
+            write!(f, " {day}")?;
+        }
+        match self.after {
+            Some(after) => write!(f, ": {} files became {after}", self.before),
+            None => write!(f, ": {} files would become fewer", self.before),
+        }
+    }
+}

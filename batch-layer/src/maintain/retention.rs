@@ -1,0 +1,177 @@
+//! Dropping whole days of `events` that are past `maintain.event_retention`.
+//!
+//! Days go oldest first, and the first one that has to stay ends it: one that is too young, not final, dirty,
+//! or still in Kafka. Their averages stay.
+//!
+//! # Crash consistency
+//! First `offset_gaps` says from which offset on every partition is still accounted for; then one commit
+//! removes the files and raises the floor, the first day kept. Between the two, rows that are still there
+//! lie below the floor, where the audit passes them over. The floor of a partition is the offset after the
+//! last row dropped: late rows of days that are kept may lie below it, and stay.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use lake::log::FileEntry;
+use lake::tables::offset_gaps::{self, GapReason, OffsetGap};
+use lake::{Commit, CommitOutcome, LakeError, Table, TableLog, data_file, paths, read};
+use lake_model::closing::DayDecision;
+use lake_model::{Day, EventTime, OffsetRange};
+
+use super::report::MaintainReport;
+use crate::batch_runs::BatchRuns;
+use crate::context::Context;
+use crate::days::{self, KnownDay};
+use crate::error::BatchError;
+use crate::scan::scan;
+
+/// Partition to the offset after the last one.
+type NextOffsets = BTreeMap<i32, i64>;
+
+/// Drops the days that may go. `kafka` is what Kafka has of each partition.
+pub(super) async fn drop_days(
+    context: &Context,
+    events: &mut TableLog,
+    avg_speed: &TableLog,
+    runs: &BatchRuns,
+    kafka: &BTreeMap<i32, OffsetRange>,
+    retention: Duration,
+    report: &mut MaintainReport,
+) -> Result<(), BatchError> {
+    let retention_us = i64::try_from(retention.as_micros()).unwrap_or(i64::MAX);
+    let oldest_kept = context.now().saturating_add(-retention_us);
+    loop {
+        let known = days::known_days(context, events.state(), avg_speed.state(), runs);
+        let candidates = candidates(context, &known, oldest_kept);
+        let Some(dropped) = droppable(context, events, &candidates, kafka).await? else {
+            return Ok(());
+        };
+        if report.dry_run {
+            report.dropped_days = dropped.days;
+            return Ok(());
+        }
+        raise_floors(context, &dropped.next_offsets).await?;
+        if let CommitOutcome::Committed { .. } = remove(context, events, &dropped).await? {
+            report.dropped_days = dropped.days;
+            return Ok(());
+        }
+    }
+}
+
+/// Days to be dropped at once.
+struct Dropped {
+    days: Vec<Day>,
+    files: Vec<FileEntry>,
+    next_offsets: NextOffsets,
+}
+
+/// The oldest days with events that are not dropped yet, up to the first that has to stay for its own sake.
+fn candidates(context: &Context, known: &[KnownDay], oldest_kept: EventTime) -> Vec<Day> {
+    let with_events = known.iter().filter(|day| !day.facts.dropped && day.facts.event_rows > 0);
+    let may_go = |day: &&KnownDay| {
+        day.facts.span.end <= oldest_kept && day.decision(context, false) == DayDecision::Clean
+    };
+    with_events.take_while(may_go).map(|day| day.facts.span.day).collect()
+}
+
+/// Those of the candidates, from the first on, whose every offset Kafka has expired.
+async fn droppable(
+    context: &Context,
+    events: &TableLog,
+    candidates: &[Day],
+    kafka: &BTreeMap<i32, OffsetRange>,
+) -> Result<Option<Dropped>, LakeError> {
+    let mut dropped =
+        Dropped { days: Vec::new(), files: Vec::new(), next_offsets: BTreeMap::new() };
+    for day in candidates {
+        let files: Vec<FileEntry> = events.state().files_of(*day).cloned().collect();
+        let next_offsets = next_offsets(context, &files).await?;
+        let is_expired = next_offsets.iter().all(|(partition, next)| {
+            // Kafka says nothing of a partition that it does not have: then nothing is known.
+            kafka.get(partition).is_some_and(|log| *next <= log.first)
+        });
+        if !is_expired {
+            break;
+        }
+        dropped.days.push(*day);
+        dropped.files.extend(files);
+        for (partition, next) in next_offsets {
+            let held = dropped.next_offsets.entry(partition).or_default();
+            *held = next.max(*held);
+        }
+    }
+    Ok((!dropped.days.is_empty()).then_some(dropped))
+}
+
+async fn next_offsets(context: &Context, files: &[FileEntry]) -> Result<NextOffsets, LakeError> {
+    let mut next = NextOffsets::new();
+    let columns = &["kafka_partition", "kafka_offset"];
+    let take = |offsets: Vec<(i32, i64)>| {
+        for (partition, offset) in offsets {
+            let held = next.entry(partition).or_default();
+            *held = (offset + 1).max(*held);
+        }
+    };
+    scan(&context.lake, Table::Events, files, columns, read::offsets, take).await?;
+    Ok(next)
+}
+
+/// Notes in `offset_gaps` from where on partitions are accounted for, where that is news.
+async fn raise_floors(context: &Context, floors: &NextOffsets) -> Result<(), BatchError> {
+    let mut log = context.open(Table::OffsetGaps).await?;
+    loop {
+        let gaps = new_floors(context, &log, floors).await?;
+        if gaps.is_empty() {
+            return Ok(());
+        }
+        let path = paths::unpartitioned(context.lake.ambient().unique_id());
+        let batch = offset_gaps::batch(&gaps);
+        let file = data_file::write(&context.lake, Table::OffsetGaps, path, None, &batch).await?;
+        let commit = Commit::new(&context.lake, "NOTE RETENTION FLOORS").add([file]);
+        if let CommitOutcome::Committed { .. } = log.try_commit(&commit).await? {
+            return Ok(());
+        }
+    }
+}
+
+/// The floors that are higher than what the table says.
+async fn new_floors(
+    context: &Context,
+    log: &TableLog,
+    floors: &NextOffsets,
+) -> Result<Vec<OffsetGap>, LakeError> {
+    let files = log.state().files();
+    let rows = read::collect(&context.lake, Table::OffsetGaps, files, &[], |batch| {
+        let reasons = lake::tables::columns::string(batch, "reason")?;
+        let retained = |at: &usize| reasons.value(*at) == GapReason::Retention.as_str();
+        let ranges = offset_gaps::ranges(batch)?;
+        let kept: Vec<(i32, OffsetRange)> =
+            (0..ranges.len()).filter(retained).map(|at| ranges[at]).collect();
+        Ok::<_, lake::tables::columns::ColumnError>(kept)
+    })
+    .await?;
+    let is_news = |partition: i32, floor: i64| {
+        !rows.iter().any(|(noted, range)| *noted == partition && range.next >= floor)
+    };
+    let noted_at = context.now();
+    let gap = |(partition, floor): (&i32, &i64)| OffsetGap {
+        kafka_partition: *partition,
+        range: OffsetRange::new(0, *floor),
+        reason: GapReason::Retention,
+        noted_at,
+    };
+    Ok(floors.iter().filter(|(id, floor)| is_news(**id, **floor)).map(gap).collect())
+}
+
+async fn remove(
+    context: &Context,
+    events: &mut TableLog,
+    dropped: &Dropped,
+) -> Result<CommitOutcome, LakeError> {
+    let last = dropped.days.last().expect("days that are dropped are at least one");
+    let floor = i64::from(last.plus(1).days());
+    let commit = Commit::new(&context.lake, "DROP DAYS")
+        .remove(dropped.files.iter().cloned())
+        .txns([(context.app_ids.retention_floor(), floor)]);
+    events.try_commit(&commit).await
+}

@@ -1,0 +1,124 @@
+//! Writing the rows of some files into fewer, and swapping the ones for the others.
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use lake::data_file::FileWriter;
+use lake::log::FileEntry;
+use lake::{Commit, CommitOutcome, DataFile, Lake, LakeError, Table, TableLog, paths};
+use lake_model::Day;
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
+
+/// Rows that are encoded at a time.
+const ROWS_AT_A_TIME: usize = 65_536;
+
+/// Takes rows and writes them into files of about the target size.
+pub(super) struct Output<'a> {
+    lake: &'a Lake,
+    table: Table,
+    partition: Option<Day>,
+    target_bytes: u64,
+    file: Option<FileWriter>,
+    done: Vec<DataFile>,
+}
+
+impl<'a> Output<'a> {
+    pub(super) fn new(
+        lake: &'a Lake,
+        table: Table,
+        partition: Option<Day>,
+        target_bytes: u64,
+    ) -> Output<'a> {
+        Output { lake, table, partition, target_bytes, file: None, done: Vec::new() }
+    }
+
+    /// Takes the rows of `batch`.
+    pub(super) async fn push(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
+        for start in (0..batch.num_rows()).step_by(ROWS_AT_A_TIME) {
+            let rows = ROWS_AT_A_TIME.min(batch.num_rows() - start);
+            let file = match &mut self.file {
+                Some(file) => file,
+                None => {
+                    let path = self.path();
+                    self.file.insert(FileWriter::new(self.table, path, self.partition)?)
+                }
+            };
+            file.push(&batch.slice(start, rows))?;
+            if file.encoded_bytes() as u64 >= self.target_bytes {
+                self.end_file().await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Ends the last file and returns all of them.
+    pub(super) async fn finish(mut self) -> Result<Vec<DataFile>, LakeError> {
+        self.end_file().await?;
+        Ok(self.done)
+    }
+
+    async fn end_file(&mut self) -> Result<(), LakeError> {
+        if let Some(file) = self.file.take() {
+            self.done.push(file.upload(self.lake).await?);
+        }
+        Ok(())
+    }
+
+    fn path(&self) -> String {
+        let id = self.lake.ambient().unique_id();
+        match (self.table.partition_column(), self.partition) {
+            (Some(column), Some(day)) => paths::compacted(column, day, id),
+            _ => paths::unpartitioned(id),
+        }
+    }
+}
+
+/// The columns of `batch` by name, as the table's files have them.
+pub(super) fn conformed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+    let names = schema.fields().iter().map(|field| field.name());
+    let columns = names.map(|name| {
+        let missing = || ArrowError::SchemaError(format!("column {name} is missing"));
+        batch.column_by_name(name).cloned().ok_or_else(missing)
+    });
+    RecordBatch::try_new(SchemaRef::clone(schema), columns.collect::<Result<_, _>>()?)
+}
+
+/// Swaps `inputs` for `outputs`, which hold the same rows. If another writer has taken one of the inputs away
+/// meanwhile, the outputs are given up. Returns whether the swap was made.
+pub(super) async fn swap(
+    log: &mut TableLog,
+    inputs: &[FileEntry],
+    outputs: Vec<DataFile>,
+) -> Result<bool, LakeError> {
+    check_rows(inputs, &outputs)?;
+    let lake = log.lake().clone();
+    while inputs.iter().all(|input| log.state().file(&input.path) == Some(input)) {
+        let commit = Commit::new(&lake, "COMPACT")
+            .remove(inputs.iter().cloned())
+            .add(outputs.iter().cloned())
+            .rearranging();
+        if let CommitOutcome::Committed { .. } = log.try_commit(&commit).await? {
+            return Ok(true);
+        }
+    }
+    let store = lake.table_store(log.table());
+    for output in &outputs {
+        if let Err(error) = store.delete(&Path::from(output.path.as_str())).await {
+            tracing::debug!(path = output.path, %error, "the file is left to a later run");
+        }
+    }
+    Ok(false)
+}
+
+/// No row may be lost or made up, whatever else goes wrong.
+fn check_rows(inputs: &[FileEntry], outputs: &[DataFile]) -> Result<(), LakeError> {
+    let read: u64 = inputs.iter().map(|file| file.rows).sum();
+    let written: u64 = outputs.iter().map(|file| file.rows).sum();
+    if read == written {
+        return Ok(());
+    }
+    let paths: Vec<&str> = inputs.iter().map(|file| file.path.as_str()).collect();
+    let problem = format!("the log says {read} rows, and compaction found {written}");
+    Err(LakeError::data_file(&paths.join(", "), problem))
+}

@@ -1,0 +1,81 @@
+"""The examples of README.md work: each fenced block after `<!-- test: NAME -->` is run in a folder with ./lake.
+
+Python blocks run as programs, SQL blocks in DuckDB, with the extensions of the wheels installed where DuckDB looks for
+them, so that `INSTALL delta; LOAD delta;` downloads nothing.
+"""
+
+import importlib.resources
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+
+import checks
+from data import at, event, traffic
+from lakehouse import REPOSITORY
+
+
+BLOCK = re.compile(r"<!-- test: (?P<name>[\w -]+) -->\s*```(?P<language>python|sql)\n(?P<code>.*?)```", re.DOTALL)
+
+
+def examples():
+    readme = REPOSITORY / "README.md"
+    text = readme.read_text() if readme.exists() else ""
+    return {match["name"]: match for match in BLOCK.finditer(text)}
+
+
+@pytest.fixture(scope="module")
+def folder(workspaces):
+    """A folder with ./lake: a final day, a provisional one, a camera KV12345."""
+    with workspaces.make("readme") as workspace:
+        seen = [event("KV12345", at(f"2025-04-05T{hour:02}:15:30+00:00"), 50.0 + hour) for hour in range(24)]
+        workspace.topic.send(
+            sorted([*seen, *traffic(71, checks.day("2025-04-05"), days=2, events=1000)], key=lambda m: m.timestamp_ms)
+        )
+        workspace.land()
+        workspace.batch("nightly", "--date", "2025-04-05")
+        yield workspace.folder
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory):
+    """A home folder whose DuckDB has the delta and httpfs extensions installed."""
+    home = tmp_path_factory.mktemp("home")
+    [(platform,)] = duckdb.execute("PRAGMA platform").fetchall()
+    place = home / ".duckdb" / "extensions" / f"v{duckdb.__version__}" / platform
+    place.mkdir(parents=True)
+    for name in ("delta", "httpfs"):
+        for path in Path(str(importlib.resources.files(f"duckdb_extension_{name}"))).rglob(f"{name}.duckdb_extension*"):
+            shutil.copy(path, place)
+    return home
+
+
+def test_there_is_an_example_for_polars_for_duckdb_and_in_sql():
+    found = examples()
+    assert {match["language"] for match in found.values()} == {"python", "sql"}, "README.md has no tested examples"
+    code = "".join(match["code"] for match in found.values())
+    assert len(found) >= 3 and "polars" in code and "duckdb" in code and "SELECT" in code.upper()
+
+
+@pytest.mark.parametrize("name", examples())
+def test_an_example_of_the_readme_works(folder, home, name):
+    example = examples()[name]
+    program = {
+        "python": example["code"],
+        "sql": f"import duckdb\nprint(*duckdb.sql({example['code']!r}).fetchall(), sep='\\n')",
+    }
+    ran = subprocess.run(
+        [sys.executable, "-c", program[example["language"]]],
+        cwd=folder,
+        env=os.environ | {"HOME": str(home)},
+        capture_output=True,
+        text=True,
+        timeout=100,
+    )
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.strip(), "the example shows nothing"
