@@ -9,6 +9,7 @@ from decimal import Decimal
 
 import oracle
 from readers import read
+from readers import rows as plain_rows
 
 FEW = 5
 
@@ -228,3 +229,18 @@ def day(text):
 def runs(workspace):
     """The rows of batch_runs, in the order of their start."""
     return sorted(read(workspace.lake, "batch_runs"), key=lambda row: (row["started_at"], row["event_date"]))
+
+
+def avg_speed_by_day(workspace, version=None):
+    """What `avg_speed` holds, but for when it was computed."""
+    table = plain_rows(workspace.lake.delta("avg_speed", version).to_pyarrow_table())
+    days = {}
+    for row in table:
+        row.pop("computed_at")
+        days.setdefault(row["event_date"], []).append(tuple(row.values()))
+    return {day: sorted(rows, key=repr) for day, rows in days.items()}
+
+
+def status_rows(workspace, status):
+    """The rows of `avg_speed` that have this status."""
+    return [row for row in read(workspace.lake, "avg_speed") if row["status"] == status]

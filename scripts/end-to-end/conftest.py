@@ -4,7 +4,9 @@ import sys
 
 import pytest
 
+import checks
 import lakehouse
+from data import DAYS, FIRST, traffic
 
 sys.dont_write_bytecode = True
 
@@ -20,3 +22,25 @@ def stack():
 def workspaces(stack, tmp_path_factory):
     """Makes workspaces; each is a context manager."""
     return lakehouse.Workspaces(stack, tmp_path_factory.mktemp("lakehouse"))
+
+
+@pytest.fixture(scope="session")
+def closed(workspaces):
+    """Three closed days with late events, duplicates and bad records, landed; and what the oracle expects."""
+    limits = {"speed_limits__default_kmh": 70, "speed_limits__cameras.KV00001": 62.5}
+    with workspaces.make("nightly", **limits) as workspace:
+        workspace.topic.send(traffic(31, FIRST, days=3, events=6000))
+        workspace.land()
+        expected = checks.landed(workspace)
+        assert checks.days_of(expected.events, "UTC") == DAYS
+        yield workspace, expected
+
+
+@pytest.fixture(scope="session")
+def finished(closed):
+    """A copy after its first nightly run, with the versions of the tables before it."""
+    workspace, expected = closed
+    copy = workspace.fork("finished")
+    before = copy.lake.versions()
+    copy.batch("nightly")
+    return copy, expected, before

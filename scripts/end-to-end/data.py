@@ -11,6 +11,10 @@ from dataclasses import dataclass
 
 from oracle import HOUR_US, MINUTE_US, SECOND_US, day_span
 
+# Three days in the past, for tests that need some closed days.
+FIRST = dt.date(2025, 4, 5)
+DAYS = [FIRST + dt.timedelta(days=n) for n in range(3)]
+
 
 @dataclass(frozen=True)
 class Message:
@@ -32,9 +36,7 @@ def event(camera, time, speed=60.0, *, plate="А123ВС77", partition=0, arrival
 
 def at(text):
     """Microseconds since 1970 of an ISO time with an offset."""
-    return (dt.datetime.fromisoformat(text) - dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)) // dt.timedelta(
-        microseconds=1
-    )
+    return (dt.datetime.fromisoformat(text) - dt.datetime(1970, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(microseconds=1)
 
 
 def rfc3339(time_us, offset_minutes=0):

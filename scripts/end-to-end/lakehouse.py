@@ -26,6 +26,15 @@ REPOSITORY = HERE.parent.parent
 STACK_SH = REPOSITORY / "scripts" / "stack.sh"
 RUN_LIMIT_S = 100
 
+# Settings under which much happens in a short time; a dead member of the group is missed soon.
+QUICK = {
+    "speed__commit_interval": "100ms",
+    "speed__landing_interval": "150ms",
+    "speed__position_interval": "200ms",
+    "kafka__properties.session.timeout.ms": "1200",
+    "kafka__properties.heartbeat.interval.ms": "200",
+}
+
 
 def binary(program):
     """The path of a program: in LAMBDALAKE_BIN, or where cargo builds it."""
@@ -247,6 +256,15 @@ class Workspace:
         """Whether both tables reach the end of the topic."""
         ends = self.topic.ends()
         return self.next_offsets("events") == ends and self.next_offsets("avg_speed") == ends
+
+    def commits(self):
+        """Commits to `events` and `avg_speed` so far."""
+        return self.lake.version("events") + self.lake.version("avg_speed")
+
+    def wait_for_commits(self, more, what):
+        """Waits until there are so many commits more."""
+        enough = self.commits() + more
+        until(lambda: self.commits() >= enough, what)
 
     # -- more of it
 

@@ -22,7 +22,7 @@ from zoneinfo import ZoneInfo
 SECOND_US = 1_000_000
 MINUTE_US = 60 * SECOND_US
 HOUR_US = 60 * MINUTE_US
-EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.timezone.utc)
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 
 SIZES = {"5m": 5 * MINUTE_US, "1h": HOUR_US, "24h": None}
 REASONS = [
@@ -228,7 +228,7 @@ def event_time(text):
     year, month, day, hour, minute, second = map(int, match.groups()[:6])
     fraction, sign, offset_hours, offset_minutes = match.groups()[6:]
     try:
-        local = dt.datetime(year, month, day, hour, minute, second, tzinfo=dt.timezone.utc)
+        local = dt.datetime(year, month, day, hour, minute, second, tzinfo=dt.UTC)
     except ValueError:
         return None
     offset = 0
@@ -290,7 +290,7 @@ def day_span(day, zone):
 
 def _midnight(day, zone):
     midnight = dt.datetime(day.year, day.month, day.day, tzinfo=ZoneInfo(zone))
-    return (midnight.astimezone(dt.timezone.utc) - EPOCH) // dt.timedelta(microseconds=1)
+    return (midnight.astimezone(dt.UTC) - EPOCH) // dt.timedelta(microseconds=1)
 
 
 def window(size, time_us, zone):

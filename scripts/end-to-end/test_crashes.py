@@ -8,28 +8,9 @@ import random
 
 import checks
 from data import traffic
-from lakehouse import until
+from lakehouse import QUICK, until
 
 DAY = checks.day("2025-04-05")
-# A dead member must be missed soon, or every restart waits for it.
-GROUP = {"kafka__properties.session.timeout.ms": "1200", "kafka__properties.heartbeat.interval.ms": "200"}
-QUICK = {
-    "speed__commit_interval": "100ms",
-    "speed__landing_interval": "150ms",
-    "speed__position_interval": "200ms",
-    **GROUP,
-}
-
-
-def committed(workspace):
-    """Versions of the two tables that matter, added up."""
-    return workspace.lake.version("events") + workspace.lake.version("avg_speed")
-
-
-def wait_for_commits(workspace, more, what):
-    """Waits until the tables have so many versions more."""
-    enough = committed(workspace) + more
-    until(lambda: committed(workspace) >= enough, what)
 
 
 def consistent(workspace, expected):
@@ -45,7 +26,7 @@ def test_kill_9_at_any_moment_loses_and_repeats_nothing(workspaces):
         with workspace.topic.feeding(traffic(11, DAY, days=2, events=20_000, cameras=12), portion=100) as fed:
             for _ in range(6):
                 speed = workspace.speed()
-                wait_for_commits(workspace, moments.randint(1, 8), "the speed layer commits")
+                workspace.wait_for_commits(moments.randint(1, 8), "the speed layer commits")
                 assert speed.is_running(), speed.tail()
                 speed.kill()
                 consistent(workspace, workspace.expected())
@@ -63,9 +44,9 @@ def test_broker_and_object_store_may_be_killed_and_come_back(workspaces, stack):
         with workspace.topic.feeding(traffic(12, DAY, events=8000), portion=50, every_s=0.1):
             speed = workspace.speed()
             for service in ("minio", "kafka", "minio"):
-                wait_for_commits(workspace, 3, f"commits before {service} is killed")
+                workspace.wait_for_commits(3, f"commits before {service} is killed")
                 stack.restart(service)
-                wait_for_commits(workspace, 3, f"commits after {service} came back")
+                workspace.wait_for_commits(3, f"commits after {service} came back")
                 assert speed.is_running(), speed.tail()
         until(workspace.has_landed_all, "everything landed")
         assert speed.terminate() == 0, speed.tail()

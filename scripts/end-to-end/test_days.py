@@ -13,7 +13,7 @@ import oracle
 from data import event, rfc3339, traffic
 from lakehouse import until
 from oracle import HOUR_US, MINUTE_US
-from test_serving import all_final, compare, merged_figures, serving
+from rest import all_final, compare, merged_figures, serving
 
 DAYS = [
     ("Europe/Berlin", "2025-03-30", 23),

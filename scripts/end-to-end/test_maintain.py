@@ -3,9 +3,8 @@
 import checks
 import oracle
 from data import at, event, traffic
-from lakehouse import until
-from test_crashes import QUICK
-from test_serving import serving
+from lakehouse import QUICK, until
+from rest import serving
 
 FIRST = checks.day("2025-04-05")
 

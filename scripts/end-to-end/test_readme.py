@@ -19,7 +19,6 @@ import checks
 from data import at, event, traffic
 from lakehouse import REPOSITORY
 
-
 BLOCK = re.compile(r"<!-- test: (?P<name>[\w -]+) -->\s*```(?P<language>python|sql)\n(?P<code>.*?)```", re.DOTALL)
 
 

@@ -4,8 +4,7 @@ import pytest
 
 import checks
 from data import traffic
-from lakehouse import until
-from test_crashes import QUICK, wait_for_commits
+from lakehouse import QUICK, until
 
 DAY = checks.day("2025-04-05")
 PARTITIONS = 6
@@ -23,7 +22,7 @@ def test_partitions_change_hands_and_everything_lands_once(workspaces, strategy)
                 f"the partitions are shared {shares}",
                 pause_s=0.1,
             )
-            wait_for_commits(workspace, 4, f"commits while shared {shares}")
+            workspace.wait_for_commits(4, f"commits while shared {shares}")
 
         messages = traffic(13, DAY, days=2, events=20_000, cameras=12, partitions=PARTITIONS)
         with workspace.topic.feeding(messages, portion=60) as fed:

@@ -66,8 +66,6 @@ pub fn router(app: App) -> Router {
     let limited = Router::new()
         .route("/kvfv", get(handlers::cameras))
         .route("/kvfv/{id}/avg-speed", get(handlers::avg_speed))
-        // An empty id is no segment to the pattern above, and is told what an id is all the same.
-        .route("/kvfv//avg-speed", get(handlers::avg_speed))
         .route_layer(from_fn_with_state(app.clone(), guard::limit));
     Router::new()
         .merge(limited)

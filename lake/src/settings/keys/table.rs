@@ -306,7 +306,7 @@ pub const KEYS: &[Key] = &[
         "serving.max_concurrent_requests",
         count(1, 1_000_000),
         "1024",
-        "Requests answered at a time; more of them wait.",
+        "Requests answered at a time; more of them are refused with 503.",
     ),
     key(
         "speed_limits.default_kmh",

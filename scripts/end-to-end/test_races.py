@@ -1,0 +1,119 @@
+"""The nightly run among others: it waits for what has not landed, may be killed anywhere, races itself and the speed
+layer; whatever happens, a day is wholly as it was or wholly final.
+"""
+
+from collections import Counter
+
+import pytest
+
+import checks
+from data import DAYS, FIRST, at, event, traffic
+from lakehouse import QUICK, until
+
+# ---- waiting for landing -----------------------------------------------------------------------------------------
+
+
+def test_records_that_have_not_landed_hold_the_run_up_and_are_named(workspaces):
+    with workspaces.make("unlanded") as workspace:
+        messages = traffic(34, FIRST, events=600)
+        workspace.topic.send(messages[:500])
+        workspace.land()
+        workspace.topic.send([message for message in messages[500:] if message.partition == 1])
+        before = workspace.lake.versions()
+        refused = workspace.batch("nightly", "--wait", "1s", code=1)
+        landed, end = workspace.next_offsets("events")[1], workspace.topic.ends()[1]
+        for word in ("partition 1", str(landed), str(end)):
+            assert word in refused.out + refused.err, f"{word!r} is not in {refused.tail()}"
+        assert workspace.lake.versions() == before, "no day is final"
+
+        waiting = workspace.start("batch-layer", "nightly", "--wait", "60s")
+        until(
+            lambda: "partition" in waiting.err + waiting.out or not waiting.is_running(),
+            "the run says what it waits for",
+            deadline_s=20,
+        )
+        assert waiting.is_running(), waiting.tail()
+        workspace.land()
+        waiting.expect(0)
+        checks.final(workspace, workspace.expected().events, {FIRST})
+
+
+def test_an_open_transaction_does_not_hold_the_run_up(workspaces):
+    """Kafka's end is the last stable offset."""
+    with workspaces.make("unstable", partitions=1) as workspace:
+        workspace.topic.send([event("KV1", at("2025-04-05T12:00:00+00:00"))])
+        with workspace.topic.transaction(abort=True) as send:
+            send([event("KV1", at("2025-04-05T13:00:00+00:00"))])
+            workspace.land()
+            workspace.batch("nightly", "--wait", "1s")
+            checks.final(workspace, workspace.expected().events, {FIRST})
+
+
+# ---- runs that are killed, runs that race ------------------------------------------------------------------------
+
+
+def final_files(workspace):
+    return sum(1 for _ in (workspace.folder / "lake" / "avg_speed").glob("*/final-*"))
+
+
+KILL_POINTS = {
+    "while_it_starts": lambda workspace: True,
+    "after_the_first_file": lambda workspace: final_files(workspace) >= 1,
+    "after_the_first_commit": lambda workspace: (
+        len({row["event_date"] for row in checks.status_rows(workspace, "final")}) >= 1
+    ),
+    "within_the_second_day": lambda workspace: final_files(workspace) >= 4,
+    "after_the_second_commit": lambda workspace: (
+        len({row["event_date"] for row in checks.status_rows(workspace, "final")}) >= 2
+    ),
+}
+
+
+@pytest.mark.parametrize("point", KILL_POINTS)
+def test_a_killed_run_leaves_whole_days_and_the_next_one_completes(closed, finished, point):
+    origin, expected = closed
+    workspace = origin.fork(f"killed-{point}")
+    old, new = checks.avg_speed_by_day(workspace), checks.avg_speed_by_day(finished[0])
+    run = workspace.start("batch-layer", "nightly")
+    until(lambda: KILL_POINTS[point](workspace), f"the moment to kill: {point}", pause_s=0.001)
+    run.kill()
+    assert run.wait() == -9, f"the run was over too soon to be killed {point}"
+    left = checks.avg_speed_by_day(workspace)
+    for day in DAYS:
+        assert left[day] in (old[day], new[day]), f"{day} is neither as before nor final"
+
+    workspace.batch("nightly")
+    checks.final(workspace, expected.events, set(DAYS))
+    assert Counter(row["event_date"] for row in checks.runs(workspace)) == dict.fromkeys(DAYS, 1)
+    workspace.batch("audit")
+    before = workspace.lake.versions()
+    workspace.batch("nightly")
+    assert workspace.lake.versions() == before
+
+
+def test_two_runs_at_once_do_not_both_win(closed):
+    workspace, expected = closed[0].fork("raced"), closed[1]
+    runs = [workspace.start("batch-layer", "nightly") for _ in range(3)]
+    codes = [run.wait() for run in runs]
+    assert 0 in codes and set(codes) <= {0, 1}, [run.tail() for run in runs]
+    checks.final(workspace, expected.events, set(DAYS))
+    assert Counter(row["event_date"] for row in checks.runs(workspace)) == dict.fromkeys(DAYS, 1)
+    workspace.batch("audit")
+
+
+def test_runs_beside_a_speed_layer_that_goes_on_landing(workspaces):
+    """Days become final, dirty and final again while their events still come."""
+    with workspaces.make("beside", **QUICK) as workspace:
+        with workspace.topic.feeding(traffic(35, FIRST, days=2, events=6000), portion=40) as fed:
+            speed = workspace.speed()
+            until(lambda: workspace.lake.version("avg_speed") > 1, "averages are committed")
+            for _ in range(3):
+                workspace.batch("nightly", "--wait", "20s")
+            assert not fed.done(), "events must still be coming during the last run"
+        until(workspace.has_landed_all, "everything landed")
+        assert speed.terminate() == 0
+        expected = checks.landed(workspace)
+        workspace.batch("nightly")
+        checks.final(workspace, expected.events, set(DAYS[:2]))
+        workspace.batch("audit")
+        workspace.batch("verify", "--date", "2025-04-05")
