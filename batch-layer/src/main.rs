@@ -80,7 +80,11 @@ async fn run(command: &Command, settings: Settings) -> anyhow::Result<bool> {
         }
         Command::Audit(args) => {
             let report = audit::run(&context).await?;
-            if args.json { say(&report.json())? } else { say(&report)? }
+            if args.json {
+                say(&report.json())?
+            } else {
+                say(&report)?
+            }
             Ok(report.is_ok())
         }
         Command::Verify(args) => {
@@ -89,8 +93,8 @@ async fn run(command: &Command, settings: Settings) -> anyhow::Result<bool> {
             Ok(report.is_ok())
         }
         Command::Maintain(args) => {
-            let done = maintain::run(&context, &ends, args.dry_run, &stop_signal()?);
-            say(&done.await?)?;
+            let stop = stop_signal()?;
+            say(&maintain::run(&context, &ends, args.dry_run, &stop).await?)?;
             Ok(true)
         }
     }

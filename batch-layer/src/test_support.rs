@@ -1,0 +1,383 @@
+//! A lake in memory for tests, with a clock that is set by hand, and a speed layer of a few lines that lands
+//! events and keeps provisional rows as the contract has them.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arrow::array::RecordBatch;
+use async_trait::async_trait;
+use lake::ambient::Ambient;
+use lake::paths::{self, GroupWindows, ProvisionalGroup};
+use lake::tables::avg_speed::{self, AvgSpeedRow};
+use lake::tables::events::{EventRow, EventsBuilder};
+use lake::tables::{batch_runs, offset_gaps};
+use lake::txn::PartitionProgress;
+use lake::{Commit, CommitOutcome, Lake, Settings, Table, TableLog, data_file, read};
+use lake_model::{Day, EventTime, OffsetRange, Pane, Speed, Window, WindowSize};
+use uuid::Uuid;
+
+use crate::kafka_ends::{KafkaEndsError, LogEnds};
+use crate::nightly::{self, DayFilter, NightlyOptions, NightlyReport};
+use crate::{Context, Shutdown};
+
+/// Microseconds of a minute and of an hour.
+pub(crate) const MINUTE_US: i64 = 60_000_000;
+pub(crate) const HOUR_US: i64 = 60 * MINUTE_US;
+
+/// A clock that stands still, and ids that count up.
+#[derive(Debug)]
+pub(crate) struct TestAmbient {
+    now: AtomicI64,
+    ids: AtomicU64,
+}
+
+impl Ambient for TestAmbient {
+    fn now(&self) -> EventTime {
+        EventTime::from_micros(self.now.load(Ordering::Relaxed))
+    }
+
+    fn unique_id(&self) -> Uuid {
+        let id = self.ids.fetch_add(1, Ordering::Relaxed);
+        Uuid::from_u64_pair(id.wrapping_mul(0x9e37_79b9_7f4a_7c15), id)
+    }
+}
+
+/// What Kafka has of the topic.
+#[derive(Debug, Default)]
+pub(crate) struct FixedEnds(Mutex<BTreeMap<i32, OffsetRange>>);
+
+#[async_trait]
+impl LogEnds for FixedEnds {
+    async fn ends(&self) -> Result<BTreeMap<i32, OffsetRange>, KafkaEndsError> {
+        Ok(self.0.lock().expect("no test panics while it holds the lock").clone())
+    }
+}
+
+/// A broker that must not be asked.
+pub(crate) struct NobodyAsks;
+
+#[async_trait]
+impl LogEnds for NobodyAsks {
+    async fn ends(&self) -> Result<BTreeMap<i32, OffsetRange>, KafkaEndsError> {
+        panic!("Kafka was asked though nothing depends on it");
+    }
+}
+
+/// An event to land.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Seen {
+    pub(crate) partition: i32,
+    pub(crate) camera: String,
+    pub(crate) time: EventTime,
+    pub(crate) thousandths: u32,
+    pub(crate) plate: Option<String>,
+    pub(crate) late: bool,
+}
+
+/// An event of camera `camera` in partition 0.
+pub(crate) fn seen(camera: &str, time: &str, thousandths: u32) -> Seen {
+    Seen {
+        partition: 0,
+        camera: camera.to_owned(),
+        time: at(time),
+        thousandths,
+        plate: None,
+        late: false,
+    }
+}
+
+impl Seen {
+    pub(crate) fn in_partition(self, partition: i32) -> Seen {
+        Seen { partition, ..self }
+    }
+
+    pub(crate) fn with_plate(self, plate: &str) -> Seen {
+        Seen { plate: Some(plate.to_owned()), ..self }
+    }
+
+    pub(crate) fn late(self) -> Seen {
+        Seen { late: true, ..self }
+    }
+}
+
+pub(crate) fn at(time: &str) -> EventTime {
+    EventTime::parse(time).expect("tests write good times")
+}
+
+pub(crate) fn day(day: &str) -> Day {
+    Day::parse(day).expect("tests write good days")
+}
+
+/// A lake with everything that a command needs.
+pub(crate) struct World {
+    pub(crate) context: Context,
+    pub(crate) ambient: Arc<TestAmbient>,
+    pub(crate) kafka: FixedEnds,
+    panes: BTreeMap<(i32, Day, GroupWindows), BTreeMap<(String, Window), Pane>>,
+}
+
+impl World {
+    /// An empty lake of the zone `timezone`, whose clock stands at `now`.
+    pub(crate) async fn new(timezone: &str, now: &str) -> World {
+        let mut settings = Settings::default();
+        settings.pipeline.timezone = timezone.to_owned();
+        World::with_settings(settings, now).await
+    }
+
+    pub(crate) async fn with_settings(settings: Settings, now: &str) -> World {
+        let ambient =
+            Arc::new(TestAmbient { now: AtomicI64::new(at(now).micros()), ids: AtomicU64::new(1) });
+        let lake = Lake::in_memory(Arc::<TestAmbient>::clone(&ambient));
+        let properties = [
+            ("lambdalake.timezone".to_owned(), settings.pipeline.timezone.clone()),
+            ("lambdalake.topic".to_owned(), settings.kafka.topic.clone()),
+        ];
+        for table in Table::ALL {
+            TableLog::open_or_create(&lake, table, &properties).await.expect("memory holds tables");
+        }
+        let context = Context::new(settings, lake).expect("the zone is known");
+        World { context, ambient, kafka: FixedEnds::default(), panes: BTreeMap::new() }
+    }
+
+    pub(crate) fn set_clock(&self, now: &str) {
+        self.ambient.now.store(at(now).micros(), Ordering::Relaxed);
+    }
+
+    /// Moves the clock to that many microseconds after `now`.
+    pub(crate) fn set_clock_after(&self, now: EventTime, micros: i64) {
+        self.ambient.now.store(now.saturating_add(micros).micros(), Ordering::Relaxed);
+    }
+
+    pub(crate) async fn log(&self, table: Table) -> TableLog {
+        TableLog::open(&self.context.lake, table).await.expect("the table exists")
+    }
+
+    pub(crate) async fn version(&self, table: Table) -> i64 {
+        self.log(table).await.state().version()
+    }
+
+    /// The next offset of a partition in the log of `table`.
+    async fn next_offset(&self, table: Table, partition: i32) -> i64 {
+        let log = self.log(table).await;
+        self.context.app_ids.progress(log.state(), partition).next_offset.unwrap_or(0)
+    }
+
+    /// Lands events and updates provisional rows, and Kafka holds what has landed.
+    pub(crate) async fn process(&mut self, events: &[Seen]) {
+        self.land(events).await;
+        self.average(events).await;
+    }
+
+    /// Lands events with the next offsets of their partitions.
+    pub(crate) async fn land(&mut self, events: &[Seen]) {
+        let mut files: BTreeMap<(i32, Day), EventsBuilder> = BTreeMap::new();
+        let mut next: BTreeMap<i32, i64> = BTreeMap::new();
+        for event in events {
+            if !next.contains_key(&event.partition) {
+                let landed = self.next_offset(Table::Events, event.partition).await;
+                next.insert(event.partition, landed);
+            }
+            let offset = next.get_mut(&event.partition).expect("it was just made sure of");
+            let day = self.context.calendar.span_at(event.time).day;
+            let builder = files.entry((event.partition, day)).or_default();
+            builder.push(&row(event, *offset));
+            *offset += 1;
+        }
+        let mut commit = Commit::new(&self.context.lake, "LAND EVENTS");
+        for ((partition, day), builder) in files {
+            let id = self.ambient.unique_id();
+            let path = paths::landed("event_date", day, partition, id);
+            commit = commit.add([self.write(Table::Events, path, day, &builder.finish()).await]);
+        }
+        for (partition, next) in next {
+            self.kafka_reaches(partition, next);
+            commit = commit.txns(self.progress(partition, next));
+        }
+        self.commit(Table::Events, &commit).await;
+    }
+
+    /// Adds events that are not late to provisional rows, up to the offsets after them.
+    pub(crate) async fn average(&mut self, events: &[Seen]) {
+        let mut next: BTreeMap<i32, i64> = BTreeMap::new();
+        let mut changed: Vec<(i32, Day, GroupWindows)> = Vec::new();
+        for event in events {
+            *next.entry(event.partition).or_insert(0) += 1;
+            if !event.late {
+                changed.extend(self.fold(event));
+            }
+        }
+        changed.sort_unstable();
+        changed.dedup();
+        let mut commit = Commit::new(&self.context.lake, "UPDATE PROVISIONAL AVERAGES");
+        let log = self.log(Table::AvgSpeed).await;
+        for (partition, day, windows) in changed {
+            let group = ProvisionalGroup { day, kafka_partition: partition, windows };
+            let prefix = group.path(Uuid::nil());
+            let prefix = prefix.split(&Uuid::nil().to_string()).next().unwrap_or_default();
+            let old = log.state().files_of(day).filter(|file| file.path.starts_with(prefix));
+            let rows = self.rows(partition, day, windows);
+            let path = group.path(self.ambient.unique_id());
+            let batch = avg_speed::batch(&rows);
+            let new = self.write(Table::AvgSpeed, path, day, &batch).await;
+            commit = commit.remove(old.cloned()).add([new]);
+        }
+        for (partition, added) in next {
+            let next = self.next_offset(Table::AvgSpeed, partition).await + added;
+            commit = commit.txns(self.progress(partition, next));
+        }
+        self.commit(Table::AvgSpeed, &commit).await;
+    }
+
+    fn fold(&mut self, event: &Seen) -> [(i32, Day, GroupWindows); 2] {
+        let span = self.context.calendar.span_at(event.time);
+        let hour = GroupWindows::Hour(span.window_index(WindowSize::OneHour, event.time));
+        let limit = self.context.limit(&event.camera);
+        for size in WindowSize::ALL {
+            let windows = if size == WindowSize::Day { GroupWindows::Day } else { hour };
+            let window = span.window_at(size, event.time);
+            let group = self.panes.entry((event.partition, span.day, windows)).or_default();
+            let pane = group.entry((event.camera.clone(), window)).or_default();
+            pane.add(Speed::from_thousandths(event.thousandths), limit);
+        }
+        [(event.partition, span.day, hour), (event.partition, span.day, GroupWindows::Day)]
+    }
+
+    fn rows(&self, partition: i32, day: Day, windows: GroupWindows) -> Vec<AvgSpeedRow> {
+        let panes = self.panes.get(&(partition, day, windows)).into_iter().flatten();
+        let now = self.context.now();
+        panes
+            .map(|((camera, window), pane)| {
+                let camera = camera.as_str().into();
+                AvgSpeedRow::provisional(camera, *window, partition, pane.clone(), now)
+            })
+            .collect()
+    }
+
+    fn progress(&self, partition: i32, next: i64) -> Vec<(String, i64)> {
+        let progress = PartitionProgress { next_offset: Some(next), max_event_time: None };
+        self.context.app_ids.record(partition, progress)
+    }
+
+    /// Sets what Kafka has of a partition, from offset 0 on.
+    pub(crate) fn kafka_reaches(&self, partition: i32, next: i64) {
+        self.kafka_has(partition, OffsetRange::new(0, next));
+    }
+
+    pub(crate) fn kafka_has(&self, partition: i32, range: OffsetRange) {
+        self.kafka
+            .0
+            .lock()
+            .expect("no test panics while it holds the lock")
+            .insert(partition, range);
+    }
+
+    pub(crate) async fn write(
+        &self,
+        table: Table,
+        path: String,
+        day: Day,
+        batch: &RecordBatch,
+    ) -> lake::DataFile {
+        let lake = &self.context.lake;
+        data_file::write(lake, table, path, Some(day), batch).await.expect("memory takes files")
+    }
+
+    pub(crate) async fn commit(&self, table: Table, commit: &Commit) {
+        let outcome = self.log(table).await.try_commit(commit).await.expect("memory takes commits");
+        assert!(matches!(outcome, CommitOutcome::Committed { .. }), "nobody else commits");
+    }
+
+    /// Notes gaps as the speed layer does.
+    pub(crate) async fn note_gaps(&self, gaps: &[offset_gaps::OffsetGap]) {
+        let path = paths::unpartitioned(self.ambient.unique_id());
+        let (lake, batch) = (&self.context.lake, offset_gaps::batch(gaps));
+        let file = data_file::write(lake, Table::OffsetGaps, path, None, &batch).await;
+        let commit = Commit::new(lake, "NOTE GAPS").add([file.expect("memory takes files")]);
+        self.commit(Table::OffsetGaps, &commit).await;
+    }
+
+    /// Swaps the rows of the only file of `day` that holds windows of `size` for what `change` makes of them.
+    pub(crate) async fn tamper(
+        &self,
+        day: Day,
+        size: WindowSize,
+        change: impl Fn(&mut Vec<AvgSpeedRow>),
+    ) {
+        let log = self.log(Table::AvgSpeed).await;
+        let old = log.state().files_of(day).find(|file| file.path.contains(&format!("-{size}-")));
+        let old = old.expect("the day is final").clone();
+        let lake = &self.context.lake;
+        let rows = read::collect(lake, Table::AvgSpeed, [&old], &[], avg_speed::rows).await;
+        let mut rows = rows.expect("the file can be read");
+        change(&mut rows);
+        // The id and the ending are of fixed length.
+        let stem = &old.path[..old.path.len() - 44];
+        let path = format!("{stem}{}.parquet", self.ambient.unique_id());
+        let new = self.write(Table::AvgSpeed, path, day, &avg_speed::batch(&rows)).await;
+        let commit = Commit::new(lake, "TAMPER").remove([old]).add([new]);
+        self.commit(Table::AvgSpeed, &commit).await;
+    }
+
+    /// Runs the nightly job without waiting for anything.
+    pub(crate) async fn nightly(&self) -> NightlyReport {
+        self.nightly_with(options()).await
+    }
+
+    pub(crate) async fn nightly_with(&self, options: NightlyOptions) -> NightlyReport {
+        nightly::run(&self.context, &self.kafka, &options, &Shutdown::never())
+            .await
+            .expect("nothing fails in memory")
+    }
+
+    /// The rows of `avg_speed` of a day, by camera, size and start.
+    pub(crate) async fn served(&self, day: Day) -> Vec<AvgSpeedRow> {
+        let log = self.log(Table::AvgSpeed).await;
+        let (lake, files) = (&self.context.lake, log.state().files_of(day));
+        let rows = read::collect(lake, Table::AvgSpeed, files, &[], avg_speed::rows).await;
+        let mut rows = rows.expect("the files can be read");
+        rows.sort_by(|a, b| {
+            (&a.camera_id, a.window, a.kafka_partition).cmp(&(
+                &b.camera_id,
+                b.window,
+                b.kafka_partition,
+            ))
+        });
+        rows
+    }
+
+    /// The rows of `batch_runs`, by day and end.
+    pub(crate) async fn runs(&self) -> Vec<batch_runs::BatchRun> {
+        let log = self.log(Table::BatchRuns).await;
+        let (lake, files) = (&self.context.lake, log.state().files());
+        let rows = read::collect(lake, Table::BatchRuns, files, &[], batch_runs::rows).await;
+        let mut rows = rows.expect("the files can be read");
+        rows.sort_by_key(|run| (run.event_date, run.finished_at));
+        rows
+    }
+}
+
+/// Options that change every closed day that needs it, without waiting.
+pub(crate) fn options() -> NightlyOptions {
+    NightlyOptions {
+        days: DayFilter::default(),
+        dry_run: false,
+        force: false,
+        wait: Duration::ZERO,
+    }
+}
+
+fn row(event: &Seen, offset: i64) -> EventRow<'_> {
+    EventRow {
+        camera_id: &event.camera,
+        event_time: event.time,
+        speed_kmh: f64::from(event.thousandths) / 1000.0,
+        plate_number: event.plate.as_deref(),
+        extra: None,
+        kafka_timestamp: event.time,
+        kafka_partition: event.partition,
+        kafka_offset: offset,
+        late: event.late,
+    }
+}

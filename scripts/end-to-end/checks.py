@@ -119,7 +119,7 @@ def wanted_letter(reason, record, zone):
 
 
 def coverage(workspace, gaps=None):
-    """Asserts rule 1 by counting: every offset up to the next is landed or a gap, exactly once.
+    """Asserts rule 1 by counting: every offset up to the next one of `events` is landed or a gap, exactly once.
 
     `gaps`, where given, are the gaps wanted: (partition, reason) to the set of offsets.
     """
@@ -131,8 +131,10 @@ def coverage(workspace, gaps=None):
         assert offsets, f"an empty gap: {row}"
         covered.update((row["kafka_partition"], offset) for offset in offsets)
         found.setdefault((row["kafka_partition"], row["reason"]), set()).update(offsets)
-    ends = workspace.next_offsets("events")
-    same("offsets covered", dict(covered), {(p, offset): 1 for p, end in ends.items() for offset in range(end)})
+    assert set(covered.values()) <= {1}, "offsets are covered more than once"
+    # What `events` has yet to reach may be there already: the other two tables are committed before it.
+    reached = {(p, offset) for p, end in workspace.next_offsets("events").items() for offset in range(end)}
+    same("offsets covered", dict.fromkeys(reached & covered.keys(), 1), dict.fromkeys(reached, 1))
     if gaps is not None:
         same("offset gaps", found, {key: offsets for key, offsets in gaps.items() if offsets})
 

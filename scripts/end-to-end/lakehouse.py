@@ -316,6 +316,7 @@ class Workspaces:
             yield workspace
         finally:
             workspace.close()
+            topic.delete()  # a broker with many topics is slow to restart
 
     def defaults(self, topic, lake, unique):
         """Settings that make a small pipeline quick; storage options are there for a lake on MinIO only."""

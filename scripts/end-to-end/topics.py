@@ -35,9 +35,13 @@ class Topic:
         ask(brokers, lambda admin: admin.create_topics([topic], operation_timeout=PATIENCE_S))
         return cls(brokers, name, partitions)
 
+    def delete(self):
+        """Deletes the topic."""
+        ask(self.brokers, lambda admin: admin.delete_topics([self.name], operation_timeout=PATIENCE_S))
+
     def recreate(self):
         """Deletes the topic and makes another of the same name."""
-        ask(self.brokers, lambda admin: admin.delete_topics([self.name], operation_timeout=PATIENCE_S))
+        self.delete()
         Topic.create(self.brokers, self.name, self.partitions)
 
     # ---- writing
@@ -82,7 +86,12 @@ class Topic:
         producer.abort_transaction(PATIENCE_S) if abort else producer.commit_transaction(PATIENCE_S)
 
     def _producer(self, **settings):
-        defaults = {"linger.ms": 5, "message.max.bytes": LARGEST_MESSAGE, "queue.buffering.max.messages": 1_000_000}
+        defaults = {
+            "log_level": 0,
+            "linger.ms": 5,
+            "message.max.bytes": LARGEST_MESSAGE,
+            "queue.buffering.max.messages": 1_000_000,
+        }
         return Producer({"bootstrap.servers": self.brokers, "enable.idempotence": True, **defaults, **settings})
 
     def _produce(self, producer, messages):

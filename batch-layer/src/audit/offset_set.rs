@@ -59,7 +59,8 @@ impl OffsetSet {
             match block {
                 Block::Full => extend(&mut ranges, OffsetRange::new(first, first + BLOCK)),
                 Block::Partial { bits, .. } => {
-                    let set = (first..).zip(0..BLOCK as usize).filter(|(_, bit)| is_set(bits, *bit));
+                    let set =
+                        (first..).zip(0..BLOCK as usize).filter(|(_, bit)| is_set(bits, *bit));
                     set.for_each(|(at, _)| extend(&mut ranges, OffsetRange::new(at, at + 1)));
                 }
             }

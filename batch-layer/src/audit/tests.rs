@@ -1,0 +1,199 @@
+//! Each thing that an audit proves, broken once.
+
+#![allow(clippy::unwrap_used)]
+
+use lake::tables::dead_letters::{self, DeadLetter};
+use lake::tables::events::{EventRow, EventsBuilder};
+use lake::tables::offset_gaps::{GapReason, OffsetGap};
+use lake::{Commit, Table, paths};
+use lake_model::{DeadLetterReason, OffsetRange, Summary, WindowSize};
+
+use super::report::DayStatus;
+use super::{AuditReport, run};
+use crate::test_support::{World, at, day, seen};
+
+const DAY: &str = "2025-04-05";
+
+async fn world() -> World {
+    let mut world = World::new("UTC", "2025-04-06T12:00:00Z").await;
+    let events = [
+        seen("KV1", "2025-04-05T10:00:00Z", 60_000),
+        seen("KV1", "2025-04-05T10:00:00Z", 60_000),
+        seen("KV2", "2025-04-05T12:00:00Z", 50_000).in_partition(1),
+    ];
+    world.process(&events).await;
+    world
+}
+
+async fn audit(world: &World) -> AuditReport {
+    run(&world.context).await.unwrap()
+}
+
+fn assert_told(report: &AuditReport, parts: &[&str]) {
+    let told = report.problems.iter().any(|told| parts.iter().all(|part| told.contains(part)));
+    assert!(told && !report.is_ok(), "{parts:?} is not among {:?}", report.problems);
+}
+
+/// Moves a partition's next offset in `events` without rows.
+async fn reach(world: &World, partition: i32, next: i64) {
+    let txn = (world.context.app_ids.next_offset(partition), next);
+    let commit = Commit::new(&world.context.lake, "REACH").txns([txn]);
+    world.commit(Table::Events, &commit).await;
+}
+
+/// Adds a row with an offset of choice.
+async fn add_row(world: &World, partition: i32, offset: i64) {
+    let mut builder = EventsBuilder::default();
+    let time = at("2025-04-05T15:00:00Z");
+    builder.push(&EventRow {
+        camera_id: "KV3",
+        event_time: time,
+        speed_kmh: 50.0,
+        plate_number: None,
+        extra: None,
+        kafka_timestamp: time,
+        kafka_partition: partition,
+        kafka_offset: offset,
+        late: false,
+    });
+    let id = world.context.lake.ambient().unique_id();
+    let path = paths::landed("event_date", day(DAY), partition, id);
+    let file = world.write(Table::Events, path, day(DAY), &builder.finish()).await;
+    let commit = Commit::new(&world.context.lake, "ADD").add([file]);
+    world.commit(Table::Events, &commit).await;
+}
+
+async fn add_dead_letter(world: &World, partition: i32, offset: i64) {
+    let letter = DeadLetter {
+        reason: DeadLetterReason::Empty,
+        detail: String::new(),
+        key: None,
+        payload: None,
+        kafka_timestamp: at("2025-04-05T10:00:00Z"),
+        kafka_partition: partition,
+        kafka_offset: offset,
+    };
+    let id = world.context.lake.ambient().unique_id();
+    let path = paths::landed("landed_date", day(DAY), partition, id);
+    let batch = dead_letters::batch([&letter]);
+    let file = world.write(Table::DeadLetters, path, day(DAY), &batch).await;
+    let commit = Commit::new(&world.context.lake, "ADD").add([file]);
+    world.commit(Table::DeadLetters, &commit).await;
+}
+
+fn gap(partition: i32, first: i64, next: i64, reason: GapReason) -> OffsetGap {
+    let range = OffsetRange::new(first, next);
+    OffsetGap { kafka_partition: partition, range, reason, noted_at: at("2025-04-05T10:00:00Z") }
+}
+
+#[tokio::test]
+async fn a_lake_in_order_passes_before_and_after_its_day_is_final() {
+    let world = world().await;
+    assert!(audit(&world).await.is_ok());
+    world.nightly().await;
+    add_dead_letter(&world, 0, 2).await;
+    world.note_gaps(&[gap(0, 3, 10, GapReason::NotDelivered)]).await;
+    reach(&world, 0, 10).await;
+    let report = audit(&world).await;
+    assert!(report.is_ok(), "{report}");
+    let partition = &report.partitions[0];
+    assert_eq!((partition.events, partition.dead_letters, partition.gap_offsets), (2, 1, 7));
+    let audited = &report.days[0];
+    assert_eq!((audited.status, audited.event_rows), (DayStatus::Clean, 3));
+    assert_eq!((audited.distinct_events, audited.counts["24h"]), (Some(2), 2));
+    assert_eq!(report.json()["ok"], true);
+}
+
+#[tokio::test]
+async fn an_offset_that_is_nowhere_is_found() {
+    let world = world().await;
+    reach(&world, 0, 4).await;
+    add_dead_letter(&world, 0, 3).await;
+    assert_told(&audit(&world).await, &["partition 0", "[2, 3)", "missing"]);
+}
+
+#[tokio::test]
+async fn an_offset_that_two_rows_have_is_found() {
+    let world = world().await;
+    add_row(&world, 1, 0).await;
+    assert_told(&audit(&world).await, &["partition 1", "[0, 1)", "more than once"]);
+}
+
+#[tokio::test]
+async fn an_offset_that_is_a_row_and_in_a_gap_is_found() {
+    let world = world().await;
+    world.note_gaps(&[gap(0, 1, 2, GapReason::NotDelivered)]).await;
+    assert_told(&audit(&world).await, &["partition 0", "[1, 2)", "more than once"]);
+}
+
+#[tokio::test]
+async fn a_row_beyond_the_next_offset_is_found() {
+    let world = world().await;
+    add_row(&world, 1, 5).await;
+    assert_told(&audit(&world).await, &["partition 1", "beyond the next offset"]);
+}
+
+#[tokio::test]
+async fn what_is_landed_ahead_of_events_is_passed_over() {
+    let world = world().await;
+    add_dead_letter(&world, 0, 2).await;
+    world.note_gaps(&[gap(1, 1, 9, GapReason::NotDelivered)]).await;
+    add_dead_letter(&world, 7, 0).await;
+    let report = audit(&world).await;
+    assert!(report.is_ok(), "{report}");
+}
+
+#[tokio::test]
+async fn what_lies_below_the_retention_floor_is_passed_over() {
+    let world = world().await;
+    world.note_gaps(&[gap(0, 0, 2, GapReason::Retention)]).await;
+    reach(&world, 0, 3).await;
+    add_dead_letter(&world, 0, 2).await;
+    let report = audit(&world).await;
+    assert!(report.is_ok(), "{report}");
+    assert_eq!(report.partitions[0].first_offset, 2);
+}
+
+#[tokio::test]
+async fn a_wrong_count_of_a_final_day_is_found() {
+    let world = world().await;
+    world.nightly().await;
+    let change = |rows: &mut Vec<lake::tables::avg_speed::AvgSpeedRow>| {
+        let s = rows[0].summary;
+        let (sum, over) = (s.sum_thousandths(), s.over_limit());
+        rows[0].summary = Summary::from_parts(s.count() + 1, sum, s.min(), s.max(), over);
+    };
+    world.tamper(day(DAY), WindowSize::OneHour, change).await;
+    assert_told(&audit(&world).await, &[DAY, "camera KV1", "1h window", "2 events", "1 events"]);
+}
+
+#[tokio::test]
+async fn a_window_that_is_gone_or_made_up_is_found() {
+    let world = world().await;
+    world.nightly().await;
+    world.tamper(day(DAY), WindowSize::OneHour, |rows| drop(rows.remove(0))).await;
+    assert_told(&audit(&world).await, &["camera KV1", "avg_speed says nothing"]);
+    world.tamper(day(DAY), WindowSize::Day, |rows| rows[0].camera_id = "KV0".into()).await;
+    assert_told(&audit(&world).await, &["camera KV0", "events say nothing"]);
+}
+
+#[tokio::test]
+async fn a_dirty_day_is_no_failure() {
+    let mut world = world().await;
+    world.nightly().await;
+    world.land(&[seen("KV1", "2025-04-05T11:00:00Z", 70_000).late()]).await;
+    let report = audit(&world).await;
+    assert!(report.is_ok(), "{report}");
+    assert_eq!(report.days[0].status, DayStatus::Dirty);
+}
+
+#[tokio::test]
+async fn a_final_day_whose_events_are_gone_is_found() {
+    let world = world().await;
+    world.nightly().await;
+    let log = world.log(Table::Events).await;
+    let files: Vec<_> = log.state().files().cloned().collect();
+    let commit = Commit::new(&world.context.lake, "LOSE").remove(files);
+    world.commit(Table::Events, &commit).await;
+    assert_told(&audit(&world).await, &[DAY, "its events are gone"]);
+}

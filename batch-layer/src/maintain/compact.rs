@@ -83,7 +83,8 @@ pub(super) async fn small_files(
         if inputs.is_empty() {
             continue;
         }
-        let mut rewritten = Rewritten { table: log.table(), day, before: inputs.len(), after: None };
+        let mut rewritten =
+            Rewritten { table: log.table(), day, before: inputs.len(), after: None };
         if !report.dry_run {
             let mut output = Output::new(&context.lake, log.table(), day, target_bytes);
             for input in &inputs {

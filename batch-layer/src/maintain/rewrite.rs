@@ -75,7 +75,10 @@ impl<'a> Output<'a> {
 }
 
 /// The columns of `batch` by name, as the table's files have them.
-pub(super) fn conformed(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
+pub(super) fn conformed(
+    batch: &RecordBatch,
+    schema: &SchemaRef,
+) -> Result<RecordBatch, ArrowError> {
     let names = schema.fields().iter().map(|field| field.name());
     let columns = names.map(|name| {
         let missing = || ArrowError::SchemaError(format!("column {name} is missing"));

@@ -119,8 +119,7 @@ async fn tombstones(lake: &Lake, table: Table) -> Result<HashMap<String, i64>, L
 async fn delete(lake: &Lake, table: Table, files: &[ObjectMeta]) -> Result<(), LakeError> {
     let paths: Vec<object_store::Result<Path>> =
         files.iter().map(|file| Ok(file.location.clone())).collect();
-    let mut deleted =
-        lake.table_store(table).delete_stream(futures::stream::iter(paths).boxed());
+    let mut deleted = lake.table_store(table).delete_stream(futures::stream::iter(paths).boxed());
     while let Some(result) = deleted.next().await {
         match result {
             // Another run may have been quicker.

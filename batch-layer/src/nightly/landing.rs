@@ -49,7 +49,10 @@ impl Landing {
 /// The partitions with the offsets that are missing.
 pub(super) fn describe(missing: &[Shortfall]) -> String {
     let each = missing.iter().map(|short| {
-        format!("partition {} has landed up to offset {} of {}", short.partition, short.landed, short.wanted)
+        format!(
+            "partition {} has landed up to offset {} of {}",
+            short.partition, short.landed, short.wanted
+        )
     });
     each.collect::<Vec<_>>().join(", ")
 }

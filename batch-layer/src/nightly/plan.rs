@@ -72,9 +72,8 @@ pub(super) fn with_unrecorded(
 ) -> KnownDay {
     let facts = &mut day.facts;
     if let Some(run_id) = days::final_day(avg_speed, facts.span.day).and_then(|day| day.run_id)
-        && let Some(run) = unrecorded
-            .iter()
-            .find(|run| run.run_id == run_id && run.day() == facts.span.day)
+        && let Some(run) =
+            unrecorded.iter().find(|run| run.run_id == run_id && run.day() == facts.span.day)
     {
         facts.last_run_rows = u64::try_from(run.rows_read).ok();
     }

@@ -155,9 +155,8 @@ fn facts(
     Facts {
         events_version: computed.events_version,
         new_finals: new_finals.collect(),
-        uncovered: (!uncovered.is_empty()).then(|| {
-            format!("its provisional rows are ahead of events: {}", describe(&uncovered))
-        }),
+        uncovered: (!uncovered.is_empty())
+            .then(|| format!("its provisional rows are ahead of events: {}", describe(&uncovered))),
     }
 }
 
@@ -170,9 +169,8 @@ fn provisional_offsets<'a>(
 ) -> BTreeMap<i32, i64> {
     let known: BTreeMap<i32, i64> = app_ids.partitions(avg_speed).into_iter().collect();
     let all: Vec<i32> = known.keys().copied().collect();
-    let counted = files
-        .filter(|file| !days::is_final(file))
-        .flat_map(|file| days::partitions_of(file, &all));
+    let counted =
+        files.filter(|file| !days::is_final(file)).flat_map(|file| days::partitions_of(file, &all));
     counted.filter_map(|partition| Some((partition, *known.get(&partition)?))).collect()
 }
 

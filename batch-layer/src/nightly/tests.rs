@@ -1,0 +1,9 @@
+//! Contract rules 4 to 7 on a lake in memory: which days are made final, from what, and what happens when runs
+//! are killed or race.
+
+#![allow(clippy::unwrap_used)]
+
+mod closing;
+mod figures;
+mod oracle;
+mod races;

@@ -70,7 +70,10 @@ impl fmt::Display for VerifyReport {
         let day = self.day;
         match self.verdict {
             Verdict::NotFinal => {
-                return writeln!(f, "{day}: not final; run `batch-layer nightly --date {day}` once it is closed");
+                return writeln!(
+                    f,
+                    "{day}: not final; run `batch-layer nightly --date {day}` once it is closed"
+                );
             }
             Verdict::Frozen => {
                 writeln!(f, "{day}: frozen, its events are dropped and can't be recomputed")?;
@@ -87,7 +90,11 @@ impl fmt::Display for VerifyReport {
                 writeln!(f, "{day}: {} windows compared, all equal to the bit", self.compared)?;
             }
             Verdict::Different => {
-                writeln!(f, "{day}: {} windows compared, {} DIFFER", self.compared, self.differences)?;
+                writeln!(
+                    f,
+                    "{day}: {} windows compared, {} DIFFER",
+                    self.compared, self.differences
+                )?;
                 self.shown.iter().try_for_each(|difference| writeln!(f, "  {difference}"))?;
                 writeln!(
                     f,

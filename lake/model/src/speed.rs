@@ -68,8 +68,8 @@ mod tests {
     fn halves_round_away_from_zero_and_the_product_is_a_double() {
         assert_eq!(Speed::rounded(0.0005).thousandths(), 1);
         assert_eq!(Speed::rounded(85.2).thousandths(), 85_200);
-        // 1.0005 * 1000 is 1000.4999999999999 as a double.
-        assert_eq!(Speed::rounded(1.0005).thousandths(), 1000);
+        // 4.0005 * 1000 is 4000.4999999999995 as a double.
+        assert_eq!(Speed::rounded(4.0005).thousandths(), 4000);
     }
 
     #[test]
