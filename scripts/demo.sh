@@ -150,15 +150,17 @@ end_day() {
 
 nightly() {
     run_layer nightly batch-layer nightly "${config[@]}"
-    indented "$work/nightly.out"
+    indented <"$work/nightly.out"
 }
 
-# check NAME COMMAND...: what a check of the batch layer says.
-check() {
-    local name=$1
-    shift
-    run_layer "$name" "$@"
-    indented "$work/$name.out"
+audit() {
+    run_layer audit batch-layer audit "${config[@]}"
+    awk -f "$here/demo/audit.awk" "$work/audit.out" | indented
+}
+
+verify() {
+    run_layer verify batch-layer verify --date "$day" "${config[@]}"
+    indented <"$work/verify.out"
 }
 
 ask() {
@@ -193,16 +195,17 @@ clean_up() {
     [ -z "$kept" ] || exit 0
     stop_all
     if [ -n "$stack" ] && [ -e "$stack" ]; then "$here/stack.sh" reset --dir "$stack" || true; fi
-    if [ "$code" = 0 ] || [ "$code" = 130 ]; then
-        rm -rf "$work"
-    elif [ -n "$work" ]; then
-        rm -rf "$work/lake"
-        printf 'demo: what the programs logged is in %s\n' "$work" >&2
-    fi
+    case $code in
+        0 | 130 | 143) rm -rf "$work" ;;
+        *)
+            rm -rf "$work/lake"
+            printf 'demo: what the programs logged is in %s\n' "$work" >&2
+            ;;
+    esac
     exit "$code"
 }
 
-built_at=0 work="" stack="" kept=""
+built_at=0 work="" stack="" kept="" camera=""
 parse "$@"
 unset LC_ALL && export LC_NUMERIC=C
 require_tools
@@ -225,10 +228,10 @@ start_serving
 watch_day
 end_day
 await serving 30 "the server to see the last commit" has_followed
-choose_camera
+[ -n "$camera" ] || choose_camera
 keep_rows provisional
 
-heading "The nightly run makes the day final"
+heading "The nightly run makes the day final, with what came late and without what came twice"
 nightly
 await serving 30 "the server to see the final day" is_final
 keep_rows final
@@ -237,10 +240,10 @@ heading "Camera $camera, provisional and final"
 compare_rows
 
 heading "Audit: every offset of Kafka is in the tables once, and final counts are right"
-check audit batch-layer audit "${config[@]}"
+audit
 
 heading "Verify: the day again, by another program (Polars)"
-check verify batch-layer verify --date "$day" "${config[@]}"
+verify
 
 heading "Ask for it yourself"
 ask

@@ -34,10 +34,11 @@ pub async fn stream(
     let damaged = |error: &dyn std::fmt::Display| LakeError::data_file(&file.path, error);
     let path = Path::parse(&file.path).map_err(|error| damaged(&error))?;
     let reader = Object { store, path, size: file.size };
-    let builder =
-        ParquetRecordBatchStreamBuilder::new_with_options(reader, ArrowReaderOptions::new())
-            .await
-            .map_err(|error| from_parquet(&file.path, error))?;
+    // Parquet's own types decide, so that files that other programs rewrote are read like ours.
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let builder = ParquetRecordBatchStreamBuilder::new_with_options(reader, options)
+        .await
+        .map_err(|error| from_parquet(&file.path, error))?;
     let mask = match columns {
         [] => ProjectionMask::all(),
         names => ProjectionMask::columns(builder.parquet_schema(), names.iter().copied()),

@@ -40,11 +40,18 @@ const SECONDS_BUCKETS: [f64; 18] = [
     300.0, 1800.0, 7200.0,
 ];
 
+/// What is logged without `RUST_LOG`. The libraries that checkpoint logs tell of every step at `info`.
+const DEFAULT_FILTER: &str =
+    "info,buoyant_kernel=warn,buoyant_kernel_engine=warn,deltalake_core=warn";
+
 /// Sends the program's logs to standard error. `RUST_LOG` says which; `info` and worse without it.
 /// A second call changes nothing.
 pub fn init_logging() {
-    let filter =
-        EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).from_env_lossy();
+    let filter = EnvFilter::builder().with_default_directive(LevelFilter::INFO.into());
+    let filter = match std::env::var("RUST_LOG") {
+        Ok(chosen) if !chosen.is_empty() => filter.parse_lossy(chosen),
+        _ => filter.parse_lossy(DEFAULT_FILTER),
+    };
     let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
     // The only failure is that logs are sent somewhere already.
     let _already_sent = match io::stderr().is_terminal() {

@@ -2,6 +2,8 @@
 # The programs that the demo starts: each has $work/NAME.pid while it may run, $work/NAME.out and $work/NAME.log.
 # Sourced by scripts/demo.sh, whose `die`, $work and $bin it uses.
 
+started=() # their names, in this order
+
 # start NAME PROGRAM ARGUMENT...: in the background and in a process group of its own, so that Ctrl-C is for the demo, which
 # then stops what it started.
 start() {
@@ -11,6 +13,7 @@ start() {
     nohup "$bin/$program" "$@" </dev/null >"$work/$name.out" 2>"$work/$name.log" &
     set +m
     echo $! >"$work/$name.pid"
+    started+=("$name")
 }
 
 # Whether the program called NAME runs.
@@ -33,15 +36,20 @@ stop() {
     wait "$pid" 2>/dev/null
 }
 
+# Stops what runs, the last one first.
 stop_all() {
     local name
-    for name in speed-layer serving simulator; do stop "$name" || true; done
+    while [ "${#started[@]}" -gt 0 ]; do
+        name=${started[${#started[@]} - 1]}
+        unset "started[${#started[@]} - 1]"
+        stop "$name" || true
+    done
 }
 
 # The ids of what runs.
 pids() {
     local name
-    for name in serving simulator; do
+    for name in "${started[@]}"; do
         if alive "$name"; then printf ' %s' "$(cat "$work/$name.pid")"; fi
     done
 }
@@ -59,10 +67,11 @@ await() {
 
 # run_layer NAME PROGRAM ARGUMENT...: to its end, which must be a good one. Its exit code, where not 0, is the demo's.
 run_layer() {
-    local name=$1 program=$2 code=0
-    shift 2
-    "$bin/$program" "$@" </dev/null >"$work/$name.out" 2>"$work/$name.log" || code=$?
-    [ "$code" = 0 ] || failed "$name" "$program $1 ended with exit code $code" "$code"
+    local name=$1 code=0
+    start "$@"
+    wait "$(cat "$work/$name.pid")" || code=$?
+    rm -f "$work/$name.pid"
+    [ "$code" = 0 ] || failed "$name" "$2 $3 ended with exit code $code" "$code"
 }
 
 # failed NAME MESSAGE [CODE]: ends the demo, below the end of what NAME said.

@@ -14,8 +14,8 @@ commas() {
     echo "$rest$text"
 }
 
-# indented FILE: its lines as a part of the demo's.
-indented() { sed 's/^/   /' "$1"; }
+# Lines of a program as a part of the demo's.
+indented() { fold -s -w 110 | sed 's/^/   /'; }
 
 # windows INTERVAL: of the camera on the day.
 windows() {
@@ -34,7 +34,7 @@ choose_camera() {
 # show_newest SECONDS: the camera's day so far, if there is anything of it yet.
 show_newest() {
     local count average
-    choose_camera 2>/dev/null || return 0
+    [ -n "$camera" ] || choose_camera 2>/dev/null || return 0
     read -r _ count average _ < <(windows 24h) || return 0
     printf '   after %2d s: camera %s, day so far: %7s vehicles, %6.2f km/h on average, provisional\n' \
         "$1" "$camera" "$(commas "$count")" "$average"

@@ -266,6 +266,11 @@ class Workspace:
         enough = self.commits() + more
         until(lambda: self.commits() >= enough, what)
 
+    def has_checkpoint(self, table):
+        """Whether the log of a table in a folder has a checkpoint that readers find."""
+        log = self.folder / "lake" / table / "_delta_log"
+        return (log / "_last_checkpoint").exists() and any(log.glob("*.checkpoint.parquet"))
+
     # -- more of it
 
     def fork(self, name):

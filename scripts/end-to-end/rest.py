@@ -20,6 +20,17 @@ class Client:
     def get(self, path, **parameters):
         return requests.get(self.address + path, params=parameters, timeout=10)
 
+    def answers(self):
+        """Whether the program, which must be running, takes connections."""
+        assert self.program.is_running(), self.program.tail()
+        with contextlib.suppress(requests.ConnectionError):
+            return self.get("/health/live").status_code == 200
+        return False
+
+    def is_ready(self):
+        """Whether it has something to serve."""
+        return self.answers() and self.get("/health/ready").status_code == 200
+
     def windows(self, camera, interval, start=FROM, end=TO):
         """The windows of a camera by their start, their figures as they came."""
         path = f"/kvfv/{urllib.parse.quote(camera, safe='')}/avg-speed"
@@ -45,12 +56,7 @@ def serving(workspace, **variables):
     program = workspace.start("serving", "run", **settings, **variables)
     client = Client(address, program)
 
-    def is_ready():
-        assert program.is_running(), program.tail()
-        with contextlib.suppress(requests.ConnectionError):
-            return client.get("/health/ready").status_code == 200
-
-    until(is_ready, "the server is ready")
+    until(client.is_ready, "the server is ready")
     yield client
     assert program.terminate() == 0, program.tail()
 

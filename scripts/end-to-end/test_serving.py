@@ -3,8 +3,6 @@
 The cameras' rows are checked window by window; what a client may get wrong is answered with problem details.
 """
 
-import contextlib
-
 import pytest
 import requests
 
@@ -175,13 +173,7 @@ def test_a_lake_without_tables_is_served_and_filled_later(workspaces):
             "serving", "run", LAKEHOUSE__SERVING__LISTEN=address, LAKEHOUSE__SERVING__REFRESH_INTERVAL="50ms"
         )
         client = Client(address, program)
-
-        def answers():
-            assert program.is_running(), program.tail()
-            with contextlib.suppress(requests.ConnectionError):
-                return client.get("/health/live").status_code == 200
-
-        until(answers, "the server is up")
+        until(client.answers, "the server is up")
         workspace.topic.send([event("KV1", noon)])
         workspace.land()
         until(
@@ -192,6 +184,23 @@ def test_a_lake_without_tables_is_served_and_filled_later(workspaces):
             "the camera is known",
         )
         assert len(client.windows("KV1", "5m")) == 1
+        assert program.terminate() == 0
+
+
+def test_while_the_store_is_away_the_server_lives_and_is_not_ready(workspaces):
+    away = {
+        "lake__storage.endpoint": "http://127.0.0.1:1",
+        "lake__retry_timeout": "200ms",
+        "lake__request_timeout": "200ms",
+    }
+    with workspaces.make("away", store="minio", partitions=1, **away) as workspace:
+        address = f"127.0.0.1:{free_port()}"
+        program = workspace.start("serving", "run", LAKEHOUSE__SERVING__LISTEN=address)
+        client = Client(address, program)
+        until(client.answers, "the server is up")
+        problem(client.get("/health/ready"), 503)
+        problem(client.get("/kvfv/KV1/avg-speed", **DECEMBER), 503)
+        assert client.get("/health/live").status_code == 200
         assert program.terminate() == 0
 
 

@@ -5,6 +5,7 @@
 //! stops. What fails because the store is away stays in memory and is tried again; past a bound nothing more
 //! is taken until it lands.
 
+mod assignment;
 mod averages;
 mod land;
 mod tidy;
@@ -15,18 +16,13 @@ use std::time::Duration;
 
 use lake::{Lake, LakeError, Settings};
 use lake_model::{Calendar, Lateness, Speed};
-use tokio::time::{MissedTickBehavior, interval, sleep};
+use tokio::time::{MissedTickBehavior, interval};
 
 use self::tidy::Tidy;
 use crate::partition::{Limits, Partition, Rules};
-use crate::recovery::{self, RecoveryError};
-use crate::source::{AssignedPartition, Source, SourceEvent, Start};
+use crate::recovery::RecoveryError;
+use crate::source::{Source, SourceEvent};
 use crate::tables::Tables;
-
-/// How often the tables are asked again while the store is away during an assignment.
-const RELOAD_WAIT: Duration = Duration::from_secs(1);
-/// For how long; librdkafka gives an instance 5 minutes to take its partitions.
-const RELOAD_TRIES: u32 = 180;
 
 /// Why the engine stopped.
 #[derive(Debug, thiserror::Error)]
@@ -201,67 +197,6 @@ impl<S: Source> Engine<S> {
                 self.partitions.retain(|id, _| !partitions.contains(id));
             }
             SourceEvent::Failed { problem } => return Err(EngineError::Source(problem)),
-        }
-        Ok(())
-    }
-
-    /// Loads partitions from the tables. While the store is away this is tried again, within a bound.
-    async fn load(&mut self, assigned: &[AssignedPartition]) -> Result<Vec<Start>, EngineError> {
-        let mut tries = 1;
-        loop {
-            match self.try_load(assigned).await {
-                Err(RecoveryError::Lake(error)) if error.is_transient() && tries < RELOAD_TRIES => {
-                    tracing::warn!(%error, "the tables can't be read; trying again");
-                    tries += 1;
-                    sleep(RELOAD_WAIT).await;
-                }
-                result => return Ok(result?),
-            }
-        }
-    }
-
-    async fn try_load(
-        &mut self,
-        assigned: &[AssignedPartition],
-    ) -> Result<Vec<Start>, RecoveryError> {
-        self.tables.refresh().await?;
-        let mut starts = Vec::new();
-        for partition in assigned {
-            self.epochs += 1;
-            let (epoch, accept_loss) = (self.epochs, self.pace.accept_loss);
-            let loaded = recovery::load(
-                &self.lake,
-                &self.tables,
-                *partition,
-                epoch,
-                accept_loss,
-                &self.rules,
-            )
-            .await?;
-            let (partition, offset) = (loaded.id(), loaded.position());
-            tracing::info!(
-                partition,
-                offset,
-                panes = loaded.provisional.panes(),
-                "partition continued"
-            );
-            self.partitions.insert(partition, loaded);
-            starts.push(Start { partition, offset, epoch });
-        }
-        Ok(starts)
-    }
-
-    /// Drops and reloads partitions that another writer moved, and goes on with them from there.
-    async fn reload(&mut self, fenced: impl IntoIterator<Item = i32>) -> Result<(), EngineError> {
-        for partition in fenced {
-            tracing::warn!(partition, "another writer moved the partition: reloading it");
-            metrics::counter!("lambdalake_speed_fenced_total").increment(1);
-            self.partitions.remove(&partition);
-            // What Kafka still has shows when it is fetched.
-            let assigned = AssignedPartition { partition, low: 0, high: i64::MAX };
-            for start in self.load(&[assigned]).await? {
-                self.source.seek(start);
-            }
         }
         Ok(())
     }

@@ -36,17 +36,10 @@ pub struct Rewritten {
 impl MaintainReport {
     pub(super) fn rewrote(&mut self, rewritten: Rewritten) {
         tracing::info!(table = %rewritten.table, "{rewritten}");
-        if !self.dry_run {
-            metrics::counter!("lambdalake_batch_files_compacted_total")
-                .increment(rewritten.before as u64);
-        }
         self.rewritten.push(rewritten);
     }
 
     pub(super) fn deleted(&mut self, table: Table, files: usize, bytes: u64) {
-        if !self.dry_run {
-            metrics::counter!("lambdalake_batch_files_deleted_total").increment(files as u64);
-        }
         self.deleted.push((table, files, bytes));
     }
 

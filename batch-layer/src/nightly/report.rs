@@ -129,7 +129,7 @@ fn summary(f: &mut fmt::Formatter<'_>, run: &BatchRun) -> fmt::Result {
     writeln!(
         f,
         "{}  final from version {}: {} rows read, {} duplicates dropped, {} late, {} cameras, {} rows \
-         written; {} windows changed, by at most {} km/h",
+         written; {} windows changed, by at most {:.3} km/h",
         run.day(),
         run.events_version,
         run.rows_read,

@@ -110,7 +110,7 @@ fn drift(f: &mut fmt::Formatter<'_>, is_first: bool, run: &BatchRun) -> fmt::Res
     let what = if is_first { "provisional to final" } else { "final to final" };
     writeln!(
         f,
-        "drift, {what} (run {}): {} windows changed, averages by at most {} km/h; {} late rows, {} duplicates",
+        "drift, {what} (run {}): {} windows changed, averages by at most {:.3} km/h; {} late rows, {} duplicates",
         run.run_id, run.drift_windows, run.drift_max_kmh, run.late_rows, run.duplicates_dropped
     )
 }

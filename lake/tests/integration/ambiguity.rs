@@ -79,6 +79,7 @@ async fn faults_end_in_one_commit(faults: Vec<Fault>, failing_reads: usize) {
     scene.store.next(faults.clone());
     scene.store.fail_reads(failing_reads);
     let (outcome, path) = scene.commit().await;
+    scene.store.fail_reads(0);
     assert_eq!(outcome.unwrap(), CommitOutcome::Committed { version: 1 }, "{faults:?}");
     scene.holds(1, &[&path]).await;
 }

@@ -52,8 +52,8 @@ fn contract(table: Table) -> &'static [&'static str] {
             "events_version long?",
             "computed_at timestamp",
             "window_size string",
-            "speed_histogram binary?",
             "event_date date",
+            "speed_histogram binary?",
         ],
         Table::OffsetGaps => &[
             "kafka_partition integer",

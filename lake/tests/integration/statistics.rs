@@ -32,17 +32,16 @@ static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| tokio::runtime::Builder::new_current_thread().build().unwrap());
 
 /// Values of a column, with nulls where it takes them.
-fn values<T, S>(
+fn values<T: Clone + std::fmt::Debug + 'static>(
     field: &Field,
     rows: usize,
-    value: S,
-) -> impl Strategy<Value = Vec<Option<T>>> + use<T, S>
-where
-    T: Clone + std::fmt::Debug + 'static,
-    S: Strategy<Value = T> + 'static,
-{
-    let present = if field.is_nullable() { 0.7 } else { 1.0 };
-    prop::collection::vec(prop::option::weighted(present, value), rows)
+    value: impl Strategy<Value = T> + 'static,
+) -> BoxedStrategy<Vec<Option<T>>> {
+    let value = match field.is_nullable() {
+        true => prop::option::weighted(0.7, value).boxed(),
+        false => value.prop_map(Some).boxed(),
+    };
+    prop::collection::vec(value, rows).boxed()
 }
 
 fn text() -> impl Strategy<Value = String> {

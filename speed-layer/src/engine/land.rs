@@ -117,7 +117,8 @@ impl<S: Source> Engine<S> {
                 .increment(partition.landing.late_rows());
             partition.landing.clear_events(next);
         }
-        let rows: u64 = work.iter().flat_map(|work| &work.files).map(|(_, file)| file.rows).sum();
+        let landed = work.iter().filter(|work| !published.fenced.contains(&work.partition));
+        let rows: u64 = landed.flat_map(|work| &work.files).map(|(_, file)| file.rows).sum();
         metrics::counter!("lambdalake_speed_events_landed_total").increment(rows);
         Ok(published.fenced)
     }

@@ -44,14 +44,13 @@ impl GroupContext {
 impl ClientContext for GroupContext {
     fn stats(&self, statistics: Statistics) {
         for (name, topic) in &statistics.topics {
-            for (partition, found) in &topic.partitions {
-                if found.consumer_lag >= 0 {
-                    metrics::gauge!(
-                        "lambdalake_kafka_consumer_lag_records",
-                        "topic" => name.clone(), "partition" => partition.to_string()
-                    )
-                    .set(found.consumer_lag as f64);
-                }
+            // A partition that another instance has taken over lags behind nothing here.
+            for (partition, found) in topic.partitions.iter().filter(|(id, _)| **id >= 0) {
+                metrics::gauge!(
+                    "lambdalake_kafka_consumer_lag_records",
+                    "topic" => name.clone(), "partition" => partition.to_string()
+                )
+                .set(found.consumer_lag.max(0) as f64);
             }
         }
     }

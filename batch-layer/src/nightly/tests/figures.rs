@@ -38,7 +38,7 @@ async fn days_of(zone: &str, date: &str, hours: i64) {
     assert_eq!(span.end.saturating_since(span.start), hours * HOUR_US);
     let event = |index: i64| Seen {
         time: span.start.saturating_add(index * 10 * MINUTE_US),
-        ..seen("KV1", "2025-04-05T10:00:00Z", 50_000 + u32::try_from(index).unwrap())
+        ..seen("KV1", "2025-04-05T10:00:00Z", 50_000 + u32::try_from(index + 1).unwrap())
     };
     // One on each side of the day too.
     let events: Vec<Seen> = (-1..=hours * 6).map(event).collect();

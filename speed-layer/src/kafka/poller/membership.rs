@@ -1,0 +1,168 @@
+//! Membership of the group: partitions assigned, revoked, sought and out of range, as questions to the engine.
+
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use rdkafka::consumer::{Consumer, RebalanceProtocol};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::{Offset, TopicPartitionList};
+use tokio::runtime::Handle;
+use tokio::sync::oneshot;
+use tokio::time::timeout;
+
+use super::{Ended, Fetched, Poller};
+use crate::source::{AssignedPartition, SourceEvent, Start};
+
+/// How long the engine may take to let go of partitions or to say where they start; below librdkafka's
+/// `max.poll.interval.ms` of 5 minutes.
+const ENGINE_TIMEOUT: Duration = Duration::from_secs(240);
+
+impl Poller {
+    pub(super) fn assign(&mut self, partitions: &[i32], runtime: &Handle) -> Result<(), Ended> {
+        tracing::info!(?partitions, "partitions assigned");
+        let starts = self.ask_for_starts(partitions, runtime)?;
+        let list = self.list_of(&starts);
+        let assigned = match self.consumer.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => self.consumer.incremental_assign(&list),
+            _ => self.consumer.assign(&list),
+        };
+        self.fail_on_error("assign partitions", assigned, runtime)
+    }
+
+    /// Asks Kafka for the bounds of the partitions and the engine for where to start.
+    fn ask_for_starts(
+        &mut self,
+        partitions: &[i32],
+        runtime: &Handle,
+    ) -> Result<Vec<Start>, Ended> {
+        if partitions.is_empty() {
+            return Ok(Vec::new());
+        }
+        let mut assigned = Vec::new();
+        for partition in partitions {
+            assigned.push(self.bounds_of(*partition, runtime)?);
+        }
+        let (reply, answer) = oneshot::channel();
+        self.send(SourceEvent::Assigned { partitions: assigned, reply }, runtime)?;
+        let starts = wait(runtime, ENGINE_TIMEOUT, answer).ok_or(Ended)?;
+        for start in &starts {
+            self.fetched.insert(start.partition, Fetched::from(*start));
+        }
+        Ok(starts)
+    }
+
+    fn bounds_of(&mut self, partition: i32, runtime: &Handle) -> Result<AssignedPartition, Ended> {
+        const TRIES: u32 = 5;
+        let mut result = Err(KafkaError::Canceled);
+        for _ in 0..TRIES {
+            result = self.consumer.fetch_watermarks(&self.topic, partition, self.request_timeout);
+            if result.is_ok() || self.stop.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        match result {
+            Ok((low, high)) => Ok(AssignedPartition { partition, low, high }),
+            Err(error) => {
+                let problem = format!(
+                    "ask for the offsets of partition {partition} of topic {}: {error}",
+                    self.topic
+                );
+                self.send(SourceEvent::Failed { problem }, runtime)?;
+                Err(Ended)
+            }
+        }
+    }
+
+    pub(super) fn revoke(&mut self, partitions: Vec<i32>, runtime: &Handle) -> Result<(), Ended> {
+        tracing::info!(?partitions, "partitions revoked");
+        self.fetched.retain(|partition, _| !partitions.contains(partition));
+        let list = self.list_of_partitions(&partitions);
+        if self.consumer.assignment_lost() {
+            self.send(SourceEvent::Lost { partitions }, runtime)?;
+        } else {
+            let (reply, answer) = oneshot::channel();
+            self.send(SourceEvent::Revoked { partitions, reply }, runtime)?;
+            if wait(runtime, ENGINE_TIMEOUT, answer).is_none() {
+                tracing::warn!(
+                    "revoked partitions were not committed in time; they will be replayed"
+                );
+            }
+        }
+        let unassigned = match self.consumer.rebalance_protocol() {
+            RebalanceProtocol::Cooperative => self.consumer.incremental_unassign(&list),
+            _ => self.consumer.unassign(),
+        };
+        self.fail_on_error("give partitions back", unassigned, runtime)
+    }
+
+    pub(super) fn seek(&mut self, start: Start, runtime: &Handle) -> Result<(), Ended> {
+        if !self.fetched.contains_key(&start.partition) {
+            return Ok(());
+        }
+        self.pending.remove(&start.partition);
+        self.fetched.insert(start.partition, Fetched::from(start));
+        let offset = Offset::Offset(start.offset);
+        let sought = self.consumer.seek(&self.topic, start.partition, offset, self.request_timeout);
+        self.fail_on_error("seek", sought, runtime)
+    }
+
+    /// Retention overtook the consumer somewhere: asks the engine anew about every partition whose position
+    /// is gone.
+    pub(super) fn restart_partitions_out_of_range(
+        &mut self,
+        runtime: &Handle,
+    ) -> Result<(), Ended> {
+        self.flush(runtime)?;
+        let mut gone = Vec::new();
+        let positions: Vec<(i32, i64)> = self
+            .fetched
+            .iter()
+            .map(|(partition, fetched)| (*partition, fetched.position))
+            .collect();
+        for (partition, position) in positions {
+            let bounds = self.bounds_of(partition, runtime)?;
+            if position < bounds.low || position > bounds.high {
+                gone.push(partition);
+            }
+        }
+        self.send(SourceEvent::Lost { partitions: gone.clone() }, runtime)?;
+        for start in self.ask_for_starts(&gone, runtime)? {
+            self.seek(start, runtime)?;
+        }
+        Ok(())
+    }
+
+    fn fail_on_error(
+        &mut self,
+        action: &str,
+        result: KafkaResult<()>,
+        runtime: &Handle,
+    ) -> Result<(), Ended> {
+        match result {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                let problem = format!("{action} of topic {}: {error}", self.topic);
+                self.send(SourceEvent::Failed { problem }, runtime)
+            }
+        }
+    }
+
+    fn list_of(&self, starts: &[Start]) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        for start in starts {
+            list.add_partition_offset(&self.topic, start.partition, Offset::Offset(start.offset))
+                .expect("offsets from 0 are valid");
+        }
+        list
+    }
+}
+
+impl From<Start> for Fetched {
+    fn from(start: Start) -> Fetched {
+        Fetched { epoch: start.epoch, position: start.offset, has_come: false }
+    }
+}
+
+fn wait<T>(runtime: &Handle, limit: Duration, answer: oneshot::Receiver<T>) -> Option<T> {
+    runtime.block_on(async { timeout(limit, answer).await }).ok()?.ok()
+}
