@@ -29,7 +29,7 @@ pub enum BatchError {
         /// The day.
         day: Day,
         /// The library's own error.
-        source: PolarsError,
+        source: Box<PolarsError>,
     },
 }
 

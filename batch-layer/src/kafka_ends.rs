@@ -26,7 +26,7 @@ pub trait LogEnds: Send + Sync {
 pub struct KafkaEndsError {
     action: String,
     brokers: String,
-    source: KafkaError,
+    source: Box<KafkaError>,
 }
 
 /// The topic that the settings name, on its brokers.
@@ -43,7 +43,7 @@ impl KafkaEnds {
 
     fn failed(&self, action: String) -> impl FnOnce(KafkaError) -> KafkaEndsError {
         let brokers = self.settings.kafka.brokers.clone();
-        move |source| KafkaEndsError { action, brokers, source }
+        move |source| KafkaEndsError { action, brokers, source: Box::new(source) }
     }
 
     fn consumer(&self) -> Result<BaseConsumer, KafkaEndsError> {

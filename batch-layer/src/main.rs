@@ -71,19 +71,21 @@ async fn run(command: &Command, settings: Settings) -> anyhow::Result<bool> {
                 wait: args.wait,
             };
             let done = nightly::run(&context, &ends, &options, &stop_signal()?).await;
-            if let Some(path) = metrics_file {
-                telemetry::write_textfile(&recorder, &path).await?;
-            }
+            let written = match metrics_file {
+                Some(path) => telemetry::write_textfile(&recorder, &path).await,
+                None => Ok(()),
+            };
             let report = done?;
             say(&report)?;
+            written?;
             Ok(report.is_complete())
         }
         Command::Audit(args) => {
             let report = audit::run(&context).await?;
             if args.json {
-                say(&report.json())?
+                say(&report.json())?;
             } else {
-                say(&report)?
+                say(&report)?;
             }
             Ok(report.is_ok())
         }

@@ -1,6 +1,8 @@
 //! A lake in memory for tests, with a clock that is set by hand, and a speed layer of a few lines that lands
 //! events and keeps provisional rows as the contract has them.
 
+mod speed;
+
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
@@ -9,15 +11,15 @@ use std::time::Duration;
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
 use lake::ambient::Ambient;
-use lake::paths::{self, GroupWindows, ProvisionalGroup};
+use lake::paths;
 use lake::tables::avg_speed::{self, AvgSpeedRow};
-use lake::tables::events::{EventRow, EventsBuilder};
 use lake::tables::{batch_runs, offset_gaps};
-use lake::txn::PartitionProgress;
 use lake::{Commit, CommitOutcome, Lake, Settings, Table, TableLog, data_file, read};
-use lake_model::{Day, EventTime, OffsetRange, Pane, Speed, Window, WindowSize};
+use lake_model::{Day, EventTime, OffsetRange, WindowSize};
 use uuid::Uuid;
 
+use self::speed::Groups;
+pub(crate) use self::speed::{Seen, seen};
 use crate::kafka_ends::{KafkaEndsError, LogEnds};
 use crate::nightly::{self, DayFilter, NightlyOptions, NightlyReport};
 use crate::{Context, Shutdown};
@@ -65,43 +67,6 @@ impl LogEnds for NobodyAsks {
     }
 }
 
-/// An event to land.
-#[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Seen {
-    pub(crate) partition: i32,
-    pub(crate) camera: String,
-    pub(crate) time: EventTime,
-    pub(crate) thousandths: u32,
-    pub(crate) plate: Option<String>,
-    pub(crate) late: bool,
-}
-
-/// An event of camera `camera` in partition 0.
-pub(crate) fn seen(camera: &str, time: &str, thousandths: u32) -> Seen {
-    Seen {
-        partition: 0,
-        camera: camera.to_owned(),
-        time: at(time),
-        thousandths,
-        plate: None,
-        late: false,
-    }
-}
-
-impl Seen {
-    pub(crate) fn in_partition(self, partition: i32) -> Seen {
-        Seen { partition, ..self }
-    }
-
-    pub(crate) fn with_plate(self, plate: &str) -> Seen {
-        Seen { plate: Some(plate.to_owned()), ..self }
-    }
-
-    pub(crate) fn late(self) -> Seen {
-        Seen { late: true, ..self }
-    }
-}
-
 pub(crate) fn at(time: &str) -> EventTime {
     EventTime::parse(time).expect("tests write good times")
 }
@@ -115,7 +80,7 @@ pub(crate) struct World {
     pub(crate) context: Context,
     pub(crate) ambient: Arc<TestAmbient>,
     pub(crate) kafka: FixedEnds,
-    panes: BTreeMap<(i32, Day, GroupWindows), BTreeMap<(String, Window), Pane>>,
+    panes: Groups,
 }
 
 impl World {
@@ -138,7 +103,7 @@ impl World {
             TableLog::open_or_create(&lake, table, &properties).await.expect("memory holds tables");
         }
         let context = Context::new(settings, lake).expect("the zone is known");
-        World { context, ambient, kafka: FixedEnds::default(), panes: BTreeMap::new() }
+        World { context, ambient, kafka: FixedEnds::default(), panes: Groups::new() }
     }
 
     pub(crate) fn set_clock(&self, now: &str) {
@@ -162,102 +127,6 @@ impl World {
     async fn next_offset(&self, table: Table, partition: i32) -> i64 {
         let log = self.log(table).await;
         self.context.app_ids.progress(log.state(), partition).next_offset.unwrap_or(0)
-    }
-
-    /// Lands events and updates provisional rows, and Kafka holds what has landed.
-    pub(crate) async fn process(&mut self, events: &[Seen]) {
-        self.land(events).await;
-        self.average(events).await;
-    }
-
-    /// Lands events with the next offsets of their partitions.
-    pub(crate) async fn land(&mut self, events: &[Seen]) {
-        let mut files: BTreeMap<(i32, Day), EventsBuilder> = BTreeMap::new();
-        let mut next: BTreeMap<i32, i64> = BTreeMap::new();
-        for event in events {
-            if !next.contains_key(&event.partition) {
-                let landed = self.next_offset(Table::Events, event.partition).await;
-                next.insert(event.partition, landed);
-            }
-            let offset = next.get_mut(&event.partition).expect("it was just made sure of");
-            let day = self.context.calendar.span_at(event.time).day;
-            let builder = files.entry((event.partition, day)).or_default();
-            builder.push(&row(event, *offset));
-            *offset += 1;
-        }
-        let mut commit = Commit::new(&self.context.lake, "LAND EVENTS");
-        for ((partition, day), builder) in files {
-            let id = self.ambient.unique_id();
-            let path = paths::landed("event_date", day, partition, id);
-            commit = commit.add([self.write(Table::Events, path, day, &builder.finish()).await]);
-        }
-        for (partition, next) in next {
-            self.kafka_reaches(partition, next);
-            commit = commit.txns(self.progress(partition, next));
-        }
-        self.commit(Table::Events, &commit).await;
-    }
-
-    /// Adds events that are not late to provisional rows, up to the offsets after them.
-    pub(crate) async fn average(&mut self, events: &[Seen]) {
-        let mut next: BTreeMap<i32, i64> = BTreeMap::new();
-        let mut changed: Vec<(i32, Day, GroupWindows)> = Vec::new();
-        for event in events {
-            *next.entry(event.partition).or_insert(0) += 1;
-            if !event.late {
-                changed.extend(self.fold(event));
-            }
-        }
-        changed.sort_unstable();
-        changed.dedup();
-        let mut commit = Commit::new(&self.context.lake, "UPDATE PROVISIONAL AVERAGES");
-        let log = self.log(Table::AvgSpeed).await;
-        for (partition, day, windows) in changed {
-            let group = ProvisionalGroup { day, kafka_partition: partition, windows };
-            let prefix = group.path(Uuid::nil());
-            let prefix = prefix.split(&Uuid::nil().to_string()).next().unwrap_or_default();
-            let old = log.state().files_of(day).filter(|file| file.path.starts_with(prefix));
-            let rows = self.rows(partition, day, windows);
-            let path = group.path(self.ambient.unique_id());
-            let batch = avg_speed::batch(&rows);
-            let new = self.write(Table::AvgSpeed, path, day, &batch).await;
-            commit = commit.remove(old.cloned()).add([new]);
-        }
-        for (partition, added) in next {
-            let next = self.next_offset(Table::AvgSpeed, partition).await + added;
-            commit = commit.txns(self.progress(partition, next));
-        }
-        self.commit(Table::AvgSpeed, &commit).await;
-    }
-
-    fn fold(&mut self, event: &Seen) -> [(i32, Day, GroupWindows); 2] {
-        let span = self.context.calendar.span_at(event.time);
-        let hour = GroupWindows::Hour(span.window_index(WindowSize::OneHour, event.time));
-        let limit = self.context.limit(&event.camera);
-        for size in WindowSize::ALL {
-            let windows = if size == WindowSize::Day { GroupWindows::Day } else { hour };
-            let window = span.window_at(size, event.time);
-            let group = self.panes.entry((event.partition, span.day, windows)).or_default();
-            let pane = group.entry((event.camera.clone(), window)).or_default();
-            pane.add(Speed::from_thousandths(event.thousandths), limit);
-        }
-        [(event.partition, span.day, hour), (event.partition, span.day, GroupWindows::Day)]
-    }
-
-    fn rows(&self, partition: i32, day: Day, windows: GroupWindows) -> Vec<AvgSpeedRow> {
-        let panes = self.panes.get(&(partition, day, windows)).into_iter().flatten();
-        let now = self.context.now();
-        panes
-            .map(|((camera, window), pane)| {
-                let camera = camera.as_str().into();
-                AvgSpeedRow::provisional(camera, *window, partition, pane.clone(), now)
-            })
-            .collect()
-    }
-
-    fn progress(&self, partition: i32, next: i64) -> Vec<(String, i64)> {
-        let progress = PartitionProgress { next_offset: Some(next), max_event_time: None };
-        self.context.app_ids.record(partition, progress)
     }
 
     /// Sets what Kafka has of a partition, from offset 0 on.
@@ -365,19 +234,5 @@ pub(crate) fn options() -> NightlyOptions {
         dry_run: false,
         force: false,
         wait: Duration::ZERO,
-    }
-}
-
-fn row(event: &Seen, offset: i64) -> EventRow<'_> {
-    EventRow {
-        camera_id: &event.camera,
-        event_time: event.time,
-        speed_kmh: f64::from(event.thousandths) / 1000.0,
-        plate_number: event.plate.as_deref(),
-        extra: None,
-        kafka_timestamp: event.time,
-        kafka_partition: event.partition,
-        kafka_offset: offset,
-        late: event.late,
     }
 }

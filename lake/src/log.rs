@@ -201,7 +201,7 @@ impl TableLog {
         if self.is_old() {
             self.refresh().await?;
         }
-        if self.state.version() >= version {
+        if self.state.version() + 1 != version {
             return self.outcome(commit, version, loads).await;
         }
         let begun = self.lake.ambient().now();
@@ -224,21 +224,21 @@ impl TableLog {
         }
     }
 
-    /// Whose the entry of `version` is, which another or we created. The entry itself tells if the state
-    /// went through it; it may lie in a hole if the state was loaded anew, and then what counts is whether
-    /// the state holds its files.
+    /// Whose the entry of `version` is, now that the state is past the version decided on. The entry itself
+    /// tells if the state went through it. It may lie in a hole if the state was loaded anew, and then what
+    /// counts is whether the state holds its files.
     async fn outcome(
         &self,
         commit: &Commit,
         version: i64,
         loads: u64,
     ) -> Result<CommitOutcome, LakeError> {
-        let is_ours = if self.loads == loads {
-            let entry = load::read_entry(&*self.store, version).await?;
-            entry.is_some_and(|bytes| commit.is_named_by(&bytes))
-        } else {
-            let mut adds = commit.adds().iter();
-            !commit.adds().is_empty() && adds.all(|file| self.state.file(&file.path).is_some())
+        let is_ours = match load::read_entry(&*self.store, version).await? {
+            Some(entry) if self.loads == loads => commit.is_named_by(&entry),
+            _ => {
+                let mut adds = commit.adds().iter();
+                !commit.adds().is_empty() && adds.all(|file| self.state.file(&file.path).is_some())
+            }
         };
         let committed = CommitOutcome::Committed { version };
         Ok(if is_ours { committed } else { CommitOutcome::Conflict })
@@ -290,12 +290,11 @@ impl TableLog {
         Ok(version < 0 || load::has_entry(&*self.store, version).await?)
     }
 
-    /// Whether entries after the state's version may have been cleaned away. A clock that was set back is no
-    /// witness.
+    /// Whether entries after the state's version may have been cleaned away. A clock that was set back that
+    /// far is no witness.
     fn is_old(&self) -> bool {
         let age_us = self.lake.ambient().now().saturating_since(self.refreshed_at);
-        let half_retention_us = i64::try_from(self.retention().as_micros() / 2);
-        !(0..=half_retention_us.unwrap_or(i64::MAX)).contains(&age_us)
+        u128::from(age_us.unsigned_abs()) > self.retention().as_micros() / 2
     }
 
     /// How long entries stay at least. Whoever cleans keeps them for as long as the longer of the two says.

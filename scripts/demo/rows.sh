@@ -47,7 +47,7 @@ has_followed() {
     [[ $refreshed > $stopped_at ]]
 }
 
-is_final() { windows 24h | grep -q ' final$'; }
+is_final() { windows 24h | grep ' final$'; }
 
 # keep_rows NAME: what the server says of the camera now, for compare_rows.
 keep_rows() {
@@ -62,7 +62,7 @@ compare_rows() {
     local interval
     awk -f "$here/demo/join.awk" "$work/rows.provisional" "$work/rows.final" >"$work/rows.joined"
     for interval in 24h 1h 5m; do
-        grep "^$interval " "$work/rows.joined" | sort -k 11,11nr -k 2,2 | head -n 4 | sort -k 2,2
+        grep "^$interval " "$work/rows.joined" | sort -k 11,11nr -k 2,2 | awk 'NR <= 4' | sort -k 2,2
     done | awk -f "$here/demo/compare.awk"
     awk '$1 == "5m" { windows++; if ($3 != $7) changed++ }
          END { printf "   %d of its %d windows of 5 minutes changed\n", changed, windows }' "$work/rows.joined"

@@ -147,3 +147,13 @@ def test_events_of_one_camera_in_two_zones_are_one_instant(workspaces):
         expected = checks.landed(workspace)
         assert checks.days_of(expected.events, "Europe/Moscow") == [checks.day("2025-04-06")]
         checks.provisional(workspace, expected.events)
+
+
+@pytest.mark.parametrize("timestamps, warned", [("CreateTime", True), ("LogAppendTime", False)])
+def test_producers_timestamps_are_warned_about(workspaces, timestamps, warned):
+    """A producer's clock may vouch for its own future; the broker's may not."""
+    with workspaces.make("timestamps", partitions=1) as workspace:
+        workspace.topic.alter({"message.timestamp.type": timestamps})
+        workspace.topic.send([event("KV1", at("2025-04-05T12:00:00+00:00"))])
+        assert ("LogAppendTime" in workspace.land().err) == warned
+        checks.landed(workspace)

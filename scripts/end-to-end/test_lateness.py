@@ -3,9 +3,12 @@
 Each scenario is the log of one partition: times after 2025-04-05T00:00:00Z, and whether each event must be late.
 """
 
+from dataclasses import replace
+
 import pytest
 
 import checks
+import oracle
 from data import Message, at, event, rfc3339
 from oracle import HOUR_US, MINUTE_US, SECOND_US
 from readers import read
@@ -108,3 +111,29 @@ def test_the_last_window_of_a_short_hour_ends_with_its_day(workspaces):
         rows = checks.provisional(workspace, expected.events)
         hours = {(key[2], row.window_end_us) for key, row in rows.items() if key[1] == "1h"}
         assert (midnight - 30 * MINUTE_US, midnight) in hours
+
+
+def test_a_watermark_carried_away_by_a_mad_clock_can_be_reset(workspaces):
+    """From then on events are in time again, in that partition alone; the windows go on where they were."""
+    mad, in_time = MIDNIGHT + 720 * HOUR_US, MIDNIGHT + MINUTE_US
+    with workspaces.make("reset", partitions=2) as workspace:
+        for partition in (0, 1):
+            times = (MIDNIGHT, mad, in_time)
+            workspace.topic.send([event(f"KV{partition}", time, partition=partition) for time in times])
+        workspace.land()
+        before = workspace.lake.versions()
+        workspace.start(
+            "speed-layer", "reset-watermark", "--partition", "0", "--to", rfc3339(MIDNIGHT + 2 * MINUTE_US)
+        ).expect(0)
+        for table in ("events", "avg_speed"):
+            assert workspace.lake.version(table) == before[table] + 1
+            assert "watermarkReset" in str(workspace.lake.delta(table).history(1)), "the reset is recorded"
+        workspace.topic.send([event(f"KV{partition}", in_time, partition=partition) for partition in (0, 1)])
+        workspace.land()
+        rows = sorted(read(workspace.lake, "events"), key=lambda row: (row["kafka_partition"], row["kafka_offset"]))
+        assert [row["late"] for row in rows] == [False, False, True, False, False, False, True, True]
+        landed = oracle.land(workspace.topic.records()).events
+        checks.provisional(workspace, [replace(e, late=row["late"]) for e, row in zip(landed, rows, strict=True)])
+        workspace.batch("audit")
+        workspace.batch("nightly")
+        checks.final(workspace, landed, {checks.day("2025-04-05"), checks.day("2025-05-05")})

@@ -11,7 +11,15 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, Producer, TopicPartition
-from confluent_kafka.admin import AdminClient, NewTopic, OffsetSpec
+from confluent_kafka.admin import (
+    AdminClient,
+    AlterConfigOpType,
+    ConfigEntry,
+    ConfigResource,
+    NewTopic,
+    OffsetSpec,
+    ResourceType,
+)
 
 from oracle import Record
 
@@ -34,6 +42,12 @@ class Topic:
         topic = NewTopic(name, partitions, 1, config=settings)
         ask(brokers, lambda admin: admin.create_topics([topic], operation_timeout=PATIENCE_S))
         return cls(brokers, name, partitions)
+
+    def alter(self, settings):
+        """Changes settings of the topic."""
+        entries = [ConfigEntry(k, v, incremental_operation=AlterConfigOpType.SET) for k, v in settings.items()]
+        resource = ConfigResource(ResourceType.TOPIC, self.name, incremental_configs=entries)
+        ask(self.brokers, lambda admin: admin.incremental_alter_configs([resource]))
 
     def delete(self):
         """Deletes the topic."""

@@ -84,7 +84,7 @@ async fn check(
     let max_rows = context.settings.batch.max_rows_in_memory as u64;
     for range in day_events.census().ranges(max_rows) {
         distinct += compare(&day_events, &range, &final_files, audited, |difference| {
-            differences.tell(report, difference);
+            differences.tell(report, &difference);
         })
         .await?;
     }
@@ -151,7 +151,7 @@ struct Differences {
 }
 
 impl Differences {
-    fn tell(&mut self, report: &mut AuditReport, difference: String) {
+    fn tell(&mut self, report: &mut AuditReport, difference: &str) {
         self.told += 1;
         if self.told <= MAX_TOLD {
             report.problem(format!("{}: {difference}", self.day));

@@ -7,8 +7,9 @@ use std::collections::BTreeMap;
 
 use lake_model::{OffsetRange, OffsetRanges};
 
-/// Offsets in a block.
+/// Offsets in a block, and words of bits.
 const BLOCK: i64 = 65_536;
+const WORDS: usize = 1024;
 /// Ranges of repeated offsets that are kept to be shown.
 const MAX_REPEATED: usize = 1000;
 
@@ -30,8 +31,7 @@ impl OffsetSet {
     /// Adds an offset.
     pub(super) fn insert(&mut self, offset: i64) {
         let (block, within) = (offset.div_euclid(BLOCK), offset.rem_euclid(BLOCK));
-        let empty =
-            || Block::Partial { bits: vec![0; BLOCK as usize / 64].into_boxed_slice(), held: 0 };
+        let empty = || Block::Partial { bits: vec![0; WORDS].into_boxed_slice(), held: 0 };
         let block = self.blocks.entry(block).or_insert_with(empty);
         if !block.insert(within) {
             self.repeats += 1;
@@ -59,8 +59,7 @@ impl OffsetSet {
             match block {
                 Block::Full => extend(&mut ranges, OffsetRange::new(first, first + BLOCK)),
                 Block::Partial { bits, .. } => {
-                    let set =
-                        (first..).zip(0..BLOCK as usize).filter(|(_, bit)| is_set(bits, *bit));
+                    let set = (first..).zip(0..WORDS * 64).filter(|(_, bit)| is_set(bits, *bit));
                     set.for_each(|(at, _)| extend(&mut ranges, OffsetRange::new(at, at + 1)));
                 }
             }

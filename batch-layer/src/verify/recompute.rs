@@ -87,13 +87,17 @@ impl<'a> Recomputation<'a> {
     fn limits(&self, range: &CameraRange) -> BTreeMap<String, i64> {
         let limits = &self.context.settings.speed_limits;
         let cameras = self.cameras[range.places.clone()].iter();
-        let thousandths = |kmh: f64| (kmh * 1000.0).round() as i64;
         cameras.filter_map(|id| Some((id.to_string(), thousandths(limits.kmh(id)?)))).collect()
     }
 }
 
+#[expect(clippy::cast_possible_truncation, reason = "limits are at most 10,000 km/h")]
+fn thousandths(kmh: f64) -> i64 {
+    (kmh * 1000.0).round() as i64
+}
+
 fn failed(span: &DaySpan, source: PolarsError) -> BatchError {
-    BatchError::Polars { day: span.day, source }
+    BatchError::Polars { day: span.day, source: Box::new(source) }
 }
 
 /// Polars computes on threads of its own and blocks until they are done.

@@ -24,8 +24,8 @@ async fn world() -> World {
         camera: format!("KV{}", index % 5),
         time: start.saturating_add(i64::from(index * index % 1500) * MINUTE_US),
         thousandths: 40_000 + index * 7919 % 60_000,
-        plate: (index % 3 > 0).then(|| if index % 3 == 1 { String::new() } else { "A".to_owned() }),
-        late: index % 11 == 0,
+        plate: [None, Some(""), Some("A")][index as usize % 3].map(str::to_owned),
+        late: index.is_multiple_of(11),
     };
     let events: Vec<Seen> = (0..400).chain(0..40).map(event).collect();
     world.process(&events).await;

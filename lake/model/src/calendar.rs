@@ -154,7 +154,7 @@ impl Calendar {
             }
             // Midnight does not exist: the day begins when clocks jump over it.
             AmbiguousOffset::Gap { .. } => {
-                self.zone.preceding(midnight.later().ok()?).next()?.timestamp()
+                self.zone.following(midnight.earlier().ok()?).next()?.timestamp()
             }
         };
         Some(EventTime::from_micros(timestamp.as_microsecond()))

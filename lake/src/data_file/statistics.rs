@@ -77,7 +77,8 @@ impl Statistics {
                 stats.max_values.insert(name, max);
             }
         }
-        json!(stats).to_string()
+        // Not by way of a `Value`, which would read the decimals into doubles.
+        serde_json::to_string(&stats).expect("its keys are text")
     }
 }
 

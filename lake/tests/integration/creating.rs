@@ -1,11 +1,10 @@
 //! Cases about tables coming and going.
 
 use futures::TryStreamExt;
-use lake::log::commit_info_of;
-use lake::{LakeError, Table, TableLog};
+use lake::{CommitOutcome, Lake, LakeError, Table, TableLog};
 use object_store::ObjectStoreExt;
 
-use crate::bed::{Bed, entry_path, events};
+use crate::bed::{Bed, DAY, entry, events};
 use crate::rows;
 
 pub async fn of_two_creators_one_creates_and_both_have_the_same_table(bed: Bed) {
@@ -34,24 +33,39 @@ pub async fn a_table_that_is_not_there_is_named_with_the_remedy(bed: Bed) {
     }
 }
 
-pub async fn a_table_deleted_under_a_follower_is_noticed(bed: Bed) {
-    let lake = bed.lake();
-    let mut log = events(&lake).await;
-    let _ = log.try_commit(&rows::landing(&lake)).await.unwrap();
-    let mut follower = events(&bed.lake()).await;
-
+async fn delete_events(lake: &Lake) {
     let store = lake.table_store(Table::Events);
     let found = store.list(None).try_collect::<Vec<_>>().await.unwrap();
     for object in found {
         store.delete(&object.location).await.unwrap();
     }
+}
+
+pub async fn a_table_deleted_under_a_follower_is_noticed(bed: Bed) {
+    let lake = bed.lake();
+    let mut log = events(&lake).await;
+    let _ = log.try_commit(&rows::landing(&lake)).await.unwrap();
+    let mut follower = events(&bed.lake()).await;
+    delete_events(&lake).await;
     let error = follower.refresh().await.unwrap_err();
     assert!(matches!(error, LakeError::NoTable { .. }), "{error}");
 
-    let properties = [("lambdalake.creator".to_owned(), "new".to_owned())];
-    TableLog::open_or_create(&lake, Table::Events, &properties).await.unwrap();
+    events(&lake).await;
     follower.refresh().await.unwrap();
     assert_eq!((follower.state().version(), follower.state().files().count()), (0, 0));
-    let created = store.get(&entry_path(0)).await.unwrap().bytes().await.unwrap();
-    assert_eq!(commit_info_of(&created).unwrap()["operation"], "CREATE TABLE");
+}
+
+pub async fn a_table_made_anew_under_an_old_state_is_a_conflict(bed: Bed) {
+    let lake = bed.lake();
+    let mut log = events(&lake).await;
+    for _ in 0..2 {
+        let _ = log.try_commit(&rows::landing(&lake)).await.unwrap();
+    }
+    delete_events(&lake).await;
+    events(&lake).await;
+    bed.clock.advance(2 * DAY);
+    let outcome = log.try_commit(&rows::landing(&lake)).await.unwrap();
+    assert_eq!(outcome, CommitOutcome::Conflict);
+    assert_eq!((log.state().version(), log.state().files().count()), (0, 0));
+    assert_eq!(entry(&lake, 3).await, None);
 }

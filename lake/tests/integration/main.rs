@@ -45,6 +45,7 @@ on_every_store! {
     creating::of_two_creators_one_creates_and_both_have_the_same_table;
     creating::a_table_that_is_not_there_is_named_with_the_remedy;
     creating::a_table_deleted_under_a_follower_is_noticed;
+    creating::a_table_made_anew_under_an_old_state_is_a_conflict;
     committing::an_append_is_followed_by_another_log;
     committing::a_long_way_behind_is_caught_up_in_order;
     committing::a_taken_version_is_a_conflict_on_a_refreshed_state_and_the_same_files_commit_again;

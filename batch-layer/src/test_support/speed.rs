@@ -1,0 +1,171 @@
+//! A speed layer of a few lines: lands events and keeps provisional rows, each when the test says so.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+
+use lake::ambient::Ambient;
+use lake::paths::{self, GroupWindows, ProvisionalGroup};
+use lake::tables::avg_speed::{self, AvgSpeedRow};
+use lake::tables::events::{EventRow, EventsBuilder};
+use lake::txn::PartitionProgress;
+use lake::{Commit, Table};
+use lake_model::{Day, EventTime, Pane, Speed, Window, WindowSize};
+use uuid::Uuid;
+
+use super::{World, at};
+
+/// The panes of one file of provisional rows.
+type Group = BTreeMap<(String, Window), Pane>;
+
+/// The panes of every file, by partition, day and windows.
+pub(super) type Groups = BTreeMap<(i32, Day, GroupWindows), Group>;
+
+/// An event to land.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Seen {
+    pub(crate) partition: i32,
+    pub(crate) camera: String,
+    pub(crate) time: EventTime,
+    pub(crate) thousandths: u32,
+    pub(crate) plate: Option<String>,
+    pub(crate) late: bool,
+}
+
+/// An event of camera `camera` in partition 0.
+pub(crate) fn seen(camera: &str, time: &str, thousandths: u32) -> Seen {
+    Seen {
+        partition: 0,
+        camera: camera.to_owned(),
+        time: at(time),
+        thousandths,
+        plate: None,
+        late: false,
+    }
+}
+
+impl Seen {
+    pub(crate) fn in_partition(self, partition: i32) -> Seen {
+        Seen { partition, ..self }
+    }
+
+    pub(crate) fn with_plate(self, plate: &str) -> Seen {
+        Seen { plate: Some(plate.to_owned()), ..self }
+    }
+
+    pub(crate) fn late(self) -> Seen {
+        Seen { late: true, ..self }
+    }
+}
+
+impl World {
+    /// Lands events and updates provisional rows, and Kafka holds what has landed.
+    pub(crate) async fn process(&mut self, events: &[Seen]) {
+        self.land(events).await;
+        self.average(events).await;
+    }
+
+    /// Lands events with the next offsets of their partitions.
+    pub(crate) async fn land(&mut self, events: &[Seen]) {
+        let mut files: BTreeMap<(i32, Day), EventsBuilder> = BTreeMap::new();
+        let mut next: BTreeMap<i32, i64> = BTreeMap::new();
+        for event in events {
+            let offset = match next.entry(event.partition) {
+                Entry::Occupied(held) => held.into_mut(),
+                Entry::Vacant(new) => {
+                    new.insert(self.next_offset(Table::Events, event.partition).await)
+                }
+            };
+            let day = self.context.calendar.span_at(event.time).day;
+            let builder = files.entry((event.partition, day)).or_default();
+            builder.push(&row(event, *offset));
+            *offset += 1;
+        }
+        let mut commit = Commit::new(&self.context.lake, "LAND EVENTS");
+        for ((partition, day), builder) in files {
+            let id = self.ambient.unique_id();
+            let path = paths::landed("event_date", day, partition, id);
+            commit = commit.add([self.write(Table::Events, path, day, &builder.finish()).await]);
+        }
+        for (partition, next) in next {
+            self.kafka_reaches(partition, next);
+            commit = commit.txns(self.progress(partition, next));
+        }
+        self.commit(Table::Events, &commit).await;
+    }
+
+    /// Adds events that are not late to provisional rows, up to the offsets after them.
+    pub(crate) async fn average(&mut self, events: &[Seen]) {
+        let mut next: BTreeMap<i32, i64> = BTreeMap::new();
+        let mut changed: Vec<(i32, Day, GroupWindows)> = Vec::new();
+        for event in events {
+            *next.entry(event.partition).or_insert(0) += 1;
+            if !event.late {
+                changed.extend(self.fold(event));
+            }
+        }
+        changed.sort_unstable();
+        changed.dedup();
+        let mut commit = Commit::new(&self.context.lake, "UPDATE PROVISIONAL AVERAGES");
+        let log = self.log(Table::AvgSpeed).await;
+        for (partition, day, windows) in changed {
+            let group = ProvisionalGroup { day, kafka_partition: partition, windows };
+            let prefix = group.path(Uuid::nil());
+            let prefix = prefix.split(&Uuid::nil().to_string()).next().unwrap_or_default();
+            let old = log.state().files_of(day).filter(|file| file.path.starts_with(prefix));
+            let rows = self.rows(partition, day, windows);
+            let path = group.path(self.ambient.unique_id());
+            let batch = avg_speed::batch(&rows);
+            let new = self.write(Table::AvgSpeed, path, day, &batch).await;
+            commit = commit.remove(old.cloned()).add([new]);
+        }
+        for (partition, added) in next {
+            let next = self.next_offset(Table::AvgSpeed, partition).await + added;
+            commit = commit.txns(self.progress(partition, next));
+        }
+        self.commit(Table::AvgSpeed, &commit).await;
+    }
+
+    fn fold(&mut self, event: &Seen) -> [(i32, Day, GroupWindows); 2] {
+        let span = self.context.calendar.span_at(event.time);
+        let hour = GroupWindows::Hour(span.window_index(WindowSize::OneHour, event.time));
+        let limit = self.context.limit(&event.camera);
+        for size in WindowSize::ALL {
+            let windows = if size == WindowSize::Day { GroupWindows::Day } else { hour };
+            let window = span.window_at(size, event.time);
+            let group = self.panes.entry((event.partition, span.day, windows)).or_default();
+            let pane = group.entry((event.camera.clone(), window)).or_default();
+            pane.add(Speed::from_thousandths(event.thousandths), limit);
+        }
+        [(event.partition, span.day, hour), (event.partition, span.day, GroupWindows::Day)]
+    }
+
+    fn rows(&self, partition: i32, day: Day, windows: GroupWindows) -> Vec<AvgSpeedRow> {
+        let panes = self.panes.get(&(partition, day, windows)).into_iter().flatten();
+        let now = self.context.now();
+        panes
+            .map(|((camera, window), pane)| {
+                let camera = camera.as_str().into();
+                AvgSpeedRow::provisional(camera, *window, partition, pane.clone(), now)
+            })
+            .collect()
+    }
+
+    fn progress(&self, partition: i32, next: i64) -> Vec<(String, i64)> {
+        let progress = PartitionProgress { next_offset: Some(next), max_event_time: None };
+        self.context.app_ids.record(partition, progress)
+    }
+}
+
+fn row(event: &Seen, offset: i64) -> EventRow<'_> {
+    EventRow {
+        camera_id: &event.camera,
+        event_time: event.time,
+        speed_kmh: f64::from(event.thousandths) / 1000.0,
+        plate_number: event.plate.as_deref(),
+        extra: None,
+        kafka_timestamp: event.time,
+        kafka_partition: event.partition,
+        kafka_offset: offset,
+        late: event.late,
+    }
+}
