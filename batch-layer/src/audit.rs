@@ -1,7 +1,7 @@
 //! `batch-layer audit`: proves from the tables alone that nothing was lost and nothing counted twice.
 //!
-//! [`coverage`] checks that of every Kafka partition each offset is in `events`, `dead_letters` or `offset_gaps`,
-//! exactly once. [`days`] checks that the counts and sums of every final day are those of its distinct events.
+//! `coverage` checks that of every Kafka partition each offset is in `events`, `dead_letters` or `offset_gaps`,
+//! exactly once. `days` checks that the counts and sums of every final day are those of its distinct events.
 //!
 //! # Consistency
 //! The tables are read while others write them, so their order matters. Dead letters and gaps are committed

@@ -1,7 +1,7 @@
 //! `batch-layer maintain`: keeps the tables small and quick to read, beside everything else that runs.
 //!
-//! In this order: [`retention`] drops days of `events` that are past theirs, [`compact`] makes large files of the
-//! small ones of closed days and of the other tables, [`vacuum`] deletes files that no version within the
+//! In this order: `retention` drops days of `events` that are past theirs, `compact` makes large files of the
+//! small ones of closed days and of the other tables, `vacuum` deletes files that no version within the
 //! retention names, and the logs are checkpointed and cleaned.
 //!
 //! # Consistency

@@ -2,12 +2,12 @@
 //! in since.
 //!
 //! A run goes through these steps:
-//! 1. [`repair`] appends rows of `batch_runs` that runs before were killed too early to append.
-//! 2. [`plan`] says for each day what becomes of it. Where there is nothing to recompute, the run ends.
-//! 3. Kafka is asked how far its partitions reach, and [`landing`] waits until `events` reaches that far. The
+//! 1. `repair` appends rows of `batch_runs` that runs before were killed too early to append.
+//! 2. `plan` says for each day what becomes of it. Where there is nothing to recompute, the run ends.
+//! 3. Kafka is asked how far its partitions reach, and `landing` waits until `events` reaches that far. The
 //!    version of `events` found then is the one that the run is pinned to; the plan is made again on it.
-//! 4. [`compute`] writes the final rows of one day after the other from every distinct event, and
-//!    [`publish`] overwrites the day with them in one commit, which carries the [`drift`] against the rows replaced.
+//! 4. `compute` writes the final rows of one day after the other from every distinct event, and
+//!    `publish` overwrites the day with them in one commit, which carries the `drift` against the rows replaced.
 //!
 //! # Consistency
 //! The state of `avg_speed` that a day starts from is older than the pinned version, and the pinned version

@@ -1,9 +1,9 @@
 //! `batch-layer verify --date D`: recomputes one final day in a way of its own and compares the outcome with the
 //! final rows bit for bit.
 //!
-//! Polars reads the day's files of `events` and computes every figure in [`recompute`]; only the bounds of the
-//! day come from the calendar that the batch uses too. [`final_rows`] reads what `avg_speed` says, down to the bits of its
-//! doubles. [`compare`] puts both side by side, one range of cameras after the other.
+//! Polars reads the day's files of `events` and computes every figure in `recompute`; only the bounds of the
+//! day come from the calendar that the batch uses too. `final_rows` reads what `avg_speed` says, down to the bits of its
+//! doubles. `compare` puts both side by side, one range of cameras after the other.
 
 mod compare;
 mod final_rows;
