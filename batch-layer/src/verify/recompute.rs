@@ -142,7 +142,7 @@ fn recompute(
     Ok(all)
 }
 
-/// The distinct events, with speeds in thousandths and the limits of their cameras.
+/// The distinct events in the order of their speeds, with these in thousandths and the limits of their cameras.
 fn distinct(events: &DataFrame, limits: &BTreeMap<String, i64>) -> PolarsResult<DataFrame> {
     let thousandths = (col("speed_kmh") * lit(1000.0)).round(0, RoundMode::HalfAwayFromZero);
     let mut distinct = events
@@ -155,6 +155,7 @@ fn distinct(events: &DataFrame, limits: &BTreeMap<String, i64>) -> PolarsResult<
             col("plate_number"),
         ])
         .unique(None, UniqueKeepStrategy::Any)
+        .sort(["speed"], SortMultipleOptions::default())
         .collect()?;
     let cameras = distinct.column("camera_id")?.str()?;
     let limits: Vec<Option<i64>> =
@@ -163,12 +164,14 @@ fn distinct(events: &DataFrame, limits: &BTreeMap<String, i64>) -> PolarsResult<
     Ok(distinct)
 }
 
+/// The figures of windows of that length. Rows of a group keep the order of the frame, so that a percentile is
+/// the speed at its place.
 fn aggregate(distinct: &DataFrame, start: i64, length: i64) -> PolarsResult<DataFrame> {
     let index = (col("micros") - lit(start)).floor_div(lit(length));
     let ranked = |percent: i64, name: &str| {
         let count = len().cast(DataType::Int64);
         let place = (count * lit(percent) + lit(99_i64)).floor_div(lit(100_i64)) - lit(1_i64);
-        col("speed").sort(SortOptions::default()).get(place, false).alias(name)
+        col("speed").get(place, false).alias(name)
     };
     let over_limit = col("speed").gt(col("limit")).cast(DataType::Int64).sum();
     distinct

@@ -74,41 +74,55 @@ async fn commit_elsewhere(lake: &Lake) -> String {
     paths(&log).into_iter().find(|path| !before.contains(path)).unwrap()
 }
 
-async fn faults_end_in_one_commit(faults: Vec<Fault>, failing_reads: usize) {
+async fn faults_end_in_one_commit(faults: Vec<Fault>) {
+    faults_and_failing_reads_end_in_one_commit(faults, 0, 0).await;
+}
+
+/// Reads fail too: so many, once so many succeeded.
+async fn faults_and_failing_reads_end_in_one_commit(
+    faults: Vec<Fault>,
+    once_succeeded: usize,
+    failing: usize,
+) {
     let mut scene = Scene::new().await;
     scene.store.next(faults.clone());
-    scene.store.fail_reads(failing_reads);
+    scene.store.fail_reads(once_succeeded, failing);
     let (outcome, path) = scene.commit().await;
-    scene.store.fail_reads(0);
+    scene.store.fail_reads(0, 0);
     assert_eq!(outcome.unwrap(), CommitOutcome::Committed { version: 1 }, "{faults:?}");
     scene.holds(1, &[&path]).await;
 }
 
 #[tokio::test]
 async fn after_an_error_after_the_effect_the_commit_is_recognised_as_ours() {
-    faults_end_in_one_commit(vec![Fault::AfterEffect], 0).await;
+    faults_end_in_one_commit(vec![Fault::AfterEffect]).await;
 }
 
 #[tokio::test]
 async fn an_error_before_the_effect_is_retried() {
-    faults_end_in_one_commit(vec![Fault::BeforeEffect, Fault::BeforeEffect], 0).await;
+    faults_end_in_one_commit(vec![Fault::BeforeEffect, Fault::BeforeEffect]).await;
 }
 
 #[tokio::test]
 async fn a_refused_create_without_an_object_is_retried() {
-    faults_end_in_one_commit(vec![Fault::RefusedWithoutObject], 0).await;
+    faults_end_in_one_commit(vec![Fault::RefusedWithoutObject]).await;
 }
 
 #[tokio::test]
 async fn a_commit_that_arrives_after_the_log_was_read_is_not_made_twice() {
-    faults_end_in_one_commit(vec![Fault::Late], 0).await;
+    faults_end_in_one_commit(vec![Fault::Late]).await;
 }
 
 #[tokio::test]
 async fn reads_that_fail_after_an_ambiguous_create_are_retried() {
     for fault in [Fault::AfterEffect, Fault::BeforeEffect, Fault::RefusedWithoutObject] {
-        faults_end_in_one_commit(vec![fault], 2).await;
+        faults_and_failing_reads_end_in_one_commit(vec![fault], 0, 2).await;
     }
+}
+
+#[tokio::test]
+async fn a_commit_that_was_read_before_reading_failed_is_not_made_again_on_top() {
+    faults_and_failing_reads_end_in_one_commit(vec![Fault::AfterEffect], 1, 1).await;
 }
 
 #[tokio::test]
@@ -116,7 +130,8 @@ async fn any_mixture_of_faults_ends_in_one_commit() {
     let kinds = [Fault::BeforeEffect, Fault::AfterEffect, Fault::Late, Fault::RefusedWithoutObject];
     for first in &kinds {
         for second in &kinds {
-            faults_end_in_one_commit(vec![first.clone(), second.clone()], 1).await;
+            let faults = vec![first.clone(), second.clone()];
+            faults_and_failing_reads_end_in_one_commit(faults, 0, 1).await;
         }
     }
 }

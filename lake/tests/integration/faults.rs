@@ -70,6 +70,8 @@ struct Faults {
     next: VecDeque<Fault>,
     /// What happens when there is no next one.
     always: Option<Fault>,
+    /// Reads of log entries that succeed before those that fail, and how many fail then.
+    sound_reads: usize,
     failing_reads: usize,
     /// A creation that is still under way.
     late: Option<(Path, PutPayload)>,
@@ -91,9 +93,10 @@ impl FaultyStore {
         self.faults.lock().unwrap().always = Some(fault);
     }
 
-    /// Lets the next `count` reads of log entries fail.
-    pub fn fail_reads(&self, count: usize) {
-        self.faults.lock().unwrap().failing_reads = count;
+    /// Lets `count` reads of log entries fail, once so many succeeded.
+    pub fn fail_reads(&self, once_succeeded: usize, count: usize) {
+        let mut faults = self.faults.lock().unwrap();
+        (faults.sound_reads, faults.failing_reads) = (once_succeeded, count);
     }
 
     /// Creations of log entries that were tried.
@@ -110,8 +113,9 @@ impl FaultyStore {
     /// Whether the next read fails, and the creation that is to happen after a read of `location`.
     fn before_read(&self, location: &Path) -> (bool, Option<PutPayload>) {
         let mut faults = self.faults.lock().unwrap();
-        let fails = faults.failing_reads > 0;
-        faults.failing_reads = faults.failing_reads.saturating_sub(1);
+        let fails = faults.sound_reads == 0 && faults.failing_reads > 0;
+        faults.failing_reads -= usize::from(fails);
+        faults.sound_reads = faults.sound_reads.saturating_sub(1);
         let late = faults.late.take_if(|(path, _)| path == location).map(|(_, payload)| payload);
         (fails, late)
     }
