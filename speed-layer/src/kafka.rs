@@ -152,8 +152,9 @@ impl Source for KafkaSource {
 
     async fn close(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        // Whoever waits for room in the channel sees that it is closed.
+        // Whoever waits for room in the channel or for an answer to what is in it sees that it is closed.
         self.events.close();
+        while self.events.try_recv().is_ok() {}
         let Some(thread) = self.thread.take() else { return };
         let joined = tokio::task::spawn_blocking(move || thread.join());
         if tokio::time::timeout(CLOSE_TIMEOUT, joined).await.is_err() {
