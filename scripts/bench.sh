@@ -5,7 +5,6 @@
 # The servers are those of scripts/stack.sh, in a folder of their own. What is measured and how it is written down is in
 # scripts/bench/: speed.py starts the speed layer and reads its use of resources from the kernel.
 set -euo pipefail
-umask 077
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 usage() {
@@ -60,9 +59,7 @@ clean_up() {
 build() {
     local cache=${LAMBDALAKE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lambdalake}
     export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
-    # The simulator is not measured: the development build that the tests use will do.
-    cargo build --locked -p camera-simulator
-    cargo build --locked --release -p speed-layer
+    cargo build --locked --release --bins -p speed-layer -p camera-simulator
 }
 
 # The topic, filled before anything is measured.
@@ -71,7 +68,7 @@ fill() {
     # shellcheck source=/dev/null
     . "$(cat "$work/env.path")"
     printf 'filling a topic with %s events\n' "$events"
-    "$CARGO_TARGET_DIR/debug/camera-simulator" --config /dev/null --cameras 1000 --events "$events" --late 0.02 --partitions 12 \
+    "$CARGO_TARGET_DIR/release/camera-simulator" --config /dev/null --cameras 1000 --events "$events" --late 0.02 --partitions 12 \
         >"$work/summary.json"
 }
 
