@@ -27,6 +27,7 @@ FIGURES = [
     ("Commits, all tables", "commits", "{:.0f}", ""),
     ("Data files written", "files", "{:.0f}", ""),
     ("Bytes of data files written", "mebibytes", "{:.0f}", "MiB"),
+    ("Load average of the machine before the run", "load_before", "{:.1f}", ""),
 ]
 
 

@@ -23,7 +23,7 @@ def consistent(workspace, expected):
 def test_kill_9_at_any_moment_loses_and_repeats_nothing(workspaces):
     moments = random.Random(11)
     with workspaces.make("killed", lake__checkpoint_interval=7, **QUICK) as workspace:
-        with workspace.topic.feeding(traffic(11, DAY, days=2, events=20_000, cameras=12), portion=100) as fed:
+        with workspace.topic.feeding(traffic(11, DAY, days=2, events=20_000, cameras=12), portion=30) as fed:
             for _ in range(6):
                 speed = workspace.speed()
                 workspace.wait_for_commits(moments.randint(1, 8), "the speed layer commits")
@@ -42,7 +42,7 @@ def test_kill_9_at_any_moment_loses_and_repeats_nothing(workspaces):
 def test_broker_and_object_store_may_be_killed_and_come_back(workspaces, stack):
     """The speed layer goes on by itself, and its rows are exact."""
     with workspaces.make("outage", store="minio", **QUICK) as workspace:
-        with workspace.topic.feeding(traffic(12, DAY, events=8000), portion=50, every_s=0.1):
+        with workspace.topic.feeding(traffic(12, DAY, events=12000), portion=20):
             speed = workspace.speed()
             for service in ("minio", "kafka", "minio"):
                 workspace.wait_for_commits(3, f"commits before {service} is killed")

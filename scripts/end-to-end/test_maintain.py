@@ -62,7 +62,7 @@ def test_a_second_maintenance_has_nothing_to_compact(workspaces):
 
 def test_maintenance_beside_a_speed_layer_and_a_nightly_run(workspaces):
     with workspaces.make("beside", **QUICK, lake__checkpoint_interval=5) as workspace:
-        with workspace.topic.feeding(traffic(63, FIRST, days=2, events=5000), portion=40) as fed:
+        with workspace.topic.feeding(traffic(63, FIRST, days=2, events=5000), portion=15) as fed:
             speed = workspace.speed()
             until(lambda: workspace.lake.version("avg_speed") > 1, "averages are committed")
             for _ in range(3):

@@ -114,7 +114,7 @@ def test_two_runs_at_once_do_not_both_win(closed):
 def test_runs_beside_a_speed_layer_that_goes_on_landing(workspaces):
     """Days become final, dirty and final again while their events still come."""
     with workspaces.make("beside", **QUICK) as workspace:
-        with workspace.topic.feeding(traffic(35, FIRST, days=2, events=6000), portion=40) as fed:
+        with workspace.topic.feeding(traffic(35, FIRST, days=2, events=6000), portion=15) as fed:
             speed = workspace.speed()
             until(lambda: workspace.lake.version("avg_speed") > 1, "averages are committed")
             for _ in range(3):

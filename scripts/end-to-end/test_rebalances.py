@@ -25,7 +25,7 @@ def test_partitions_change_hands_and_everything_lands_once(workspaces, strategy)
             workspace.wait_for_commits(4, f"commits while shared {shares}")
 
         messages = traffic(13, DAY, days=2, events=20_000, cameras=12, partitions=PARTITIONS)
-        with workspace.topic.feeding(messages, portion=60) as fed:
+        with workspace.topic.feeding(messages, portion=30) as fed:
             first = workspace.speed()
             shared(6)
             second = workspace.speed()

@@ -4,7 +4,6 @@ What a topic holds is read with a consumer of committed records, so the oracle j
 """
 
 import contextlib
-import itertools
 import threading
 import uuid
 from concurrent.futures import ThreadPoolExecutor
@@ -67,7 +66,7 @@ class Topic:
         assert producer.flush(PATIENCE_S) == 0, "Kafka did not take all messages"
 
     @contextlib.contextmanager
-    def feeding(self, messages, portion=200, every_s=0.05):
+    def feeding(self, messages, portion, every_s=0.05):
         """Sends the messages from a thread, a portion at a time; the rest of them at once when the block ends."""
         hurry = threading.Event()
         with ThreadPoolExecutor(1) as pool:
@@ -79,10 +78,13 @@ class Topic:
             fed.result()
 
     def _feed(self, messages, portion, every_s, hurry):
-        producer = self._producer()
-        for part in chunks(messages, portion):
+        producer, sent = self._producer(), 0
+        while sent < len(messages):
+            part = messages[sent:] if hurry.is_set() else messages[sent : sent + portion]
             self._produce(producer, part)
-            assert producer.flush(PATIENCE_S) == 0, "Kafka did not take all messages"
+            # A broker that is killed meanwhile comes back.
+            assert producer.flush(3 * PATIENCE_S) == 0, "Kafka did not take all messages"
+            sent += len(part)
             hurry.wait(every_s)
 
     @contextlib.contextmanager
@@ -192,9 +194,3 @@ def ask(brokers, request):
     """The answers to a request of an administration client, which is made anew each time: none outlives a broker."""
     client = AdminClient({"bootstrap.servers": brokers, "log_level": 0})
     return {subject: answer.result(PATIENCE_S) for subject, answer in request(client).items()}
-
-
-def chunks(messages, size):
-    """The messages in portions."""
-    messages = iter(messages)
-    return iter(lambda: list(itertools.islice(messages, size)), [])
