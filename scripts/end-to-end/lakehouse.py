@@ -136,9 +136,12 @@ class Program:
     def wait(self, limit_s=RUN_LIMIT_S):
         """The exit code, negative for a signal."""
         try:
-            return self.process.wait(limit_s)
+            code = self.process.wait(limit_s)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{self.name} still runs after {limit_s} s:\n{self.tail()}") from None
+        # Whoever leaves a dead member in the group makes the next start wait.
+        assert "did not leave its group" not in self.err, self.tail()
+        return code
 
     def kill(self):
         """kill -9, and it is gone."""

@@ -119,6 +119,15 @@ def test_sigterm_commits_what_is_held_and_leaves_the_group(workspaces):
         checks.provisional(workspace, expected.events)
 
 
+def test_sigterm_during_the_start_ends_it_in_good_order(workspaces):
+    """The store does not answer, so the speed layer is still opening its tables when it is told to stop."""
+    with workspaces.make("sigterm", store="minio", partitions=1) as workspace:
+        workspace.configure(**{"lake__storage.endpoint": "http://127.0.0.1:1"})
+        speed = workspace.speed()
+        until(lambda: "retry" in speed.err, "the store is tried again")
+        assert speed.terminate() == 0, speed.tail()
+
+
 def test_group_offsets_reach_the_end_for_lag_tools(landed):
     workspace, _ = landed
     wanted = {p: end for p, end in workspace.topic.ends().items() if end}

@@ -63,13 +63,9 @@ pub struct Engine<S> {
 }
 
 impl<S: Source> Engine<S> {
-    /// Opens the tables, or creates them, and gets ready to take records from `source`.
-    pub async fn open(
-        source: S,
-        lake: Lake,
-        settings: &Settings,
-    ) -> Result<Engine<S>, EngineError> {
-        let tables = Tables::open(&lake, settings).await?;
+    /// Gets ready to take records from `source` into `tables`.
+    pub fn new(source: S, tables: Tables, settings: &Settings) -> Result<Engine<S>, EngineError> {
+        let lake = tables.events.lake().clone();
         let calendar = Calendar::new(&settings.pipeline.timezone)
             .map_err(|error| LakeError::Configuration(format!("pipeline.timezone: {error}")))?;
         let lateness = Lateness {

@@ -1,6 +1,8 @@
 //! `speed-layer run`: settings in, components built and handed to the engine.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
@@ -11,6 +13,7 @@ use lake_model::EventTime;
 use speed_layer::decode::DecodeSettings;
 use speed_layer::kafka::{KafkaSource, SourceError, end_offsets};
 use speed_layer::reset::{Reset, reset_watermark};
+use speed_layer::tables::Tables;
 use speed_layer::{Engine, EngineError};
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -121,23 +124,37 @@ async fn run(settings: &Settings, until_end: bool) -> anyhow::Result<()> {
     if let Some(listen) = settings.speed.metrics_listen {
         tokio::spawn(telemetry::serve_metrics(listen, recorder));
     }
-    let lake = Lake::open(&settings.lake, Arc::new(SystemAmbient))?;
-    let ends = if until_end {
-        let settings = settings.clone();
-        let asked = tokio::task::spawn_blocking(move || end_offsets(&settings)).await;
-        Some(asked.context("ask for the ends of the topic")??)
-    } else {
-        None
+    let mut stop = pin!(stop_signal()?);
+    let (tables, ends) = tokio::select! {
+        biased;
+        () = &mut stop => return Ok(()),
+        opened = open(settings, until_end) => opened?,
     };
+    // The group is joined last: from here on the engine sees to it that it is left in good order.
     let source = KafkaSource::start(settings, decode_settings(settings))?;
-    let engine = Engine::open(source, lake, settings).await?;
+    let engine = Engine::new(source, tables, settings)?;
     let engine = match ends {
         Some(ends) => engine.until(ends),
         None => engine,
     };
-    engine.run(stop_signal()?).await?;
+    engine.run(stop).await?;
     tracing::info!("everything is committed");
     Ok(())
+}
+
+/// Opens the tables and, where the run is to end there, asks for the ends of the topic.
+async fn open(
+    settings: &Settings,
+    until_end: bool,
+) -> anyhow::Result<(Tables, Option<BTreeMap<i32, i64>>)> {
+    let lake = Lake::open(&settings.lake, Arc::new(SystemAmbient))?;
+    let tables = Tables::open(&lake, settings).await?;
+    if !until_end {
+        return Ok((tables, None));
+    }
+    let settings = settings.clone();
+    let asked = tokio::task::spawn_blocking(move || end_offsets(&settings)).await;
+    Ok((tables, Some(asked.context("ask for the ends of the topic")??)))
 }
 
 async fn reset(settings: &Settings, args: &ResetArgs) -> anyhow::Result<()> {

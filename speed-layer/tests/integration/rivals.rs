@@ -5,6 +5,7 @@ use std::sync::Arc;
 use lake::{Lake, Settings};
 use object_store::memory::InMemory;
 use speed_layer::Engine;
+use speed_layer::tables::Tables;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::{JoinHandle, LocalSet};
 
@@ -21,7 +22,8 @@ struct Instance {
 async fn instance(lake: &Lake, topic: &Arc<Topic>, settings: &Settings) -> Instance {
     let (source, orders) = LogSource::new(topic, 3);
     let (stop, stopped) = oneshot::channel::<()>();
-    let engine = Engine::open(source, lake.clone(), settings).await.unwrap();
+    let tables = Tables::open(lake, settings).await.unwrap();
+    let engine = Engine::new(source, tables, settings).unwrap();
     let task = tokio::task::spawn_local(async move {
         engine.run(async { stopped.await.unwrap() }).await.unwrap();
     });

@@ -12,6 +12,7 @@ use lake_model::{EventTime, OffsetRange};
 use object_store::ObjectStore;
 use speed_layer::Engine;
 use speed_layer::decode::DecodeSettings;
+use speed_layer::tables::Tables;
 
 use crate::log_source::{LogSource, Record, Topic};
 
@@ -85,7 +86,8 @@ pub async fn run_to_end(lake: Lake, topic: &Arc<Topic>, settings: &Settings) {
     let (source, orders) = LogSource::new(topic, 5);
     let partitions = topic.partitions.keys().copied().collect();
     assert!(orders.send(crate::log_source::Order::Assign(partitions)).is_ok());
-    let engine = Engine::open(source, lake, settings).await.unwrap();
+    let tables = Tables::open(&lake, settings).await.unwrap();
+    let engine = Engine::new(source, tables, settings).unwrap();
     engine.until(topic.ends()).run(std::future::pending()).await.unwrap();
 }
 
