@@ -8,7 +8,6 @@ from the tables' logs before a run counts.
 import argparse
 import json
 import os
-import platform
 import shutil
 import statistics
 import subprocess
@@ -16,7 +15,8 @@ import sys
 import time
 from pathlib import Path
 
-BEGIN, END = "<!-- bench: speed -->", "<!-- end of bench: speed -->"
+from report import described, machine, peak_resident_mib, publish
+
 # Name of the figure in the table, key, format, unit.
 FIGURES = [
     ("CPU seconds (user + system)", "cpu_seconds", "{:.2f}", "s"),
@@ -41,10 +41,7 @@ def main():
         print("run {}: {:,.0f} records per CPU second, {:.2f} s, {:.0f} MiB, load {:.1f} before".format(
             number, run["records_per_cpu_second"], run["wall_seconds"], run["peak_resident_mib"], run["load_before"]))
     report = {"machine": machine(), "topic": topic(summary), "runs": runs}
-    folder = arguments.docs / "benchmarks"
-    folder.mkdir(exist_ok=True)
-    (folder / "speed.json").write_text(json.dumps(report, indent=2) + "\n")
-    insert(arguments.docs / "benchmarks.md", table(report))
+    publish(arguments.docs, "speed", report, table(report))
 
 
 def parse():
@@ -79,7 +76,6 @@ def measure(arguments, number, records):
         sys.exit(f"run {number} did not land the {records} records of the topic once each")
     shutil.rmtree(lake)
     cpu = usage.ru_utime + usage.ru_stime
-    resident_unit = 1024 if sys.platform == "darwin" else 1
     return {
         "wall_seconds": wall,
         "user_seconds": usage.ru_utime,
@@ -87,7 +83,7 @@ def measure(arguments, number, records):
         "cpu_seconds": cpu,
         "cpu_seconds_per_million": cpu / records * 1e6,
         "records_per_cpu_second": records / cpu,
-        "peak_resident_mib": usage.ru_maxrss / 1024 / resident_unit,
+        "peak_resident_mib": peak_resident_mib(usage),
         "load_before": load,
     } | written
 
@@ -108,18 +104,6 @@ def what_was_written(lake):
     return written
 
 
-def machine():
-    """What the figures were measured on."""
-    processor = platform.processor()
-    if Path("/proc/cpuinfo").exists():
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        processor = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), processor)
-    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    compiler = subprocess.run(["rustc", "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
-    return {"processor": processor, "cores": os.cpu_count(), "memory_gib": round(memory), "system": platform.system(),
-            "rustc": compiler}
-
-
 def topic(summary):
     """What was consumed."""
     names = ("produced", "events", "late", "duplicates", "bad", "cameras")
@@ -128,14 +112,13 @@ def topic(summary):
 
 def table(report):
     """The report for people: the median of every figure, with its spread."""
-    machine, topic = report["machine"], report["topic"]
+    topic = report["topic"]
     lines = [
         f"{topic['produced']:,} records ({topic['events']:,} events of {topic['cameras']:,} cameras, {topic['late']:,} held up on "
         f"their way, {topic['duplicates']:,} sent twice, {topic['bad']:,} bad) in {topic['partitions']} partitions of a real Kafka "
         f"on the same machine, to tables on local disk; {len(report['runs'])} runs.",
         "",
-        f"Machine: {machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}; "
-        f"rustc {machine['rustc']}, release profile.",
+        described(report["machine"]),
         "",
         "| | median | least | greatest |",
         "|---|---:|---:|---:|",
@@ -145,13 +128,6 @@ def table(report):
         cells = [form.format(f(values)) + (f" {unit}" if unit else "") for f in (statistics.median, min, max)]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
-
-
-def insert(path, text):
-    """Puts the text between the markers."""
-    before, rest = path.read_text().split(BEGIN, 1)
-    after = rest.split(END, 1)[1]
-    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}")
 
 
 if __name__ == "__main__":

@@ -1,6 +1,8 @@
-//! Why a record can't be an event.
+//! Records that can't be events, and why.
 
 use std::fmt;
+
+use crate::EventTime;
 
 /// The reasons a record becomes a dead letter, in the order in which they are checked: the first that
 /// applies is given.
@@ -67,5 +69,32 @@ impl DeadLetterReason {
 impl fmt::Display for DeadLetterReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.as_str())
+    }
+}
+
+/// A record that can't be an event, whole, with the reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeadLetter {
+    /// The first reason that applies.
+    pub reason: DeadLetterReason,
+    /// The reason in words.
+    pub detail: String,
+    /// The record's key as received.
+    pub key: Option<Vec<u8>>,
+    /// The record's payload as received.
+    pub payload: Option<Vec<u8>>,
+    /// The record's Kafka timestamp.
+    pub kafka_timestamp: EventTime,
+    /// The record's partition.
+    pub kafka_partition: i32,
+    /// The record's offset.
+    pub kafka_offset: i64,
+}
+
+impl DeadLetter {
+    /// About how much memory it takes.
+    pub fn bytes(&self) -> usize {
+        let outside = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
+        size_of::<DeadLetter>() + self.detail.len() + outside(&self.key) + outside(&self.payload)
     }
 }

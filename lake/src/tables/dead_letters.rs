@@ -7,7 +7,7 @@ use arrow::array::{
     TimestampMicrosecondBuilder,
 };
 use arrow::datatypes::{DataType, Field};
-use lake_model::{DeadLetterReason, EventTime};
+pub use lake_model::DeadLetter;
 
 use super::{Table, optional, required, timestamp};
 
@@ -21,33 +21,6 @@ pub(super) fn fields() -> Vec<Field> {
         required("kafka_partition", DataType::Int32),
         required("kafka_offset", DataType::Int64),
     ]
-}
-
-/// One dead letter.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DeadLetter {
-    /// The first reason that applies.
-    pub reason: DeadLetterReason,
-    /// The reason in words.
-    pub detail: String,
-    /// The record's key as received.
-    pub key: Option<Vec<u8>>,
-    /// The record's payload as received.
-    pub payload: Option<Vec<u8>>,
-    /// The record's Kafka timestamp.
-    pub kafka_timestamp: EventTime,
-    /// The record's partition.
-    pub kafka_partition: i32,
-    /// The record's offset.
-    pub kafka_offset: i64,
-}
-
-impl DeadLetter {
-    /// About how much memory it takes.
-    pub fn bytes(&self) -> usize {
-        let outside = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
-        size_of::<DeadLetter>() + self.detail.len() + outside(&self.key) + outside(&self.payload)
-    }
 }
 
 /// The letters as a batch of the table's file schema.

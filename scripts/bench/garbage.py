@@ -1,0 +1,84 @@
+"""Measures the decoder on damaged records and writes the figures down. Started by scripts/bench.sh.
+
+The program accounts for every record itself and fails where one is missing. It is run twice, for a tenth of the records and
+for all of them: peak resident memory, which is what the kernel counted for the process (wait4), must not grow between.
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from report import described, machine, peak_resident_mib, publish
+
+# Ten times the records may take so much more memory.
+GROWTH_MIB = 16
+
+
+def main():
+    arguments = parse()
+    tenth, whole = (measure(arguments, records) for records in (arguments.records // 10, arguments.records))
+    report = {"machine": machine(), "tenth": tenth, "whole": whole}
+    publish(arguments.docs, "garbage", report, text(report))
+    if whole["peak_resident_mib"] > tenth["peak_resident_mib"] + GROWTH_MIB:
+        print("memory grows with the number of records", file=sys.stderr)
+        sys.exit(1)
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--program", type=Path, required=True)
+    parser.add_argument("--records", type=int, required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--docs", type=Path, required=True)
+    return parser.parse_args()
+
+
+def measure(arguments, records):
+    """One run, as its figures."""
+    command = [arguments.program, "--records", str(records), "--seed", str(arguments.seed)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE)
+    out = process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    if status != 0:
+        sys.exit(1 if os.waitstatus_to_exitcode(status) == 1 else 3)
+    run = json.loads(out)
+    if run["events"] + sum(run["dead_letters"].values()) != records:
+        print(f"of {records} records not every one is an event or a dead letter", file=sys.stderr)
+        sys.exit(1)
+    run["peak_resident_mib"] = peak_resident_mib(usage)
+    print("{:,} records, {:.1f} GiB: {:.1f} s, {:,.0f} records/s, {:.0f} MiB at most".format(
+        records, run["bytes"] / 2**30, run["decode_seconds"], records / run["decode_seconds"], run["peak_resident_mib"]))
+    return run
+
+
+def text(report):
+    """The report for people."""
+    run, tenth = report["whole"], report["tenth"]
+    records, seconds = run["records"], run["decode_seconds"]
+    lines = [
+        f"{records:,} records ({run['bytes'] / 2**30:.2f} GiB) of seed {run['seed']}, decoded by one thread.",
+        "",
+        described(report["machine"]),
+        "",
+        "| | |",
+        "|---|---:|",
+        f"| Records decoded per second | {records / seconds:,.0f} |",
+        f"| Bytes decoded per second | {run['bytes'] / seconds / 2**20:,.0f} MiB |",
+        f"| Peak resident memory | {run['peak_resident_mib']:.0f} MiB |",
+        f"| Peak resident memory for a tenth of the records | {tenth['peak_resident_mib']:.0f} MiB |",
+        "",
+        "| became | records |",
+        "|---|---:|",
+        f"| event | {run['events']:,} |",
+    ]
+    by_count = sorted(run["dead_letters"].items(), key=lambda entry: -entry[1])
+    lines += [f"| `{reason}` | {count:,} |" for reason, count in by_count]
+    lines.append(f"| all | {run['events'] + sum(run['dead_letters'].values()):,} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()

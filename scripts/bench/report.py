@@ -1,0 +1,45 @@
+"""What all measurements share: the machine that they were made on, and how they are written down."""
+
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+
+def machine():
+    """What the figures were measured on."""
+    processor = platform.processor()
+    if Path("/proc/cpuinfo").exists():
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        processor = next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), processor)
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    compiler = subprocess.run(["rustc", "--version"], capture_output=True, text=True, check=True).stdout.split()[1]
+    return {"processor": processor, "cores": os.cpu_count(), "memory_gib": round(memory), "system": platform.system(),
+            "rustc": compiler}
+
+
+def described(machine):
+    """The machine for people."""
+    return (
+        f"Machine: {machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, {machine['system']}; "
+        f"rustc {machine['rustc']}, release profile."
+    )
+
+
+def peak_resident_mib(usage):
+    """The peak resident memory of a process in MiB, from what the kernel counted for it (wait4)."""
+    return usage.ru_maxrss / 1024 / (1024 if sys.platform == "darwin" else 1)
+
+
+def publish(docs, name, report, text):
+    """Writes a report to `benchmarks/<name>.json`, and its text between the markers of that name in `benchmarks.md`."""
+    folder = docs / "benchmarks"
+    folder.mkdir(exist_ok=True)
+    (folder / f"{name}.json").write_text(json.dumps(report, indent=2) + "\n")
+    begin, end = f"<!-- bench: {name} -->", f"<!-- end of bench: {name} -->"
+    path = docs / "benchmarks.md"
+    before, rest = path.read_text().split(begin, 1)
+    after = rest.split(end, 1)[1]
+    path.write_text(f"{before}{begin}\n{text}\n{end}{after}")
