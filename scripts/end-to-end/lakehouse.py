@@ -85,6 +85,16 @@ class Stack:
             [STACK_SH, "restart", service, "--kill", "--dir", self.folder], check=True, capture_output=True, timeout=120
         )
 
+    @contextlib.contextmanager
+    def silenced(self, service):
+        """Within it a server takes connections and requests, and does not answer."""
+        pid = int((Path(self.folder) / service / "pid").read_text())
+        os.kill(pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            os.kill(pid, signal.SIGCONT)
+
 
 @contextlib.contextmanager
 def a_stack():

@@ -70,6 +70,9 @@ CASES = {
     "logs_shorter_than_files": Case(
         'lake.log_retention = "1m"', ("lake.log_retention", "1m", "lake.deleted_file_retention")
     ),
+    "logs_shorter_than_retries": Case(
+        'lake.log_retention = "1h"\nlake.retry_timeout = "1h"', ("lake.log_retention", "1h", "four times", "4h")
+    ),
     "no_toml": Case("[lake", ("settings.toml", "expected TOML")),
     "a_key_twice": Case("lake.uri = 'a'\nlake.uri = 'b'", ("settings.toml", "line 2", "duplicate key")),
     "bad_variable": Case(

@@ -73,3 +73,12 @@ def test_a_start_while_the_servers_are_away_says_so(workspaces):
         for program, argument in (("speed-layer", "run"), ("batch-layer", "audit")):
             ended = workspace.start(program, argument).expect(3)
             assert "127.0.0.1:1" in ended.err or workspace.lake.uri in ended.err, ended.tail()
+
+
+def test_a_start_with_the_wrong_credentials_says_what_to_correct(workspaces):
+    """It does not try again for as long as an outage is waited for."""
+    with workspaces.make("denied", store="minio", partitions=1) as workspace:
+        workspace.configure(**{"lake__storage.secret_access_key": "wrong"})
+        for program, argument in (("speed-layer", "run"), ("batch-layer", "audit")):
+            ended = workspace.start(program, argument).expect(2, limit_s=30)
+            assert "lake.storage" in ended.err, ended.tail()

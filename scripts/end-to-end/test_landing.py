@@ -166,3 +166,10 @@ def test_producers_timestamps_are_warned_about(workspaces, timestamps, warned):
         workspace.topic.send([event("KV1", at("2025-04-05T12:00:00+00:00"))])
         assert ("LogAppendTime" in workspace.land().err) == warned
         checks.landed(workspace)
+
+
+def test_producers_timestamps_are_warned_about_before_the_first_record(workspaces):
+    with workspaces.make("timestamps", partitions=1) as workspace:
+        speed = workspace.speed()
+        until(lambda: "LogAppendTime" in speed.err, "the topic's settings are read")
+        assert speed.terminate() == 0, speed.tail()

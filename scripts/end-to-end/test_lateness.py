@@ -3,6 +3,7 @@
 Each scenario is the log of one partition: times after 2025-04-05T00:00:00Z, and whether each event must be late.
 """
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 import checks
 import oracle
 from data import Message, at, event, rfc3339
+from lakehouse import until
 from oracle import HOUR_US, MINUTE_US, SECOND_US
 from readers import read
 
@@ -128,6 +130,7 @@ def test_a_watermark_carried_away_by_a_mad_clock_can_be_reset(workspaces):
         for table in ("events", "avg_speed"):
             assert workspace.lake.version(table) == before[table] + 1
             assert "watermarkReset" in str(workspace.lake.delta(table).history(1)), "the reset is recorded"
+        assert_told_by_audit(workspace, [(0, 3, mad, MIDNIGHT + 2 * MINUTE_US)])
         workspace.topic.send([event(f"KV{partition}", in_time, partition=partition) for partition in (0, 1)])
         workspace.land()
         rows = sorted(read(workspace.lake, "events"), key=lambda row: (row["kafka_partition"], row["kafka_offset"]))
@@ -137,3 +140,37 @@ def test_a_watermark_carried_away_by_a_mad_clock_can_be_reset(workspaces):
         workspace.batch("audit")
         workspace.batch("nightly")
         checks.final(workspace, landed, {checks.day("2025-04-05"), checks.day("2025-05-05")})
+
+
+def test_a_reset_is_on_record_when_the_log_entries_are_gone(workspaces):
+    """The speed layer runs meanwhile: its next commit finds the reset."""
+    mad, in_time = MIDNIGHT + 720 * HOUR_US, MIDNIGHT + MINUTE_US
+    retention = {"lake__deleted_file_retention": "1s", "lake__log_retention": "1s", "lake__retry_timeout": "250ms"}
+    with workspaces.make("reset", partitions=1, **retention) as workspace:
+        workspace.topic.send([event("KV1", time) for time in (MIDNIGHT, mad)])
+        speed = workspace.speed()
+        until(workspace.has_landed_all, "both landed")
+        reset = ("speed-layer", "reset-watermark", "--partition", "0", "--to", rfc3339(in_time))
+        workspace.start(*reset).expect(0)
+        workspace.start(*reset).expect(0)
+        workspace.topic.send([event("KV1", in_time)])
+        until(workspace.has_landed_all, "the third landed")
+        assert speed.terminate() == 0, speed.tail()
+        assert [row["late"] for row in read(workspace.lake, "events")] == [False, False, False]
+
+        def is_gone():
+            workspace.batch("maintain")
+            return "watermarkReset" not in str(workspace.lake.delta("events").history())
+
+        until(is_gone, "the entry of the reset is deleted", pause_s=0.3)
+        assert_told_by_audit(workspace, [(0, 2, mad, in_time)])
+
+
+def assert_told_by_audit(workspace, resets):
+    """Partition, first offset, and the greatest event times before and after, in text and in JSON."""
+    told = json.loads(workspace.batch("audit", "--json").out)["watermark_resets"]
+    wanted = [(p, offset, *(rfc3339(t).replace(".000000", "") for t in times)) for p, offset, *times in resets]
+    assert [(r["partition"], r["offset"], r["from"], r["to"]) for r in told] == wanted
+    text = workspace.batch("audit").out
+    for partition, offset, before, after in wanted:
+        assert f"partition {partition}: watermark reset at offset {offset} from {before} to {after}" in text

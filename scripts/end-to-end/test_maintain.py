@@ -21,7 +21,8 @@ def gaps(workspace):
 
 def test_removed_files_go_when_their_retention_is_over(workspaces):
     """Those that the tables name stay; so do the rows."""
-    with workspaces.make("vacuum", lake__deleted_file_retention="1s", lake__log_retention="1s") as workspace:
+    retention = {"lake__deleted_file_retention": "1s", "lake__log_retention": "1s", "lake__retry_timeout": "250ms"}
+    with workspaces.make("vacuum", **retention) as workspace:
         messages = traffic(61, FIRST, events=1500)
         for part in (messages[:500], messages[500:1000], messages[1000:]):
             workspace.topic.send(part)

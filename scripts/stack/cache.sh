@@ -1,37 +1,43 @@
 # shellcheck shell=bash
 # The pinned servers of scripts/stack.sh, in a cache folder: Kafka's jars (Maven copies them) and the MinIO binary (Go
-# compiles it, a few minutes, once).
+# compiles it, a few minutes, once). Beside them Toxiproxy (Go, seconds), which scripts/chaos.sh puts in front of both.
 #
 # Each has a folder named by what it was made from, with a manifest of checksums. A folder is made elsewhere and renamed
 # into place, so that a half-made one is never seen; every start checks the manifest and makes a damaged one again.
-# Sourced by stack.sh, whose `die`, `say` and $here it uses.
+# Sourced by stack.sh and chaos.sh, whose `die`, `say` and $here it uses.
 
 readonly MINIO_PACKAGE=github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
+readonly TOXIPROXY_PACKAGE=github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0
 readonly CACHE=${LAMBDALAKE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lambdalake}
 scratch= # the folder being filled, for the clean-up after an error
 
-# Sets KAFKA_HOME and MINIO_HOME, the folders that the two servers are (to be) in.
+# Sets KAFKA_HOME, MINIO_HOME and TOXIPROXY_HOME, the folders that they are (to be) in.
 name_cache_folders() {
     KAFKA_HOME=$CACHE/kafka-$(checksums <"$here/stack/pom.xml" | cut -c1-12)
     MINIO_HOME=$CACHE/minio-${MINIO_PACKAGE##*-}
+    TOXIPROXY_HOME=$CACHE/toxiproxy-${TOXIPROXY_PACKAGE##*@}
 }
 
 # require_tools SERVICE...: stops with all that is missing, and how to get it.
 require_tools() {
     local missing="" service
     for service in "$@"; do
-        if [ "$service" = kafka ]; then
-            [ "$(java_version)" -ge 17 ] || missing+=$(hint "java 17 or newer" default-jre-headless openjdk)
-            whole "$KAFKA_HOME" || has mvn || missing+=$(hint mvn maven maven)
-        else
-            has curl || missing+=$(hint curl curl curl)
-            whole "$MINIO_HOME" || has go ||
-                missing+=$'\n'"  go 1.24 or newer: https://go.dev/dl (macOS: brew install go)"
-        fi
+        case $service in
+            kafka)
+                [ "$(java_version)" -ge 17 ] || missing+=$(hint "java 17 or newer" default-jre-headless openjdk)
+                whole "$KAFKA_HOME" || has mvn || missing+=$(hint mvn maven maven)
+                ;;
+            minio)
+                has curl || missing+=$(hint curl curl curl)
+                whole "$MINIO_HOME" || has go || missing+=$go_hint
+                ;;
+            toxiproxy) whole "$TOXIPROXY_HOME" || has go || missing+=$go_hint ;;
+        esac
     done
     [ -z "$missing" ] || die 3 "these are needed and not there:$missing"
 }
 
+readonly go_hint=$'\n'"  go 1.24 or newer: https://go.dev/dl (macOS: brew install go)"
 hint() { printf '\n  %s: apt-get install %s (Debian), brew install %s (macOS)' "$1" "$2" "$3"; }
 
 has() { command -v "$1" >/dev/null 2>&1; }
@@ -46,8 +52,12 @@ java_version() {
 
 # ensure SERVICE: its folder is there and whole afterwards.
 ensure() {
-    local home=$KAFKA_HOME
-    [ "$1" = kafka ] || home=$MINIO_HOME
+    local home
+    case $1 in
+        kafka) home=$KAFKA_HOME ;;
+        minio) home=$MINIO_HOME ;;
+        toxiproxy) home=$TOXIPROXY_HOME ;;
+    esac
     whole "$home" && return
     mkdir -p "$CACHE"
     scratch=$(mktemp -d "$CACHE/building.XXXXXX")
@@ -76,7 +86,13 @@ fetch_kafka() {
         mvn -q -B -C -f "$1/pom.xml" dependency:copy-dependencies -DoutputDirectory="$1/libs"
 }
 
-fetch_minio() { GOBIN=$1 CGO_ENABLED=0 go install -trimpath -ldflags '-s -w' "$MINIO_PACKAGE"; }
+fetch_minio() { install_go_program "$MINIO_PACKAGE" "$1"; }
+
+# Go calls a program as its folder is called.
+fetch_toxiproxy() { install_go_program "$TOXIPROXY_PACKAGE" "$1" && mv "$1/server" "$1/toxiproxy"; }
+
+# install_go_program PACKAGE FOLDER
+install_go_program() { GOBIN=$2 CGO_ENABLED=0 go install -trimpath -ldflags '-s -w' "$1"; }
 
 CHECKSUM=(sha256sum)
 has sha256sum || CHECKSUM=(shasum -a 256)

@@ -1,5 +1,9 @@
 # shellcheck shell=bash
 # Kafka as scripts/stack.sh runs it: one KRaft node with its data in $DIR/kafka. Sourced by stack.sh.
+#
+# Where STACK_PROXIES is N when the stack is made, it listens on N ports more, each for clients that come through a proxy
+# of their own: listener n is at the port in proxied-n-port, and tells its clients that the broker is at the port in
+# proxy-n-port, which is kept free for the proxy.
 
 kafka_start() {
     local folder=$DIR/kafka
@@ -19,6 +23,7 @@ kafka_format() {
     template=$(cat "$here/stack/server.properties")
     template=${template//@KAFKA_PORT@/"$kafka"}
     template=${template//@CONTROLLER_PORT@/"$controller"}
+    template=$(kafka_add_proxied "$template")
     template=${template//@DATA_DIR@/"$folder/data"}
     rm -rf "$folder/data"
     printf '%s\n' "$template" >"$folder/server.properties.new"
@@ -28,6 +33,19 @@ kafka_format() {
         --config "$folder/server.properties.new" >"$folder/log" 2>&1 ||
         fail kafka "Kafka's storage tool could not format $folder/data"
     mv "$folder/server.properties.new" "$folder/server.properties"
+}
+
+# kafka_add_proxied SETTINGS: with the listeners for proxies.
+kafka_add_proxied() {
+    local listeners="" advertised="" protocols="" number settings=$1
+    for ((number = 1; number <= ${STACK_PROXIES:-0}; number++)); do
+        listeners+=,PROXIED$number://127.0.0.1:$(port "kafka/proxied-$number-port")
+        advertised+=,PROXIED$number://127.0.0.1:$(port "kafka/proxy-$number-port")
+        protocols+=,PROXIED$number:PLAINTEXT
+    done
+    settings=${settings//@PROXIED_LISTENERS@/"$listeners"}
+    settings=${settings//@PROXIED_ADVERTISED@/"$advertised"}
+    printf '%s\n' "${settings//@PROXIED_PROTOCOLS@/"$protocols"}"
 }
 
 # Whether it answers: the list of topics, by Kafka's own tool, once the port is open (a JVM start costs a second or two).

@@ -1,14 +1,15 @@
 # shellcheck shell=bash
 # MinIO as scripts/stack.sh runs it: one drive, $DIR/minio/data, with a bucket `lake` and a password of its own.
-# Sourced by stack.sh.
+# Sourced by stack.sh. Where STACK_PROXIES is N, ports are kept free for N proxies: those in proxy-n-port.
 
 readonly S3_USER=lambdalake
 readonly S3_REGION=us-east-1
 
 minio_start() {
-    local folder=$DIR/minio port
+    local folder=$DIR/minio port number
     mkdir -p "$folder/data"
     port=$(port minio/port)
+    for ((number = 1; number <= ${STACK_PROXIES:-0}; number++)); do port "minio/proxy-$number-port" >/dev/null; done
     [ -s "$folder/password" ] || random_hex 16 >"$folder/password"
     # The drive must be under our folder by name: that is how the process is known (process.sh).
     MINIO_ROOT_USER=$S3_USER MINIO_ROOT_PASSWORD=$(cat "$folder/password") \

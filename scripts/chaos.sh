@@ -1,0 +1,110 @@
+#!/usr/bin/env bash
+# Kills, stops, cuts off and starves real processes: the product on a real Kafka and a real MinIO behind proxies. Ends with
+# the proof that every row is right. Run it with --help for its options.
+#
+# The servers are those of scripts/stack.sh, in a stack of its own; what is done to them is in scripts/chaos/. Everything
+# it makes is in one folder of its own, and its ports are free ones, so any number run side by side.
+set -euo pipefail
+umask 077
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+cd "$here/.."
+
+usage() {
+    cat <<'TEXT'
+usage: scripts/chaos.sh --cycles N --seed S [--report FILE]
+
+  --cycles N      cycles of one or two faults each, some seconds long (1 to 100000)
+  --seed S        decides which faults strike what, in which order, and what the cameras send (0 to 1000000)
+  --report FILE   write a report, as Markdown
+
+  scripts/chaos.sh --cycles 20 --seed 7                                    a few minutes
+  scripts/chaos.sh --cycles 500 --seed 1 --report docs/chaos-report.md     most of an hour
+  LAMBDALAKE_BIN=target/release scripts/chaos.sh --cycles 20 --seed 7      programs that are built already
+
+The same seed gives the same schedule of faults and the same records; their timing depends on the machine. Needs what
+scripts/test.sh needs. As root on Linux it mounts a small disk to fill up; otherwise the disk is never full, and the report
+says so. After a failure logs and tables are kept, and their folder is named.
+Exit codes: 0 every row is right, 1 a check failed, 2 usage, 3 something is missing or failed outside.
+TEXT
+}
+
+say() { printf 'chaos: %s\n' "$*" >&2; }
+
+# die CODE MESSAGE
+die() {
+    say "$2"
+    exit "$1"
+}
+
+# shellcheck source-path=SCRIPTDIR source=stack/cache.sh
+. "$here/stack/cache.sh"
+# shellcheck source-path=SCRIPTDIR source=end-to-end/venv.sh
+. "$here/end-to-end/venv.sh"
+
+# Sets cycles, seed and report.
+parse() {
+    cycles="" seed="" report=""
+    while [ $# -gt 0 ]; do
+        case $1 in
+            --cycles) cycles=$(number "$1" "${2:-}" 1 100000) ;;
+            --seed) seed=$(number "$1" "${2:-}" 0 1000000) ;;
+            --report)
+                [ -n "${2:-}" ] || die 2 "--report needs a file"
+                report=$2
+                ;;
+            --help | -h | help)
+                usage
+                exit 0
+                ;;
+            *) die 2 "unknown argument '$1': expected --cycles N, --seed S or --report FILE (scripts/chaos.sh --help)" ;;
+        esac
+        shift 2
+    done
+    [ -n "$cycles" ] || die 2 "--cycles is missing: how many? (scripts/chaos.sh --help)"
+    [ -n "$seed" ] || die 2 "--seed is missing: which one? (scripts/chaos.sh --help)"
+}
+
+# number NAME VALUE LEAST GREATEST
+number() {
+    if ! [[ $2 =~ ^(0|[1-9][0-9]{0,8})$ ]] || [ "$2" -lt "$3" ] || [ "$2" -gt "$4" ]; then
+        die 2 "$1 '$2': expected a whole number from $3 to $4"
+    fi
+    echo "$2"
+}
+
+# The programs, unless LAMBDALAKE_BIN says where they are. All targets at once, as scripts/test.sh builds them.
+build() {
+    [ -z "${LAMBDALAKE_BIN:-}" ] || return 0
+    export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
+    command -v cargo >/dev/null || die 3 "cargo is needed: https://rustup.rs"
+    cargo build --quiet --workspace --all-targets --locked || die 3 "the programs could not be built"
+}
+
+work="" keep="" pid=""
+clean_up() {
+    rm -rf ${scratch:+"$scratch"} ${fresh:+"$fresh"}
+    [ -z "$pid" ] || ! kill "$pid" 2>/dev/null || wait "$pid" || true
+    [ -z "$work" ] || [ -n "$keep" ] || rm -rf "$work"
+}
+trap clean_up EXIT
+trap 'exit 130' INT
+trap 'exit 143' TERM HUP
+
+parse "$@"
+command -v python3 >/dev/null || die 3 "python3 is needed: apt-get install python3"
+unset STACK_DIR "${!LAKEHOUSE__@}" "${!AWS_@}" RUST_LOG
+name_cache_folders
+require_tools toxiproxy
+ensure toxiproxy
+make_venv
+build
+work=$(mktemp -d "${TMPDIR:-/tmp}/lambdalake-chaos.XXXXXX")
+code=0
+"$PYTHON" "$here/chaos/chaos.py" --cycles "$cycles" --seed "$seed" --work "$work" --toxiproxy "$TOXIPROXY_HOME/toxiproxy" \
+    ${report:+--report "$report"} &
+pid=$!
+wait "$pid" || code=$?
+pid=""
+[ "$code" = 0 ] || keep=yes
+exit "$code"

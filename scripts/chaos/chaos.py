@@ -1,0 +1,278 @@
+"""Runs real Kafka, MinIO and the product under faults, and proves afterwards that every row is right.
+
+Started by scripts/chaos.sh. A cycle strikes with what the schedule says, lets time pass, lifts it, and goes on to the
+next; where nothing was committed for a while it waits until something is. Every so often, and at the end, everything is
+healed, drained and inspected (inspection.py).
+
+    feed.py ──▶ Kafka ──▶ 3 instances ──▶ the lake on MinIO            schedule.py ─▶ faults.py ─▶ all of it
+            ──▶ Kafka ──▶ 1 instance  ──▶ the lake on a small disk     pipeline.py supervises, proxies.py is between
+"""
+
+import argparse
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+import traceback
+from collections import Counter
+from pathlib import Path
+
+sys.dont_write_bytecode = True
+sys.path.append(str(Path(__file__).resolve().parent.parent / "end-to-end"))
+# The servers are on this machine, whatever proxy there is.
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
+
+import report  # noqa: E402
+from disk import Disk  # noqa: E402
+from faults import World, strike  # noqa: E402
+from feed import Feed  # noqa: E402
+from inspection import inspect  # noqa: E402
+from lakehouse import Workspaces, a_stack, until  # noqa: E402
+from pipeline import Pipeline, Watch  # noqa: E402
+from proxies import Proxies  # noqa: E402
+from readers import Lake  # noqa: E402
+from schedule import SLOTS, plan  # noqa: E402
+
+INSPECT_EVERY = 100
+STALE_CYCLES = 2  # so many cycles without a commit, and the next one is waited for
+RECOVERY_S = 90
+RATE = 80  # records a second
+CYCLE_S = 3  # about what a cycle takes
+ZONES = ["UTC", "Europe/Moscow", "America/St_Johns", "Pacific/Auckland"]
+STRATEGIES = ["cooperative-sticky", "range"]
+
+# Everything is missed, given up and tried again soon, so that much happens within a cycle.
+SETTINGS = {
+    "speed__commit_interval": "500ms",
+    "speed__landing_interval": "700ms",
+    "speed__position_interval": "1s",
+    "speed_limits__default_kmh": 70,
+    "lake__checkpoint_interval": 15,
+    "lake__deleted_file_retention": "40s",
+    "lake__log_retention": "60s",
+    "lake__request_timeout": "1500ms",
+    "lake__retry_timeout": "2500ms",
+    "kafka__request_timeout": "3s",
+    "kafka__properties.session.timeout.ms": "1500",
+    "kafka__properties.heartbeat.interval.ms": "300",
+    "kafka__properties.max.poll.interval.ms": "8000",
+    "kafka__properties.socket.timeout.ms": "3000",
+    "kafka__properties.socket.connection.setup.timeout.ms": "2000",
+    "kafka__properties.reconnect.backoff.max.ms": "500",
+}
+# The small disk has less to do: what it shows does not depend on how much.
+SMALL = SETTINGS | {"speed__commit_interval": "2s", "speed__landing_interval": "2s", "speed__position_interval": "3s"}
+
+
+def main():
+    arguments = parse()
+    started = time.monotonic()
+    run = Run(arguments)
+    failure = None
+    try:
+        run.go()
+    except AssertionError as error:
+        failure = error
+        say(f"FAILED in cycle {run.cycle}: {error}")
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except Exception:  # whatever is not a finding is a fault outside
+        traceback.print_exc()
+        say(f"something outside failed in cycle {run.cycle}; logs: {arguments.work}")
+        sys.exit(3)
+    wall_s = time.monotonic() - started
+    report.tell(run, failure, wall_s)
+    if arguments.report:
+        arguments.report.write_text(report.markdown(run, failure, wall_s))
+    if failure:
+        say(f"logs and tables: {arguments.work}")
+        say(f"the same faults again (moments differ): scripts/chaos.sh --cycles {arguments.cycles} --seed {arguments.seed}")
+        sys.exit(1)
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--cycles", type=int, required=True)
+    parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--report", type=Path, help="a file for the report, as Markdown")
+    parser.add_argument("--work", type=Path, required=True, help="a folder for logs and for the small disk")
+    parser.add_argument("--toxiproxy", type=Path, required=True, help="the program")
+    return parser.parse_args()
+
+
+def say(text):
+    print(f"chaos: {text}", file=sys.stderr, flush=True)
+
+
+class Run:
+    """One run, with what is told of it."""
+
+    def __init__(self, arguments):
+        self.arguments = arguments
+        self.cycle = 0
+        self.faults = Counter()
+        self.found = {}
+        self.stalls = []
+        self.watch = None
+        self.world = None
+        self.was_small = False
+        self.lifts = []  # (cycle in which it is lifted, what lifts it)
+        self.zone = ZONES[arguments.seed % len(ZONES)]
+        self.strategy = STRATEGIES[arguments.seed % len(STRATEGIES)]
+
+    def go(self):
+        """All cycles, and the inspection after them."""
+        with contextlib.ExitStack() as stack:
+            self.world = self._build(stack)
+            for cycle in plan(self.arguments.seed, self.arguments.cycles):
+                self.cycle = cycle.number
+                self._turn(cycle)
+                if cycle.number % INSPECT_EVERY == 0 and cycle.number < self.arguments.cycles:
+                    self._inspect(to_the_end=False)
+                    self._resume()
+            self._inspect(to_the_end=True)
+
+    # -- what there is
+
+    def _build(self, stack):
+        """Servers, proxies, both pipelines and their cameras, all of it ended with `stack`."""
+        os.environ["STACK_PROXIES"] = str(SLOTS + 1)
+        arguments, folder = self.arguments, self.arguments.work
+        servers = stack.enter_context(a_stack())
+        stack.push(lambda kind, *_: keep(servers, folder) if kind and issubclass(kind, AssertionError) else None)
+        proxies = Proxies(arguments.toxiproxy, servers.folder, SLOTS + 1, arguments.seed, folder)
+        stack.callback(proxies.close)
+        disk = Disk(folder / "disk")
+        stack.callback(disk.close)
+        common = {"pipeline__timezone": self.zone, "kafka__properties.partition.assignment.strategy": self.strategy}
+        spaces = Workspaces(servers, folder)
+        main = stack.enter_context(spaces.make("main", store="minio", partitions=6, **SETTINGS, **common))
+        small = stack.enter_context(
+            spaces.make("small", partitions=2, **SMALL, **common, lake__uri=str(disk.folder / "lake"))
+        )
+        small.lake = Lake(str(disk.folder / "lake"))
+        seed, a_day = arguments.seed, RATE * CYCLE_S * arguments.cycles // simulated_days(arguments.cycles)
+        feeds = [
+            Feed(main.topic, seed, self.zone, rate=RATE, day_records=a_day),
+            Feed(small.topic, seed + 1, self.zone, rate=RATE // 5, day_records=a_day // 5),
+        ]
+        pipelines = [
+            Pipeline(main, feeds[0], SLOTS, proxies.ways[:SLOTS], proxies.ways[SLOTS]),
+            Pipeline(small, feeds[1], 1),
+        ]
+        for feed in feeds:
+            stack.callback(feed.close)
+            feed.start()
+        world = World(servers, proxies, *pipelines, disk)
+        stack.callback(world.wait_for_restarts)
+        on_server = Path(servers.folder) / "minio" / "data" / main.lake.uri.removeprefix("s3://")
+        self.watch = Watch(on_server)
+        self.world, self.was_small = world, disk.is_small
+        self._resume()
+        self._wait_for_commits(3, "the first commits")
+        return world
+
+    @property
+    def pipelines(self):
+        return [self.world.main, self.world.small]
+
+    # -- a cycle
+
+    def _turn(self, cycle):
+        """Strikes, waits, lifts."""
+        begun, before = time.monotonic(), self.watch.look()
+        for pipeline in self.pipelines:
+            pipeline.supervise()
+            pipeline.feed.allow(pipeline.feed.rate * CYCLE_S)
+        for fault in cycle.faults:
+            self.faults[fault.kind] += 1
+            lift = strike(self.world, fault)
+            self.lifts.append((cycle.number + fault.cycles, lift or (lambda: None)))
+        self._pass_time(cycle.hold_s)
+        self._lift(cycle.number)
+        self._look_after_the_disk()
+        commits = self.watch.look() - before
+        self.stalls = [*self.stalls, commits][-STALE_CYCLES:]
+        if len(self.stalls) == STALE_CYCLES and not any(self.stalls):
+            self._recover()
+        say(f"{cycle}: {commits} commits, {time.monotonic() - begun:.1f} s")
+
+    def _pass_time(self, seconds):
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            for pipeline in self.pipelines:
+                pipeline.supervise()
+                pipeline.feed.check()
+            self.watch.look()
+            time.sleep(0.1)
+
+    def _lift(self, number):
+        due = [lift for when, lift in self.lifts if when <= number]
+        self.lifts = [entry for entry in self.lifts if entry[0] > number]
+        for lift in reversed(due):
+            lift()
+
+    def _look_after_the_disk(self):
+        """The small disk is for faults: by itself it must not fill up with files that no table needs any more."""
+        if self.world.disk.is_small and self.world.disk.used_share() > 0.5 and not self.world.small.jobs:
+            self.world.small.begin("maintain", codes={0})
+
+    def _recover(self):
+        """Nothing was committed for some cycles: whoever rests is woken, and something has to come of it."""
+        self._lift(sys.maxsize)
+        self._wait_for_commits(1, f"a commit within {RECOVERY_S} s once every fault was lifted")
+        self.stalls = []
+
+    def _wait_for_commits(self, more, what):
+        enough = self.watch.look() + more
+
+        def enough_came():
+            for pipeline in self.pipelines:
+                pipeline.supervise()
+                pipeline.feed.check()
+            return self.watch.look() >= enough
+
+        until(enough_came, what, RECOVERY_S, 0.1)
+
+    # -- the proof
+
+    def _inspect(self, *, to_the_end):
+        """Heals everything, and compares both lakes with what was produced."""
+        begun = time.monotonic()
+        self._lift(sys.maxsize)
+        self.world.heal()
+        for pipeline in self.pipelines:
+            pipeline.wake_all()
+        for name, pipeline in (("MinIO", self.world.main), ("disk", self.world.small)):
+            self.found[name] = inspect(pipeline, to_the_end=to_the_end)
+            self.found[name]["commits"] = sum(version + 1 for version in pipeline.workspace.lake.versions().values())
+        say(f"inspected after cycle {self.cycle}: every row is right, {time.monotonic() - begun:.1f} s; {self.found}")
+
+    def _resume(self):
+        for pipeline in self.pipelines:
+            pipeline.feed.resume()
+            pipeline.wake_all()
+        self.watch.rest()
+
+
+def simulated_days(cycles):
+    """How many days of the cameras a run goes through: a few, whatever its length, so that some of them end."""
+    return 3 + cycles // 60
+
+
+def keep(servers, folder):
+    """After a finding: the server's logs and MinIO's data, for whoever looks for the cause."""
+    subprocess.run(["scripts/stack.sh", "down", "--dir", servers.folder], check=False, capture_output=True)
+    for path in ("kafka/log", "kafka/data", "minio"):
+        source, target = Path(servers.folder) / path, folder / "servers" / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        with contextlib.suppress(OSError):
+            (shutil.copytree if source.is_dir() else shutil.copy)(source, target)
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    main()

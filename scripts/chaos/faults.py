@@ -1,0 +1,272 @@
+"""Doing what the schedule says to the real processes, and undoing it.
+
+`strike` begins a fault and returns how it is lifted, a function without arguments, or None where there is nothing to
+lift. Each kind of schedule.KINDS has its function in KINDS_OF_FAULT.
+"""
+
+import signal
+import threading
+import time
+from dataclasses import dataclass, field
+
+from lakehouse import Stack
+from pipeline import GAVE_UP, Pipeline
+from proxies import Proxies
+
+from disk import Disk
+
+# A run of the batch may be left with 1 (days that must wait) or 3 (something is away) under fire; killed ones with -9.
+UNDER_FIRE = {0, 1, GAVE_UP}
+AWAY = {0, GAVE_UP}
+KILLED = -signal.SIGKILL
+SESSION_S = 1.5
+GATHER_S = 0.8
+
+
+@dataclass
+class World:
+    """Everything that faults strike."""
+
+    stack: Stack
+    proxies: Proxies
+    main: Pipeline
+    small: Pipeline
+    disk: Disk
+    restarts: list = field(default_factory=list)  # threads
+
+    def restart(self, service):
+        """Kills a server at once and starts it again, beside everything else."""
+        thread = threading.Thread(target=self.stack.restart, args=(service,), daemon=True)
+        thread.start()
+        self.restarts.append(thread)
+        return thread
+
+    def wait_for_restarts(self):
+        """Returns when the servers that were restarted are there again."""
+        while self.restarts:
+            self.restarts.pop().join()
+
+    def heal(self):
+        """Ways are open and servers run, whatever was done to them."""
+        self.wait_for_restarts()
+        for way in self.proxies.ways:
+            self.proxies.cure(f"kafka-{way.slot}")
+            self.proxies.cure(f"store-{way.slot}")
+            self.proxies.answer_falsely(way.slot)
+        self.disk.empty()
+
+
+def strike(world, fault):
+    """Begins a fault; returns what lifts it, or None."""
+    return KINDS_OF_FAULT[fault.kind](world, fault)
+
+
+# ---- processes ---------------------------------------------------------------------------------------------------
+
+
+def kill(world, fault):
+    world.main.kill(fault.slot)
+
+
+def kill_all(world, _):
+    for slot in range(len(world.main.instances)):
+        world.main.kill(slot)
+    world.small.kill(0)
+
+
+def pause(world, fault):
+    """Until its session has run out at least; then it goes on as if nothing had been."""
+    stop_in_the_act(world, fault)
+    expelled_at = time.monotonic() + SESSION_S * (1 + fault.strength / 2)
+
+    def go_on():
+        time.sleep(max(0, expelled_at - time.monotonic()))
+        world.main.signal(fault.slot, signal.SIGCONT)
+
+    return go_on
+
+
+def zombie(world, fault):
+    """Meanwhile another instance works in its place: the zombie's slot is not given anew."""
+    stop_in_the_act(world, fault)
+    return lambda: world.main.signal(fault.slot, signal.SIGCONT)
+
+
+def stop_in_the_act(world, fault):
+    """SIGSTOP, most often in the middle of a commit: the way to the store is cut until records have gathered."""
+    store = f"store-{fault.slot}"
+    if fault.strength < 0.3:
+        world.main.signal(fault.slot, signal.SIGSTOP)
+        return
+    world.proxies.cut(store)
+    time.sleep(GATHER_S)
+    world.main.signal(fault.slot, signal.SIGSTOP)
+    world.proxies.cure(store)
+
+
+def overtaken(world, fault):
+    """Alive all the while: it gathers records that it cannot commit, is expelled, and gets the store back before Kafka."""
+    kafka, store = f"kafka-{fault.slot}", f"store-{fault.slot}"
+    world.proxies.cut(store)
+    time.sleep(GATHER_S)
+    half_open(world.proxies, kafka, fault)
+    time.sleep(SESSION_S * (1.3 + fault.strength / 2))
+    world.proxies.cure(store)
+    return lambda: world.proxies.cure(kafka)
+
+
+def leave(world, fault):
+    world.main.let_go(fault.slot)
+    return lambda: world.main.resting.discard(fault.slot)
+
+
+# ---- servers and ways --------------------------------------------------------------------------------------------
+
+
+def broker_restart(world, _):
+    return world.restart("kafka").join
+
+
+def store_restart(world, _):
+    return world.restart("minio").join
+
+
+def on_ways(act):
+    """A fault of the ways to a server: `act` is done to each proxy concerned, and each is cured after it."""
+
+    def begin(world, fault):
+        server = fault.kind.split("-")[0]
+        ways = world.proxies.ways if fault.slot is None else [world.proxies.ways[fault.slot]]
+        struck = [f"{server}-{way.slot}" for way in ways]
+        for proxy in struck:
+            act(world.proxies, proxy, fault)
+        return lambda: [world.proxies.cure(proxy) for proxy in struck]
+
+    return begin
+
+
+def cut(proxies, proxy, _):
+    proxies.cut(proxy)
+
+
+def delay(proxies, proxy, fault):
+    latency = round(50 + 400 * fault.strength)
+    proxies.poison(proxy, "latency", fault.streams, {"latency": latency, "jitter": latency // 2})
+
+
+def throttle(proxies, proxy, fault):
+    proxies.poison(proxy, "bandwidth", fault.streams, {"rate": round(2 + 60 * fault.strength)})
+
+
+def half_open(proxies, proxy, fault):
+    proxies.poison(proxy, "timeout", fault.streams, {"timeout": 0})
+
+
+def reset(proxies, proxy, fault):
+    proxies.poison(proxy, "reset_peer", fault.streams, {"timeout": round(300 * fault.strength)})
+
+
+def torn(proxies, proxy, fault):
+    proxies.poison(proxy, "limit_data", fault.streams, {"bytes": round(500 + 20_000 * fault.strength)})
+
+
+def answers(share):
+    """A fault of the store's answers at the doors of the ways concerned."""
+
+    def begin(world, fault):
+        doors = range(len(world.proxies.ways)) if fault.slot is None else [fault.slot]
+        for door in doors:
+            world.proxies.answer_falsely(door, **{share: 0.2 + 0.7 * fault.strength})
+        return lambda: [world.proxies.answer_falsely(door) for door in doors]
+
+    return begin
+
+
+def disk_full(world, fault):
+    """Half the time its writer is killed in that state."""
+    world.disk.fill()
+
+    def free():
+        if fault.strength < 0.5:
+            world.small.kill(0)
+        world.disk.empty()
+
+    return free
+
+
+# ---- the batch, the cameras --------------------------------------------------------------------------------------
+
+
+def nightly(world, _):
+    world.main.nightly(UNDER_FIRE)
+
+
+def nightly_twice(world, _):
+    world.main.nightly(UNDER_FIRE)
+    world.main.nightly(UNDER_FIRE)
+
+
+def nightly_killed(world, fault):
+    return killed_after(world.main.nightly(UNDER_FIRE | {KILLED}), fault)
+
+
+def maintain(world, _):
+    world.main.begin("maintain", codes=AWAY)
+
+
+def maintain_killed(world, fault):
+    return killed_after(world.main.begin("maintain", codes=AWAY | {KILLED}), fault)
+
+
+def killed_after(program, fault):
+    """Kills a run a while after its start, wherever it is then."""
+    if program is None:
+        return None
+    timer = threading.Timer(0.05 + 2 * fault.strength, program.process.kill)
+    timer.daemon = True
+    timer.start()
+    return timer.join
+
+
+def audit(world, _):
+    """The tables agree with one another at every moment, or the store is away."""
+    world.main.begin("audit", codes=AWAY)
+
+
+def wished(world, fault):
+    world.main.feed.wish(fault.kind, fault.seed)
+
+
+KINDS_OF_FAULT = {
+    "kill": kill,
+    "kill-all": kill_all,
+    "pause": pause,
+    "zombie": zombie,
+    "overtaken": overtaken,
+    "leave": leave,
+    "broker-restart": broker_restart,
+    "store-restart": store_restart,
+    "store-503": answers("refuse"),
+    "store-lost-answer": answers("lose"),
+    "store-late-put": answers("late"),
+    "disk-full": disk_full,
+    "nightly": nightly,
+    "nightly-killed": nightly_killed,
+    "nightly-twice": nightly_twice,
+    "maintain": maintain,
+    "maintain-killed": maintain_killed,
+    "audit": audit,
+    **dict.fromkeys(("clock-ahead", "clock-behind", "clock-vouched", "aborted", "committed", "abandoned"), wished),
+    **{
+        f"{server}-{kind}": on_ways(act)
+        for server in ("kafka", "store")
+        for kind, act in {
+            "cut": cut,
+            "delay": delay,
+            "throttle": throttle,
+            "half-open": half_open,
+            "reset": reset,
+            "torn": torn,
+        }.items()
+    },
+}

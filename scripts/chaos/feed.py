@@ -1,0 +1,264 @@
+"""The cameras: a thread that goes on producing, and the ledger of what Kafka has acknowledged.
+
+Records are those of scripts/end-to-end/data.py, day after simulated day: late ones, repeated ones, bad ones. They go to
+the broker directly, with idempotence and without a time-out, so every one of them is acknowledged once and at a known
+place, however often the broker dies. What a cycle asks for besides, mad clocks and transactions, is queued and produced
+by the same thread.
+"""
+
+import datetime as dt
+import hashlib
+import random
+import threading
+import time
+import uuid
+from array import array
+from collections import Counter, deque
+from dataclasses import replace
+from functools import partial
+
+import data
+from confluent_kafka import KafkaException, Producer
+from oracle import HOUR_US, MINUTE_US, SECOND_US
+
+PORTION_S = 0.05
+SLOWER = 10
+UNANSWERED = 2000
+PATIENCE_S = 20
+TRANSACTIONAL = {"transaction.timeout.ms": 3000, "message.timeout.ms": 3000, "socket.timeout.ms": 3000}
+ANCIENT = [data.at(f"{day}T12:00:00+00:00") for day in ("1999-12-31", "2020-02-29", "2024-12-31")]
+
+
+class Ledger:
+    """By partition and offset, a digest of every record that must be there; and how those of transactions ended.
+
+    Eight bytes a record, whatever its size. 0 stands for an offset at which nothing must be.
+    """
+
+    def __init__(self, partitions):
+        self.digests = [array("Q") for _ in range(partitions)]
+        self.unsure = []  # [(partition, offset, digest)] of transactions whose end the producer did not learn
+        self.records = 0
+
+    def enter(self, partition, offset, digest):
+        """A record that Kafka has."""
+        page = self.digests[partition]
+        if offset >= len(page):
+            page.extend([0] * (offset + 1 - len(page)))
+        assert page[offset] == 0, f"Kafka acknowledged two records at offset {offset} of partition {partition}"
+        page[offset] = digest
+        self.records += 1
+
+    def compare(self, records):
+        """Asserts that these records, which are all that Kafka delivers, are those of the ledger."""
+        found = {(record.partition, record.offset): digest_of(record) for record in records}
+        for places in self.unsure:
+            there = [found.get((partition, offset)) == digest for partition, offset, digest in places]
+            assert all(there) or not any(there), f"half of a transaction is visible: {places[:3]}"
+            for partition, offset, digest in places if all(there) else ():
+                self.enter(partition, offset, digest)
+        self.unsure = []
+        wanted = {(p, offset): digest for p, page in enumerate(self.digests) for offset, digest in enumerate(page) if digest}
+        missing, surplus = wanted.keys() - found.keys(), found.keys() - wanted.keys()
+        differing = [place for place in wanted.keys() & found.keys() if wanted[place] != found[place]]
+        assert not (missing or surplus or differing), (
+            f"Kafka does not hold what it acknowledged: {len(missing)} missing {sorted(missing)[:5]}, "
+            f"{len(surplus)} too much {sorted(surplus)[:5]}, {len(differing)} differ {differing[:5]}"
+        )
+
+
+def digest_of(record):
+    """A number other than 0 for a record's timestamp, key and payload."""
+    return digest(record.timestamp_ms, record.key, record.payload)
+
+
+def digest(timestamp_ms, key, payload):
+    parts = repr((timestamp_ms, key, payload)).encode()
+    return int.from_bytes(hashlib.blake2b(parts, digest_size=8).digest()) or 1
+
+
+class Feed(threading.Thread):
+    """Produces to a topic until closed: at `rate` records a second up to the allowance, and slowly beyond it.
+
+    `day_records` are the events of a simulated day. So what a run produces depends little on how long it takes.
+    """
+
+    def __init__(self, topic, seed, zone, *, rate, day_records):
+        super().__init__(name=f"feed-{topic.name}", daemon=True)
+        self.topic, self.seed, self.zone = topic, seed, zone
+        self.rate, self.day_records = rate, day_records
+        self.ledger = Ledger(topic.partitions)
+        self.sent = self.allowance = 0
+        self.arrived_us = data.day_span(data.FIRST, zone)[0]
+        self.transactions = Counter()
+        self.wishes = deque()
+        self.running, self.closing, self.idle = threading.Event(), False, threading.Event()
+        self.failure = None
+        self.producer = self._producer()
+
+    # -- for the harness
+
+    def resume(self):
+        """Goes on producing."""
+        self.idle.clear()
+        self.running.set()
+
+    def allow(self, records):
+        """So many records more may be produced at full speed."""
+        self.allowance = self.sent + records
+
+    def pause(self, limit_s=120):
+        """Stops producing; returns when Kafka has acknowledged everything and no wish is left."""
+        self.running.clear()
+        assert self.idle.wait(limit_s), f"{self.name}: Kafka did not acknowledge everything within {limit_s} s"
+        self.check()
+
+    def check(self):
+        """Raises what the thread ended with."""
+        if self.failure:
+            raise self.failure
+
+    def close(self):
+        """Ends the thread, whatever it waits for."""
+        self.closing = True
+        self.running.set()
+        self.join(PATIENCE_S)
+
+    def wish(self, kind, seed):
+        """Something to produce soon, out of the ordinary."""
+        self.wishes.append((getattr(self, "_" + kind.replace("-", "_")), random.Random(seed)))
+
+    # -- the thread
+
+    def run(self):
+        try:
+            for portion in self._portions():
+                self.running.wait()
+                if self.closing:
+                    return
+                self._send(portion)
+                self._grant_wishes()
+                self._wait_for_answers()
+        except (AssertionError, KafkaException) as error:
+            self.failure = error
+        finally:
+            self.idle.set()
+
+    def _portions(self):
+        """The messages in the order of their arrival, a portion at a time: late ones arrive in the days that follow."""
+        size, late, number = max(1, round(self.rate * PORTION_S)), [], 0
+        while True:
+            day = data.FIRST + dt.timedelta(days=number)
+            messages = late + data.traffic(
+                self.seed * 1000 + number, day, zone=self.zone, cameras=24, events=self.day_records,
+                partitions=self.topic.partitions,
+            )
+            messages.sort(key=lambda message: message.timestamp_ms)
+            _, end_us = data.day_span(day, self.zone)
+            late = [message for message in messages if message.timestamp_ms * 1000 >= end_us]
+            for start in range(0, len(messages) - len(late), size):
+                yield messages[start : min(start + size, len(messages) - len(late))]
+            number += 1
+
+    def _send(self, messages):
+        for message in messages:
+            self._produce(self.producer, message, self.ledger.enter)
+            self.sent += 1
+            self.arrived_us = max(self.arrived_us, message.timestamp_ms * 1000)
+
+    def _wait_for_answers(self):
+        """Paces the thread, keeps what is unanswered bounded, and rests while paused."""
+        end = time.monotonic() + PORTION_S * (1 if self.sent < self.allowance else SLOWER)
+        while not self.closing:
+            self.producer.poll(0.01)
+            if not self.running.is_set():
+                self._grant_wishes()
+                if len(self.producer) == 0 and not self.wishes:
+                    self.idle.set()
+                    self.running.wait()
+                    end = time.monotonic()
+            elif time.monotonic() >= end and len(self.producer) < UNANSWERED:
+                return
+
+    def _grant_wishes(self):
+        while self.wishes and not self.closing:
+            grant, chance = self.wishes[0]
+            grant(chance)
+            self.wishes.popleft()
+
+    def _produce(self, producer, message, enter):
+        known = digest(message.timestamp_ms, message.key, message.value)
+        producer.produce(
+            self.topic.name, value=message.value, key=message.key, partition=message.partition,
+            timestamp=message.timestamp_ms, on_delivery=partial(self._delivered, enter, known),
+        )
+
+    def _delivered(self, enter, known, error, message):
+        if error is None:
+            enter(message.partition(), message.offset(), known)
+        elif enter == self.ledger.enter:
+            self.failure = self.failure or AssertionError(f"Kafka did not take a record: {error}")
+
+    def _producer(self, **more):
+        return Producer({
+            "bootstrap.servers": self.topic.brokers, "enable.idempotence": True, "message.timeout.ms": 0, "linger.ms": 5,
+            "socket.timeout.ms": 5000, "reconnect.backoff.max.ms": 500, "log_level": 0, **more,
+        })
+
+    # -- wishes: mad clocks
+
+    def _clock_ahead(self, chance):
+        """Event times far after their Kafka timestamps: dead letters."""
+        self._send(self._of_camera(chance, "KV-AHEAD", lambda: self.arrived_us + chance.randrange(11 * MINUTE_US, 9000 * HOUR_US)))
+
+    def _clock_behind(self, chance):
+        """Event times of long ago: late, in days of their own."""
+        self._send(self._of_camera(chance, "KV-BEHIND", lambda: chance.choice(ANCIENT) + chance.randrange(MINUTE_US)))
+
+    def _clock_vouched(self, chance):
+        """Hours ahead, Kafka timestamps too: accepted, and everyone else in the partition is late for a while."""
+        ahead_us = chance.randrange(4 * HOUR_US, 6 * HOUR_US)
+        [message] = self._of_camera(chance, "KV-VOUCHED", lambda: self.arrived_us + ahead_us, count=1)
+        self._produce(self.producer, replace(message, timestamp_ms=message.timestamp_ms + ahead_us // 1000), self.ledger.enter)
+
+    def _of_camera(self, chance, camera, time_us, count=20):
+        """Messages of one camera that arrive now."""
+        partitions = range(self.topic.partitions)
+        return [
+            data.event(camera, time_us(), chance.randrange(30, 120), partition=chance.choice(partitions), arrival_us=self.arrived_us)
+            for _ in range(count)
+        ]
+
+    # -- wishes: transactions
+
+    def _aborted(self, chance):
+        self._transaction(chance, "abort_transaction")
+
+    def _committed(self, chance):
+        self._transaction(chance, "commit_transaction")
+
+    def _abandoned(self, chance):
+        """Nobody ends it: the broker aborts it when its time is up, and until then nothing after it is stable."""
+        self._transaction(chance, None)
+
+    def _transaction(self, chance, end):
+        """Sends records in a transaction and ends it. Where the broker dies under it, its end may be unknown."""
+        places = []
+        messages = self._of_camera(chance, f"KV-{end or 'abandoned'}", lambda: self.arrived_us - chance.randrange(SECOND_US, MINUTE_US))
+        producer = self._producer(**TRANSACTIONAL, **{"transactional.id": uuid.uuid4().hex})
+        try:
+            producer.init_transactions(PATIENCE_S)
+            producer.begin_transaction()
+            for message in messages:
+                self._produce(producer, message, lambda *place: places.append(place))
+            producer.flush(PATIENCE_S)
+            if end:
+                getattr(producer, end)(PATIENCE_S)
+        except KafkaException:
+            end = "unknown"
+        self.transactions[{"abort_transaction": "aborted", "commit_transaction": "committed", None: "abandoned"}.get(end, end)] += 1
+        if end == "commit_transaction":
+            for place in places:
+                self.ledger.enter(*place)
+        elif end == "unknown" and places:
+            self.ledger.unsure.append(places)

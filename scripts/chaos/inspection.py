@@ -1,0 +1,92 @@
+"""The proof: everything healed and drained, then every row compared with what was produced.
+
+Kafka is compared with the ledger of what it acknowledged; the tables, by Python deltalake, with what the oracle of
+scripts/end-to-end makes of Kafka's records; and the product's own `audit` and `verify` have to agree.
+"""
+
+from collections import Counter
+
+import checks
+import oracle
+from confluent_kafka import Consumer, TopicPartition
+from lakehouse import until
+
+
+def inspect(pipeline, *, to_the_end):
+    """Stops the pipeline and compares everything. `to_the_end`: every day is made final, not only those that are over."""
+    workspace, feed = pipeline.workspace, pipeline.feed
+    feed.pause()
+    until(lambda: is_stable(workspace.topic), "Kafka has ended every transaction", 60, 0.2)
+    pipeline.catch_up()
+    pipeline.stop()
+    workspace.land()
+    assert workspace.has_landed_all(), "speed-layer run --until-end ended with 0 before the end of the topic"
+    records = workspace.topic.records()
+    feed.ledger.compare(records)
+    expected = checks.landed(workspace, oracle.land(records, workspace.rules))
+    checks.coverage(workspace, not_delivered(records, workspace.topic.ends()))
+    checks.provisional(workspace, expected.events, final_days(workspace))
+    days = make_final(pipeline, expected, to_the_end)
+    nothing_more(pipeline, days if to_the_end else days[-2:])
+    return found(records, expected, days)
+
+
+def is_stable(topic):
+    """Whether no transaction is open: the last stable offsets are the ends of the logs."""
+    consumer = Consumer({"bootstrap.servers": topic.brokers, "group.id": "chaos-ends", "isolation.level": "read_uncommitted"})
+    try:
+        places = [TopicPartition(topic.name, partition) for partition in range(topic.partitions)]
+        return {p.partition: consumer.get_watermark_offsets(p, 10)[1] for p in places} == topic.ends()
+    finally:
+        consumer.close()
+
+
+def not_delivered(records, ends):
+    """The offsets that Kafka does not deliver: aborted records and markers."""
+    delivered = {partition: set() for partition in ends}
+    for record in records:
+        delivered[record.partition].add(record.offset)
+    return {(p, "not_delivered"): set(range(end)) - delivered[p] for p, end in ends.items()}
+
+
+def final_days(workspace):
+    """The days that the batch has made final."""
+    return {row["event_date"] for row in checks.status_rows(workspace, "final")}
+
+
+def make_final(pipeline, expected, to_the_end):
+    """Runs the nightly job, and compares what it made; returns the days that are final."""
+    workspace = pipeline.workspace
+    last = pipeline.last_closed_day()
+    workspace.batch("nightly", *([] if to_the_end else ["--to", str(last)]))
+    days = set(checks.days_of(expected.events, workspace.rules.zone))
+    days = days if to_the_end else {day for day in days if day <= last}
+    checks.final(workspace, expected.events, days)
+    checks.provisional(workspace, expected.events, days)
+    return sorted(days)
+
+
+def nothing_more(pipeline, days):
+    """Audit and verify agree, and running anything again changes nothing."""
+    workspace = pipeline.workspace
+    before = workspace.lake.versions()
+    workspace.batch("audit")
+    for day in days:
+        workspace.batch("verify", "--date", str(day))
+    workspace.batch("nightly", *(["--to", str(days[-1])] if days else ["--dry-run"]))
+    workspace.land()
+    assert workspace.lake.versions() == before, f"running again changed the tables: {before}, {workspace.lake.versions()}"
+
+
+def found(records, expected, days):
+    """What there was, for the report."""
+    reasons = Counter(reason for reason, _ in expected.letters)
+    return {
+        "records": len(records),
+        "events": len(expected.events),
+        "late": sum(event.late for event in expected.events),
+        "repeated": len(expected.events) - len(oracle.distinct(expected.events)),
+        "dead letters": len(expected.letters),
+        "dead letters with event times in the future": reasons["future_event_time"],
+        "days made final": len(days),
+    }

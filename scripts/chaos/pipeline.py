@@ -1,0 +1,200 @@
+"""A pipeline under fire: its workspace, the instances of its speed layer, and whoever runs beside them.
+
+The harness plays the supervisor that operators have: what ends is started again, and an end is judged by its exit code.
+An instance that gives up with 3, a fault outside, is restarted and counted; any other end that nobody asked for, a
+panic, or a run of the batch that says the tables are wrong, is a finding.
+"""
+
+import os
+import signal
+import time
+from collections import Counter
+from pathlib import Path
+
+import oracle
+from lakehouse import until
+
+# Words in the logs of the speed layer, and what they count.
+TELLING = {
+    "trying to commit again": "commit retries",
+    "another writer moved the partition": "partitions fenced",
+    "partitions assigned": "rebalances",
+    "partitions lost": "assignments lost",
+    "not committed; trying again": "commits put off",
+    "the tables can't be read; trying again": "loads tried again",
+}
+GAVE_UP = 3
+LEAVING_S = 60
+RESTART_S = 1
+CATCHING_UP_S = 120
+
+
+class Pipeline:
+    """A workspace with `slots` instances of the speed layer; `ways` are how each of them reaches the servers."""
+
+    def __init__(self, workspace, feed, slots, ways=None, batch_way=None):
+        self.workspace, self.feed = workspace, feed
+        self.ways = [way.variables for way in ways] if ways else [{}] * slots
+        self.batch_variables = batch_way.variables if batch_way else {}
+        self.instances = [None] * slots
+        self.resting = set()  # slots that stay empty for now
+        self.asked = []  # programs that were asked to end
+        self.not_before = [0.0] * slots  # when an instance is started again, by time.monotonic()
+        self.jobs = []  # (program, exit codes that are good)
+        self.tally = Counter()
+
+    # -- instances
+
+    def start(self, slot):
+        """An instance in a slot that has none."""
+        variables = self.ways[slot] | {"RUST_LOG": "info,lake::log=debug"}
+        self.instances[slot] = self.workspace.speed(**variables)
+        self.tally["starts of instances"] += 1
+        self.resting.discard(slot)
+
+    def signal(self, slot, number):
+        """Sends a signal to the instance of a slot, if it runs; whether it did."""
+        program = self.instances[slot]
+        if program is None or not program.is_running():
+            return False
+        program.process.send_signal(number)
+        return True
+
+    def kill(self, slot):
+        """kill -9; a supervisor starts it again."""
+        if self.signal(slot, signal.SIGKILL):
+            self.instances[slot].process.wait()
+            self._note_end(slot, {-signal.SIGKILL})
+
+    def supervise(self):
+        """Starts again what has ended, and judges how it ended."""
+        for slot, program in enumerate(self.instances):
+            if program is not None and not program.is_running():
+                self._note_end(slot, {GAVE_UP, *([0] if program in self.asked else [])})
+                self.not_before[slot] = time.monotonic() + RESTART_S
+            if self.instances[slot] is None and slot not in self.resting and time.monotonic() >= self.not_before[slot]:
+                self.start(slot)
+        for job in [job for job in self.jobs if not job[0].is_running()]:
+            self.jobs.remove(job)
+            self._judge(job[0], job[1])
+
+    def let_go(self, slot):
+        """SIGTERM: the instance commits what it holds and leaves; nobody starts it again for now."""
+        self.resting.add(slot)
+        if self.signal(slot, signal.SIGTERM):
+            self.asked.append(self.instances[slot])
+
+    def _note_end(self, slot, codes):
+        program, self.instances[slot] = self.instances[slot], None
+        if program in self.asked:
+            self.asked.remove(program)
+        self._judge(program, codes)
+
+    def _judge(self, program, codes):
+        """What a program that has ended tells, and whether its exit code is among the good ones."""
+        code = program.process.wait()
+        self._read(program)
+        self.workspace.programs.remove(program)
+        assert code in codes, f"{program.err_path} ended with {code}, expected {sorted(codes)}:\n{program.tail()}"
+        if code == GAVE_UP:
+            self.tally[f"{program.name} gave up (exit code 3)"] += 1
+
+    def _read(self, program):
+        with program.err_path.open(errors="replace") as lines:
+            for line in lines:
+                assert "panicked at" not in line, f"{program.err_path}: {line}"
+                for words, name in TELLING.items():
+                    self.tally[name] += words in line
+
+    # -- the batch
+
+    def begin(self, command, *arguments, codes):
+        """A command of the batch beside everything else; supervised to its end, which must be one of `codes`."""
+        program = self.workspace.start("batch-layer", command, *arguments, **self.batch_variables)
+        self.jobs.append((program, codes))
+        self.tally[f"{command} runs"] += 1
+        return program
+
+    def nightly(self, codes):
+        """A nightly run for the days that are over by the cameras' clocks; nothing before the first of them is."""
+        day = self.last_closed_day()
+        return day and self.begin("nightly", "--to", str(day), "--wait", "3s", codes=codes)
+
+    def last_closed_day(self):
+        """The last day that ended four hours ago by the cameras' clocks; None before the first."""
+        zone, now_us = self.workspace.rules.zone, self.feed.arrived_us
+        day = oracle.day_of(now_us - 4 * oracle.HOUR_US, zone)
+        first = oracle.day_of(oracle.day_span(day, zone)[0] - 1, zone)
+        return first if self.workspace.lake.exists("avg_speed") else None
+
+    def finish_jobs(self, limit_s=120):
+        """Waits for the runs of the batch that are under way."""
+        for program, _ in self.jobs:
+            until(lambda p=program: not p.is_running(), f"{program.err_path.name} ends", limit_s, 0.05)
+        self.supervise()
+
+    # -- all at once
+
+    def catch_up(self):
+        """Everything is healed and nothing more is produced: the instances must reach the end by themselves."""
+        self.wake_all()
+        self.finish_jobs()
+
+        def has_caught_up():
+            self.supervise()
+            return self.workspace.has_landed_all()
+
+        until(has_caught_up, "the instances have landed everything once all was healed", CATCHING_UP_S, 0.5)
+
+    def stop(self):
+        """Everyone leaves in good order, with 0."""
+        for program in list(self.asked):
+            until(lambda p=program: not p.is_running(), f"{program.err_path.name} ends", LEAVING_S, 0.05)
+        self.supervise()
+        leaving = list(self.instances)
+        for slot in range(len(leaving)):
+            self.let_go(slot)
+        for slot, program in enumerate(leaving):
+            until(lambda p=program: not p.is_running(), f"{program.err_path.name} ends after SIGTERM", LEAVING_S, 0.05)
+            self._note_end(slot, {0})
+
+    def wake_all(self):
+        """Ends every rest."""
+        for slot in range(len(self.instances)):
+            self.signal(slot, signal.SIGCONT)
+        self.resting.clear()
+        self.supervise()
+
+
+class Watch:
+    """Follows the versions of a pipeline's tables on the disk of the server: evidence of progress, and no load."""
+
+    def __init__(self, folder):
+        self.logs = [Path(folder) / table / "_delta_log" for table in ("events", "avg_speed")]
+        self.versions = [-1, -1]
+        self.changed_at = time.monotonic()
+        self.longest_stall_s = 0.0
+
+    def look(self):
+        """The number of commits so far."""
+        before = sum(self.versions)
+        self.versions = [follow(log, version) for log, version in zip(self.logs, self.versions)]
+        now = time.monotonic()
+        self.longest_stall_s = max(self.longest_stall_s, now - self.changed_at)
+        if sum(self.versions) != before:
+            self.changed_at = now
+        return sum(self.versions) + 2
+
+    def rest(self):
+        """Time passes that is no stall: nothing is produced."""
+        self.look()
+        self.changed_at = time.monotonic()
+
+
+def follow(log, version):
+    """The last version of a log that was at `version`; entries behind it may have been cleaned away."""
+    while (log / f"{version + 1:020}.json").exists():
+        version += 1
+    if version < 0 or (log / f"{version:020}.json").exists() or not log.exists():
+        return version
+    return max((int(name[:20]) for name in os.listdir(log) if name[20:] == ".json"), default=version)

@@ -1,0 +1,115 @@
+"""Which faults strike when: a pure function of the seed and the number of cycles.
+
+Kinds are dealt from a shuffled deck that holds each as often as its weight says, so that every kind comes up before one
+comes up too often. A fault carries everything that is random about it.
+"""
+
+import random
+from dataclasses import dataclass
+
+SLOTS = 3  # instances of the speed layer on MinIO, each with ways of its own; the batch has another
+HOLD_S = (0.8, 3.6)
+
+STREAMS = (("upstream",), ("downstream",), ("upstream", "downstream"))
+
+# Kind: how often it is in the deck, and what it is, for people.
+KINDS = {
+    "kill": (3, "an instance is killed (kill -9)"),
+    "kill-all": (1, "all instances are killed at once"),
+    "pause": (3, "an instance is stopped (SIGSTOP) until after its session has run out, then goes on"),
+    "zombie": (2, "an instance is stopped for several cycles, and wakes up long after it was replaced"),
+    "overtaken": (3, "an instance that cannot commit is cut off from Kafka and replaced; then it can commit again"),
+    "leave": (2, "an instance leaves (SIGTERM), and joins again some cycles later"),
+    "broker-restart": (1, "the broker is killed and started again"),
+    "store-restart": (2, "MinIO is killed and started again"),
+    "kafka-cut": (2, "the way to Kafka is cut: connections break, none can be made"),
+    "kafka-delay": (1, "the way to Kafka is slow"),
+    "kafka-throttle": (1, "the way to Kafka is narrow"),
+    "kafka-half-open": (2, "the way to Kafka swallows what is sent, in one direction or both"),
+    "kafka-reset": (1, "connections to Kafka are reset"),
+    "kafka-torn": (1, "connections to Kafka break in the middle of a message"),
+    "store-cut": (2, "the way to the store is cut"),
+    "store-delay": (1, "the way to the store is slow"),
+    "store-throttle": (1, "the way to the store is narrow"),
+    "store-half-open": (2, "the way to the store swallows what is sent, in one direction or both"),
+    "store-reset": (1, "connections to the store are reset"),
+    "store-torn": (1, "connections to the store break in the middle of a message"),
+    "store-503": (2, "the store refuses requests with 503"),
+    "store-lost-answer": (3, "the store does what it is asked, and the answer is lost or says 503"),
+    "store-late-put": (3, "a create is refused with 503, and arrives a while later"),
+    "disk-full": (3, "the disk of the lake on local disk is full"),
+    "nightly": (2, "a nightly run"),
+    "nightly-killed": (2, "a nightly run that is killed"),
+    "nightly-twice": (1, "two nightly runs at once"),
+    "maintain": (1, "a maintain run"),
+    "maintain-killed": (1, "a maintain run that is killed"),
+    "audit": (1, "an audit in the middle of everything"),
+    "clock-ahead": (1, "a camera's clock is far ahead"),
+    "clock-behind": (1, "a camera's clock is far behind"),
+    "clock-vouched": (1, "a camera's clock is hours ahead, and so is that of its producer"),
+    "aborted": (2, "a transaction is aborted"),
+    "committed": (1, "a transaction is committed"),
+    "abandoned": (1, "a producer dies in the middle of a transaction"),
+}
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One fault: `slot` is the way or instance it strikes, None for all; it lasts this cycle and `cycles` more."""
+
+    kind: str
+    slot: int | None
+    cycles: int
+    streams: tuple
+    strength: float  # 0 to 1
+    seed: int
+
+    def __str__(self):
+        where = "" if self.slot is None else f" {self.slot}"
+        return f"{self.kind}{where}" + (f" +{self.cycles}" if self.cycles else "")
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """One cycle: its faults, and how long they last at least."""
+
+    number: int
+    faults: tuple
+    hold_s: float
+
+    def __str__(self):
+        return f"cycle {self.number}: {', '.join(map(str, self.faults))} ({self.hold_s:.1f} s)"
+
+
+def plan(seed, cycles):
+    """The schedule of a run."""
+    chance = random.Random(f"chaos {seed}")
+    deck = []
+    return [a_cycle(chance, deck, number) for number in range(1, cycles + 1)]
+
+
+def a_cycle(chance, deck, number):
+    faults = tuple(a_fault(chance, deck) for _ in range(chance.choice((1, 2, 2))))
+    return Cycle(number, faults, chance.uniform(*HOLD_S))
+
+
+def a_fault(chance, deck):
+    if not deck:
+        deck.extend(kind for kind, (weight, _) in KINDS.items() for _ in range(weight))
+        chance.shuffle(deck)
+    kind = deck.pop()
+    return Fault(kind, a_slot(chance, kind), lasting(chance, kind), chance.choice(STREAMS), chance.random(),
+                 chance.randrange(1 << 30))
+
+
+def a_slot(chance, kind):
+    """An instance for what is done to instances; a way, now and then all of them, for what is done to ways."""
+    if kind in ("kill", "pause", "zombie", "overtaken", "leave"):
+        return chance.randrange(SLOTS)
+    if kind.startswith(("kafka-", "store-")) and kind != "store-restart":
+        return chance.choice((*range(SLOTS), None))
+    return None
+
+
+def lasting(chance, kind):
+    return {"zombie": chance.randint(2, 8), "leave": chance.randint(0, 3)}.get(kind, 0)

@@ -1,0 +1,145 @@
+"""What is measured of a running speed layer, a dict of figures a time.
+
+From /proc: resident memory, processor time, file descriptors, threads. From its /metrics: lag, freshness, what waits
+in memory, and the sums and counts of the commit histogram, of which the caller takes differences. From the store, by
+a thread of its own because a store may hang: bytes and entries of each table's log, and data files. A figure that
+could not be had is missing from its dict.
+"""
+
+import os
+import threading
+import time
+from pathlib import Path
+
+import pyarrow.fs
+import requests
+
+from readers import TABLES
+from rest import metrics
+
+MIB = 2**20
+# Tables that the speed layer commits to.
+COMMITTED = ("events", "dead_letters", "offset_gaps", "avg_speed")
+# Figures that are gauges or counters of /metrics, summed over labels.
+METRICS = {
+    "lag_records": "lambdalake_kafka_consumer_lag_records",
+    "freshness_s": "lambdalake_speed_freshness_seconds",
+    "records_total": "lambdalake_speed_records_total",
+    "landed_total": "lambdalake_speed_events_landed_total",
+    "late_total": "lambdalake_speed_late_events_total",
+    "failures_total": "lambdalake_speed_commit_failures_total",
+    "fenced_total": "lambdalake_speed_fenced_total",
+    "windows": "lambdalake_speed_open_windows",
+    "window_bytes": "lambdalake_speed_window_bytes",
+    "waiting_bytes": "lambdalake_speed_waiting_bytes",
+    "queue_bytes": "lambdalake_speed_queue_bytes",
+    "kafka_queue_bytes": "lambdalake_kafka_queue_bytes",
+}
+COMMIT_SECONDS = "lambdalake_speed_commit_duration_seconds"
+LAST_COMMIT = 'lambdalake_speed_last_commit_timestamp_seconds{table="avg_speed"}'
+STORE_EVERY_S = 30
+
+
+def process_figures(pid):
+    """Figures of a process, by the kernel."""
+    folder = Path(f"/proc/{pid}")
+    lines = (line.split(":", 1) for line in (folder / "status").read_text().splitlines())
+    status = {name: value.split() for name, value in lines}
+    # After the name in parentheses: user and system time are fields 14 and 15 of the whole line.
+    fields = (folder / "stat").read_text().rpartition(")")[2].split()
+    return {
+        "resident_mib": int(status["VmRSS"][0]) / 1024,
+        "peak_mib": int(status["VmHWM"][0]) / 1024,
+        "threads": int(status["Threads"][0]),
+        "descriptors": len(os.listdir(folder / "fd")),
+        "cpu_seconds": (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK"),
+    }
+
+
+def page_figures(page):
+    """Figures of a Prometheus page."""
+    values = metrics(page)
+    figures = {}
+    for figure, name in METRICS.items():
+        found = [value for key, value in values.items() if key.partition("{")[0] == name]
+        if found:
+            figures[figure] = sum(found)
+    if LAST_COMMIT in values:
+        figures["commit_age_s"] = time.time() - values[LAST_COMMIT]
+    for table in COMMITTED:
+        for part in ("sum", "count"):
+            value = values.get(f'{COMMIT_SECONDS}_{part}{{table="{table}"}}')
+            if value is not None:
+                figures[f"commit_{part}:{table}"] = value
+    return figures
+
+
+class StoreWatch:
+    """Lists the lake again and again in a thread; `figures` are those of the last listing."""
+
+    def __init__(self, lake):
+        self.root = lake.uri.removeprefix("s3://")
+        options = lake.storage
+        self.files = pyarrow.fs.S3FileSystem(
+            access_key=options["access_key_id"],
+            secret_key=options["secret_access_key"],
+            region=options["region"],
+            endpoint_override=options["endpoint"].removeprefix("http://"),
+            scheme="http",
+            connect_timeout=5,
+            request_timeout=20,
+        )
+        self.figures = {}
+        self.stop = threading.Event()
+        self.thread = threading.Thread(target=self._run, daemon=True)
+
+    def _run(self):
+        while not self.stop.wait(STORE_EVERY_S):
+            try:
+                self.figures = self.look()
+            except OSError:
+                self.figures = {}  # the store is away
+
+    def look(self):
+        """Figures of one listing."""
+        figures = {f"{what}:{table}": 0 for table in TABLES for what in ("log_bytes", "log_entries", "files")}
+        found = self.files.get_file_info(pyarrow.fs.FileSelector(self.root, recursive=True))
+        for info in found:
+            if not info.is_file:
+                continue
+            table, _, rest = info.path.removeprefix(f"{self.root}/").partition("/")
+            if not rest.startswith("_delta_log/"):
+                figures[f"files:{table}"] += 1
+                continue
+            figures[f"log_bytes:{table}"] += info.size
+            figures[f"log_entries:{table}"] += rest.endswith(".json")
+        return figures
+
+    def __enter__(self):
+        self.thread.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.set()
+
+
+class Sampler:
+    """Samples of one process."""
+
+    def __init__(self, pid, metrics_port, store):
+        self.pid, self.store = pid, store
+        self.page = f"http://127.0.0.1:{metrics_port}/metrics"
+        self.started = time.monotonic()
+
+    def seconds(self):
+        """Since the start."""
+        return time.monotonic() - self.started
+
+    def sample(self):
+        """All figures of now."""
+        figures = {"seconds": round(self.seconds(), 1), "load": os.getloadavg()[0], **process_figures(self.pid)}
+        try:
+            figures |= page_figures(requests.get(self.page, timeout=5).text)
+        except requests.RequestException:
+            pass  # it is starting
+        return figures | self.store.figures

@@ -1,0 +1,255 @@
+"""Runs the speed layer under load for a long time and says whether it grew. Started by scripts/soak.sh.
+
+Real Kafka and MinIO (those that STACK_DIR names, or some of its own), cameras that report now at a steady rate, one
+speed layer, and the nightly run and the maintenance as an operator would have them, only more often. It is sampled all
+the while (sampler.py). At the end the simulator stops, what Kafka holds lands, the speed layer is told to stop, and the
+tables are audited. Then the samples are judged (verdicts.py), drawn (figures.py) and written down (report.py).
+
+With --outage the store stops answering in the middle, for longer than any time-out, while the cameras go on.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.dont_write_bytecode = True
+sys.path.append(str(HERE.parent / "end-to-end"))
+sys.path.append(str(HERE.parent / "bench"))
+# The servers are on this machine, whatever proxy there is.
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
+
+import memory
+import report
+import verdicts
+from lakehouse import Workspaces, a_stack, free_port
+from sampler import MIB, Sampler, StoreWatch
+
+PARTITIONS = 12
+SAMPLE_EVERY_S = 5
+# Some records are still on their way when the cameras stop.
+SURPLUS = 1.03
+# Segments that Kafka has to keep at least, and how large they are.
+KEPT_BYTES, SEGMENT_BYTES = 3 << 30, 32 << 20
+# About what a record takes in Kafka, compressed; on the safe side.
+RECORD_BYTES = 200
+# Before the store goes away, and after the speed layer has caught up again.
+BEFORE_OUTAGE_S, AFTER_OUTAGE_S = 180, 120
+# Catching up may take so many times as long as the outage.
+CATCHING_UP = 6
+
+# As an operator would have it, but for times: what takes hours there has to take minutes here, so that windows close,
+# files and log entries are deleted, and events come late.
+SETTINGS = {
+    "speed__commit_interval": "5s",
+    "speed__landing_interval": "30s",
+    "speed__position_interval": "60s",
+    "speed__allowed_lateness": "10m",
+    "lake__deleted_file_retention": "5m",
+    "lake__log_retention": "15m",
+}
+MAINTAIN_EVERY_S = 300
+
+
+@dataclass
+class Run:
+    """What a run is, and what came of it."""
+
+    rate: int
+    cameras: int
+    samples: list
+    # The span of seconds in which the store did not answer.
+    away: tuple | None = None
+    seconds: float = 0.0
+    summary: dict | None = None
+    audit: dict | None = None
+    maintained: int = 0
+
+
+def main():
+    arguments = parse()
+    run = Run(arguments.rate, arguments.cameras, [])
+    with tempfile.TemporaryDirectory(prefix="lambdalake-soak.") as folder, a_stack() as stack:
+        workspaces = Workspaces(stack, Path(folder))
+        port = free_port()
+        with workspaces.make(
+            "soak", store="minio", partitions=PARTITIONS, speed__metrics_listen=f"127.0.0.1:{port}", **SETTINGS
+        ) as workspace:
+            prepare(workspace.topic, arguments)
+            try:
+                soak(arguments, run, workspace, port)
+            finally:
+                keep(arguments, run, workspace)
+    judged = judge(arguments, run)
+    report.write(arguments.docs, arguments.name, run, judged)
+    for verdict in judged:
+        print(f"{'ok' if verdict.holds else 'FAILED':7}{verdict.name}: {verdict.found} (wanted: {verdict.wanted})")
+    sys.exit(0 if all(verdict.holds for verdict in judged) else 1)
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--hours", type=float, required=True, help="how long the cameras report, without an outage")
+    parser.add_argument("--outage-minutes", type=float, default=0, help="how long the store does not answer; 0 for never")
+    parser.add_argument("--rate", type=int, required=True, help="events per second, of all cameras")
+    parser.add_argument("--cameras", type=int, required=True)
+    parser.add_argument("--docs", type=Path, required=True, help="where soak.md and soak/ are")
+    arguments = parser.parse_args()
+    arguments.name = "outage" if arguments.outage_minutes else "steady"
+    arguments.outage_s = arguments.outage_minutes * 60
+    return arguments
+
+
+def prepare(topic, arguments):
+    """Kafka deletes what has long been consumed, so that its disk does not fill; it vouches for the time of records."""
+    kept = KEPT_BYTES + int(arguments.outage_s * arguments.rate * RECORD_BYTES)
+    topic.alter(
+        {
+            "message.timestamp.type": "LogAppendTime",
+            "retention.bytes": str(kept // PARTITIONS),
+            "segment.bytes": str(SEGMENT_BYTES),
+        }
+    )
+
+
+def soak(arguments, run, workspace, port):
+    """The run itself, from the first record to the audit."""
+    speed = workspace.speed()
+    with StoreWatch(workspace.lake) as store, ThreadPoolExecutor(1) as pool:
+        watch = Watch(run, workspace, speed, Sampler(speed.process.pid, port, store), pool)
+        cameras = start_cameras(workspace, arguments)
+        if arguments.outage_s:
+            outage(arguments, run, workspace, watch)
+        else:
+            watch.go_on_for(arguments.hours * 3600)
+        run.seconds = watch.sampler.seconds()
+        assert cameras.terminate() == 0, cameras.tail()
+        run.summary = json.loads(cameras.out.splitlines()[-1])
+        watch.go_on_until(workspace.has_landed_all, arguments.outage_s + 300, "everything landed")
+        watch.maintenance_ended()
+    assert speed.terminate(limit_s=300) == 0, speed.tail()
+    audit = workspace.start("batch-layer", "audit", "--json")
+    audit.wait(limit_s=1800)
+    run.audit = json.loads(audit.out)
+
+
+def start_cameras(workspace, arguments):
+    shares = ["--late", "0.02", "--late-max", "30m", "--duplicates", "0.005", "--bad", "0.001"]
+    rate = ["--live", "--rate", str(arguments.rate * SURPLUS), "--cameras", str(arguments.cameras)]
+    return workspace.start("camera-simulator", *rate, *shares, "--quiet")
+
+
+def outage(arguments, run, workspace, watch):
+    """The store stops in mid-request and says nothing; then it goes on, and the speed layer has to catch up."""
+    watch.go_on_for(BEFORE_OUTAGE_S)
+    watch.maintenance_ended()
+    watch.maintains = False
+    begun = watch.sampler.seconds()
+    with workspace.stack.silenced("minio"):
+        watch.go_on_for(arguments.outage_s)
+    run.away = (begun, watch.sampler.seconds())
+    watch.maintains = True
+    few = arguments.rate * 2 * SAMPLE_EVERY_S
+    # librdkafka tells the lag every 5 s: a low figure just after the outage may be an old one.
+    watch.go_on_for(4 * SAMPLE_EVERY_S)
+    limit = CATCHING_UP * arguments.outage_s + 300
+    watch.go_on_until(lambda: watch.last.get("lag_records", few) < few, limit, "the speed layer has caught up")
+    watch.go_on_for(AFTER_OUTAGE_S)
+
+
+class Watch:
+    """Samples the speed layer and has the operator's work done, for as long as it is told to."""
+
+    def __init__(self, run, workspace, speed, sampler, pool):
+        self.run, self.workspace, self.speed, self.sampler, self.pool = run, workspace, speed, sampler, pool
+        self.last, self.maintains, self.maintenance, self.maintain_at = {}, True, None, MAINTAIN_EVERY_S
+
+    def go_on_for(self, seconds):
+        """Samples for so long."""
+        end = self.sampler.seconds() + seconds
+        while self.sampler.seconds() < end:
+            self.sample()
+            time.sleep(max(0, min(SAMPLE_EVERY_S, end - self.sampler.seconds())))
+
+    def go_on_until(self, condition, limit_s, what):
+        """Samples until the condition holds."""
+        end = self.sampler.seconds() + limit_s
+        while not condition():
+            assert self.sampler.seconds() < end, f"not within {limit_s:.0f} s: {what}"
+            self.go_on_for(SAMPLE_EVERY_S)
+
+    def sample(self):
+        assert self.speed.is_running(), f"the speed layer ended:\n{self.speed.tail()}"
+        self.last = self.sampler.sample()
+        self.run.samples.append(self.last)
+        if self.maintains and self.sampler.seconds() >= self.maintain_at:
+            self.maintenance_ended()
+            self.maintain_at = self.sampler.seconds() + MAINTAIN_EVERY_S
+            self.maintenance = self.pool.submit(self.maintain)
+        if len(self.run.samples) % 12 == 0:
+            self.tell()
+
+    def maintain(self):
+        """The nightly run, which finds something to do after midnight, and the maintenance."""
+        for arguments in (("nightly", "--wait", "10m"), ("maintain",)):
+            self.workspace.start("batch-layer", *arguments).expect(0, limit_s=1800)
+        self.run.maintained += 1
+
+    def maintenance_ended(self):
+        """Waits for the maintenance that runs, which must have ended well."""
+        if self.maintenance:
+            self.maintenance.result()
+            self.maintenance = None
+
+    def tell(self):
+        found = self.last
+        print(
+            "{:7.0f} s: {:5.0f} MiB resident, {:9,.0f} records behind, {:5.1f} s fresh, {:4.0f} MiB wait, load {:.1f}".format(
+                found["seconds"],
+                found["resident_mib"],
+                found.get("lag_records", 0),
+                found.get("freshness_s", 0),
+                found.get("waiting_bytes", 0) / MIB,
+                found["load"],
+            ),
+            flush=True,
+        )
+
+
+def keep(arguments, run, workspace):
+    """What is left of a run that failed, or went well: samples and the logs of the programs."""
+    folder = arguments.docs / "soak"
+    folder.mkdir(parents=True, exist_ok=True)
+    report.write_samples(folder / f"{arguments.name}.csv", run.samples)
+    failed = run.audit is None
+    for program in workspace.programs if failed else ():
+        print(f"--- {program.name}\n{program.tail(8)}", file=sys.stderr)
+
+
+def judge(arguments, run):
+    """The verdicts on a run."""
+    judged = [verdicts.nothing_lost(run.summary["produced"] - run.summary["not_delivered"], run.audit)]
+    judged.append(verdicts.held_rate(run.summary["produced"], run.seconds, arguments.rate))
+    bound = memory.bound_mib(run.samples)
+    judged.append(verdicts.bounded_memory(run.samples, bound))
+    if run.away:
+        at_end = [sample for sample in run.samples if sample["seconds"] <= run.away[1]][-1]
+        return [*judged, verdicts.resumed(at_end, run.samples[-1])]
+    steady = [sample for sample in run.samples if sample["seconds"] <= run.seconds]
+    return [
+        *judged,
+        verdicts.flat_memory(steady),
+        *(verdicts.steady_commits(steady, table) for table in ("events", "dead_letters", "avg_speed")),
+        verdicts.flat_descriptors(steady),
+        verdicts.bounded_lag(steady, arguments.rate),
+    ]
+
+
+if __name__ == "__main__":
+    main()
