@@ -1,0 +1,246 @@
+//! The simulated broker: a topic's partitions and its consumer group, shared by all processes.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use batch_layer::kafka_ends::{KafkaEndsError, LogEnds};
+use lake_model::OffsetRange;
+use speed_layer::source::AssignedPartition;
+use tokio::sync::Notify;
+use tokio::sync::futures::Notified;
+use tokio::time::sleep;
+
+use crate::clock::Clock;
+use crate::group::{Group, GroupSettings, Order};
+use crate::log::{Found, NewRecord, PartitionLog};
+use crate::process::Process;
+use crate::trace::Trace;
+use crate::truth::{NightlyQuestion, TruePartition};
+
+/// How often the group is looked after.
+const TURN: Duration = Duration::from_millis(200);
+/// How long the broker takes to say how far its partitions reach.
+const ANSWER: Duration = Duration::from_millis(15);
+
+/// The broker.
+#[derive(Debug)]
+pub struct Broker {
+    clock: Arc<Clock>,
+    trace: Trace,
+    state: Mutex<State>,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    partitions: BTreeMap<i32, PartitionLog>,
+    group: Group,
+    questions: Vec<NightlyQuestion>,
+}
+
+impl Broker {
+    /// A broker with partitions whose logs begin at these offsets.
+    pub fn new(
+        clock: &Arc<Clock>,
+        trace: &Trace,
+        settings: GroupSettings,
+        firsts: &[i64],
+    ) -> Arc<Broker> {
+        let logs = (0..).zip(firsts).map(|(id, first)| (id, PartitionLog::starting_at(*first)));
+        let state = State {
+            partitions: logs.collect(),
+            group: Group::new(settings),
+            questions: Vec::new(),
+        };
+        Arc::new(Broker {
+            clock: Arc::clone(clock),
+            trace: trace.clone(),
+            state: Mutex::new(state),
+            changed: Notify::new(),
+        })
+    }
+
+    /// Looks after the group for ever.
+    pub async fn run(&self) {
+        loop {
+            sleep(TURN).await;
+            let said = {
+                let mut state = self.state();
+                let ids: BTreeSet<i32> = state.partitions.keys().copied().collect();
+                let now_ms = self.clock.elapsed_ms();
+                state.group.turn(now_ms, &ids)
+            };
+            for line in &said {
+                self.trace.count(if line.starts_with("rebalanced") {
+                    "rebalance"
+                } else {
+                    "member expelled"
+                });
+                self.trace.say(line);
+            }
+            // Who was expelled finds out by looking.
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Waits for news; to be made before looking for any.
+    pub fn changed(&self) -> Notified<'_> {
+        self.changed.notified()
+    }
+
+    /// The ids of the partitions.
+    pub fn partitions(&self) -> Vec<i32> {
+        self.state().partitions.keys().copied().collect()
+    }
+
+    /// Adds a partition; the group finds out with its next metadata. Returns its id.
+    pub fn add_partition(&self) -> i32 {
+        let mut state = self.state();
+        let id = state.partitions.keys().last().map_or(0, |last| last + 1);
+        state.partitions.insert(id, PartitionLog::starting_at(0));
+        state.group.shake();
+        self.trace.say(&format!("partition {id} is added"));
+        id
+    }
+
+    /// Appends records to a partition.
+    pub fn append(&self, partition: i32, records: Vec<NewRecord>) {
+        let now_us = self.clock.now_us();
+        self.with(partition, |log| log.append(now_us, records));
+        self.changed.notify_waiters();
+    }
+
+    /// Begins a transaction.
+    pub fn begin(&self, partition: i32) {
+        self.with(partition, PartitionLog::begin);
+    }
+
+    /// Commits or aborts the open transaction.
+    pub fn end(&self, partition: i32, is_committed: bool) {
+        self.with(partition, |log| log.end(is_committed));
+        self.changed.notify_waiters();
+    }
+
+    /// Deletes a part of what the tables are known to hold, `permille` of it; more if losses are accepted.
+    pub fn expire(&self, partition: i32, permille: u64, accepts_loss: bool) {
+        let lost = self.with(partition, |log| {
+            let (first, end) = log.bounds();
+            let end = if accepts_loss { end } else { log.told() };
+            let part = (end - first).max(0) * permille.cast_signed() / 1000;
+            let is_lost = log.expire(first + part, accepts_loss);
+            (is_lost, log.bounds().0)
+        });
+        if let Some((is_lost, low)) = lost {
+            self.trace.say(&format!("partition {partition} begins at {low}, lossy: {is_lost}"));
+        }
+    }
+
+    /// What Kafka has of a partition that is assigned.
+    pub fn bounds_for_start(&self, partition: i32) -> AssignedPartition {
+        let bounds = self.with(partition, |log| {
+            log.note_start();
+            log.bounds()
+        });
+        let (low, high) = bounds.unwrap_or_default();
+        AssignedPartition { partition, low, high }
+    }
+
+    /// What a consumer at `position` finds.
+    pub fn fetch(&self, partition: i32, position: i64, count: usize) -> Found {
+        self.with(partition, |log| log.fetch(position, count)).unwrap_or(Found::End)
+    }
+
+    /// Takes the group's offsets.
+    pub fn tell(&self, offsets: &[(i32, i64)]) {
+        for (partition, next) in offsets {
+            self.with(*partition, |log| log.note_told(*next));
+        }
+    }
+
+    /// The last stable offset of every partition.
+    pub fn ends(&self) -> BTreeMap<i32, i64> {
+        self.state().partitions.iter().map(|(id, log)| (*id, log.bounds().1)).collect()
+    }
+
+    /// Lets a process into the group.
+    pub fn join(&self, process: &Arc<Process>) -> u64 {
+        self.state().group.join(process)
+    }
+
+    /// Takes a member out of the group.
+    pub fn leave(&self, member: u64) {
+        self.state().group.leave(member);
+    }
+
+    /// Asks for a rebalance.
+    pub fn shake(&self) {
+        self.state().group.shake();
+    }
+
+    /// Whether the member is still one.
+    pub fn is_member(&self, member: u64) -> bool {
+        self.state().group.holds(member)
+    }
+
+    /// The member's next order.
+    pub fn order_for(&self, member: u64) -> Option<Order> {
+        self.state().group.order_for(member)
+    }
+
+    /// A member gave partitions back.
+    pub fn given_back(&self, member: u64, partitions: &[i32]) {
+        self.state().group.given_back(member, partitions);
+    }
+
+    /// The processes that own partitions, with these.
+    pub fn owners(&self) -> Vec<(String, Vec<i32>)> {
+        self.state().group.owners()
+    }
+
+    /// What really happened, and what nightly runs were told of it.
+    pub fn truth(&self) -> (BTreeMap<i32, TruePartition>, Vec<NightlyQuestion>) {
+        let state = self.state();
+        let partitions = state.partitions.iter().map(|(id, log)| (*id, log.truth())).collect();
+        (partitions, state.questions.clone())
+    }
+
+    fn with<T>(&self, partition: i32, act: impl FnOnce(&mut PartitionLog) -> T) -> Option<T> {
+        self.state().partitions.get_mut(&partition).map(act)
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The broker as a process of the batch asks it.
+pub struct Ends {
+    broker: Arc<Broker>,
+    process: Arc<Process>,
+}
+
+impl Ends {
+    /// What `process` asks.
+    pub fn new(broker: &Arc<Broker>, process: &Arc<Process>) -> Ends {
+        Ends { broker: Arc::clone(broker), process: Arc::clone(process) }
+    }
+}
+
+#[async_trait]
+impl LogEnds for Ends {
+    async fn ends(&self) -> Result<BTreeMap<i32, OffsetRange>, KafkaEndsError> {
+        sleep(ANSWER).await;
+        let mut state = self.broker.state();
+        let range = |log: &PartitionLog| OffsetRange::new(log.bounds().0, log.bounds().1);
+        let ends: BTreeMap<i32, OffsetRange> =
+            state.partitions.iter().map(|(id, log)| (*id, range(log))).collect();
+        state.questions.push(NightlyQuestion {
+            process: self.process.name().to_owned(),
+            at_us: self.broker.clock.now_us(),
+            ends: ends.iter().map(|(id, range)| (*id, range.next)).collect(),
+        });
+        Ok(ends)
+    }
+}

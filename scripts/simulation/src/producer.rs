@@ -1,0 +1,185 @@
+//! What cameras send: events about the present, late ones, repeated ones, and what can't be an event.
+
+use std::sync::Arc;
+
+use lake_model::EventTime;
+use rand::RngExt;
+use rand::rngs::SmallRng;
+
+use crate::broker::Broker;
+use crate::clock::Clock;
+use crate::log::NewRecord;
+use crate::trace::Trace;
+
+/// Microseconds of a minute and of an hour.
+pub const MINUTE_US: i64 = 60_000_000;
+/// Microseconds of an hour.
+pub const HOUR_US: i64 = 60 * MINUTE_US;
+
+const CAMERAS: [&str; 6] = ["KV1", "KV2", "KV3", "А777", "camera with spaces", "KV10"];
+/// Events that may be sent once more.
+const REMEMBERED: usize = 40;
+
+/// The cameras.
+pub struct Producer {
+    broker: Arc<Broker>,
+    clock: Arc<Clock>,
+    trace: Trace,
+    chance: SmallRng,
+    sent: Vec<NewRecord>,
+    records: u64,
+}
+
+impl Producer {
+    /// Cameras that send to `broker`.
+    pub fn new(broker: &Arc<Broker>, clock: &Arc<Clock>, trace: &Trace, chance: SmallRng) -> Self {
+        let (broker, clock, trace) = (Arc::clone(broker), Arc::clone(clock), trace.clone());
+        Producer { broker, clock, trace, chance, sent: Vec::new(), records: 0 }
+    }
+
+    /// Records sent so far.
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// About `count` records as cameras send them, to the partitions of their keys.
+    pub fn burst(&mut self, count: usize) {
+        let partitions = self.broker.partitions();
+        for _ in 0..count {
+            let camera = self.camera();
+            let place = if self.chance.random_bool(0.08) {
+                self.chance.random_range(0..partitions.len())
+            } else {
+                camera.len() % partitions.len()
+            };
+            let record = self.record(camera);
+            self.send(partitions[place], vec![record]);
+        }
+    }
+
+    /// `count` events of the time `at_us`, give or take `spread_us`, to one partition.
+    pub fn events_at(&mut self, partition: i32, at_us: i64, spread_us: i64, count: usize) {
+        for _ in 0..count {
+            let camera = self.camera();
+            let time_us = at_us + self.chance.random_range(-spread_us..=spread_us);
+            let record = self.event(camera, time_us);
+            self.send(partition, vec![record]);
+        }
+    }
+
+    /// Many events of hours and days ago at once.
+    pub fn storm_of_late_ones(&mut self, count: usize) {
+        self.trace.count("late storm");
+        let partitions = self.broker.partitions();
+        for _ in 0..count {
+            let camera = self.camera();
+            let age_us = self.chance.random_range(HOUR_US..40 * HOUR_US);
+            let place = self.chance.random_range(0..partitions.len());
+            let record = self.event(camera, self.clock.now_us() - age_us);
+            self.send(partitions[place], vec![record]);
+        }
+    }
+
+    /// A transaction of some records in a partition, which is left open.
+    pub fn begin(&mut self, partition: i32, count: usize) {
+        self.broker.begin(partition);
+        let records = (0..count).map(|_| {
+            let camera = self.camera();
+            self.record(camera)
+        });
+        let records = records.collect();
+        self.send(partition, records);
+    }
+
+    /// Ends the transaction of a partition, if one is open.
+    pub fn end(&mut self, partition: i32, is_committed: bool) {
+        self.trace.count(if is_committed { "transaction" } else { "aborted transaction" });
+        self.broker.end(partition, is_committed);
+    }
+
+    fn send(&mut self, partition: i32, records: Vec<NewRecord>) {
+        self.records += records.len() as u64;
+        self.broker.append(partition, records);
+    }
+
+    fn camera(&mut self) -> &'static str {
+        CAMERAS[self.chance.random_range(0..CAMERAS.len())]
+    }
+
+    fn record(&mut self, camera: &str) -> NewRecord {
+        let now_us = self.clock.now_us();
+        match self.chance.random_range(0..100) {
+            0..6 => self.bad(camera),
+            6..12 if !self.sent.is_empty() => {
+                let at = self.chance.random_range(0..self.sent.len());
+                self.sent[at].clone()
+            }
+            12..20 => {
+                let age_us = self.chance.random_range(0..5 * HOUR_US);
+                self.event(camera, now_us - age_us)
+            }
+            20..22 => {
+                // Beyond what the setting lets pass, or just within.
+                let ahead_us = self.chance.random_range(MINUTE_US..30 * MINUTE_US);
+                self.event(camera, now_us + ahead_us)
+            }
+            _ => {
+                let age_us = self.chance.random_range(0..20 * MINUTE_US);
+                self.event(camera, now_us - age_us)
+            }
+        }
+    }
+
+    fn event(&mut self, camera: &str, time_us: i64) -> NewRecord {
+        let time = EventTime::from_micros(time_us.max(0));
+        // On the second, often enough for events that are equal but for their plates.
+        let time = if self.chance.random_bool(0.3) {
+            EventTime::from_micros(time.micros().div_euclid(MINUTE_US) * MINUTE_US)
+        } else {
+            time
+        };
+        let speed = match self.chance.random_range(0..10) {
+            0 => "0".to_owned(),
+            1 => "400".to_owned(),
+            2 => format!("{}", self.chance.random_range(20..140)),
+            3 => format!("{:.5}", self.chance.random_range(0.0..200.0)),
+            _ => format!("{:.1}", self.chance.random_range(20.0..160.0)),
+        };
+        let plate = match self.chance.random_range(0..4) {
+            0 => "",
+            1 => r#","plate_number":null"#,
+            2 => r#","plate_number":"А123ВС77""#,
+            _ => r#","plate_number":"","lane":2"#,
+        };
+        let payload = format!(
+            r#"{{"kvfv_id":"{camera}","timestamp":"{time}","vehicle_speed":{speed}{plate}}}"#
+        );
+        let record = keyed(camera, Some(payload.into_bytes()));
+        self.sent.push(record.clone());
+        if self.sent.len() > REMEMBERED {
+            self.sent.remove(0);
+        }
+        record
+    }
+
+    fn bad(&mut self, camera: &str) -> NewRecord {
+        let now = EventTime::from_micros(self.clock.now_us());
+        let payload = match self.chance.random_range(0..9) {
+            0 => return keyed(camera, None),
+            1 => b"{".to_vec(),
+            2 => vec![0xff, 0xfe],
+            3 => b"[]".to_vec(),
+            4 => format!(r#"{{"kvfv_id":"{camera}"}}"#).into_bytes(),
+            5 => format!(r#"{{"kvfv_id":7,"timestamp":"{now}","vehicle_speed":1}}"#).into_bytes(),
+            6 => format!(r#"{{"kvfv_id":"","timestamp":"{now}","vehicle_speed":1}}"#).into_bytes(),
+            7 => br#"{"kvfv_id":"KV1","timestamp":"today","vehicle_speed":1}"#.to_vec(),
+            _ => format!(r#"{{"kvfv_id":"{camera}","timestamp":"{now}","vehicle_speed":-1}}"#)
+                .into_bytes(),
+        };
+        keyed(camera, Some(payload))
+    }
+}
+
+fn keyed(camera: &str, payload: Option<Vec<u8>>) -> NewRecord {
+    NewRecord { key: Some(camera.as_bytes().to_vec()), payload }
+}

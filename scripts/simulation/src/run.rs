@@ -1,0 +1,147 @@
+//! One seed from beginning to end: the disturbed part, then, without faults, what must come of it.
+//!
+//! In the end one instance drains the topic, every day is closed and made final, and the audit must be clean;
+//! running everything once more must change nothing; and the checker, which shares no code with the product,
+//! goes through every version of every table. All of it must be done within a bound of simulated time.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lake_model::{Calendar, EventTime};
+use tokio::task::LocalSet;
+use tokio::time::timeout;
+
+use crate::broker::Broker;
+use crate::clock::Clock;
+use crate::director::{Director, MAX_SKEW_US};
+use crate::faults::Faults;
+use crate::plan::Plan;
+use crate::producer::HOUR_US;
+use crate::store::Store;
+use crate::trace::{Record, Trace};
+use crate::truth::{History, Truth};
+use crate::world::{Fortune, Running, World};
+
+/// How long anything may take once nothing goes wrong any more, in the runtime's time.
+const CALM_LIMIT: Duration = Duration::from_secs(120);
+
+/// What came of a seed.
+#[derive(Debug)]
+pub struct Outcome {
+    /// The seed.
+    pub seed: u64,
+    /// What happened.
+    pub record: Record,
+    /// What really was produced.
+    pub truth: Truth,
+    /// Every object that ever was.
+    pub history: History,
+}
+
+/// Runs `seed`, and keeps the lines of its trace if they are wanted.
+///
+/// # Errors
+/// The runtime can't be built.
+pub fn run(seed: u64, keep_lines: bool) -> std::io::Result<Outcome> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .start_paused(true)
+        .max_blocking_threads(4)
+        .build()?;
+    let local = LocalSet::new();
+    let outcome = local.block_on(&runtime, play(seed, keep_lines));
+    drop(local);
+    Ok(outcome)
+}
+
+async fn play(seed: u64, keep_lines: bool) -> Outcome {
+    let plan = Plan::of(seed);
+    let clock = Clock::starting_at(plan.begins_us, plan.rate);
+    let trace = Trace::new(&clock, keep_lines);
+    let world = Arc::new(World {
+        seed,
+        store: Store::new(&clock, &trace),
+        faults: Arc::new(Faults::new(seed, plan.profile)),
+        broker: Broker::new(&clock, &trace, plan.group, &plan.firsts),
+        settings: plan.settings.clone(),
+        clock,
+        trace,
+    });
+    let broker = Arc::clone(&world.broker);
+    let group = tokio::task::spawn_local(async move { broker.run().await });
+    let mut director = Director::new(&world, &plan);
+    director.play(&plan).await;
+    director.finish(CALM_LIMIT).await;
+    conclude(&world).await;
+    group.abort();
+    let (partitions, nightly_questions) = world.broker.truth();
+    Outcome {
+        seed,
+        record: world.trace.finish(),
+        history: world.store.history(),
+        truth: Truth {
+            settings: world.true_settings(),
+            partitions,
+            nightly_questions,
+            watermark_resets: Vec::new(),
+            max_clock_skew_us: MAX_SKEW_US,
+            ended_at_us: world.clock.now_us(),
+        },
+    }
+}
+
+/// Drains, closes and audits what the run has left.
+async fn conclude(world: &Arc<World>) {
+    let calm = Fortune::default();
+    let ends = world.broker.ends();
+    must(world, "the drain", world.speed_layer("drain".to_owned(), calm, Some(ends.clone()))).await;
+    close_every_day(world);
+    for again in ["", "-again"] {
+        let before = commits(world);
+        let wait = Duration::from_secs(5);
+        let nightly = world.nightly(format!("last-nightly{again}"), calm, wait);
+        must(world, "the last nightly run", nightly).await;
+        let ends = Some(ends.clone());
+        let drain = world.speed_layer(format!("last-drain{again}"), calm, ends);
+        must(world, "the last drain", drain).await;
+        if !again.is_empty() && commits(world) != before {
+            world.trace.problem("running everything again made commits".to_owned());
+        }
+    }
+    must(world, "the audit", world.audit("audit".to_owned())).await;
+}
+
+async fn must(world: &World, what: &str, running: Running) {
+    let process = Arc::clone(&running.process);
+    match timeout(CALM_LIMIT, running.ended()).await {
+        Ok(true) => {}
+        Ok(false) => world.trace.problem(format!("{what} failed, without any fault")),
+        Err(_) => {
+            process.kill();
+            world
+                .trace
+                .problem(format!("{what} took longer than {CALM_LIMIT:?}, without any fault"));
+        }
+    }
+}
+
+/// Moves the clock on until every day that may hold events is closed.
+fn close_every_day(world: &World) {
+    let zone = &world.settings.pipeline.timezone;
+    let calendar = Calendar::new(zone).expect("plans name good zones");
+    let now_us = world.clock.now_us();
+    // No event is further ahead than the setting lets pass, nor is any clock.
+    let today = calendar.span_at(EventTime::from_micros(now_us + HOUR_US));
+    let close_after_us = i64::try_from(world.settings.batch.close_after.as_micros()).unwrap_or(0);
+    world.clock.skip(today.end.micros() + close_after_us + HOUR_US - now_us);
+}
+
+/// Entries of all logs.
+fn commits(world: &World) -> usize {
+    let history = world.store.history();
+    history
+        .objects
+        .keys()
+        .filter(|path| path.contains("/_delta_log/") && path.ends_with(".json"))
+        .count()
+}

@@ -1,0 +1,247 @@
+//! The simulated consumer: what the broker has, in the order and with the hazards of the real one.
+//!
+//! It fetches ahead into a queue; records in it are delivered before partitions are given back, and, by a
+//! process that was frozen, even after it was expelled. Who was expelled fetches on until it finds out, loses
+//! its partitions and joins anew.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use lake_model::EventTime;
+use rand::RngExt;
+use rand::rngs::SmallRng;
+use speed_layer::decode::{DecodeSettings, DecodedBatch};
+use speed_layer::source::{Source, SourceEvent, Start};
+use tokio::sync::oneshot;
+use tokio::time::{Instant, sleep_until};
+
+use crate::broker::Broker;
+use crate::group::Order;
+use crate::log::Found;
+use crate::process::Process;
+use crate::trace::Trace;
+use crate::truth::TrueRecord;
+
+/// A consumer in the group.
+pub struct SimulatedSource {
+    broker: Arc<Broker>,
+    process: Arc<Process>,
+    trace: Trace,
+    decode: DecodeSettings,
+    chance: SmallRng,
+    member: u64,
+    queue: VecDeque<SourceEvent>,
+    fetched: BTreeMap<i32, Fetched>,
+    starts: Option<(Vec<i32>, oneshot::Receiver<Vec<Start>>)>,
+    giving_back: Option<(Vec<i32>, oneshot::Receiver<()>)>,
+    /// When the next fetch comes back.
+    fetch_at: Instant,
+    /// When it finds out that it was expelled.
+    finds_out_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+struct Fetched {
+    epoch: u64,
+    position: i64,
+    has_told_end: bool,
+}
+
+impl SimulatedSource {
+    /// Joins the group.
+    pub fn join(
+        broker: &Arc<Broker>,
+        process: &Arc<Process>,
+        trace: &Trace,
+        decode: DecodeSettings,
+        chance: SmallRng,
+    ) -> SimulatedSource {
+        SimulatedSource {
+            broker: Arc::clone(broker),
+            process: Arc::clone(process),
+            trace: trace.clone(),
+            decode,
+            chance,
+            member: broker.join(process),
+            queue: VecDeque::new(),
+            fetched: BTreeMap::new(),
+            starts: None,
+            giving_back: None,
+            fetch_at: Instant::now(),
+            finds_out_at: None,
+        }
+    }
+
+    /// Waits for what the engine was asked.
+    async fn wait_for_answers(&mut self) {
+        if let Some((asked, starts)) = &mut self.starts {
+            // No answer comes from an engine that has ended; then nobody asks any more either.
+            let Ok(starts) = starts.await else { return std::future::pending().await };
+            asked.retain(|id| starts.iter().all(|start| start.partition != *id));
+            let left = std::mem::take(asked);
+            self.starts = None;
+            starts.into_iter().for_each(|start| self.fetch_from(start));
+            if !left.is_empty() {
+                self.ask_for_starts(left);
+                return;
+            }
+        }
+        if let Some((partitions, answer)) = &mut self.giving_back {
+            let _ = answer.await;
+            self.broker.given_back(self.member, partitions);
+            self.giving_back = None;
+        }
+    }
+
+    fn fetch_from(&mut self, start: Start) {
+        let Start { partition, offset, epoch } = start;
+        let fetched = Fetched { epoch, position: offset, has_told_end: false };
+        self.fetched.insert(partition, fetched);
+    }
+
+    /// Does what the group says; returns whether there was anything.
+    fn obey(&mut self) -> bool {
+        if !self.broker.is_member(self.member) {
+            return self.find_out();
+        }
+        match self.broker.order_for(self.member) {
+            None => false,
+            Some(Order::Assign(partitions)) => {
+                self.ask_for_starts(partitions);
+                true
+            }
+            Some(Order::Revoke(partitions)) => {
+                self.fetched.retain(|id, _| !partitions.contains(id));
+                let (reply, answer) = oneshot::channel();
+                self.giving_back = Some((partitions.clone(), answer));
+                self.queue.push_back(SourceEvent::Revoked { partitions, reply });
+                true
+            }
+        }
+    }
+
+    fn ask_for_starts(&mut self, asked: Vec<i32>) {
+        let (reply, starts) = oneshot::channel();
+        let partitions = asked.iter().map(|id| self.broker.bounds_for_start(*id)).collect();
+        self.starts = Some((asked, starts));
+        self.queue.push_back(SourceEvent::Assigned { partitions, reply });
+    }
+
+    /// It was expelled: goes on for a while, then loses what it has and joins anew.
+    fn find_out(&mut self) -> bool {
+        let now = Instant::now();
+        let wait = Duration::from_millis(self.chance.random_range(0..3_000));
+        if *self.finds_out_at.get_or_insert(now + wait) > now {
+            return false;
+        }
+        self.finds_out_at = None;
+        let partitions: Vec<i32> = std::mem::take(&mut self.fetched).into_keys().collect();
+        self.trace.say(&format!("{} finds out that it was expelled", self.process.name()));
+        self.queue.push_back(SourceEvent::Lost { partitions });
+        self.member = self.broker.join(&self.process);
+        true
+    }
+
+    /// Fetches from some partitions; returns whether there was anything.
+    fn fetch(&mut self) -> bool {
+        let ids: Vec<i32> = self.fetched.keys().copied().collect();
+        for id in ids {
+            if self.chance.random_bool(0.3) && !self.queue.is_empty() {
+                continue;
+            }
+            self.fetch_one(id);
+            if self.starts.is_some() {
+                break;
+            }
+        }
+        let wait = [1, 5, 20, 150][self.chance.random_range(0..4)];
+        self.fetch_at = Instant::now() + Duration::from_millis(wait);
+        !self.queue.is_empty()
+    }
+
+    fn fetch_one(&mut self, partition: i32) {
+        let count = self.chance.random_range(1..=12);
+        let Some(fetched) = self.fetched.get_mut(&partition) else { return };
+        let epoch = fetched.epoch;
+        match self.broker.fetch(partition, fetched.position, count) {
+            Found::Records(records) => {
+                fetched.position = records.last().map_or(fetched.position, |last| last.offset + 1);
+                fetched.has_told_end = false;
+                let batch = decoded(partition, epoch, &records, &self.decode);
+                self.queue.push_back(SourceEvent::Records(batch));
+            }
+            Found::NothingUpTo(next) => {
+                fetched.position = next;
+                fetched.has_told_end = false;
+                self.queue.push_back(SourceEvent::Position { partition, epoch, next });
+            }
+            Found::End => {
+                if !std::mem::replace(&mut fetched.has_told_end, true) {
+                    self.queue.push_back(SourceEvent::EndReached { partition, epoch });
+                }
+            }
+            Found::OutOfRange => {
+                self.fetched.remove(&partition);
+                self.queue.push_back(SourceEvent::Lost { partitions: vec![partition] });
+                self.ask_for_starts(vec![partition]);
+            }
+        }
+    }
+}
+
+fn decoded(
+    partition: i32,
+    epoch: u64,
+    records: &[TrueRecord],
+    settings: &DecodeSettings,
+) -> DecodedBatch {
+    let mut batch = DecodedBatch::new(partition, epoch);
+    for record in records {
+        let at = EventTime::from_micros(record.kafka_timestamp_us);
+        let (key, payload) = (record.key.as_deref(), record.payload.as_deref());
+        batch.push(record.offset, at, key, payload, settings);
+    }
+    batch
+}
+
+#[async_trait]
+impl Source for SimulatedSource {
+    async fn next(&mut self) -> SourceEvent {
+        loop {
+            if let Some(event) = self.queue.pop_front() {
+                return event;
+            }
+            self.wait_for_answers().await;
+            if !self.queue.is_empty() {
+                continue;
+            }
+            let broker = Arc::clone(&self.broker);
+            let changed = broker.changed();
+            if self.obey() {
+                continue;
+            }
+            if Instant::now() < self.fetch_at {
+                sleep_until(self.fetch_at).await;
+            } else if !self.fetch() {
+                changed.await;
+            }
+        }
+    }
+
+    fn seek(&mut self, start: Start) {
+        // Of a partition that was taken away meanwhile nothing is fetched.
+        if self.fetched.contains_key(&start.partition) {
+            self.fetch_from(start);
+        }
+    }
+
+    fn commit_offsets(&mut self, next_offsets: &[(i32, i64)]) {
+        self.broker.tell(next_offsets);
+    }
+
+    async fn close(&mut self) {
+        self.broker.leave(self.member);
+    }
+}
