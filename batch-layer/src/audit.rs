@@ -2,6 +2,7 @@
 //!
 //! `coverage` checks that of every Kafka partition each offset is in `events`, `dead_letters` or `offset_gaps`,
 //! exactly once. `days` checks that the counts and sums of every final day are those of its distinct events.
+//! Watermarks that were set back are told: they are what lateness depends on beside the log.
 //!
 //! # Consistency
 //! The tables are read while others write them, so their order matters. Dead letters and gaps are committed
@@ -16,13 +17,13 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use lake::Table;
+use lake::{Table, TableState};
 
 use crate::batch_runs::BatchRuns;
 use crate::context::Context;
 use crate::error::BatchError;
 
-pub use self::report::{AuditReport, AuditedDay, AuditedPartition, DayStatus};
+pub use self::report::{AuditReport, AuditedDay, AuditedPartition, AuditedReset, DayStatus};
 
 /// Audits the lake. What is wrong is in the report.
 ///
@@ -38,5 +39,20 @@ pub async fn run(context: &Context) -> Result<AuditReport, BatchError> {
     let (events, dead_letters) = (events.state(), dead_letters.state());
     coverage::audit(context, events, dead_letters, offset_gaps.state(), &mut report).await?;
     days::audit(context, events, avg_speed.state(), &runs, &mut report).await?;
+    report.watermark_resets = watermark_resets(context, events);
     Ok(report)
+}
+
+fn watermark_resets(context: &Context, events: &TableState) -> Vec<AuditedReset> {
+    let app_ids = &context.app_ids;
+    let partitions = app_ids.partitions(events).into_iter();
+    let resets = partitions.flat_map(|(partition, _)| app_ids.watermark_resets(events, partition));
+    let audited = resets.map(|reset| AuditedReset {
+        partition: reset.partition,
+        offset: reset.offset,
+        from: reset.from.to_string(),
+        to: reset.to.to_string(),
+        requested_at: reset.requested_at.to_string(),
+    });
+    audited.collect()
 }

@@ -11,54 +11,29 @@ use batch_layer::kafka_ends::KafkaEnds;
 use batch_layer::nightly::NightlyOptions;
 use batch_layer::{BatchError, Context, Shutdown, audit, maintain, nightly, verify};
 use clap::Parser;
-use lake::{Lake, LakeError, Settings, SystemAmbient, settings, telemetry};
-use tokio::signal::unix::{SignalKind, signal};
+use lake::startup::{self, Ending, OUTSIDE_FAULT};
+use lake::{Lake, Settings, SystemAmbient, telemetry};
 
 use self::cli::{Cli, Command};
 
-const CHECK_FAILED: u8 = 1;
-const USAGE_ERROR: u8 = 2;
-const OUTSIDE_FAULT: u8 = 3;
-
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    telemetry::init_logging();
-    let config = cli.command.config();
-    let settings = match Settings::load(config, settings::environment(), &[]) {
-        Ok(settings) => settings,
-        Err(error) => return fail(USAGE_ERROR, &error),
-    };
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(OUTSIDE_FAULT, &error),
-    };
-    match runtime.block_on(run(&cli.command, settings)) {
-        Ok(true) => ExitCode::SUCCESS,
-        Ok(false) => ExitCode::from(CHECK_FAILED),
-        Err(error) => fail(exit_code(&error), &format!("{error:#}")),
-    }
+    let command = Cli::parse().command;
+    let work = async |settings| Ok(ending(run(&command, settings).await?));
+    startup::run(command.config(), &[], work, exit_code)
 }
 
-#[expect(clippy::print_stderr, reason = "the last word goes to the person at the terminal")]
-fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
-    eprintln!("error: {error}");
-    ExitCode::from(code)
+fn ending(in_order: bool) -> Ending {
+    if in_order { Ending::Done } else { Ending::CheckFailed }
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {
-    if let Some(error) = error.downcast_ref::<BatchError>() {
-        return error.exit_code();
-    }
-    match error.downcast_ref::<LakeError>() {
-        Some(LakeError::Configuration(_)) => USAGE_ERROR,
-        _ => OUTSIDE_FAULT,
-    }
+    error.downcast_ref::<BatchError>().map_or(OUTSIDE_FAULT, BatchError::exit_code)
 }
 
 /// Carries out the command; returns whether everything was in order.
 async fn run(command: &Command, settings: Settings) -> anyhow::Result<bool> {
     let recorder = telemetry::install_metrics();
-    let lake = Lake::open(&settings.lake, Arc::new(SystemAmbient))?;
+    let lake = Lake::open(&settings.lake, Arc::new(SystemAmbient)).map_err(BatchError::from)?;
     let ends = KafkaEnds::new(&settings);
     let metrics_file = settings.batch.metrics_file.clone();
     let context = Context::new(settings, lake)?;
@@ -108,14 +83,6 @@ fn say(report: &dyn std::fmt::Display) -> anyhow::Result<()> {
     writeln!(out, "{}", text.trim_end()).context("write the report to standard output")
 }
 
-fn stop_signal() -> anyhow::Result<Shutdown> {
-    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
-    Ok(Shutdown::on(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("stopping");
-    }))
+fn stop_signal() -> std::io::Result<Shutdown> {
+    Ok(Shutdown::on(startup::stop_signal()?))
 }

@@ -45,6 +45,7 @@ use crate::days::{self, KnownDay};
 use crate::error::BatchError;
 use crate::kafka_ends::LogEnds;
 use crate::shutdown::Shutdown;
+use lake_model::defects::{self, Defect};
 
 pub use self::plan::{DayFilter, PlannedDay};
 pub use self::report::{LeftDay, NightlyReport};
@@ -88,6 +89,7 @@ pub async fn run(
         return Ok(report);
     }
     let wanted = ends.ends().await?.into_iter().map(|(partition, log)| (partition, log.next));
+    let wanted = wanted.filter(|_| !defects::is_on(Defect::LandingNotAwaited));
     match run.wait_for(&wanted.collect()).await? {
         Landing::Reached => {
             let pinned = run.events.state().clone();
@@ -207,6 +209,7 @@ impl<'a> Run<'a> {
             }
             let shutdown = self.shutdown;
             let published = tokio::select! {
+                biased;
                 published = self.attempt(day, pinned, &base) => published?,
                 () = shutdown.requested() => {
                     return Ok(Outcome::Left("the run was told to stop".to_owned()));

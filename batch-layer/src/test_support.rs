@@ -16,6 +16,8 @@ use lake::tables::avg_speed::{self, AvgSpeedRow};
 use lake::tables::{batch_runs, offset_gaps};
 use lake::{Commit, CommitOutcome, Lake, Settings, Table, TableLog, data_file, read};
 use lake_model::{Day, EventTime, OffsetRange, WindowSize};
+use object_store::ObjectStoreExt;
+use object_store::path::Path;
 use uuid::Uuid;
 
 use self::speed::Groups;
@@ -156,6 +158,15 @@ impl World {
     pub(crate) async fn commit(&self, table: Table, commit: &Commit) {
         let outcome = self.log(table).await.try_commit(commit).await.expect("memory takes commits");
         assert!(matches!(outcome, CommitOutcome::Committed { .. }), "nobody else commits");
+    }
+
+    /// Deletes the entries of the log of `table` but the newest, as if a checkpoint held them for long.
+    pub(crate) async fn drop_log_entries(&self, table: Table) {
+        let (store, newest) = (self.context.lake.table_store(table), self.version(table).await);
+        for version in 0..newest {
+            let entry = Path::from(format!("_delta_log/{version:020}.json"));
+            store.delete(&entry).await.expect("the entry is there");
+        }
     }
 
     /// Notes gaps as the speed layer does.

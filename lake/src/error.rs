@@ -1,12 +1,13 @@
 //! What can go wrong with the tables, and whether trying again may help.
 
+use crate::startup::{OUTSIDE_FAULT, USAGE_ERROR};
 use crate::tables::Table;
 
 /// A failure to read or commit a table.
 #[derive(Debug, thiserror::Error)]
 pub enum LakeError {
     /// The store failed or did not answer; trying later may help.
-    #[error("{action}: {source}")]
+    #[error("{action}: {source}{}", remedy(source))]
     Storage {
         /// What was being done.
         action: String,
@@ -60,6 +61,21 @@ impl LakeError {
         matches!(self, LakeError::Storage { .. } | LakeError::Delta { .. })
     }
 
+    /// Whether the store refuses the credentials. That may pass (policies take time to spread, and temporary
+    /// credentials are renewed), but whoever starts with it is configured wrongly as a rule.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, LakeError::Storage { source, .. } if is_refusal(source))
+    }
+
+    /// The exit code of a program that ends with it.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            _ if self.is_denied() => USAGE_ERROR,
+            LakeError::Configuration(_) | LakeError::NoTable { .. } => USAGE_ERROR,
+            _ => OUTSIDE_FAULT,
+        }
+    }
+
     pub(crate) fn storage(
         action: impl Into<String>,
     ) -> impl FnOnce(object_store::Error) -> LakeError {
@@ -71,4 +87,17 @@ impl LakeError {
     pub fn data_file(path: &str, problem: impl std::fmt::Display) -> LakeError {
         LakeError::DataFile { path: path.to_owned(), problem: problem.to_string() }
     }
+}
+
+fn is_refusal(error: &object_store::Error) -> bool {
+    use object_store::Error::{PermissionDenied, Unauthenticated};
+    matches!(error, PermissionDenied { .. } | Unauthenticated { .. })
+}
+
+fn remedy(error: &object_store::Error) -> &'static str {
+    if !is_refusal(error) {
+        return "";
+    }
+    "; see that the credentials in lake.storage (or AWS_…) are the right ones, and may read, write, list and delete \
+     under lake.uri"
 }

@@ -3,7 +3,8 @@
 //! [`settings`] say where the lake is, [`storage`] opens it, [`tables`] give each table its columns,
 //! [`data_file`] turns rows into Parquet files with statistics, and [`log`] follows a table's Delta log and
 //! commits to it by compare and swap. [`txn`] names the offsets that live beside the files, [`housekeeping`]
-//! keeps logs short. Speed layer, batch and serving depend on this crate and never on each other.
+//! keeps logs short. [`startup`] and [`telemetry`] are what the programs have around their work. Speed layer,
+//! batch and serving depend on this crate and never on each other.
 
 pub mod ambient;
 pub mod data_file;
@@ -13,6 +14,7 @@ pub mod log;
 pub mod paths;
 pub mod read;
 pub mod settings;
+pub mod startup;
 pub mod storage;
 pub mod tables;
 pub mod telemetry;

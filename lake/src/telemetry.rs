@@ -7,6 +7,8 @@
 //! The endpoint answers one path and is spoken here over plain TCP, so that programs without an HTTP server
 //! need none for it. It is bounded in every way: size of a request, time for one, connections.
 
+mod process;
+
 use std::io;
 use std::io::IsTerminal;
 use std::net::SocketAddr;
@@ -160,7 +162,10 @@ async fn answer(
 ) -> io::Result<()> {
     let (status, body) = match read_head(&mut stream).await? {
         None => ("431 Request Header Fields Too Large", "the request is too large\n".to_owned()),
-        Some(head) if asks_for_metrics(&head) => ("200 OK", handle.render()),
+        Some(head) if asks_for_metrics(&head) => {
+            process::tell().await;
+            ("200 OK", handle.render())
+        }
         Some(_) => ("404 Not Found", "only GET /metrics is answered here\n".to_owned()),
     };
     let head = format!(

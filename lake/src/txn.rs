@@ -1,10 +1,14 @@
 //! The app ids under which offsets live in the Delta logs, beside the files they count for.
 //!
 //! Per Kafka partition a commit of `events` or `avg_speed` carries the next offset and the greatest event
-//! time so far; `dead_letters` and `offset_gaps` carry the next offset alone.
+//! time so far; `dead_letters` and `offset_gaps` carry the next offset alone. Watermarks that were set back are
+//! in `resets`.
+
+mod resets;
 
 use lake_model::{Day, EventTime};
 
+pub use self::resets::WatermarkReset;
 use crate::log::TableState;
 
 /// The app ids of one pipeline on one topic.

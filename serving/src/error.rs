@@ -4,6 +4,7 @@ use std::io;
 use std::net::SocketAddr;
 
 use lake::LakeError;
+use lake::startup::OUTSIDE_FAULT;
 
 /// A server that cannot start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -36,8 +37,8 @@ impl ServingError {
     /// The exit code: 2 for a configuration to correct, 3 for an outside fault.
     pub fn exit_code(&self) -> u8 {
         match self {
-            ServingError::Lake(LakeError::Configuration(_)) => 2,
-            ServingError::Listen { .. } | ServingError::Lake(_) | ServingError::System { .. } => 3,
+            ServingError::Lake(error) => error.exit_code(),
+            ServingError::Listen { .. } | ServingError::System { .. } => OUTSIDE_FAULT,
         }
     }
 }

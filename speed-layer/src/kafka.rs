@@ -1,15 +1,17 @@
-//! Kafka as a [`Source`]: one thread polls, decodes and keeps the group's membership; a bounded channel
+//! Kafka as a [`Source`]: one thread polls, decodes and keeps the group's membership; a bounded queue
 //! carries what it finds to the engine.
 //!
 //! Rebalances are taken out of librdkafka's callback and handled between polls, so that the start offsets are
 //! part of the assign call itself and revoked partitions are let go of only when their work is committed.
-//! While the engine is behind, the channel is full and the thread stops fetching; librdkafka's own queue is
+//! While the engine is behind, the queue is full and the thread stops fetching; librdkafka's own queue is
 //! bounded too, and its heartbeats go on.
 
 mod config;
 mod context;
 mod ends;
 mod poller;
+mod queue;
+mod timestamps;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -21,7 +23,6 @@ use lake::Settings;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::{Offset, TopicPartitionList};
-use tokio::sync::mpsc;
 
 use self::context::GroupContext;
 use self::poller::{Poller, Seek};
@@ -29,6 +30,7 @@ use crate::decode::DecodeSettings;
 use crate::source::{Source, SourceEvent, Start};
 
 pub use self::ends::end_offsets;
+pub use self::timestamps::check_timestamps;
 
 /// Batches are sent on when they are about this large.
 const BATCH_BYTES: usize = 256 << 10;
@@ -82,7 +84,7 @@ impl SourceError {
 pub struct KafkaSource {
     topic: String,
     consumer: Arc<BaseConsumer<GroupContext>>,
-    events: mpsc::Receiver<SourceEvent>,
+    events: queue::Receiver,
     seeks: std::sync::mpsc::Sender<Seek>,
     stop: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
@@ -99,8 +101,7 @@ impl KafkaSource {
             .subscribe(&[&topic])
             .map_err(SourceError::new(settings, format!("subscribe to topic {topic}")))?;
         let consumer = Arc::new(consumer);
-        let queue_bytes = usize::try_from(settings.speed.queue_bytes).unwrap_or(usize::MAX);
-        let (sender, events) = mpsc::channel((queue_bytes / BATCH_BYTES).clamp(4, 1 << 16));
+        let (sender, events) = queue::bounded(settings.speed.queue_bytes);
         let (seeks, seek_requests) = std::sync::mpsc::channel();
         let stop = Arc::new(AtomicBool::new(false));
         let poller = Poller::new(
@@ -152,9 +153,7 @@ impl Source for KafkaSource {
 
     async fn close(&mut self) {
         self.stop.store(true, Ordering::Relaxed);
-        // Whoever waits for room in the channel or for an answer to what is in it sees that it is closed.
         self.events.close();
-        while self.events.try_recv().is_ok() {}
         let Some(thread) = self.thread.take() else { return };
         let joined = tokio::task::spawn_blocking(move || thread.join());
         if tokio::time::timeout(CLOSE_TIMEOUT, joined).await.is_err() {

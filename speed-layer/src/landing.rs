@@ -10,6 +10,7 @@ use arrow::array::RecordBatch;
 use lake::tables::dead_letters::DeadLetter;
 use lake::tables::events::{EventRow, EventsBuilder};
 use lake::tables::offset_gaps::GapReason;
+use lake_model::defects::{self, Defect};
 use lake_model::{Day, OffsetRange, OffsetRanges};
 
 /// What the tables hold of a partition.
@@ -57,7 +58,8 @@ impl Landing {
 
     /// Whether the record at `offset` is still to be landed.
     pub fn wants(&self, offset: i64) -> bool {
-        offset >= self.landed.events.unwrap_or(0) && !self.landed.covered.contains(offset)
+        let is_new = offset >= self.landed.events.unwrap_or(0);
+        (is_new || defects::is_on(Defect::LandedTwice)) && !self.landed.covered.contains(offset)
     }
 
     /// Takes an accepted event, which is in `day`.

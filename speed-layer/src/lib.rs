@@ -6,7 +6,7 @@
 //! reads all state back from there. [`source`] is what the engine sees of Kafka; [`mod@reset`] mends a watermark
 //! that a clock gone mad has carried away.
 
-pub mod decode;
+pub mod clock;
 pub mod engine;
 pub mod kafka;
 pub mod landing;
@@ -19,3 +19,4 @@ pub mod source;
 pub mod tables;
 
 pub use engine::{Engine, EngineError};
+pub use speed_layer_decode as decode;

@@ -8,17 +8,15 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use lake::{Lake, LakeError, Settings, SystemAmbient, settings, telemetry};
+use lake::startup::{self, Ending, OUTSIDE_FAULT, USAGE_ERROR};
+use lake::txn::WatermarkReset;
+use lake::{Lake, LakeError, Settings, SystemAmbient, telemetry};
 use lake_model::EventTime;
 use speed_layer::decode::DecodeSettings;
-use speed_layer::kafka::{KafkaSource, SourceError, end_offsets};
-use speed_layer::reset::{Reset, reset_watermark};
+use speed_layer::kafka::{KafkaSource, SourceError, check_timestamps, end_offsets};
+use speed_layer::reset::{ResetOutcome, reset_watermark};
 use speed_layer::tables::Tables;
 use speed_layer::{Engine, EngineError};
-use tokio::signal::unix::{SignalKind, signal};
-
-const USAGE_ERROR: u8 = 2;
-const OUTSIDE_FAULT: u8 = 3;
 
 /// Consumes camera events from Kafka, lands each exactly once and keeps provisional averages.
 #[derive(Parser)]
@@ -32,6 +30,7 @@ const EXAMPLES: &str = "\
 Examples:
   speed-layer run                              with ./lakehouse.toml, or defaults
   speed-layer run --config prod.toml           until SIGTERM, which commits what is held
+                                               (for speed.shutdown_timeout at most)
   speed-layer run --until-end                  catch up, then stop
   speed-layer reset-watermark --partition 3    after a camera's clock ran ahead
   LAKEHOUSE__KAFKA__BROKERS=k1:9092,k2:9092 speed-layer run
@@ -45,7 +44,8 @@ enum Command {
     Run(RunArgs),
     /// Set a partition's watermark back, for a clock gone mad
     ///
-    /// Stop the speed layer first: an instance that runs goes on with the watermark in its memory.
+    /// The speed layer may run: its next commit of the partition finds the reset, and the partition is loaded anew
+    /// with it. Set the clock right first, or it carries the watermark away again.
     ResetWatermark(ResetArgs),
 }
 
@@ -55,9 +55,9 @@ struct ResetArgs {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The Kafka partition
-    #[arg(long, value_name = "P")]
+    #[arg(long, value_name = "P", value_parser = clap::value_parser!(i32).range(0..))]
     partition: i32,
-    /// The greatest event time from now on, RFC 3339; now where it is not given
+    /// The greatest event time to go on with, RFC 3339; now where it is not given
     #[arg(long, value_name = "TIME", value_parser = event_time)]
     to: Option<EventTime>,
 }
@@ -78,58 +78,41 @@ struct RunArgs {
 }
 
 fn main() -> ExitCode {
-    let command = Cli::parse().command;
-    telemetry::init_logging();
-    let config = match &command {
-        Command::Run(args) => args.config.as_deref(),
-        Command::ResetWatermark(args) => args.config.as_deref(),
-    };
-    let settings = match Settings::load(config, settings::environment(), &[]) {
-        Ok(settings) => settings,
-        Err(error) => return fail(USAGE_ERROR, &error),
-    };
-    let runtime = match tokio::runtime::Runtime::new() {
-        Ok(runtime) => runtime,
-        Err(error) => return fail(OUTSIDE_FAULT, &error),
-    };
-    let result = match &command {
-        Command::Run(args) => runtime.block_on(run(&settings, args.until_end)),
-        Command::ResetWatermark(args) => runtime.block_on(reset(&settings, args)),
-    };
-    match result {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => fail(exit_code(&error), &format!("{error:#}")),
+    match Cli::parse().command {
+        Command::Run(args) => {
+            let work = async |settings| run(&settings, args.until_end).await;
+            startup::run(args.config.as_deref(), &[], work, exit_code)
+        }
+        Command::ResetWatermark(args) => {
+            let work = async |settings| reset(&settings, &args).await;
+            startup::run(args.config.as_deref(), &[], work, exit_code)
+        }
     }
 }
 
-#[expect(clippy::print_stderr, reason = "the last word goes to the person at the terminal")]
-fn fail(code: u8, error: &dyn std::fmt::Display) -> ExitCode {
-    eprintln!("error: {error}");
-    ExitCode::from(code)
-}
-
 fn exit_code(error: &anyhow::Error) -> u8 {
-    let is_configuration = |error: &LakeError| matches!(error, LakeError::Configuration(_));
-    let lake = error.downcast_ref::<LakeError>().is_some_and(is_configuration);
-    let engine = matches!(
-        error.downcast_ref::<EngineError>(),
-        Some(EngineError::Lake(error)) if is_configuration(error)
-    );
-    let source = matches!(error.downcast_ref::<SourceError>(), Some(SourceError::Setting { .. }));
-    if lake || engine || source { USAGE_ERROR } else { OUTSIDE_FAULT }
+    let lake = match error.downcast_ref::<EngineError>() {
+        Some(EngineError::Lake(error)) => Some(error),
+        _ => error.downcast_ref::<LakeError>(),
+    };
+    match error.downcast_ref::<SourceError>() {
+        Some(SourceError::Setting { .. }) => USAGE_ERROR,
+        _ => lake.map_or(OUTSIDE_FAULT, LakeError::exit_code),
+    }
 }
 
-async fn run(settings: &Settings, until_end: bool) -> anyhow::Result<()> {
+async fn run(settings: &Settings, until_end: bool) -> anyhow::Result<Ending> {
     let recorder = telemetry::install_metrics();
     if let Some(listen) = settings.speed.metrics_listen {
         tokio::spawn(telemetry::serve_metrics(listen, recorder));
     }
-    let mut stop = pin!(stop_signal()?);
+    let mut stop = pin!(startup::stop_signal()?);
     let (tables, ends) = tokio::select! {
         biased;
-        () = &mut stop => return Ok(()),
+        () = &mut stop => return Ok(Ending::Done),
         opened = open(settings, until_end) => opened?,
     };
+    tokio::spawn(check_timestamps(settings.clone()));
     // The group is joined last: from here on the engine sees to it that it is left in good order.
     let source = KafkaSource::start(settings, decode_settings(settings))?;
     let engine = Engine::new(source, tables, settings)?;
@@ -139,7 +122,7 @@ async fn run(settings: &Settings, until_end: bool) -> anyhow::Result<()> {
     };
     engine.run(stop).await?;
     tracing::info!("everything is committed");
-    Ok(())
+    Ok(Ending::Done)
 }
 
 /// Opens the tables and, where the run is to end there, asks for the ends of the topic.
@@ -157,16 +140,22 @@ async fn open(
     Ok((tables, Some(asked.context("ask for the ends of the topic")??)))
 }
 
-async fn reset(settings: &Settings, args: &ResetArgs) -> anyhow::Result<()> {
+async fn reset(settings: &Settings, args: &ResetArgs) -> anyhow::Result<Ending> {
     let lake = Lake::open(&settings.lake, Arc::new(SystemAmbient))?;
     let to = args.to.unwrap_or_else(|| lake.ambient().now());
     match reset_watermark(&lake, settings, args.partition, to).await? {
-        Some(Reset { before, after }) => {
-            tracing::info!(partition = args.partition, %before, %after, "watermark reset");
+        ResetOutcome::Reset(WatermarkReset { partition, offset, from, to, .. }) => {
+            tracing::info!(partition, offset, %from, %to, "watermark reset");
         }
-        None => tracing::warn!(partition = args.partition, "the partition has no watermark yet"),
+        ResetOutcome::NotAhead(greatest) => tracing::warn!(
+            partition = args.partition, %greatest, %to,
+            "nothing reset: the partition's greatest event time is not after the one asked for"
+        ),
+        ResetOutcome::NoWatermark => {
+            tracing::warn!(partition = args.partition, "the partition has no watermark yet");
+        }
     }
-    Ok(())
+    Ok(Ending::Done)
 }
 
 fn decode_settings(settings: &Settings) -> DecodeSettings {
@@ -180,16 +169,4 @@ fn decode_settings(settings: &Settings) -> DecodeSettings {
         max_record_bytes: event.max_record_bytes,
         max_future_skew_us: i64::try_from(event.max_future_skew.as_micros()).unwrap_or(i64::MAX),
     }
-}
-
-fn stop_signal() -> anyhow::Result<impl Future<Output = ()>> {
-    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
-    let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
-    Ok(async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-        tracing::info!("stopping: committing what is held");
-    })
 }

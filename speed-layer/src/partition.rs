@@ -3,11 +3,13 @@
 use lake::tables::events::EventRow;
 use lake::tables::offset_gaps::GapReason;
 use lake::txn::PartitionProgress;
-use lake_model::{Calendar, DaySpan, EventTime, Lateness, OffsetRange, PartitionClock, Speed};
+use lake_model::{Calendar, DaySpan, EventTime, Lateness, OffsetRange, Speed};
 
+use crate::clock::Clock;
 use crate::decode::{DecodedBatch, DecodedEvent, DecodedRecord, Outcome};
 use crate::landing::Landing;
 use crate::provisional::{Provisional, WindowEvent};
+use lake_model::defects::{self, Defect};
 
 /// What decides over events, the same for every partition.
 #[derive(Debug)]
@@ -42,7 +44,8 @@ pub struct Partition {
     id: i32,
     epoch: u64,
     position: i64,
-    clock: PartitionClock,
+    /// Its greatest event time.
+    pub clock: Clock,
     /// What waits to land.
     pub landing: Landing,
     /// The open windows.
@@ -59,11 +62,12 @@ impl Partition {
         id: i32,
         epoch: u64,
         position: i64,
-        clock: PartitionClock,
+        mut clock: Clock,
         landing: Landing,
         provisional: Provisional,
         averaged: Option<i64>,
     ) -> Partition {
+        clock.reach(position);
         Partition {
             id,
             epoch,
@@ -92,11 +96,6 @@ impl Partition {
         self.position
     }
 
-    /// Its greatest event time.
-    pub fn clock(&self) -> PartitionClock {
-        self.clock
-    }
-
     /// The Kafka timestamp of the newest record taken.
     pub fn newest_record(&self) -> Option<EventTime> {
         self.newest_record
@@ -105,15 +104,15 @@ impl Partition {
     /// What a commit of all that is held records.
     pub fn progress(&self) -> PartitionProgress {
         PartitionProgress {
-            next_offset: Some(self.position),
-            max_event_time: self.clock.max_event_time(),
+            next_offset: Some(self.position - i64::from(defects::is_on(Defect::TxnOffByOne))),
+            max_event_time: self.clock.now().max_event_time(),
         }
     }
 
     /// Whether the position is ahead of what either table holds.
     pub fn is_ahead(&self) -> bool {
         let at = Some(self.position);
-        (self.position > 0 || self.clock.max_event_time().is_some())
+        (self.position > 0 || self.clock.now().max_event_time().is_some())
             && (self.landing.landed().events < at || self.averaged < at)
     }
 
@@ -133,11 +132,14 @@ impl Partition {
 
     /// Notes that everything before `next` was delivered or never will be.
     pub fn advance(&mut self, next: i64) {
-        if next > self.position {
+        if next > self.position && defects::is_on(Defect::GapNotNoted) {
+            self.position = next;
+        } else if next > self.position {
             let gap = OffsetRange::new(self.position, next);
             self.landing.push_gap(gap, GapReason::NotDelivered);
             self.position = next;
         }
+        self.clock.reach(self.position);
     }
 
     fn take_record(&mut self, record: DecodedRecord, text: &str, rules: &Rules) {
@@ -171,7 +173,7 @@ impl Partition {
                 event_time: event.event_time,
                 speed_kmh: event.speed_kmh,
                 plate_number: event.plate_number(text),
-                extra: event.extra(text),
+                extra: event.extra(text).filter(|_| !defects::is_on(Defect::ExtraDropped)),
                 kafka_timestamp,
                 kafka_partition: self.id,
                 kafka_offset: offset,
@@ -179,7 +181,9 @@ impl Partition {
             };
             self.landing.push_event(span.day, &row);
         }
-        if !late && self.averaged.is_none_or(|next| offset >= next) {
+        let is_open = !late || defects::is_on(Defect::LateEventFolded);
+        let is_new = self.averaged.is_none_or(|next| offset >= next);
+        if is_open && (is_new || defects::is_on(Defect::FoldedTwice)) {
             let limit = rules.limits.of(camera_id);
             let (event_time, speed) = (event.event_time, event.speed);
             self.provisional.add(&span, &WindowEvent { camera_id, event_time, speed, limit });

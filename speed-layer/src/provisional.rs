@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use lake::paths::{GroupWindows, ProvisionalGroup};
 use lake::tables::avg_speed::AvgSpeedRow;
+use lake_model::defects::{self, Defect};
 use lake_model::{Day, DaySpan, EventTime, Lateness, Pane, PartitionClock, Speed, WindowSize};
 
 /// An event as the windows see it.
@@ -23,6 +24,9 @@ pub struct WindowEvent<'a> {
     /// The camera's limit, if one is configured.
     pub limit: Option<Speed>,
 }
+
+/// Memory of a camera in a group beside its panes: its id, its place in the map, the tree of its panes.
+const CAMERA_BYTES: usize = 256;
 
 /// The open windows of one partition.
 #[derive(Debug, Default)]
@@ -93,7 +97,8 @@ impl Provisional {
             }
             if let Some(hour) = merged {
                 let window = group.span.window(WindowSize::OneHour, hour);
-                rows.push(row(camera, window, merge(panes.values())));
+                let missed = usize::from(panes.len() > 1 && defects::is_on(Defect::HourShort));
+                rows.push(row(camera, window, merge(panes.values().skip(missed))));
             }
         }
         rows
@@ -103,6 +108,9 @@ impl Provisional {
     pub fn written(&mut self, clock: PartitionClock, lateness: Lateness) {
         self.groups.retain(|(_, windows), group| {
             group.dirty = false;
+            if defects::is_on(Defect::PaneForgotten) && *windows != GroupWindows::Day {
+                group.forget_closed(clock, lateness);
+            }
             let end = match windows {
                 GroupWindows::Day => group.span.end,
                 GroupWindows::Hour(hour) => group.span.window(WindowSize::OneHour, *hour).end,
@@ -121,6 +129,12 @@ impl Provisional {
         self.groups.values().flat_map(|group| group.panes.values()).map(BTreeMap::len).sum()
     }
 
+    /// About how much memory the panes take, in bytes.
+    pub fn bytes(&self) -> usize {
+        let cameras = self.groups.values().flat_map(|group| group.panes.values());
+        cameras.map(|panes| CAMERA_BYTES + panes.values().map(Pane::bytes).sum::<usize>()).sum()
+    }
+
     fn group(&mut self, span: &DaySpan, windows: GroupWindows) -> &mut Group {
         self.groups.entry((span.day, windows)).or_insert_with(|| Group {
             span: *span,
@@ -131,6 +145,15 @@ impl Provisional {
 }
 
 impl Group {
+    /// Forgets five-minute windows that are closed: a deliberate defect.
+    fn forget_closed(&mut self, clock: PartitionClock, lateness: Lateness) {
+        let span = self.span;
+        let end = |index| span.window(WindowSize::FiveMinutes, index).end;
+        let panes = self.panes.values_mut();
+        panes.for_each(|panes| panes.retain(|index, _| !clock.has_closed(end(*index), lateness)));
+        self.panes.retain(|_, panes| !panes.is_empty());
+    }
+
     fn add(&mut self, event: &WindowEvent<'_>, index: u32) {
         self.dirty = true;
         if !self.panes.contains_key(event.camera_id) {

@@ -2,7 +2,7 @@
 //!
 //! # Consistency
 //! Whether a partition's work goes in is decided on exactly the version that is committed on: its transaction
-//! must be the one that the work was built on. If another writer takes that version, everything is decided
+//! must be the one that the work was built on, and its watermark must not have been reset since. If another writer takes that version, everything is decided
 //! again on what it wrote; the files are written once only. Removes are taken from that version, never from
 //! memory. A partition whose transaction moved is left out, and the caller reloads it.
 
@@ -13,6 +13,7 @@ use lake::txn::{AppIds, PartitionProgress};
 use lake::{Commit, CommitOutcome, DataFile, LakeError, TableLog, TableState};
 use lake_model::Day;
 use lake_model::commit::{PartitionDecision, PartitionFacts, decide};
+use lake_model::defects::{self, Defect};
 
 /// What a partition wants committed to a table.
 #[derive(Clone, Debug)]
@@ -21,6 +22,8 @@ pub struct Work {
     pub partition: i32,
     /// The next offset that the table must hold for the work to be its continuation.
     pub built_on: Option<i64>,
+    /// How many resets of the partition's watermark the work knows of; none matters to tables without lateness.
+    pub resets: usize,
     /// What the table holds of the partition once the work is in.
     pub progress: PartitionProgress,
     /// New files with, in `avg_speed`, the group that each replaces.
@@ -53,6 +56,10 @@ pub async fn publish(
                 tracing::debug!(table = %log.table(), version, operation, "committed");
                 return Ok(published);
             }
+            CommitOutcome::Conflict if defects::is_on(Defect::FencedOnOldSnapshot) => {
+                while log.try_commit(&commit).await? == CommitOutcome::Conflict {}
+                return Ok(published);
+            }
             CommitOutcome::Conflict => {}
         }
     }
@@ -60,9 +67,10 @@ pub async fn publish(
 
 /// Whether the batch has made `day` final.
 pub fn is_final(state: &TableState, day: Day) -> bool {
-    state
-        .files_of(day)
-        .any(|file| matches!(AvgSpeedFile::parse(&file.path), Some(AvgSpeedFile::Final { .. })))
+    !defects::is_on(Defect::FinalOverwritten)
+        && state
+            .files_of(day)
+            .any(|file| matches!(AvgSpeedFile::parse(&file.path), Some(AvgSpeedFile::Final { .. })))
 }
 
 fn assemble(
@@ -77,7 +85,8 @@ fn assemble(
     for work in work {
         let found = app_ids.progress(state, work.partition).next_offset;
         let target = work.progress.next_offset.unwrap_or(0);
-        match decide(PartitionFacts { built_on: work.built_on, found, target }) {
+        let was_reset = app_ids.reset_count(state, work.partition) != work.resets;
+        match decide(PartitionFacts { built_on: work.built_on, found, target, was_reset }) {
             PartitionDecision::Fenced => {
                 published.fenced.insert(work.partition);
             }
@@ -105,7 +114,8 @@ fn add_work(
                 continue;
             }
             let replaced = AvgSpeedFile::Provisional(*group);
-            let files = state.files_of(group.day);
+            let files =
+                state.files_of(group.day).filter(|_| !defects::is_on(Defect::StaleFileKept));
             removes.extend(
                 files.filter(|f| AvgSpeedFile::parse(&f.path) == Some(replaced.clone())).cloned(),
             );

@@ -4,7 +4,8 @@
 //! `offset_gaps`, then `dead_letters`, are committed before `events`. After a crash in between, their rows
 //! cover offsets that `events` does not reach yet; those are read back as covered, and the replay passes
 //! them over. `events` and `avg_speed` may be at different offsets: the replay begins at the lesser one,
-//! with the greatest event time stored beside it, and each table passes over what it has.
+//! with the greatest event time stored beside it and the resets that lie ahead of it, and each table passes over
+//! what it has.
 
 use lake::paths::{AvgSpeedFile, GroupWindows};
 use lake::read;
@@ -14,12 +15,14 @@ use lake::{Lake, LakeError, Table, TableLog};
 use lake_model::resume::{self, Resume, ResumeFacts};
 use lake_model::{OffsetRange, OffsetRanges, PartitionClock, WindowSize};
 
+use crate::clock::Clock;
 use crate::landing::{Landed, Landing};
 use crate::partition::{Partition, Rules};
 use crate::provisional::Provisional;
 use crate::source::AssignedPartition;
 use crate::tables::Tables;
 use lake::tables::offset_gaps::GapReason;
+use lake_model::defects::{self, Defect};
 
 /// Why a partition can't be continued.
 #[derive(Debug, thiserror::Error)]
@@ -83,14 +86,25 @@ pub async fn load(
         accept_loss,
     };
     let position = start(id, resume::decide(facts), &mut landing)?;
-    let provisional = open_windows(lake, &tables.avg_speed, id, averaged, rules).await?;
-    let clock = PartitionClock::resumed(stored.max_event_time);
+    let resets = tables.app_ids.watermark_resets(tables.events.state(), id);
+    let clock_at = |next: Option<i64>, time| Clock::resumed(next.unwrap_or(0), time, &resets);
+    // Whatever a reset ahead opens again has to be there by then.
+    let earliest = clock_at(averaged.next_offset, averaged.max_event_time).earliest();
+    let provisional = open_windows(lake, &tables.avg_speed, id, earliest, rules).await?;
+    let mut begun_with = stored.max_event_time;
+    if defects::is_on(Defect::WatermarkAhead) {
+        begun_with = events.max_event_time.max(averaged.max_event_time);
+    } else if defects::is_on(Defect::WatermarkForgotten) {
+        begun_with = None;
+    }
+    let clock = clock_at(stored.next_offset, begun_with);
     Ok(Partition::new(id, epoch, position, clock, landing, provisional, averaged.next_offset))
 }
 
 /// The progress that a replay begins at.
 fn lesser(events: PartitionProgress, averaged: PartitionProgress) -> PartitionProgress {
-    if events.next_offset <= averaged.next_offset { events } else { averaged }
+    let is_reversed = defects::is_on(Defect::ResumedTooFar);
+    if (events.next_offset <= averaged.next_offset) != is_reversed { events } else { averaged }
 }
 
 fn start(partition: i32, resume: Resume, landing: &mut Landing) -> Result<i64, RecoveryError> {
@@ -127,6 +141,9 @@ async fn covered(
     next: i64,
 ) -> Result<OffsetRanges, LakeError> {
     let mut covered = OffsetRanges::default();
+    if defects::is_on(Defect::CoveredIgnored) {
+        return Ok(covered);
+    }
     let is_ahead = |log: &TableLog| {
         tables
             .app_ids
@@ -160,16 +177,18 @@ async fn covered(
     Ok(covered)
 }
 
-/// Reads back the windows that are still open at the offset that `avg_speed` is at.
+/// Reads back the windows that are open by `clock`.
 async fn open_windows(
     lake: &Lake,
     log: &TableLog,
     partition: i32,
-    averaged: PartitionProgress,
+    clock: PartitionClock,
     rules: &Rules,
 ) -> Result<Provisional, LakeError> {
-    let clock = PartitionClock::resumed(averaged.max_event_time);
     let mut provisional = Provisional::default();
+    if defects::is_on(Defect::WindowsNotReadBack) {
+        return Ok(provisional);
+    }
     for file in log.state().files() {
         let Some(AvgSpeedFile::Provisional(group)) = AvgSpeedFile::parse(&file.path) else {
             continue;

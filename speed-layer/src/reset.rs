@@ -1,62 +1,128 @@
-//! Resetting a partition's watermark after a clock gone mad has carried it away.
+//! Setting a partition's watermark back after a clock gone mad has carried it away.
 //!
-//! The greatest event time beside the partition's offsets is replaced in both tables that hold one, and the
-//! commits say so (`watermarkReset` in their `commitInfo`). Which events were marked late before is left as
-//! it is: it was decided on the log as it stood.
+//! A reset says: from this offset on, the greatest event time of the partition so far counts as that. It is a part
+//! of what lateness depends on, as the partition's log is, so every replay judges by it too. What was judged before
+//! that offset stays as it is.
+//!
+//! # Consistency
+//! The speed layer may run meanwhile. A reset is asked for in `avg_speed` first: from that commit on nobody who does
+//! not know of it can commit averages of the partition, so `avg_speed` stands still there. Then it is put in force in
+//! `events`, from the further of the two tables' offsets at exactly the version that is committed on: from that
+//! commit on nobody who does not know of it can land. Whoever is kept out is fenced and loads the partition anew,
+//! with the reset.
+//!
+//! # Crash consistency
+//! A reset that is asked for and not in force is put in force by whoever loads the partition next, before anything
+//! else, or by the next reset of that partition.
 
-use lake::{Commit, CommitOutcome, Lake, LakeError, Settings, TableLog};
+use lake::txn::{PartitionProgress, WatermarkReset};
+use lake::{Commit, CommitOutcome, Lake, LakeError, Settings, Table, TableLog};
 use lake_model::EventTime;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use crate::clock::Clock;
 use crate::tables::Tables;
 
-/// A watermark that was reset.
+const OPERATION: &str = "RESET WATERMARK";
+const INFO: &str = "watermarkReset";
+
+/// What a request to reset a watermark came to.
+#[must_use]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Reset {
-    /// The greatest event time before, in `events`.
-    pub before: EventTime,
-    /// The greatest event time from now on.
-    pub after: EventTime,
+pub enum ResetOutcome {
+    /// The watermark was set back.
+    Reset(WatermarkReset),
+    /// The partition's greatest event time is no later than the one asked for: nothing was done.
+    NotAhead(EventTime),
+    /// The partition has no watermark yet: nothing was done.
+    NoWatermark,
 }
 
-/// Sets the greatest event time of `partition` to `to`. The instance that consumes the partition must not
-/// run, or it goes on with what it has in memory. Returns `None` if the partition has no watermark yet.
+/// Sets the greatest event time of `partition` back to `to`. It is never set forward.
+///
+/// # Errors
+/// The tables can't be read or committed to. Then the reset may have been made, or is made when the partition is
+/// loaded next; asking again does no harm.
 pub async fn reset_watermark(
     lake: &Lake,
     settings: &Settings,
     partition: i32,
     to: EventTime,
-) -> Result<Option<Reset>, LakeError> {
+) -> Result<ResetOutcome, LakeError> {
+    // A lake that does not exist is not made for this.
+    TableLog::open(lake, Table::Events).await?;
     let mut tables = Tables::open(lake, settings).await?;
-    let before = tables.app_ids.progress(tables.events.state(), partition).max_event_time;
-    let app_id = tables.app_ids.max_event_time(partition);
-    for log in [&mut tables.events, &mut tables.avg_speed] {
-        record(log, &app_id, partition, to).await?;
+    loop {
+        put_in_force(&mut tables, partition).await?;
+        let Some(from) = furthest(&tables, partition).max_event_time else {
+            return Ok(ResetOutcome::NoWatermark);
+        };
+        if from <= to {
+            return Ok(ResetOutcome::NotAhead(from));
+        }
+        let number = tables.app_ids.reset_count(tables.avg_speed.state(), partition) + 1;
+        let requested_at = lake.ambient().now();
+        let said = json!({
+            "kafkaPartition": partition, "from": from.to_string(), "to": to.to_string(),
+        });
+        let request = Commit::new(lake, OPERATION)
+            .txns(tables.app_ids.request_reset(partition, number, to, requested_at))
+            .info(INFO, said);
+        match tables.avg_speed.try_commit(&request).await? {
+            CommitOutcome::Conflict => tables.refresh().await?,
+            CommitOutcome::Committed { .. } => {
+                put_in_force(&mut tables, partition).await?;
+                let resets = tables.app_ids.watermark_resets(tables.events.state(), partition);
+                let reset = resets.get(number - 1).expect("it was just put in force");
+                return Ok(ResetOutcome::Reset(*reset));
+            }
+        }
     }
-    Ok(before.map(|before| Reset { before, after: to }))
 }
 
-async fn record(
-    log: &mut TableLog,
-    app_id: &str,
-    partition: i32,
-    to: EventTime,
-) -> Result<(), LakeError> {
+/// Puts the reset of `partition` in force that is asked for and not in force, if there is one.
+pub(crate) async fn put_in_force(tables: &mut Tables, partition: i32) -> Result<(), LakeError> {
     loop {
-        let Some(before) = log.state().txn(app_id) else { return Ok(()) };
-        if before == to.micros() {
+        let Tables { events, avg_speed, app_ids, .. } = &mut *tables;
+        let number = app_ids.reset_count(avg_speed.state(), partition);
+        let requested = app_ids.requested_reset(avg_speed.state(), partition, number);
+        let Some((to, requested_at)) = requested else { return Ok(()) };
+        if number <= app_ids.reset_count(events.state(), partition) {
             return Ok(());
         }
-        let said = json!({
-            "kafkaPartition": partition,
-            "from": EventTime::from_micros(before).to_string(),
-            "to": to.to_string(),
-        });
-        let commit = Commit::new(log.lake(), "RESET WATERMARK")
-            .txns([(app_id.to_owned(), to.micros())])
-            .info("watermarkReset", said);
-        if let CommitOutcome::Committed { .. } = log.try_commit(&commit).await? {
-            return Ok(());
+        let landed = app_ids.progress(events.state(), partition);
+        let PartitionProgress { next_offset, max_event_time } = furthest(tables, partition);
+        let Tables { events, app_ids, .. } = &mut *tables;
+        let offset = next_offset.unwrap_or(0);
+        let from = max_event_time.unwrap_or(to);
+        let reset = WatermarkReset { partition, offset, from, to, requested_at };
+        let mut txns = app_ids.record_reset(number, &reset);
+        if landed.next_offset == next_offset {
+            txns.push((app_ids.max_event_time(partition), to.micros()));
         }
+        let commit = Commit::new(events.lake(), OPERATION).txns(txns).info(INFO, said(&reset));
+        // Whoever took the version has moved the partition, or has put the reset in force.
+        let _ = events.try_commit(&commit).await?;
     }
+}
+
+/// How far the further of the two tables is, with the greatest event time there.
+fn furthest(tables: &Tables, partition: i32) -> PartitionProgress {
+    let app_ids = &tables.app_ids;
+    let landed = app_ids.progress(tables.events.state(), partition);
+    let averaged = app_ids.progress(tables.avg_speed.state(), partition);
+    let further = if landed.next_offset >= averaged.next_offset { landed } else { averaged };
+    let resets = app_ids.watermark_resets(tables.events.state(), partition);
+    let next = further.next_offset.unwrap_or(0);
+    let clock = Clock::resumed(next, further.max_event_time, &resets).now();
+    PartitionProgress { max_event_time: clock.max_event_time(), ..further }
+}
+
+fn said(reset: &WatermarkReset) -> Value {
+    json!({
+        "kafkaPartition": reset.partition,
+        "offset": reset.offset,
+        "from": reset.from.to_string(),
+        "to": reset.to.to_string(),
+    })
 }

@@ -17,7 +17,8 @@ pub enum SourceEvent {
     Assigned {
         /// The partitions with what Kafka has of them.
         partitions: Vec<AssignedPartition>,
-        /// Takes where each partition starts.
+        /// Takes where each partition starts. One that is left out is assigned again, with what Kafka has of
+        /// it by then.
         reply: oneshot::Sender<Vec<Start>>,
     },
     /// Partitions are taken away in good order: what is held of them may still be committed.

@@ -12,6 +12,8 @@ pub struct AuditReport {
     pub partitions: Vec<AuditedPartition>,
     /// Every final day.
     pub days: Vec<AuditedDay>,
+    /// Every watermark that was set back by `speed-layer reset-watermark`; no fault, but on record.
+    pub watermark_resets: Vec<AuditedReset>,
     /// What is wrong; nothing if the lake is in order.
     pub problems: Vec<String>,
 }
@@ -37,6 +39,21 @@ pub struct AuditedPartition {
     pub repeated: Vec<[i64; 2]>,
     /// Rows whose offset another row has.
     pub repeated_rows: u64,
+}
+
+/// One reset of a watermark. Times are RFC 3339.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AuditedReset {
+    /// The partition.
+    pub partition: i32,
+    /// The first offset that it holds for.
+    pub offset: i64,
+    /// The partition's greatest event time before.
+    pub from: String,
+    /// What it counted as from there on.
+    pub to: String,
+    /// When the reset was asked for.
+    pub requested_at: String,
 }
 
 /// One final day.
@@ -80,6 +97,7 @@ impl AuditReport {
             "ok": self.is_ok(),
             "partitions": self.partitions,
             "days": self.days,
+            "watermark_resets": self.watermark_resets,
             "problems": self.problems,
         })
     }
@@ -100,6 +118,13 @@ impl fmt::Display for AuditReport {
         }
         for day in &self.days {
             writeln!(f, "{}: {}", day.day, said(day))?;
+        }
+        for r in &self.watermark_resets {
+            writeln!(
+                f,
+                "partition {}: watermark reset at offset {} from {} to {}, asked for at {}",
+                r.partition, r.offset, r.from, r.to, r.requested_at
+            )?;
         }
         for problem in &self.problems {
             writeln!(f, "PROBLEM {problem}")?;

@@ -5,7 +5,8 @@
 use lake::tables::dead_letters::{self, DeadLetter};
 use lake::tables::events::{EventRow, EventsBuilder};
 use lake::tables::offset_gaps::{GapReason, OffsetGap};
-use lake::{Commit, Table, paths};
+use lake::txn::WatermarkReset;
+use lake::{Commit, Table, housekeeping, paths};
 use lake_model::{DeadLetterReason, OffsetRange, Summary, WindowSize};
 
 use super::report::DayStatus;
@@ -196,4 +197,26 @@ async fn a_final_day_whose_events_are_gone_is_found() {
     let commit = Commit::new(&world.context.lake, "LOSE").remove(files);
     world.commit(Table::Events, &commit).await;
     assert_told(&audit(&world).await, &[DAY, "its events are gone"]);
+}
+
+#[tokio::test]
+async fn resets_of_watermarks_are_told_when_only_a_checkpoint_holds_them() {
+    let world = world().await;
+    let (from, to, requested_at) =
+        (at("2031-01-01T00:00:00Z"), at("2025-04-05T10:00:00Z"), at("2025-04-06T11:00:00Z"));
+    let reset = WatermarkReset { partition: 1, offset: 1, from, to, requested_at };
+    let txns = world.context.app_ids.record_reset(1, &reset);
+    world.commit(Table::Events, &Commit::new(&world.context.lake, "RESET").txns(txns)).await;
+    housekeeping::checkpoint(&world.context.lake, Table::Events).await.unwrap();
+    world.drop_log_entries(Table::Events).await;
+    let report = audit(&world).await;
+    assert!(report.is_ok(), "{report}");
+    assert_eq!(
+        report.json()["watermark_resets"],
+        serde_json::json!([{
+            "partition": 1, "offset": 1, "from": "2031-01-01T00:00:00Z",
+            "to": "2025-04-05T10:00:00Z", "requested_at": "2025-04-06T11:00:00Z",
+        }])
+    );
+    assert!(report.to_string().contains("partition 1: watermark reset at offset 1 from 2031-"));
 }

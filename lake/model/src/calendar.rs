@@ -7,6 +7,7 @@ use std::fmt;
 
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
+use crate::defects::{self, Defect};
 use crate::time::{self, DAY_US, EventTime};
 use crate::window::{Window, WindowSize};
 
@@ -123,7 +124,11 @@ impl Calendar {
 
     /// The bounds of `day`.
     pub fn span(&self, day: Day) -> DaySpan {
-        DaySpan { day, start: self.first_instant(day), end: self.first_instant(day.plus(1)) }
+        let (start, mut end) = (self.first_instant(day), self.first_instant(day.plus(1)));
+        if defects::is_on(Defect::DayOf24Hours) {
+            end = start.saturating_add(DAY_US);
+        }
+        DaySpan { day, start, end }
     }
 
     /// The date that clocks show at `time`; near clock changes at midnight a neighbour of its day.

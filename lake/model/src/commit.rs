@@ -1,6 +1,8 @@
 //! What a writer may commit for a partition, decided from what the table's log says at the very version the
 //! commit is built on.
 
+use crate::defects::{self, Defect};
+
 /// What a partition's writer finds in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartitionFacts {
@@ -10,6 +12,8 @@ pub struct PartitionFacts {
     pub found: Option<i64>,
     /// The next offset once our work is in.
     pub target: i64,
+    /// Whether the partition's watermark was set back since our work began, which judges lateness anew.
+    pub was_reset: bool,
 }
 
 /// Whether a partition's work goes into a commit.
@@ -27,7 +31,8 @@ pub enum PartitionDecision {
 /// Decides for one partition. A log that moved since our work began fences it, in whichever direction it
 /// moved: rows that were built on other offsets would land twice or leave a hole.
 pub fn decide(facts: PartitionFacts) -> PartitionDecision {
-    if facts.found != facts.built_on {
+    let has_moved = facts.found != facts.built_on || facts.was_reset;
+    if has_moved && !defects::is_on(Defect::TxnCheckOff) {
         PartitionDecision::Fenced
     } else if facts.built_on.is_some_and(|next| facts.target <= next) {
         PartitionDecision::NothingNew
@@ -52,7 +57,7 @@ mod tests {
             for (who, count) in steps {
                 let built_on = writers[who];
                 let target = built_on.unwrap_or(0) + count;
-                match decide(PartitionFacts { built_on, found: log, target }) {
+                match decide(PartitionFacts { built_on, found: log, target, was_reset: false }) {
                     PartitionDecision::Commit => {
                         landed.extend(built_on.unwrap_or(0)..target);
                         log = Some(target);
@@ -69,7 +74,15 @@ mod tests {
 
     #[test]
     fn a_commit_without_newer_offsets_is_none() {
-        let facts = PartitionFacts { built_on: Some(7), found: Some(7), target: 7 };
+        let facts =
+            PartitionFacts { built_on: Some(7), found: Some(7), target: 7, was_reset: false };
         assert_eq!(decide(facts), PartitionDecision::NothingNew);
+    }
+
+    #[test]
+    fn work_from_before_a_reset_of_the_watermark_is_fenced() {
+        let facts =
+            PartitionFacts { built_on: Some(7), found: Some(7), target: 9, was_reset: true };
+        assert_eq!(decide(facts), PartitionDecision::Fenced);
     }
 }

@@ -7,12 +7,16 @@ use crate::speed::{Speed, nearest_rank};
 
 /// Thousandths of km/h in a bin.
 const BIN_WIDTH: u32 = 500;
+/// Bins that the memory of a histogram grows by. A window of a camera has a hundred or two of them, and there
+/// are a great many windows: doubling would waste half of their memory.
+const BINS_AT_ONCE: usize = 16;
 
-/// Counts of speeds by bins of half a km/h, from the first bin that holds any to the last.
+/// Counts of speeds by bins of half a km/h, from the first bin that holds any to the last. A bin counts to four
+/// billion, more than any window of a camera holds, and stays there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SpeedHistogram {
     first_bin: u32,
-    counts: Vec<u64>,
+    counts: Vec<u32>,
 }
 
 /// Bytes that are no encoded histogram.
@@ -38,7 +42,7 @@ impl SpeedHistogram {
 
     /// Speeds counted.
     pub fn count(&self) -> u64 {
-        self.counts.iter().sum()
+        self.counts.iter().copied().map(u64::from).sum()
     }
 
     /// The middle of the bin that holds the `percent`-th percentile by nearest rank; `None` when empty.
@@ -79,8 +83,14 @@ impl SpeedHistogram {
         Ok(histogram)
     }
 
+    /// The memory that the counts take, in bytes.
+    pub fn bytes(&self) -> usize {
+        self.counts.capacity() * size_of::<u32>()
+    }
+
     fn bins(&self) -> impl Iterator<Item = (u32, u64)> {
-        (self.first_bin..).zip(self.counts.iter().copied()).filter(|(_, count)| *count > 0)
+        let counts = self.counts.iter().copied().map(u64::from);
+        (self.first_bin..).zip(counts).filter(|(_, count)| *count > 0)
     }
 
     fn add_to_bin(&mut self, bin: u32, count: u64) {
@@ -88,14 +98,24 @@ impl SpeedHistogram {
             self.first_bin = bin;
         } else if bin < self.first_bin {
             let missing = (self.first_bin - bin) as usize;
+            self.make_room(self.counts.len() + missing);
             self.counts.splice(0..0, std::iter::repeat_n(0, missing));
             self.first_bin = bin;
         }
         let index = (bin - self.first_bin) as usize;
         if index >= self.counts.len() {
+            self.make_room(index + 1);
             self.counts.resize(index + 1, 0);
         }
+        let count = u32::try_from(count).unwrap_or(u32::MAX);
         self.counts[index] = self.counts[index].saturating_add(count);
+    }
+
+    fn make_room(&mut self, bins: usize) {
+        if bins > self.counts.capacity() {
+            let rounded = bins.next_multiple_of(BINS_AT_ONCE);
+            self.counts.reserve_exact(rounded - self.counts.len());
+        }
     }
 }
 

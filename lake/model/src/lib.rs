@@ -12,6 +12,7 @@ pub mod camera;
 pub mod closing;
 pub mod commit;
 pub mod dead_letter;
+pub mod defects;
 pub mod histogram;
 pub mod offsets;
 pub mod pane;
@@ -23,7 +24,7 @@ pub mod window;
 
 pub use calendar::{Calendar, Day, DaySpan};
 pub use camera::CameraId;
-pub use dead_letter::DeadLetterReason;
+pub use dead_letter::{DeadLetter, DeadLetterReason};
 pub use histogram::SpeedHistogram;
 pub use offsets::{OffsetRange, OffsetRanges};
 pub use pane::{Pane, Summary};

@@ -114,6 +114,11 @@ impl Pane {
         self.histogram.merge(&other.histogram);
     }
 
+    /// The memory that the pane takes, in bytes.
+    pub fn bytes(&self) -> usize {
+        size_of::<Pane>() + self.histogram.bytes()
+    }
+
     /// The `percent`-th percentile by nearest rank, within 0.5 km/h and never beyond minimum or maximum.
     pub fn quantile(&self, percent: u32) -> Speed {
         let (min, max) = (self.summary.min(), self.summary.max());

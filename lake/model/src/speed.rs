@@ -1,5 +1,7 @@
 //! Speeds as whole thousandths of km/h, so that sums do not depend on the order of events.
 
+use crate::defects::{self, Defect};
+
 /// A speed in whole thousandths of km/h.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Speed(u32);
@@ -23,7 +25,8 @@ impl Speed {
         reason = "accepted speeds are within 0 and 10,000 km/h; `as` saturates beyond"
     )]
     pub fn rounded(kmh: f64) -> Speed {
-        Speed((kmh * 1000.0).round() as u32)
+        let cut = defects::is_on(Defect::SpeedCut);
+        Speed(if cut { (kmh * 1000.0) as u32 } else { (kmh * 1000.0).round() as u32 })
     }
 
     /// The speed of that many thousandths of km/h.

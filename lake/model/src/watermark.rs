@@ -5,6 +5,7 @@
 //! before that event. Lateness therefore depends on the partition's log alone, and a replay decides the same.
 
 use crate::calendar::DaySpan;
+use crate::defects::{self, Defect};
 use crate::time::EventTime;
 use crate::window::WindowSize;
 
@@ -18,11 +19,17 @@ pub struct Lateness {
 }
 
 impl Lateness {
+    /// The watermark of a partition whose greatest event time is `max_event_time`.
+    pub fn watermark(self, max_event_time: EventTime) -> EventTime {
+        max_event_time.saturating_add(-self.out_of_orderness_us)
+    }
+
     /// Whether windows that end at `end` are closed to the speed layer once a partition's greatest event
     /// time is `max_event_time`.
     pub fn is_closed(self, end: EventTime, max_event_time: EventTime) -> bool {
-        let watermark = max_event_time.saturating_add(-self.out_of_orderness_us);
-        watermark.saturating_since(end) > self.allowed_us
+        let watermark = self.watermark(max_event_time);
+        let defect_us = i64::from(defects::is_on(Defect::LatenessOffByOne));
+        watermark.saturating_since(end) > self.allowed_us - defect_us
     }
 }
 

@@ -26,6 +26,7 @@ pub(super) fn run(settings: &Settings, given: &Given, problems: &mut Problems) {
     let durations = [
         close_after(settings),
         log_retention(settings),
+        log_retention_in_retries(settings),
         orphan_retention(settings),
         event_retention(settings),
         queue_bytes(settings),
@@ -71,6 +72,24 @@ fn log_retention(settings: &Settings) -> Option<Check> {
         expected: format!(
             "at least lake.deleted_file_retention, which is {}",
             format_duration(least)
+        ),
+        remedy: format_duration(least),
+    })
+}
+
+/// Half of the retention is for the work under way on a state of the table, which may be tried again for all
+/// that time; see `TableLog`.
+fn log_retention_in_retries(settings: &Settings) -> Option<Check> {
+    let retried = settings.lake.retry_timeout;
+    let least = retried.saturating_mul(4);
+    Some(Check {
+        key: "lake.log_retention",
+        with: &["lake.retry_timeout"],
+        holds: settings.lake.log_retention >= least,
+        expected: format!(
+            "at least four times lake.retry_timeout, which is {}, so that no entry is deleted that a \
+             commit under way needs",
+            format_duration(retried)
         ),
         remedy: format_duration(least),
     })

@@ -9,6 +9,7 @@ use std::fmt;
 
 use super::properties::{REDACTED, is_secret};
 use super::source::Entry;
+use lake_model::defects::{self, Defect};
 
 /// Values longer than this many characters are cut in messages.
 const MAX_SHOWN_CHARS: usize = 200;
@@ -23,7 +24,8 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}; {}", self.subject, self.fault, self.remedy)
+        let remedy = if defects::is_on(Defect::RemedyNotNamed) { "" } else { &self.remedy };
+        write!(f, "{}: {}; {remedy}", self.subject, self.fault)
     }
 }
 
@@ -58,8 +60,9 @@ impl Problems {
         remedy: impl Into<String>,
     ) {
         self.keys.insert(key.to_owned());
+        let name = if defects::is_on(Defect::KeyNotNamed) { "a key" } else { key };
         let subject =
-            format!("{} = {} ({})", key.escape_debug(), shown(key, &entry.value), entry.source);
+            format!("{} = {} ({})", name.escape_debug(), shown(key, &entry.value), entry.source);
         self.found.push(Problem { subject, fault: fault.into(), remedy: remedy.into() });
     }
 
@@ -84,7 +87,7 @@ impl Problems {
 
 /// A value as the user would write it, on one line, without secrets.
 fn shown(key: &str, value: &toml::Value) -> String {
-    if is_secret(key) {
+    if is_secret(key) || defects::is_on(Defect::ValueNotNamed) {
         return REDACTED.to_owned();
     }
     let text = literal(value);

@@ -101,6 +101,8 @@ pub struct Speed {
     pub landing_bytes: u64,
     /// Time between commits of offsets alone.
     pub position_interval: Duration,
+    /// Longest time that committing goes on once the program is told to stop.
+    pub shutdown_timeout: Duration,
     /// Bytes of decoded records that may wait.
     pub queue_bytes: u64,
     /// Where metrics are served, if anywhere.
@@ -241,6 +243,7 @@ fn speed(values: &Values) -> Speed {
         landing_interval: values.duration("speed.landing_interval"),
         landing_bytes: values.whole("speed.landing_bytes"),
         position_interval: values.duration("speed.position_interval"),
+        shutdown_timeout: values.duration("speed.shutdown_timeout"),
         queue_bytes: values.whole("speed.queue_bytes"),
         metrics_listen: values.address("speed.metrics_listen"),
     }

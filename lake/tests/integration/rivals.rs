@@ -77,7 +77,12 @@ impl Writer {
         let progress = PartitionProgress { next_offset: Some(target), max_event_time: None };
         loop {
             let found = self.app_ids.progress(self.log.state(), 0).next_offset;
-            match decide(PartitionFacts { built_on: self.built_on, found, target }) {
+            match decide(PartitionFacts {
+                built_on: self.built_on,
+                found,
+                target,
+                was_reset: false,
+            }) {
                 PartitionDecision::Commit => {}
                 PartitionDecision::NothingNew => unreachable!("every step has new offsets"),
                 PartitionDecision::Fenced => {

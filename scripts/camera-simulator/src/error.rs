@@ -3,6 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use lake::startup::{OUTSIDE_FAULT, USAGE_ERROR};
 use rdkafka::error::KafkaError;
 
 /// A run that failed.
@@ -79,8 +80,8 @@ impl SimulatorError {
     /// The exit code: 2 for usage, 3 for an outside fault.
     pub fn exit_code(&self) -> u8 {
         match self {
-            SimulatorError::Usage(_) => 2,
-            _ => 3,
+            SimulatorError::Usage(_) => USAGE_ERROR,
+            _ => OUTSIDE_FAULT,
         }
     }
 }

@@ -1,30 +1,29 @@
 //! Taking partitions over: loading them from the tables, and loading anew those that a rival moved.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use tokio::time::sleep;
 
 use super::{Engine, EngineError};
 use crate::recovery::{self, RecoveryError};
+use crate::reset;
 use crate::source::{AssignedPartition, Source, Start};
 
 /// How often the tables are asked again while the store is away during an assignment.
 const RELOAD_WAIT: Duration = Duration::from_secs(1);
-/// For how long; librdkafka gives an instance 5 minutes to take its partitions.
-const RELOAD_TRIES: u32 = 180;
 
 impl<S: Source> Engine<S> {
-    /// Loads partitions from the tables. While the store is away this is tried again, within a bound.
+    /// Loads partitions from the tables. While the store is away this is tried again: whoever waits for the
+    /// partitions stays in the group meanwhile.
     pub(super) async fn load(
         &mut self,
         assigned: &[AssignedPartition],
     ) -> Result<Vec<Start>, EngineError> {
-        let mut tries = 1;
         loop {
             match self.try_load(assigned).await {
-                Err(RecoveryError::Lake(error)) if error.is_transient() && tries < RELOAD_TRIES => {
+                Err(RecoveryError::Lake(error)) if error.is_transient() => {
                     tracing::warn!(%error, "the tables can't be read; trying again");
-                    tries += 1;
                     sleep(RELOAD_WAIT).await;
                 }
                 result => return Ok(result?),
@@ -37,8 +36,9 @@ impl<S: Source> Engine<S> {
         assigned: &[AssignedPartition],
     ) -> Result<Vec<Start>, RecoveryError> {
         self.tables.refresh().await?;
-        let mut starts = Vec::new();
+        let (mut starts, mut suspects) = (Vec::new(), BTreeMap::new());
         for partition in assigned {
+            reset::put_in_force(&mut self.tables, partition.partition).await?;
             self.epochs += 1;
             let (epoch, accept_loss) = (self.epochs, self.pace.accept_loss);
             let loaded = recovery::load(
@@ -48,8 +48,18 @@ impl<S: Source> Engine<S> {
                 epoch,
                 accept_loss,
                 &self.rules,
-            )
-            .await?;
+            );
+            let loaded = match loaded.await {
+                // What Kafka has was asked before the tables were read, and another instance may have landed
+                // more meanwhile: only bounds that are newer than the tables can tell.
+                Err(RecoveryError::Truncated { partition, wanted, .. })
+                    if self.suspects.get(&partition) != Some(&wanted) =>
+                {
+                    suspects.insert(partition, wanted);
+                    continue;
+                }
+                loaded => loaded?,
+            };
             let (partition, offset) = (loaded.id(), loaded.position());
             tracing::info!(
                 partition,
@@ -60,6 +70,7 @@ impl<S: Source> Engine<S> {
             self.partitions.insert(partition, loaded);
             starts.push(Start { partition, offset, epoch });
         }
+        self.suspects = suspects;
         Ok(starts)
     }
 

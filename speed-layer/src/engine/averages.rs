@@ -28,15 +28,16 @@ impl<S: Source> Engine<S> {
             let progress = partition.progress();
             if partition.averaged < progress.next_offset && partition.is_ahead() {
                 let files = self.write_groups(partition).await?;
-                let (partition, built_on) = (partition.id(), partition.averaged);
-                work.push(Work { partition, built_on, progress, files });
+                let (id, built_on) = (partition.id(), partition.averaged);
+                let resets = partition.clock.resets();
+                work.push(Work { partition: id, built_on, resets, progress, files });
             }
         }
         let published = self.publish_to(Table::AvgSpeed, &work).await?;
         let lateness = self.rules.lateness;
         for (partition, next) in self.committed(&work, &published) {
             partition.averaged = next;
-            partition.provisional.written(partition.clock(), lateness);
+            partition.provisional.written(partition.clock.earliest(), lateness);
         }
         self.forget_final_days();
         self.tell_freshness();
@@ -93,5 +94,7 @@ impl<S: Source> Engine<S> {
         }
         let panes: usize = self.partitions.values().map(|p| p.provisional.panes()).sum();
         metrics::gauge!("lambdalake_speed_open_windows").set(panes as f64);
+        let bytes: usize = self.partitions.values().map(|p| p.provisional.bytes()).sum();
+        metrics::gauge!("lambdalake_speed_window_bytes").set(bytes as f64);
     }
 }

@@ -12,9 +12,11 @@ use lake::{DataFile, LakeError, data_file, paths};
 use lake_model::Day;
 
 use super::{Engine, EngineError};
+use crate::landing::Landing;
 use crate::partition::Partition;
 use crate::publish::{Published, Work, publish};
 use crate::source::Source;
+use lake_model::defects::{self, Defect};
 
 impl<S: Source> Engine<S> {
     /// Commits the rows that wait, or, where `offsets_alone`, offsets that are ahead without rows too.
@@ -24,7 +26,14 @@ impl<S: Source> Engine<S> {
         if !(has_rows || (offsets_alone && is_ahead)) {
             return Ok(());
         }
-        let mut fenced = self.land_gaps().await?;
+        if defects::is_on(Defect::GroupOffsetTrusted) {
+            self.tell_group();
+        }
+        let mut fenced = BTreeSet::new();
+        if defects::is_on(Defect::EventsFirst) {
+            fenced.extend(self.land_events(&fenced).await?);
+        }
+        fenced.extend(self.land_gaps().await?);
         fenced.extend(self.land_dead_letters().await?);
         fenced.extend(self.land_events(&fenced).await?);
         self.reload(fenced).await?;
@@ -97,6 +106,7 @@ impl<S: Source> Engine<S> {
         let lake = &self.lake;
         for partition in self.partitions.values_mut().filter(|p| !fenced.contains(&p.id())) {
             let (id, progress) = (partition.id(), partition.progress());
+            let resets = partition.clock.resets();
             let mut files = Vec::new();
             for (day, rows) in partition.landing.days_mut() {
                 let path = paths::landed("event_date", *day, id, lake.ambient().unique_id());
@@ -108,10 +118,15 @@ impl<S: Source> Engine<S> {
             }
             let built_on = partition.landing.landed().events;
             if built_on < progress.next_offset && partition.is_ahead() {
-                work.push(Work { partition: id, built_on, progress, files });
+                work.push(Work { partition: id, built_on, resets, progress, files });
             }
         }
-        let published = self.publish_to(Table::Events, &work).await?;
+        let published = self.publish_to(Table::Events, &work).await;
+        if published.is_err() && defects::is_on(Defect::RowsForgotten) {
+            let forget = |landing: &mut Landing| landing.clear_events(landing.landed().events);
+            self.partitions.values_mut().for_each(|partition| forget(&mut partition.landing));
+        }
+        let published = published?;
         for (partition, next) in self.committed(&work, &published) {
             metrics::counter!("lambdalake_speed_late_events_total")
                 .increment(partition.landing.late_rows());
@@ -142,9 +157,11 @@ impl<S: Source> Engine<S> {
         };
         let published = publish(log, &tables.app_ids, operation, work).await?;
         self.tidy.after_commit(&self.lake, table, log.state().version());
-        let took_us = self.lake.ambient().now().saturating_since(started);
+        let ended = self.lake.ambient().now();
         metrics::histogram!("lambdalake_speed_commit_duration_seconds", "table" => table.as_str())
-            .record(took_us as f64 / 1e6);
+            .record(ended.saturating_since(started) as f64 / 1e6);
+        metrics::gauge!("lambdalake_speed_last_commit_timestamp_seconds", "table" => table.as_str())
+            .set(ended.micros() as f64 / 1e6);
         Ok(published)
     }
 
@@ -172,6 +189,7 @@ fn beside(partition: &Partition, built_on: Option<i64>, files: Vec<DataFile>) ->
     Work {
         partition: partition.id(),
         built_on,
+        resets: 0,
         progress: PartitionProgress { next_offset: Some(next), max_event_time: None },
         files: files.into_iter().map(|file| (None, file)).collect(),
     }

@@ -2,7 +2,7 @@
 
 mod membership;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -13,19 +13,23 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::{BorrowedMessage, Message, Timestamp};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
 use tokio::time::timeout;
 
 use super::BATCH_BYTES;
 use super::context::{GroupContext, Rebalance};
+use super::queue::Sender;
+use super::timestamps::warn_of_create_time;
 use crate::decode::{DecodeSettings, DecodedBatch};
 use crate::source::{SourceEvent, Start};
+use lake_model::defects::{self, Defect};
 
 /// How long a poll waits; then what is pending is sent on and positions are looked at.
 const POLL_TIMEOUT: Duration = Duration::from_millis(50);
 /// Records after which pending batches are sent on however busy the topic is.
 const FLUSH_RECORDS: usize = 20_000;
-/// How long the thread waits for room in the channel before it polls to stay in the group.
+/// Records that are taken between looks at the clock, at rebalances and at seeks.
+const TURN_RECORDS: usize = 256;
+/// How long the thread waits for the engine before it polls to stay in the group.
 const SEND_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A partition to be fetched anew.
@@ -36,14 +40,15 @@ pub(super) struct Poller {
     topic: String,
     decode: DecodeSettings,
     request_timeout: Duration,
-    sender: mpsc::Sender<SourceEvent>,
+    sender: Sender,
     seeks: std::sync::mpsc::Receiver<Seek>,
     stop: Arc<AtomicBool>,
     fetched: BTreeMap<i32, Fetched>,
     pending: HashMap<i32, DecodedBatch>,
     pending_records: usize,
     flushed_at: Instant,
-    warned_of_create_time: bool,
+    /// Errors that came while the thread waited for the engine.
+    errors: VecDeque<KafkaError>,
 }
 
 /// An assigned partition.
@@ -65,7 +70,7 @@ impl Poller {
         topic: String,
         decode: DecodeSettings,
         request_timeout: Duration,
-        sender: mpsc::Sender<SourceEvent>,
+        sender: Sender,
         seeks: std::sync::mpsc::Receiver<Seek>,
         stop: Arc<AtomicBool>,
     ) -> Poller {
@@ -81,7 +86,7 @@ impl Poller {
             pending: HashMap::new(),
             pending_records: 0,
             flushed_at: now(),
-            warned_of_create_time: false,
+            errors: VecDeque::new(),
         }
     }
 
@@ -108,15 +113,32 @@ impl Poller {
         while let Ok(Seek(start)) = self.seeks.try_recv() {
             self.seek(start, runtime)?;
         }
-        let consumer = Arc::clone(&self.consumer);
-        match consumer.poll(POLL_TIMEOUT) {
-            None => self.idle(runtime),
-            Some(Ok(message)) => {
-                self.keep(&message);
-                self.flush_what_is_full(message.partition(), runtime)
-            }
-            Some(Err(error)) => self.take_error(&error, runtime),
+        if let Some(error) = self.errors.pop_front() {
+            return self.take_error(&error, runtime);
         }
+        self.take_messages(runtime)
+    }
+
+    /// Waits for a message and takes those that are there with it. The clock is read once for all of them.
+    fn take_messages(&mut self, runtime: &Handle) -> Result<(), Ended> {
+        let consumer = Arc::clone(&self.consumer);
+        let mut wait = POLL_TIMEOUT;
+        for _ in 0..TURN_RECORDS {
+            match consumer.poll(wait) {
+                None if wait.is_zero() => break,
+                None => return self.idle(runtime),
+                Some(Ok(message)) => {
+                    self.keep(&message);
+                    self.flush_what_is_full(message.partition(), runtime)?;
+                }
+                Some(Err(error)) => return self.take_error(&error, runtime),
+            }
+            wait = Duration::ZERO;
+        }
+        if self.flushed_at.elapsed() >= POLL_TIMEOUT {
+            self.flush(runtime)?;
+        }
+        Ok(())
     }
 
     /// Decodes a message into its partition's pending batch.
@@ -128,7 +150,7 @@ impl Poller {
         let millis = match message.timestamp() {
             Timestamp::LogAppendTime(millis) => millis,
             Timestamp::CreateTime(millis) => {
-                self.warn_of_create_time();
+                warn_of_create_time(&self.topic);
                 millis
             }
             Timestamp::NotAvailable => -1,
@@ -145,7 +167,7 @@ impl Poller {
         if self.pending.get(&partition).is_some_and(|batch| batch.bytes() >= BATCH_BYTES) {
             self.flush_partition(partition, runtime)?;
         }
-        if self.pending_records >= FLUSH_RECORDS || self.flushed_at.elapsed() >= POLL_TIMEOUT {
+        if self.pending_records >= FLUSH_RECORDS {
             self.flush(runtime)?;
         }
         Ok(())
@@ -167,6 +189,9 @@ impl Poller {
             KafkaError::MessageConsumptionFatal(_) => {
                 let problem = format!("the Kafka consumer failed for good: {error}");
                 self.send(SourceEvent::Failed { problem }, runtime)
+            }
+            error if defects::is_on(Defect::KafkaFaultFatal) => {
+                self.send(SourceEvent::Failed { problem: error.to_string() }, runtime)
             }
             error => {
                 tracing::warn!(%error, "Kafka");
@@ -216,26 +241,34 @@ impl Poller {
 
     /// Sends to the engine. While it is behind, fetching is paused and polls keep the membership.
     fn send(&mut self, event: SourceEvent, runtime: &Handle) -> Result<(), Ended> {
-        let (sender, consumer) = (self.sender.clone(), Arc::clone(&self.consumer));
+        let sender = self.sender.clone();
         let mut paused = false;
-        let permit = loop {
-            match runtime.block_on(async { timeout(SEND_TIMEOUT, sender.reserve()).await }) {
-                Ok(Ok(permit)) => break permit,
-                Ok(Err(_)) => return Err(Ended),
+        let place = loop {
+            let place = async { timeout(SEND_TIMEOUT, sender.place_for(&event)).await };
+            match runtime.block_on(place) {
+                Ok(place) => break place.map_err(|_| Ended)?,
                 Err(_) => {
                     paused = true;
                     self.set_paused(true);
-                    if let Some(Ok(message)) = consumer.poll(Duration::ZERO) {
-                        self.keep(&message);
-                    }
+                    self.stay_in_group();
                 }
             }
         };
-        permit.send(event);
+        let sent = sender.send(event, place).map_err(|_| Ended);
         if paused {
             self.set_paused(false);
         }
-        Ok(())
+        sent
+    }
+
+    /// One poll, without which the group would hold this instance for dead. What it brings waits.
+    fn stay_in_group(&mut self) {
+        let consumer = Arc::clone(&self.consumer);
+        match consumer.poll(Duration::ZERO) {
+            Some(Ok(message)) => self.keep(&message),
+            Some(Err(error)) => self.errors.push_back(error),
+            None => {}
+        }
     }
 
     fn set_paused(&self, paused: bool) {
@@ -252,16 +285,6 @@ impl Poller {
             list.add_partition(&self.topic, *partition);
         }
         list
-    }
-
-    fn warn_of_create_time(&mut self) {
-        if !std::mem::replace(&mut self.warned_of_create_time, true) {
-            tracing::warn!(
-                topic = self.topic,
-                "the topic carries producers' timestamps (CreateTime), so that a producer's clock can vouch \
-                 for its own future; set message.timestamp.type=LogAppendTime"
-            );
-        }
     }
 }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use object_store::memory::InMemory;
 
-use crate::crashing_store::{Crash, CrashingStore};
+use crate::faulty_store::{Fault, FaultyStore};
 use crate::oracle::expected;
 use crate::support::{held, lake_on, run_to_end, settings, topic};
 
@@ -38,8 +38,8 @@ async fn wherever_the_process_dies_a_restart_completes_the_tables() {
     let mut crashes = 0;
     for at in 1.. {
         let mut all_finished = true;
-        for after_effect in [false, true] {
-            let finished = crash_and_restart(&topic, Crash { at, after_effect }).await;
+        for fault in [Fault::Hang, Fault::HangAfterEffect] {
+            let finished = crash_and_restart(&topic, fault, at).await;
             all_finished &= finished;
             crashes += u32::from(!finished);
         }
@@ -51,26 +51,26 @@ async fn wherever_the_process_dies_a_restart_completes_the_tables() {
 }
 
 /// Returns whether the run ended before it could crash.
-async fn crash_and_restart(topic: &Arc<crate::log_source::Topic>, crash: Crash) -> bool {
+async fn crash_and_restart(topic: &Arc<crate::log_source::Topic>, fault: Fault, at: u64) -> bool {
     let inner = Arc::new(InMemory::new());
-    let store = CrashingStore::new(inner.clone(), crash);
+    let store = FaultyStore::new(inner.clone(), fault, at);
     let settings = settings();
     let finished = tokio::select! {
         () = run_to_end(lake_on(store.clone()), topic, &settings) => true,
-        () = store.crashed.notified() => false,
+        () = store.struck.notified() => false,
     };
     let lake = lake_on(inner);
     run_to_end(lake.clone(), topic, &settings).await;
     let (held, expected) = (merged(held(&lake).await), expected(topic));
-    assert_eq!(held.gaps, expected.gaps, "{crash:?}");
-    assert_eq!(held.dead_letters, expected.dead_letters, "{crash:?}");
+    assert_eq!(held.gaps, expected.gaps, "{fault:?} at {at}");
+    assert_eq!(held.dead_letters, expected.dead_letters, "{fault:?} at {at}");
     assert_eq!((held.event_rows, held.average_rows), (expected.event_rows, expected.average_rows));
-    assert_eq!(held, expected, "{crash:?}");
+    assert_eq!(held, expected, "{fault:?} at {at}");
     finished
 }
 
 /// Gaps may be noted in several pieces.
-fn merged(mut held: crate::support::Held) -> crate::support::Held {
+pub fn merged(mut held: crate::support::Held) -> crate::support::Held {
     let mut gaps: Vec<(i32, lake_model::OffsetRange)> = Vec::new();
     for (partition, range) in std::mem::take(&mut held.gaps) {
         match gaps.last_mut() {

@@ -1,5 +1,6 @@
 //! What the tables must hold of a topic, by plain arithmetic on the contract's rules, in UTC.
 
+use lake::txn::WatermarkReset;
 use lake_model::{OffsetRange, Speed};
 use serde_json::Value;
 
@@ -7,12 +8,21 @@ use crate::log_source::{Record, Topic};
 use crate::support::{Held, MINUTE_US};
 
 pub fn expected(topic: &Topic) -> Held {
+    expected_with(topic, &[])
+}
+
+/// The same where watermarks were reset, each from its offset on, in this order.
+pub fn expected_with(topic: &Topic, resets: &[WatermarkReset]) -> Held {
     let mut held = Held::default();
     for (partition, (records, end)) in &topic.partitions {
         let mut next = 0;
         let mut greatest: Option<i64> = None;
         for record in records {
             note_gap(&mut held, *partition, next, record.offset);
+            let reset = |r: &&WatermarkReset| {
+                r.partition == *partition && (next..=record.offset).contains(&r.offset)
+            };
+            greatest = resets.iter().rfind(reset).map(|r| r.to.micros()).or(greatest);
             next = record.offset + 1;
             match parsed(record) {
                 None => held.dead_letters.push((*partition, record.offset)),

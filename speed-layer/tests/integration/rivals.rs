@@ -13,13 +13,13 @@ use crate::log_source::{LogSource, Order, Topic};
 use crate::oracle::expected;
 use crate::support::{Held, held, lake_on, settings, topic};
 
-struct Instance {
-    orders: mpsc::UnboundedSender<Order>,
+pub struct Instance {
+    pub orders: mpsc::UnboundedSender<Order>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
-async fn instance(lake: &Lake, topic: &Arc<Topic>, settings: &Settings) -> Instance {
+pub async fn instance(lake: &Lake, topic: &Arc<Topic>, settings: &Settings) -> Instance {
     let (source, orders) = LogSource::new(topic, 3);
     let (stop, stopped) = oneshot::channel::<()>();
     let tables = Tables::open(lake, settings).await.unwrap();
@@ -31,7 +31,7 @@ async fn instance(lake: &Lake, topic: &Arc<Topic>, settings: &Settings) -> Insta
 }
 
 impl Instance {
-    fn assign(&self, partitions: &[i32]) {
+    pub fn assign(&self, partitions: &[i32]) {
         assert!(self.orders.send(Order::Assign(partitions.to_vec())).is_ok());
     }
 
@@ -41,23 +41,23 @@ impl Instance {
         answer.await.unwrap();
     }
 
-    async fn stop(self) {
+    pub async fn stop(self) {
         self.stop.send(()).unwrap();
         self.task.await.unwrap();
     }
 }
 
-async fn until(lake: &Lake, reached: impl Fn(&Held) -> bool) {
+pub async fn until(lake: &Lake, reached: impl Fn(&Held) -> bool) {
     while !reached(&held(lake).await) {
         tokio::task::yield_now().await;
     }
 }
 
-fn covered(held: &Held) -> i64 {
+pub fn covered(held: &Held) -> i64 {
     held.offsets.iter().map(|(_, next)| next).sum()
 }
 
-fn without_gaps(mut held: Held) -> Held {
+pub fn without_gaps(mut held: Held) -> Held {
     held.gaps.clear();
     held
 }

@@ -168,7 +168,7 @@ pub const KEYS: &[Key] = &[
         duration(SECOND, CENTURY),
         "1d",
         "How long the entries of a table's log stay once a checkpoint holds them, and so how far back\n\
-         time travel goes. At least lake.deleted_file_retention.",
+         time travel goes. At least lake.deleted_file_retention, and four times lake.retry_timeout.",
     ),
     key(
         "lake.checkpoint_interval",
@@ -213,6 +213,13 @@ pub const KEYS: &[Key] = &[
         duration(100 * MILLISECOND, 30 * MINUTE),
         "60s",
         "Time between commits of offsets alone, while no records come.",
+    ),
+    key(
+        "speed.shutdown_timeout",
+        duration(100 * MILLISECOND, HOUR),
+        "30s",
+        "Longest time that the speed layer goes on committing what it holds once it is told to stop.\n\
+         What the store has not taken by then is read from Kafka again at the next start.",
     ),
     key(
         "speed.queue_bytes",

@@ -157,10 +157,13 @@ unusable! {
         ["speed.allowed_lateness + speed.out_of_orderness, which is 5h30s", "try batch.close_after = \"5h30s\""];
     a_log_shorter_than_its_files_is_refused: "lake.log_retention = \"30m\""
         => "lake.log_retention = \"30m\"", ["lake.deleted_file_retention, which is 1h", "= \"1h\""];
+    a_log_deleted_while_a_commit_is_tried_again_is_refused:
+        "lake.retry_timeout = \"1h\"\nlake.log_retention = \"2h\""
+        => "lake.log_retention = \"2h\"", ["four times lake.retry_timeout, which is 1h", "= \"4h\""];
     orphans_deleted_within_a_day_are_refused: "maintain.orphan_retention = \"1h\""
         => "maintain.orphan_retention = \"1h\"", ["from 1d", "try maintain.orphan_retention = \"7d\""];
     orphans_deleted_while_a_commit_is_tried_again_are_refused:
-        "lake.retry_timeout = \"1d\"\nmaintain.orphan_retention = \"1d\""
+        "lake.retry_timeout = \"1d\"\nlake.log_retention = \"4d\"\nmaintain.orphan_retention = \"1d\""
         => "maintain.orphan_retention = \"1d\"", ["more than lake.retry_timeout", "= \"2d\""];
     events_dropped_before_their_day_is_final_are_refused:
         "batch.close_after = \"3d\"\nmaintain.event_retention = \"2d\""

@@ -10,11 +10,11 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::{Ended, Fetched, Poller};
+use super::{Ended, Fetched, Poller, SEND_TIMEOUT};
 use crate::source::{AssignedPartition, SourceEvent, Start};
 
-/// How long the engine may take to let go of partitions or to say where they start; below librdkafka's
-/// `max.poll.interval.ms` of 5 minutes.
+/// How long the engine may take to let go of partitions, for which the others in the group wait; below
+/// librdkafka's `max.poll.interval.ms` of 5 minutes.
 const ENGINE_TIMEOUT: Duration = Duration::from_secs(240);
 
 impl Poller {
@@ -35,20 +35,35 @@ impl Poller {
         partitions: &[i32],
         runtime: &Handle,
     ) -> Result<Vec<Start>, Ended> {
-        if partitions.is_empty() {
-            return Ok(Vec::new());
-        }
-        let mut assigned = Vec::new();
-        for partition in partitions {
-            assigned.push(self.bounds_of(*partition, runtime)?);
-        }
-        let (reply, answer) = oneshot::channel();
-        self.send(SourceEvent::Assigned { partitions: assigned, reply }, runtime)?;
-        let starts = wait(runtime, ENGINE_TIMEOUT, answer).ok_or(Ended)?;
-        for start in &starts {
-            self.fetched.insert(start.partition, Fetched::from(*start));
+        let (mut starts, mut left): (Vec<Start>, _) = (Vec::new(), partitions.to_vec());
+        while !left.is_empty() {
+            let mut assigned = Vec::new();
+            for partition in &left {
+                assigned.push(self.bounds_of(*partition, runtime)?);
+            }
+            let (reply, answer) = oneshot::channel();
+            self.send(SourceEvent::Assigned { partitions: assigned, reply }, runtime)?;
+            for start in self.wait_for_starts(answer, runtime)? {
+                self.fetched.insert(start.partition, Fetched::from(start));
+                left.retain(|partition| *partition != start.partition);
+                starts.push(start);
+            }
         }
         Ok(starts)
+    }
+
+    /// Waits for the engine's answer for as long as the engine tries: while the store is away it can't say.
+    fn wait_for_starts(
+        &mut self,
+        mut answer: oneshot::Receiver<Vec<Start>>,
+        runtime: &Handle,
+    ) -> Result<Vec<Start>, Ended> {
+        loop {
+            match runtime.block_on(async { timeout(SEND_TIMEOUT, &mut answer).await }) {
+                Ok(starts) => return starts.map_err(|_| Ended),
+                Err(_) => self.stay_in_group(),
+            }
+        }
     }
 
     fn bounds_of(&mut self, partition: i32, runtime: &Handle) -> Result<AssignedPartition, Ended> {

@@ -1,0 +1,158 @@
+//! What every program does around its work: logs, settings, the runtime, the request to stop, the exit code.
+//!
+//! A `main` parses its command line and calls [`run`] with its work. What the work fails with is the program's last
+//! log line, and its exit code says whose fault it is.
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::process::ExitCode;
+
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::settings::{Settings, environment};
+use crate::telemetry;
+
+/// The exit code when a check failed, or something that was due had to be left.
+const CHECK_FAILED: u8 = 1;
+/// The exit code of a wrong usage or configuration, which trying again does not cure.
+pub const USAGE_ERROR: u8 = 2;
+/// The exit code of a fault outside (the store, Kafka, the system), which trying again may cure.
+pub const OUTSIDE_FAULT: u8 = 3;
+
+/// How work that could be carried out has ended.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// Everything is in order.
+    Done,
+    /// A check failed, or something that was due had to be left; the report says what.
+    CheckFailed,
+}
+
+/// Starts the logs, reads the settings (see [`Settings::load`]) and carries out `work` with them. `exit_code` says
+/// which of the two codes above an error has.
+pub fn run<W, E>(
+    config: Option<&Path>,
+    overrides: &[(String, String)],
+    work: impl FnOnce(Settings) -> W,
+    exit_code: impl FnOnce(&E) -> u8,
+) -> ExitCode
+where
+    W: Future<Output = Result<Ending, E>>,
+    E: fmt::Display,
+{
+    telemetry::init_logging();
+    #[cfg(debug_assertions)]
+    if let Err(unknown) = take_defect() {
+        return fail(USAGE_ERROR, &unknown);
+    }
+    let settings = match Settings::load(config, environment(), overrides) {
+        Ok(settings) => settings,
+        Err(error) => return fail(USAGE_ERROR, &error),
+    };
+    let runtime = match Runtime::new() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(OUTSIDE_FAULT, &format!("start the program's threads: {error}")),
+    };
+    let ended = runtime.block_on(work(settings));
+    // Calls that block, which nobody waits for any more, do not hold up the end.
+    runtime.shutdown_background();
+    match ended {
+        Ok(Ending::Done) => ExitCode::SUCCESS,
+        Ok(Ending::CheckFailed) => ExitCode::from(CHECK_FAILED),
+        Err(error) => fail(exit_code(&error), &error),
+    }
+}
+
+/// Ends when SIGTERM or SIGINT comes. From the call on neither of them ends the process by itself.
+///
+/// # Errors
+/// The system refuses to tell of signals.
+pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
+    let listen_for = |kind| {
+        signal(kind).map_err(|error| {
+            io::Error::new(error.kind(), format!("listen for SIGTERM and SIGINT: {error}"))
+        })
+    };
+    let mut terminate = listen_for(SignalKind::terminate())?;
+    let mut interrupt = listen_for(SignalKind::interrupt())?;
+    Ok(async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        tracing::info!("told to stop");
+    })
+}
+
+/// Gives the process the deliberate defect that LAMBDALAKE_DEFECT names, by which the tests are tested.
+#[cfg(debug_assertions)]
+fn take_defect() -> Result<(), String> {
+    use lake_model::defects::{Defect, switch_on};
+
+    let Some(name) = std::env::var_os("LAMBDALAKE_DEFECT") else { return Ok(()) };
+    let name = name.to_string_lossy();
+    let Some(defect) = Defect::from_name(&name) else {
+        let known: Vec<&str> = Defect::ALL.iter().map(|defect| defect.name()).collect();
+        let known = known.join(", ");
+        return Err(format!("LAMBDALAKE_DEFECT = {name:?} is no defect; name one of {known}"));
+    };
+    switch_on(defect);
+    tracing::warn!(%defect, "this process has a deliberate defect: {}", defect.about());
+    Ok(())
+}
+
+fn fail(code: u8, error: &dyn fmt::Display) -> ExitCode {
+    tracing::error!("{error:#}");
+    ExitCode::from(code)
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    /// The exit code of a program with these settings and this work, in its debug form: it has no other.
+    fn exit_of(settings: &str, work: Result<Ending, &'static str>) -> String {
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("settings.toml");
+        std::fs::write(&config, settings).unwrap();
+        let code = |error: &&str| if *error == "usage" { USAGE_ERROR } else { OUTSIDE_FAULT };
+        format!("{:?}", run(Some(&config), &[], |_| std::future::ready(work), code))
+    }
+
+    fn code(code: u8) -> String {
+        format!("{:?}", ExitCode::from(code))
+    }
+
+    #[test]
+    fn the_exit_code_says_how_the_work_ended() {
+        assert_eq!(exit_of("", Ok(Ending::Done)), code(0));
+        assert_eq!(exit_of("", Ok(Ending::CheckFailed)), code(1));
+        assert_eq!(exit_of("", Err("usage")), code(2));
+        assert_eq!(exit_of("", Err("outside")), code(3));
+    }
+
+    #[test]
+    fn unusable_settings_end_the_program_before_its_work() {
+        assert_eq!(exit_of("kafka.brokes = 1", Ok(Ending::Done)), code(2));
+    }
+
+    #[test]
+    fn a_call_that_blocks_does_not_hold_up_the_end() {
+        let (release, held) = std::sync::mpsc::channel::<()>();
+        let work = |_| async move {
+            tokio::task::spawn_blocking(move || held.recv());
+            Ok::<_, &str>(Ending::Done)
+        };
+        let folder = tempfile::tempdir().unwrap();
+        let config = folder.path().join("settings.toml");
+        std::fs::write(&config, "").unwrap();
+        let ended = run(Some(&config), &[], work, |_| OUTSIDE_FAULT);
+        assert_eq!(format!("{ended:?}"), code(0));
+        drop(release);
+    }
+}

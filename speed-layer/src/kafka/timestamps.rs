@@ -1,0 +1,59 @@
+//! Whose clock stamps the topic's records: the broker's (LogAppendTime) or, with a warning, the producers'
+//! (CreateTime), which can vouch for their own future.
+//!
+//! The topic's settings tell at the start, to whoever may read them; otherwise the first record does.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use lake::Settings;
+use rdkafka::ClientConfig;
+use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
+use rdkafka::client::ClientContext;
+use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+
+/// A client that leaves what goes wrong to the one that consumes, which meets the same.
+struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, _level: RDKafkaLogLevel, _facility: &str, _message: &str) {}
+
+    fn error(&self, _error: KafkaError, _reason: &str) {}
+}
+
+/// Asks Kafka how the topic's records are stamped, and warns if it is by their producers.
+pub async fn check_timestamps(settings: Settings) {
+    match timestamp_type(&settings).await {
+        Ok(found) if found == "CreateTime" => warn_of_create_time(&settings.kafka.topic),
+        Ok(_) => {}
+        Err(error) => tracing::debug!(%error, "the topic's settings can't be read"),
+    }
+}
+
+/// Warns once that producers stamp the records of `topic`.
+pub(super) fn warn_of_create_time(topic: &str) {
+    static WARNED: AtomicBool = AtomicBool::new(false);
+    if !WARNED.swap(true, Ordering::Relaxed) {
+        tracing::warn!(
+            topic,
+            "the topic carries producers' timestamps (CreateTime), so that a producer's clock can vouch for \
+             its own future; set message.timestamp.type=LogAppendTime"
+        );
+    }
+}
+
+async fn timestamp_type(settings: &Settings) -> KafkaResult<String> {
+    let mut config = ClientConfig::new();
+    for (key, value) in &settings.kafka.properties {
+        config.set(key, value);
+    }
+    config.set("bootstrap.servers", &settings.kafka.brokers);
+    let admin: AdminClient<Quiet> = AdminClient::from_config_and_context(&config, Quiet)?;
+    let topic = ResourceSpecifier::Topic(&settings.kafka.topic);
+    let options = AdminOptions::new().request_timeout(Some(settings.kafka.request_timeout));
+    let found = admin.describe_configs([&topic], &options).await?;
+    let described = found.into_iter().next().ok_or(KafkaError::Canceled)?;
+    let resource = described.map_err(KafkaError::AdminOp)?;
+    let value = resource.get("message.timestamp.type").and_then(|entry| entry.value.clone());
+    value.ok_or(KafkaError::AdminOp(RDKafkaErrorCode::InvalidConfig))
+}
