@@ -39,9 +39,10 @@ run() {
     fuzz run "$target" "$work/found" "corpus/$target" "seeds/$target" -- \
         "-max_total_time=$seconds" "-dict=dictionaries/$target.dict" "${LIMITS[@]}" -print_final_stats=1 ||
         die 1 "$target: see artifacts/$target"
-    # Merging adds to the first folder what reaches code that nothing in it does: the seeds need not be in the corpus.
+    # Merging adds to the first folder what reaches code that nothing in it does: the seeds need not be in the corpus. How
+    # often code is reached does not count, or thousands would be kept.
     cp "seeds/$target"/* "$work/kept"
-    fuzz run "$target" "$work/kept" "corpus/$target" "$work/found" -- -merge=1 "${LIMITS[@]}"
+    fuzz run "$target" "$work/kept" "corpus/$target" "$work/found" -- -merge=1 -use_counters=0 "${LIMITS[@]}"
     (cd "seeds/$target" && find . -type f -exec rm "$work/kept/{}" \;)
     rm -rf "corpus/$target"
     mv "$work/kept" "corpus/$target"

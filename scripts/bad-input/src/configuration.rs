@@ -89,7 +89,22 @@ fn check_settings(settings: &Settings) {
     assert!(lake.log_retention >= lake.deleted_file_retention && lake.checkpoint_interval > 0);
     assert!(serving.max_windows > 0 && serving.max_concurrent_requests > 0);
     if lake.uri.starts_with("s3://") {
+        check_options(settings);
         check_bucket(settings);
+    }
+}
+
+/// Requests are made of the options: what can't be a part of one would bring the program down later.
+fn check_options(settings: &Settings) {
+    for (name, value) in
+        settings.lake.storage.iter().filter(|(name, _)| *name != "proxy_ca_certificate")
+    {
+        assert!(!value.contains(char::is_control), "{name} = {value:?}");
+        let is_address = name.contains("region") || name.contains("endpoint");
+        assert!(
+            !is_address || value.bytes().all(|byte| byte.is_ascii_graphic()),
+            "{name} = {value:?}"
+        );
     }
 }
 

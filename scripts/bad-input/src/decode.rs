@@ -9,7 +9,7 @@ mod plain;
 
 use lake_model::{CameraId, DeadLetterReason, EventTime, Speed};
 use speed_layer_decode::{
-    DecodeSettings, DecodedBatch, DecodedRecord, Fields, Outcome, Rejection, decode,
+    DecodedBatch, DecodedRecord, EventFormat, Fields, Outcome, Rejection, decode,
 };
 
 /// Divides the records of an input.
@@ -39,7 +39,7 @@ pub fn check(data: &[u8]) {
 ///
 /// # Panics
 /// If something does not hold.
-pub fn check_records(payloads: &[Option<&[u8]>], settings: &DecodeSettings) {
+pub fn check_records(payloads: &[Option<&[u8]>], settings: &EventFormat) {
     for payload in payloads {
         match decode(*payload, kafka_timestamp(), settings) {
             Ok(fields) => check_event(payload.unwrap_or_default(), &fields, settings),
@@ -50,16 +50,8 @@ pub fn check_records(payloads: &[Option<&[u8]>], settings: &DecodeSettings) {
 }
 
 /// The settings that records are decoded with: the defaults but for the length.
-pub fn settings() -> DecodeSettings {
-    DecodeSettings {
-        camera_field: "kvfv_id".to_owned(),
-        timestamp_field: "timestamp".to_owned(),
-        speed_field: "vehicle_speed".to_owned(),
-        plate_field: "plate_number".to_owned(),
-        max_speed_kmh: 400.0,
-        max_record_bytes: MAX_RECORD_BYTES,
-        max_future_skew_us: 600_000_000,
-    }
+pub fn settings() -> EventFormat {
+    EventFormat { max_record_bytes: MAX_RECORD_BYTES, ..lake::Settings::default().event }
 }
 
 /// 2025-04-05T10:16:00Z, when every record arrives.
@@ -67,7 +59,7 @@ fn kafka_timestamp() -> EventTime {
     EventTime::from_micros(1_743_848_160_000_000)
 }
 
-fn check_event(payload: &[u8], fields: &Fields<'_>, settings: &DecodeSettings) {
+fn check_event(payload: &[u8], fields: &Fields<'_>, settings: &EventFormat) {
     assert!(CameraId::is_valid(&fields.camera_id), "{fields:?}");
     assert!((0.0..=settings.max_speed_kmh).contains(&fields.speed_kmh), "{fields:?}");
     assert!(fields.speed_kmh.is_sign_positive(), "{fields:?}");
@@ -83,7 +75,7 @@ fn check_event(payload: &[u8], fields: &Fields<'_>, settings: &DecodeSettings) {
     encode::check_round_trip(fields, kafka_timestamp(), settings);
 }
 
-fn check_rejection(payload: &[u8], rejection: &Rejection, settings: &DecodeSettings) {
+fn check_rejection(payload: &[u8], rejection: &Rejection, settings: &EventFormat) {
     let Rejection { reason, detail } = rejection;
     assert!(!detail.is_empty(), "{reason} has no detail");
     assert!(detail.len() <= LONGEST_DETAIL_BYTES, "the detail is long: {detail}");
@@ -105,7 +97,7 @@ fn check_rejection(payload: &[u8], rejection: &Rejection, settings: &DecodeSetti
 }
 
 /// Every record is in the batch, in order and whole, and the batch takes no more memory than the records explain.
-fn check_batch(payloads: &[Option<&[u8]>], settings: &DecodeSettings) {
+fn check_batch(payloads: &[Option<&[u8]>], settings: &EventFormat) {
     let mut batch = DecodedBatch::new(PARTITION, 1);
     for (offset, payload) in (FIRST_OFFSET..).zip(payloads) {
         batch.push(offset, kafka_timestamp(), key_of(*payload), *payload, settings);
@@ -131,7 +123,7 @@ fn check_record(
     payload: Option<&[u8]>,
     record: &DecodedRecord,
     text: &str,
-    settings: &DecodeSettings,
+    settings: &EventFormat,
 ) {
     match (decode(payload, kafka_timestamp(), settings), &record.outcome) {
         (Ok(fields), Outcome::Event(event)) => {

@@ -2,7 +2,7 @@
 
 use lake_model::{DeadLetter, EventTime, Speed};
 
-use super::{DecodeSettings, Fields, decode};
+use super::{EventFormat, Fields, decode};
 
 /// A piece of a batch's text.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +70,7 @@ impl DecodedBatch {
         kafka_timestamp: EventTime,
         key: Option<&[u8]>,
         payload: Option<&[u8]>,
-        settings: &DecodeSettings,
+        settings: &EventFormat,
     ) {
         let outcome = match decode(payload, kafka_timestamp, settings) {
             Ok(fields) => Outcome::Event(self.keep(&fields)),

@@ -14,31 +14,13 @@ mod tests;
 
 use std::borrow::Cow;
 
+pub use lake_model::EventFormat;
 use lake_model::{CameraId, DeadLetterReason, EventTime, Speed};
 use serde_json::value::RawValue;
 
 pub use self::batch::{DecodedBatch, DecodedEvent, DecodedRecord, Outcome};
 use self::object::Members;
 use lake_model::defects::{self, Defect};
-
-/// What makes a record an event.
-#[derive(Clone, Debug)]
-pub struct DecodeSettings {
-    /// The member that holds the camera id.
-    pub camera_field: String,
-    /// The member that holds the event time.
-    pub timestamp_field: String,
-    /// The member that holds the speed in km/h.
-    pub speed_field: String,
-    /// The member that may hold the plate.
-    pub plate_field: String,
-    /// The greatest speed that is accepted, in km/h.
-    pub max_speed_kmh: f64,
-    /// The longest payload that is decoded, in bytes.
-    pub max_record_bytes: u64,
-    /// How far an event time may lie after the record's Kafka timestamp, in microseconds.
-    pub max_future_skew_us: i64,
-}
 
 /// The fields of an event, borrowed from its payload.
 #[derive(Debug, PartialEq)]
@@ -70,7 +52,7 @@ pub struct Rejection {
 pub fn decode<'a>(
     payload: Option<&'a [u8]>,
     kafka_timestamp: EventTime,
-    settings: &DecodeSettings,
+    settings: &EventFormat,
 ) -> Result<Fields<'a>, Rejection> {
     let text = text_of(payload, settings.max_record_bytes)?;
     let members = object::members(text, settings)?;
@@ -105,7 +87,7 @@ fn text_of(payload: Option<&[u8]>, max_bytes: u64) -> Result<&str, Rejection> {
 }
 
 /// Types first, then values, each in the order of the reasons.
-fn fields_of<'a>(members: Members<'a>, settings: &DecodeSettings) -> Result<Fields<'a>, Rejection> {
+fn fields_of<'a>(members: Members<'a>, settings: &EventFormat) -> Result<Fields<'a>, Rejection> {
     let Members { camera, timestamp, speed, plate, extra } = members;
     let camera = present(camera, &settings.camera_field)?;
     let timestamp = present(timestamp, &settings.timestamp_field)?;
@@ -141,7 +123,7 @@ fn bad_camera(name: &str, id: &str) -> String {
     )
 }
 
-fn speed_of(raw: &str, settings: &DecodeSettings) -> Result<(f64, Speed), Rejection> {
+fn speed_of(raw: &str, settings: &EventFormat) -> Result<(f64, Speed), Rejection> {
     // JSON's numbers are a part of Rust's; one too great for a double becomes infinite.
     let kmh: f64 = raw.parse().unwrap_or(f64::NAN);
     match Speed::from_kmh(kmh, settings.max_speed_kmh) {
@@ -195,7 +177,7 @@ fn shown(value: &str) -> String {
 }
 
 fn reject<T>(reason: DeadLetterReason, detail: impl Into<String>) -> Result<T, Rejection> {
-    let next = DeadLetterReason::ALL.into_iter().find(|other| *other > reason);
-    let wrong = next.filter(|_| defects::is_on(Defect::WrongReason));
+    let mut others = DeadLetterReason::ALL.into_iter().cycle().skip_while(|other| *other != reason);
+    let wrong = others.nth(1).filter(|_| defects::is_on(Defect::WrongReason));
     Err(Rejection { reason: wrong.unwrap_or(reason), detail: detail.into() })
 }

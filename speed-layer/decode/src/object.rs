@@ -8,7 +8,7 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor
 use serde_json::de::StrRead;
 use serde_json::value::RawValue;
 
-use super::{DecodeSettings, Rejection, reject, scan};
+use super::{EventFormat, Rejection, reject, scan};
 
 type Json<'a> = serde_json::Deserializer<StrRead<'a>>;
 
@@ -27,10 +27,7 @@ pub(super) struct Members<'a> {
 }
 
 /// Reads `text`, which must be one JSON object.
-pub(super) fn members<'a>(
-    text: &'a str,
-    settings: &DecodeSettings,
-) -> Result<Members<'a>, Rejection> {
+pub(super) fn members<'a>(text: &'a str, settings: &EventFormat) -> Result<Members<'a>, Rejection> {
     if scan::is_nested_deeper(text, DEEPEST) {
         let detail = format!("the value is nested deeper than {DEEPEST} levels");
         return reject(DeadLetterReason::NotJson, detail);
@@ -63,7 +60,7 @@ impl<'a> Members<'a> {
         &mut self,
         name: &str,
         value: &'a RawValue,
-        settings: &DecodeSettings,
+        settings: &EventFormat,
     ) -> Result<(), String> {
         let known = if name == settings.camera_field {
             &mut self.camera
@@ -97,7 +94,7 @@ fn append(extra: &mut Option<String>, name: &str, value: &RawValue) {
 }
 
 /// Reads the object's members one by one, so that an object of very many takes no more memory than its text.
-struct Reader<'s>(&'s DecodeSettings);
+struct Reader<'s>(&'s EventFormat);
 
 impl<'de> Visitor<'de> for Reader<'_> {
     type Value = Members<'de>;

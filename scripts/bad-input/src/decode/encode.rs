@@ -1,7 +1,7 @@
 //! Events written down again: under whatever names, what is written is read back.
 
 use lake_model::EventTime;
-use speed_layer_decode::{DecodeSettings, Fields, decode};
+use speed_layer_decode::{EventFormat, Fields, decode};
 
 /// Bytes that a record may grow by: its time is written in full, and its names may be longer.
 const GROWTH_BYTES: u64 = 256;
@@ -11,11 +11,11 @@ const GROWTH_BYTES: u64 = 256;
 pub(super) fn check_round_trip(
     fields: &Fields<'_>,
     kafka_timestamp: EventTime,
-    settings: &DecodeSettings,
+    settings: &EventFormat,
 ) {
     let max_record_bytes = settings.max_record_bytes + GROWTH_BYTES;
-    let same = DecodeSettings { max_record_bytes, ..settings.clone() };
-    let escaped = DecodeSettings {
+    let same = EventFormat { max_record_bytes, ..settings.clone() };
+    let escaped = EventFormat {
         camera_field: "имя \"k\"".to_owned(),
         timestamp_field: "\\u0074ime\n".to_owned(),
         speed_field: "\u{1}\u{7f}".to_owned(),
@@ -32,7 +32,7 @@ pub(super) fn check_round_trip(
     }
 }
 
-fn names(settings: &DecodeSettings) -> [&String; 4] {
+fn names(settings: &EventFormat) -> [&String; 4] {
     [
         &settings.camera_field,
         &settings.timestamp_field,
@@ -47,7 +47,7 @@ fn holds(extra: Option<&str>, name: &str) -> bool {
 }
 
 /// The event as the payload of a record.
-fn encode(fields: &Fields<'_>, settings: &DecodeSettings) -> String {
+fn encode(fields: &Fields<'_>, settings: &EventFormat) -> String {
     let member = |name: &str, value: String| format!("{}:{value}", json(name));
     let mut members = vec![
         member(&settings.camera_field, json(&fields.camera_id)),

@@ -6,7 +6,7 @@
 use lake_model::{CameraId, DeadLetterReason, EventTime};
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
-use speed_layer_decode::{DecodeSettings, Fields};
+use speed_layer_decode::{EventFormat, Fields};
 
 /// The plain reader is a trifle off in the last digit of a number, so this near to a limit it can't tell.
 const PRECISION: f64 = 1e-9;
@@ -14,7 +14,7 @@ const PRECISION: f64 = 1e-9;
 const DEEPEST: usize = 128;
 
 /// Asserts that `fields` hold what the object in `payload` does, nothing less and nothing more.
-pub(super) fn check_event(payload: &[u8], fields: &Fields<'_>, settings: &DecodeSettings) {
+pub(super) fn check_event(payload: &[u8], fields: &Fields<'_>, settings: &EventFormat) {
     let Ok(mut object) = serde_json::from_slice::<Map<String, Value>>(payload) else { return };
     let camera = object.remove(&settings.camera_field);
     assert_eq!(camera.as_ref().and_then(Value::as_str), Some(&*fields.camera_id));
@@ -37,7 +37,7 @@ pub(super) fn check_reason(
     text: &str,
     reason: DeadLetterReason,
     kafka_timestamp: EventTime,
-    settings: &DecodeSettings,
+    settings: &EventFormat,
 ) {
     let is_json = serde_json::from_str::<IgnoredAny>(text).is_ok();
     match reason {
@@ -62,7 +62,7 @@ pub(super) fn check_reason(
 
 /// Whether JSON may be refused all the same: for its depth, for half of a surrogate pair, or for one of the four names
 /// twice.
-fn may_be_refused(text: &str, settings: &DecodeSettings) -> bool {
+fn may_be_refused(text: &str, settings: &EventFormat) -> bool {
     let names = [
         &settings.camera_field,
         &settings.timestamp_field,
@@ -77,7 +77,7 @@ fn may_be_refused(text: &str, settings: &DecodeSettings) -> bool {
 fn first_reason(
     object: &Map<String, Value>,
     kafka_timestamp: EventTime,
-    settings: &DecodeSettings,
+    settings: &EventFormat,
 ) -> Option<DeadLetterReason> {
     let members = [&settings.camera_field, &settings.timestamp_field, &settings.speed_field]
         .map(|name| object.get(name));
