@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Kills, stops, cuts off and starves real processes: the product on a real Kafka and a real MinIO behind proxies. Ends with
-# the proof that every row is right. Run it with --help for its options.
+# Kills, stops, cuts off and starves real processes: the product on a real Kafka and a real MinIO behind proxies. Ends
+# with the proof that every row is right. Run it with --help for its options.
 #
-# The servers are those of scripts/stack.sh, in a stack of its own; what is done to them is in scripts/chaos/. Everything
-# it makes is in one folder of its own, and its ports are free ones, so any number run side by side.
+# The servers are those of scripts/stack.sh, in a stack of its own; what is done to them is in scripts/chaos/. Folders
+# and ports are its own too, so any number run side by side.
 set -euo pipefail
 umask 077
 
+caller=$PWD
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 cd "$here/.."
 
@@ -22,9 +23,9 @@ usage: scripts/chaos.sh --cycles N --seed S [--report FILE]
   scripts/chaos.sh --cycles 500 --seed 1 --report docs/chaos-report.md     most of an hour
   LAMBDALAKE_BIN=target/release scripts/chaos.sh --cycles 20 --seed 7      programs that are built already
 
-The same seed gives the same schedule of faults and the same records; their timing depends on the machine. Needs what
-scripts/test.sh needs. As root on Linux it mounts a small disk to fill up; otherwise the disk is never full, and the report
-says so. After a failure logs and tables are kept, and their folder is named.
+The same seed gives the same schedule of faults and the same records; their timing depends on the machine.
+Needs what scripts/test.sh needs. As root on Linux it mounts a small disk to fill up; otherwise the disk is never full,
+and the report says so. After a failure logs and tables are kept, and their folder is named.
 Exit codes: 0 every row is right, 1 a check failed, 2 usage, 3 something is missing or failed outside.
 TEXT
 }
@@ -51,13 +52,13 @@ parse() {
             --seed) seed=$(number "$1" "${2:-}" 0 1000000) ;;
             --report)
                 [ -n "${2:-}" ] || die 2 "--report needs a file"
-                report=$2
+                case $2 in /*) report=$2 ;; *) report=$caller/$2 ;; esac
                 ;;
             --help | -h | help)
                 usage
                 exit 0
                 ;;
-            *) die 2 "unknown argument '$1': expected --cycles N, --seed S or --report FILE (scripts/chaos.sh --help)" ;;
+            *) die 2 "unknown argument '$1': expected --cycles, --seed or --report (scripts/chaos.sh --help)" ;;
         esac
         shift 2
     done
@@ -81,6 +82,19 @@ build() {
     cargo build --quiet --workspace --all-targets --locked || die 3 "the programs could not be built"
 }
 
+# The run itself, in the background so that a signal is heeded at once.
+run() {
+    local code=0
+    work=$(mktemp -d "${TMPDIR:-/tmp}/lambdalake-chaos.XXXXXX")
+    "$PYTHON" "$here/chaos/chaos.py" --cycles "$cycles" --seed "$seed" --work "$work" \
+        --toxiproxy "$TOXIPROXY_HOME/toxiproxy" ${report:+--report "$report"} &
+    pid=$!
+    wait "$pid" || code=$?
+    pid=""
+    [ "$code" = 0 ] || keep=yes
+    return "$code"
+}
+
 work="" keep="" pid=""
 clean_up() {
     rm -rf ${scratch:+"$scratch"} ${fresh:+"$fresh"}
@@ -99,12 +113,4 @@ require_tools toxiproxy
 ensure toxiproxy
 make_venv
 build
-work=$(mktemp -d "${TMPDIR:-/tmp}/lambdalake-chaos.XXXXXX")
-code=0
-"$PYTHON" "$here/chaos/chaos.py" --cycles "$cycles" --seed "$seed" --work "$work" --toxiproxy "$TOXIPROXY_HOME/toxiproxy" \
-    ${report:+--report "$report"} &
-pid=$!
-wait "$pid" || code=$?
-pid=""
-[ "$code" = 0 ] || keep=yes
-exit "$code"
+run

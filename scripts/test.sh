@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Everything that has to hold before a change lands, from nothing: format, lints, documentation, then the Rust tests and
-# the end-to-end tests against a real Kafka and a real MinIO (scripts/stack.sh). Ends at the first step that fails.
+# the end-to-end tests against a real Kafka and a real MinIO (scripts/stack.sh), and minutes of faults (scripts/chaos.sh).
+# Ends at the first step that fails.
 #
 # Needs a Rust toolchain (rustup), Go, Java, Maven, Python 3.11 or newer and a C/C++ compiler; on Debian as root it installs what
 # is missing of these with apt, except Rust and Go. What it downloads or builds stays in
@@ -10,6 +11,9 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 CACHE=${LAMBDALAKE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lambdalake}
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
+
+# shellcheck source=scripts/end-to-end/venv.sh
+. scripts/end-to-end/venv.sh
 
 # step NAME COMMAND...: a heading, the command, the time it took.
 step() {
@@ -40,14 +44,14 @@ tools() {
     fi
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || give_up "python3 is too old: 3.11 or newer is needed"
     has cargo || give_up "cargo is needed: https://rustup.rs"
-    has go || has_minio || give_up "go 1.24 or newer is needed: https://go.dev/dl"
+    has go || has_servers || give_up "go 1.24 or newer is needed: https://go.dev/dl"
     cargo fmt --version 2>/dev/null || rustup component add rustfmt
     cargo clippy --version 2>/dev/null || rustup component add clippy
 }
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
-has_minio() { compgen -G "$CACHE/minio-*/minio" >/dev/null; }
+has_servers() { compgen -G "$CACHE/minio-*/minio" >/dev/null && compgen -G "$CACHE/toxiproxy-*/toxiproxy" >/dev/null; }
 
 missing_packages() {
     local command package missing=""
@@ -82,26 +86,8 @@ start_stack() {
     stack=$STACK_DIR
 }
 
-# Sets PYTHON: that of a venv with the end-to-end tests' requirements, made elsewhere and renamed into place, so that a
-# half-made one is never used. A venv knows its own path only in its scripts, which are not used: `python -m` is.
-make_venv() {
-    local requirements=scripts/end-to-end/requirements.txt key venv
-    key=$({ python3 --version && cat "$requirements"; } | cksum | tr ' ' '-')
-    venv=$CACHE/venv-$key
-    if ! [ -d "$venv" ]; then
-        mkdir -p "$CACHE"
-        fresh=$(mktemp -d "$CACHE/venv.XXXXXX")
-        python3 -m venv "$fresh"
-        "$fresh/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "$requirements"
-        mv "$fresh" "$venv"
-        rm -rf "${venv:?}/${fresh##*/}" # there when another run was quicker
-        fresh=""
-    fi
-    PYTHON=$venv/bin/python
-}
-
 # What must go however this ends: the servers with their data, and a venv half made.
-stack="" fresh=""
+stack=""
 clean_up() {
     [ -z "$stack" ] || scripts/stack.sh reset --dir "$stack"
     [ -z "$fresh" ] || rm -rf "$fresh"
@@ -121,7 +107,9 @@ step "build" cargo build --workspace --all-targets --locked
 step "real Kafka and MinIO" start_stack
 # The stack's settings are in the environment: the storage contract suite runs on MinIO too.
 step "cargo test" cargo test --workspace --locked
+step "simulation" scripts/simulate.sh --seeds 100
 step "Python environment" make_venv
 step "end to end" "$PYTHON" -m pytest -p no:cacheprovider scripts/end-to-end
+step "under fire" env LAMBDALAKE_BIN="$CARGO_TARGET_DIR/debug" scripts/chaos.sh --cycles 20 --seed 7
 echo
 echo "all steps passed in $SECONDS s"

@@ -7,6 +7,7 @@ lift. Each kind of schedule.KINDS has its function in KINDS_OF_FAULT.
 import signal
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
 from lakehouse import Stack
@@ -19,7 +20,7 @@ from disk import Disk
 UNDER_FIRE = {0, 1, GAVE_UP}
 AWAY = {0, GAVE_UP}
 KILLED = -signal.SIGKILL
-SESSION_S = 1.5
+SESSION_S = 2
 GATHER_S = 0.8
 
 
@@ -32,19 +33,17 @@ class World:
     main: Pipeline
     small: Pipeline
     disk: Disk
-    restarts: list = field(default_factory=list)  # threads
+    pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
+    restarts: list = field(default_factory=list)
 
     def restart(self, service):
-        """Kills a server at once and starts it again, beside everything else."""
-        thread = threading.Thread(target=self.stack.restart, args=(service,), daemon=True)
-        thread.start()
-        self.restarts.append(thread)
-        return thread
+        """Kills a server and starts it again, beside everything else, however many cycles that takes."""
+        self.restarts.append(self.pool.submit(self.stack.restart, service))
 
     def wait_for_restarts(self):
         """Returns when the servers that were restarted are there again."""
         while self.restarts:
-            self.restarts.pop().join()
+            self.restarts.pop(0).result()
 
     def heal(self):
         """Ways are open and servers run, whatever was done to them."""
@@ -105,7 +104,7 @@ def stop_in_the_act(world, fault):
 
 
 def overtaken(world, fault):
-    """Alive all the while: it gathers records that it cannot commit, is expelled, and gets the store back before Kafka."""
+    """Alive all the while: it gathers what it cannot commit, is expelled, and gets the store back before Kafka."""
     kafka, store = f"kafka-{fault.slot}", f"store-{fault.slot}"
     world.proxies.cut(store)
     time.sleep(GATHER_S)
@@ -124,11 +123,11 @@ def leave(world, fault):
 
 
 def broker_restart(world, _):
-    return world.restart("kafka").join
+    world.restart("kafka")
 
 
 def store_restart(world, _):
-    return world.restart("minio").join
+    world.restart("minio")
 
 
 def on_ways(act):

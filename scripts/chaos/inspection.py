@@ -11,15 +11,17 @@ import oracle
 from confluent_kafka import Consumer, TopicPartition
 from lakehouse import until
 
+PATIENCE_S = 600
+
 
 def inspect(pipeline, *, to_the_end):
-    """Stops the pipeline and compares everything. `to_the_end`: every day is made final, not only those that are over."""
+    """Stops the pipeline and compares everything. `to_the_end`: every day is made final, not only those over."""
     workspace, feed = pipeline.workspace, pipeline.feed
     feed.pause()
-    until(lambda: is_stable(workspace.topic), "Kafka has ended every transaction", 60, 0.2)
+    until(lambda: is_stable(workspace.topic), "Kafka has ended every transaction", PATIENCE_S, 0.2)
     pipeline.catch_up()
     pipeline.stop()
-    workspace.land()
+    run(workspace, "speed-layer", "run", "--until-end")
     assert workspace.has_landed_all(), "speed-layer run --until-end ended with 0 before the end of the topic"
     records = workspace.topic.records()
     feed.ledger.compare(records)
@@ -31,9 +33,16 @@ def inspect(pipeline, *, to_the_end):
     return found(records, expected, days)
 
 
+def run(workspace, program, *arguments):
+    """Runs a program to its end, which must be a good one; a long run leaves much to read."""
+    workspace.start(program, *arguments).expect(0, PATIENCE_S)
+
+
 def is_stable(topic):
     """Whether no transaction is open: the last stable offsets are the ends of the logs."""
-    consumer = Consumer({"bootstrap.servers": topic.brokers, "group.id": "chaos-ends", "isolation.level": "read_uncommitted"})
+    consumer = Consumer(
+        {"bootstrap.servers": topic.brokers, "group.id": "chaos-ends", "isolation.level": "read_uncommitted"}
+    )
     try:
         places = [TopicPartition(topic.name, partition) for partition in range(topic.partitions)]
         return {p.partition: consumer.get_watermark_offsets(p, 10)[1] for p in places} == topic.ends()
@@ -58,7 +67,7 @@ def make_final(pipeline, expected, to_the_end):
     """Runs the nightly job, and compares what it made; returns the days that are final."""
     workspace = pipeline.workspace
     last = pipeline.last_closed_day()
-    workspace.batch("nightly", *([] if to_the_end else ["--to", str(last)]))
+    run(workspace, "batch-layer", "nightly", *([] if to_the_end else ["--to", str(last)]))
     days = set(checks.days_of(expected.events, workspace.rules.zone))
     days = days if to_the_end else {day for day in days if day <= last}
     checks.final(workspace, expected.events, days)
@@ -70,12 +79,14 @@ def nothing_more(pipeline, days):
     """Audit and verify agree, and running anything again changes nothing."""
     workspace = pipeline.workspace
     before = workspace.lake.versions()
-    workspace.batch("audit")
+    run(workspace, "batch-layer", "audit")
     for day in days:
-        workspace.batch("verify", "--date", str(day))
-    workspace.batch("nightly", *(["--to", str(days[-1])] if days else ["--dry-run"]))
-    workspace.land()
-    assert workspace.lake.versions() == before, f"running again changed the tables: {before}, {workspace.lake.versions()}"
+        run(workspace, "batch-layer", "verify", "--date", str(day))
+    run(workspace, "batch-layer", "nightly", *(["--to", str(days[-1])] if days else ["--dry-run"]))
+    run(workspace, "speed-layer", "run", "--until-end")
+    assert workspace.lake.versions() == before, (
+        f"running again changed the tables: {before}, {workspace.lake.versions()}"
+    )
 
 
 def found(records, expected, days):

@@ -16,17 +16,19 @@ from lakehouse import until
 
 # Words in the logs of the speed layer, and what they count.
 TELLING = {
-    "trying to commit again": "commit retries",
+    "backing off for": "requests to the store tried again",
+    "trying to commit again": "commits tried again under the same version",
     "another writer moved the partition": "partitions fenced",
     "partitions assigned": "rebalances",
+    "SESSTMOUT": "sessions of the group run out",
     "partitions lost": "assignments lost",
     "not committed; trying again": "commits put off",
     "the tables can't be read; trying again": "loads tried again",
 }
 GAVE_UP = 3
-LEAVING_S = 60
+LEAVING_S = 180
 RESTART_S = 1
-CATCHING_UP_S = 120
+CATCHING_UP_S = 600
 
 
 class Pipeline:
@@ -127,7 +129,7 @@ class Pipeline:
         first = oracle.day_of(oracle.day_span(day, zone)[0] - 1, zone)
         return first if self.workspace.lake.exists("avg_speed") else None
 
-    def finish_jobs(self, limit_s=120):
+    def finish_jobs(self, limit_s=CATCHING_UP_S):
         """Waits for the runs of the batch that are under way."""
         for program, _ in self.jobs:
             until(lambda p=program: not p.is_running(), f"{program.err_path.name} ends", limit_s, 0.05)

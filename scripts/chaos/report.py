@@ -22,43 +22,52 @@ def tell(run, failure, wall_s):
     )
 
 
+HEAD = """# Chaos report
+
+Real Kafka, MinIO and lambdalake under faults; then every row compared with what was produced. Written by
+`scripts/chaos.sh --cycles {cycles} --seed {seed}`.
+The same seed gives the same schedule of faults and the same records; moments depend on the machine and are not
+reproducible.
+
+**Verdict: {verdict}**
+"""
+
+PROOF = """
+Compared row by row, by Python `deltalake` and an oracle that shares no code with the product: Kafka with what it had
+acknowledged; `events`, `dead_letters` and `offset_gaps` with Kafka; provisional rows before, final rows after the
+nightly run. Then `batch-layer audit`, and `batch-layer verify` of every final day, agreed; running `nightly` and
+`speed-layer run --until-end` again changed nothing.
+"""
+
+
 def markdown(run, failure, wall_s):
     """The whole report."""
-    return "\n".join([
-        "# Chaos report",
-        "",
-        "Real Kafka, MinIO and lambdalake under faults; then every row compared with what was produced. Written by",
-        f"`scripts/chaos.sh --cycles {run.arguments.cycles} --seed {run.arguments.seed}`. The same seed gives the same schedule of faults and the same",
-        "records; moments depend on the machine and are not reproducible.",
-        "",
-        f"**Verdict: {'FAILED' if failure else 'nothing lost, nothing repeated, every row right.'}**",
-        *(["", "```", str(failure), "```"] if failure else []),
-        "",
-        *table(("", ""), overview(run, wall_s)),
-        "",
-        "## What was produced, and what became of it",
-        "",
-        *table(("", *run.found), what_was_found(run)),
-        "",
-        "Compared row by row, by Python `deltalake` and an oracle that shares no code with the product: Kafka with what it had",
-        "acknowledged; `events`, `dead_letters` and `offset_gaps` with Kafka; provisional rows before, final rows after the",
-        "nightly run. Then `batch-layer audit`, and `batch-layer verify` of every final day, agreed; running `nightly` and",
-        "`speed-layer run --until-end` again changed nothing.",
-        "",
-        "## What happened meanwhile",
-        "",
-        *table(("", "MinIO", "disk"), happenings(run)),
-        "",
-        "## Faults",
-        "",
-        *table(("kind", "times", "what"), ((f"`{kind}`", run.faults[kind], what) for kind, (_, what) in KINDS.items())),
-        "",
-    ])
+    verdict = f"FAILED in cycle {run.cycle}" if failure else "nothing lost, nothing repeated, every row right."
+    parts = [
+        HEAD.format(cycles=run.arguments.cycles, seed=run.arguments.seed, verdict=verdict),
+        *([f"```\n{failure}\n```\n"] if failure else []),
+        *(table(("", ""), overview(run, wall_s)) if run.world else []),
+    ]
+    if run.found:
+        parts += [
+            "\n## What was produced, and what became of it\n",
+            *table(("", *run.found), what_was_found(run)),
+            PROOF,
+        ]
+    if run.world:
+        parts += ["## What happened meanwhile\n", *table(("", "MinIO", "disk"), happenings(run))]
+    struck = ((f"`{kind}`", run.faults[kind], what) for kind, (_, what) in KINDS.items())
+    parts += ["\n## Faults\n", *table(("kind", "times", "what"), struck), ""]
+    return "\n".join(parts)
 
 
 def table(head, rows):
     """A table of Markdown."""
-    return [f"| {' | '.join(head)} |", "|" + "---|" * len(head), *(f"| {' | '.join(map(figure, row))} |" for row in rows)]
+    return [
+        f"| {' | '.join(head)} |",
+        "|" + "---|" * len(head),
+        *(f"| {' | '.join(map(figure, row))} |" for row in rows),
+    ]
 
 
 def figure(value):
@@ -68,24 +77,26 @@ def figure(value):
 def overview(run, wall_s):
     """What ran where."""
     world = run.world
-    yield "seed, cycles", f"{run.arguments.seed}, {run.cycle}"
-    yield "finished", dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")
-    yield "wall time", f"{wall_s / 60:.1f} min, {wall_s / max(run.cycle, 1):.1f} s a cycle with the inspections"
-    yield "faults", sum(run.faults.values())
-    yield "servers", f"Kafka {pinned('stack/pom.xml', 'kafka.version>([^<]+)<')}, MinIO {minio()}, Toxiproxy 2.12.0"
-    yield "machine", f"{os.cpu_count()} cores, debug build of the product, beside other work"
-    yield "time zone, assignment", f"{run.zone}, {run.strategy}"
-    yield "instances", f"{len(world.main.instances)} on MinIO, {len(world.small.instances)} on a disk"
-    yield "the disk", "a tmpfs that was filled up" if run.was_small else "a folder: no right to mount a small disk, so it was never full"
-    yield "longest time without a commit on MinIO", f"{run.watch.longest_stall_s:.1f} s"
+    kafka = pinned("stack/pom.xml", r"kafka.version>([^<]+)<")
+    minio = pinned("stack/cache.sh", r"minio/minio@v0\.0\.0-(\d{8})")
+    toxiproxy = pinned("stack/cache.sh", r"toxiproxy\S*@v([\d.]+)")
+    disk = "a tmpfs that was filled up" if run.was_small else "a folder, never full: no right to mount a small disk"
+    return [
+        ("seed, cycles", f"{run.arguments.seed}, {run.cycle}"),
+        ("finished", dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")),
+        ("wall time", f"{wall_s / 60:.1f} min, {wall_s / max(run.cycle, 1):.1f} s a cycle with the inspections"),
+        ("faults", sum(run.faults.values())),
+        ("servers", f"Kafka {kafka}, MinIO {minio}, Toxiproxy {toxiproxy}"),
+        ("machine", f"{os.cpu_count()} cores, load {os.getloadavg()[2]:.1f} in the last quarter of an hour"),
+        ("time zone, assignment", f"{run.zone}, {run.strategy}"),
+        ("instances", f"{len(world.main.instances)} on MinIO, {len(world.small.instances)} on a disk"),
+        ("the disk", disk),
+        ("longest time without a commit on MinIO", f"{run.watch.longest_stall_s:.1f} s"),
+    ]
 
 
 def pinned(file, pattern):
     return re.search(pattern, (SCRIPTS / file).read_text())[1]
-
-
-def minio():
-    return pinned("stack/cache.sh", r"minio/minio@v0\.0\.0-(\d{8})")
 
 
 def what_was_found(run):

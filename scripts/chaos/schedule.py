@@ -8,9 +8,19 @@ import random
 from dataclasses import dataclass
 
 SLOTS = 3  # instances of the speed layer on MinIO, each with ways of its own; the batch has another
-HOLD_S = (0.8, 3.6)
+HOLD_S = (0.6, 3.0)
 
 STREAMS = (("upstream",), ("downstream",), ("upstream", "downstream"))
+
+OUTAGES = (
+    "kafka-cut",
+    "kafka-half-open",
+    "store-cut",
+    "store-half-open",
+    "store-503",
+    "store-lost-answer",
+    "disk-full",
+)
 
 # Kind: how often it is in the deck, and what it is, for people.
 KINDS = {
@@ -98,8 +108,14 @@ def a_fault(chance, deck):
         deck.extend(kind for kind, (weight, _) in KINDS.items() for _ in range(weight))
         chance.shuffle(deck)
     kind = deck.pop()
-    return Fault(kind, a_slot(chance, kind), lasting(chance, kind), chance.choice(STREAMS), chance.random(),
-                 chance.randrange(1 << 30))
+    return Fault(
+        kind,
+        a_slot(chance, kind),
+        lasting(chance, kind),
+        chance.choice(STREAMS),
+        chance.random(),
+        chance.randrange(1 << 30),
+    )
 
 
 def a_slot(chance, kind):
@@ -112,4 +128,6 @@ def a_slot(chance, kind):
 
 
 def lasting(chance, kind):
-    return {"zombie": chance.randint(2, 8), "leave": chance.randint(0, 3)}.get(kind, 0)
+    """For how many cycles more: long enough, now and then, to outlast what the product tries for by itself."""
+    outage = chance.choice((0, 0, 1, 2)) if kind in OUTAGES else 0
+    return {"zombie": chance.randint(2, 8), "leave": chance.randint(0, 3)}.get(kind, outage)

@@ -11,7 +11,7 @@ The three are the shares of requests that are refused with 503 without an effect
 (half of them hang up, half say 503), and refused with 503 but passed on a while later. The last is for requests that
 create something only if it is absent, as commits do: they are what may cross.
 
-A request is read whole before it is passed on, an answer is passed on as it comes. The host that clients signed is kept.
+A request is read whole before it is passed on, an answer as it comes. The host that clients signed is kept.
 """
 
 import asyncio
@@ -23,7 +23,9 @@ from collections import Counter
 HEAD_BYTES = 64 << 10
 CHUNK_BYTES = 64 << 10
 LATEST_S = 4.0
-SLOW_DOWN = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+SLOW_DOWN = (
+    b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>"
+)
 
 
 class Door:

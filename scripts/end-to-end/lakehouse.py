@@ -82,7 +82,7 @@ class Stack:
     def restart(self, service):
         """Kills a server without a goodbye and starts it again: same port, same data."""
         subprocess.run(
-            [STACK_SH, "restart", service, "--kill", "--dir", self.folder], check=True, capture_output=True, timeout=120
+            [STACK_SH, "restart", service, "--kill", "--dir", self.folder], check=True, capture_output=True, timeout=300
         )
 
     @contextlib.contextmanager

@@ -40,8 +40,8 @@ def test_kill_9_at_any_moment_loses_and_repeats_nothing(workspaces):
 
 
 def test_broker_and_object_store_may_be_killed_and_come_back(workspaces, stack):
-    """The speed layer goes on by itself, and its rows are exact."""
-    with workspaces.make("outage", store="minio", **QUICK) as workspace:
+    """The speed layer goes on by itself, and its rows are exact, though no commit is tried for as long as that takes."""
+    with workspaces.make("outage", store="minio", **QUICK, lake__retry_timeout="250ms") as workspace:
         with workspace.topic.feeding(traffic(12, DAY, events=12000), portion=20):
             speed = workspace.speed()
             for service in ("minio", "kafka", "minio"):

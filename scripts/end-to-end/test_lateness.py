@@ -146,7 +146,7 @@ def test_a_reset_is_on_record_when_the_log_entries_are_gone(workspaces):
     """The speed layer runs meanwhile: its next commit finds the reset."""
     mad, in_time = MIDNIGHT + 720 * HOUR_US, MIDNIGHT + MINUTE_US
     retention = {"lake__deleted_file_retention": "1s", "lake__log_retention": "1s", "lake__retry_timeout": "250ms"}
-    with workspaces.make("reset", partitions=1, **retention) as workspace:
+    with workspaces.make("reset", partitions=1, lake__checkpoint_interval=1, **retention) as workspace:
         workspace.topic.send([event("KV1", time) for time in (MIDNIGHT, mad)])
         speed = workspace.speed()
         until(workspace.has_landed_all, "both landed")
@@ -159,6 +159,8 @@ def test_a_reset_is_on_record_when_the_log_entries_are_gone(workspaces):
         assert [row["late"] for row in read(workspace.lake, "events")] == [False, False, False]
 
         def is_gone():
+            workspace.topic.send([event("KV1", in_time)])
+            workspace.land()
             workspace.batch("maintain")
             return "watermarkReset" not in str(workspace.lake.delta("events").history())
 

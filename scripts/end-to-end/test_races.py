@@ -56,6 +56,12 @@ def final_files(workspace):
     return sum(1 for _ in (workspace.folder / "lake" / "avg_speed").glob("*/final-*"))
 
 
+def day_files(workspace):
+    """The files of `avg_speed` by day."""
+    uris = workspace.lake.delta("avg_speed").file_uris()
+    return {day: {uri for uri in uris if f"={day}/" in uri} for day in DAYS}
+
+
 def log_entries(workspace):
     return sum(1 for _ in (workspace.folder / "lake" / "avg_speed" / "_delta_log").glob("*.json"))
 
@@ -88,11 +94,14 @@ def test_a_killed_run_leaves_whole_days_and_the_next_one_completes(closed, finis
     origin, expected = closed
     old, new = checks.avg_speed_by_day(origin), checks.avg_speed_by_day(finished[0])
     workspace = killed_copy(origin, point)
-    left = checks.avg_speed_by_day(workspace)
+    left, files = checks.avg_speed_by_day(workspace), day_files(workspace)
     for day in DAYS:
         assert left[day] in (old[day], new[day]), f"{day} is neither as before nor final"
 
     workspace.batch("nightly")
+    for day in DAYS:
+        was_final = any("/final-" in uri for uri in files[day])
+        assert was_final == (files[day] == day_files(workspace)[day]), f"{day} is made final once, and recorded"
     checks.final(workspace, expected.events, set(DAYS))
     assert Counter(row["event_date"] for row in checks.runs(workspace)) == dict.fromkeys(DAYS, 1)
     workspace.batch("audit")

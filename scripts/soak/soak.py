@@ -3,7 +3,7 @@
 Real Kafka and MinIO (those that STACK_DIR names, or some of its own), cameras that report now at a steady rate, one
 speed layer, and the nightly run and the maintenance as an operator would have them, only more often. It is sampled all
 the while (sampler.py). At the end the simulator stops, what Kafka holds lands, the speed layer is told to stop, and the
-tables are audited. Then the samples are judged (verdicts.py), drawn (figures.py) and written down (report.py).
+tables are audited. Then the samples are judged (verdicts.py), drawn (figures.py) and written down (pages.py).
 
 With --outage the store stops answering in the middle, for longer than any time-out, while the cameras go on.
 """
@@ -26,7 +26,7 @@ sys.path.append(str(HERE.parent / "bench"))
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
 
 import memory
-import report
+import pages
 import verdicts
 from lakehouse import Workspaces, a_stack, free_port
 from sampler import MIB, Sampler, StoreWatch
@@ -87,7 +87,7 @@ def main():
             finally:
                 keep(arguments, run, workspace)
     judged = judge(arguments, run)
-    report.write(arguments.docs, arguments.name, run, judged)
+    pages.write(arguments.docs, arguments.name, run, judged)
     for verdict in judged:
         print(f"{'ok' if verdict.holds else 'FAILED':7}{verdict.name}: {verdict.found} (wanted: {verdict.wanted})")
     sys.exit(0 if all(verdict.holds for verdict in judged) else 1)
@@ -226,7 +226,7 @@ def keep(arguments, run, workspace):
     """What is left of a run that failed, or went well: samples and the logs of the programs."""
     folder = arguments.docs / "soak"
     folder.mkdir(parents=True, exist_ok=True)
-    report.write_samples(folder / f"{arguments.name}.csv", run.samples)
+    pages.write_samples(folder / f"{arguments.name}.csv", run.samples)
     failed = run.audit is None
     for program in workspace.programs if failed else ():
         print(f"--- {program.name}\n{program.tail(8)}", file=sys.stderr)

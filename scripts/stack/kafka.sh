@@ -12,7 +12,7 @@ kafka_start() {
     launch kafka java -Xms256m -Xmx1g -Djava.awt.headless=true \
         -Dlog4j2.configurationFile="$here/stack/log4j2.xml" \
         -cp "$KAFKA_HOME/libs/*" kafka.Kafka "$folder/server.properties"
-    wait_ready kafka 120
+    wait_ready kafka 240
 }
 
 # Fills in the settings and formats the data folder. The settings get their name last: it says that this was done.

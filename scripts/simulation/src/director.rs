@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 use crate::chance;
 use crate::plan::Plan;
 use crate::process::Death;
-use crate::producer::{MINUTE_US, Producer};
+use crate::producer::{HOUR_US, MINUTE_US, Producer};
 use crate::world::{Fortune, Running, World};
 
 /// How far a process's clock may be from the true one.
@@ -179,7 +179,7 @@ impl Director {
             }
             _ => {
                 let from_ms = self.world.clock.elapsed_ms();
-                let length_ms = self.chance.random_range(200..9_000);
+                let length_ms = self.chance.random_range(200..15_000);
                 self.world.trace.count("outage of the store");
                 self.world.faults.set_outage(from_ms, from_ms + length_ms);
             }
@@ -195,7 +195,9 @@ impl Director {
 
     /// Freezes the instance in a slot. It keeps its slot free for a successor, and wakes after a while.
     fn freeze(&mut self, place: usize) {
-        let length = Duration::from_millis(self.chance.random_range(500..15_000));
+        // Seldom for longer than log entries are kept, never for as long as files that no log names.
+        let most = if self.chance.random_bool(0.15) { 45_000 } else { 12_000 };
+        let length = Duration::from_millis(self.chance.random_range(500..most));
         self.freeze_for(place, length);
     }
 
@@ -254,7 +256,28 @@ impl Director {
                 let permille = self.chance.random_range(100..=1_000);
                 self.world.broker.expire(partition, permille, accepts_loss);
             }
+            11..13 => {
+                let speed = &self.world.settings.speed;
+                let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(0);
+                let (allowed, delay) =
+                    (micros(speed.allowed_lateness), micros(speed.out_of_orderness));
+                self.producer.at_the_edge(partition, allowed, delay);
+            }
+            13 => self.reset_watermark(partition),
             _ => {}
+        }
+    }
+
+    /// Sets a watermark back by some hours, while the speed layer runs.
+    fn reset_watermark(&mut self, partition: i32) {
+        if self.has_room_for_batch() {
+            self.processes += 1;
+            self.world.trace.count("watermark reset");
+            let back_us = self.chance.random_range(0..8 * HOUR_US);
+            let to_us = self.world.clock.now_us() - back_us;
+            let fortune = self.fortune();
+            let name = format!("reset-{}", self.processes);
+            self.batches.push(self.world.reset_watermark(name, fortune, partition, to_us));
         }
     }
 
@@ -267,6 +290,10 @@ impl Director {
             };
             let death = fortune.death.map(in_threads);
             self.maintain(Fortune { death, ..fortune });
+            if self.chance.random_bool(0.3) {
+                self.world.trace.count("two maintenance runs at once");
+                self.maintain(Fortune::default());
+            }
             return;
         }
         let wait = Duration::from_millis(self.chance.random_range(1_000..15_000));

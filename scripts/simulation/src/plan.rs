@@ -61,10 +61,16 @@ impl Plan {
         if chance.random_bool(0.3) && second != first {
             scenarios.push((chance.random_range(12..steps - 8), second));
         }
+        let mut settings = settings(&mut chance);
+        if first == Scenario::NewPartitionAgainstFinal {
+            // Averages are to be ahead of landed rows.
+            settings.speed.commit_interval = Duration::from_millis(600);
+            settings.speed.landing_interval = Duration::from_secs(6);
+        }
         let protocol =
             if chance.random_bool(0.5) { Protocol::Eager } else { Protocol::Cooperative };
         Plan {
-            settings: settings(&mut chance),
+            settings,
             begins_us: beginning(&mut chance),
             rate: chance.random_range(900..1_600),
             steps,
@@ -94,7 +100,7 @@ fn settings(chance: &mut SmallRng) -> Settings {
     settings.speed.position_interval = seconds(chance, 5, 15);
     settings.batch.landing_poll_interval = seconds(chance, 1, 2);
     settings.batch.max_rows_in_memory = [25, 1_000_000][chance.random_range(0..2)];
-    settings.lake.retry_timeout = seconds(chance, 4, 12);
+    settings.lake.retry_timeout = seconds(chance, 1, 6);
     settings.lake.checkpoint_interval = chance.random_range(8..40);
     settings.lake.deleted_file_retention = hours([1, 3, 6][chance.random_range(0..3)]);
     settings.lake.log_retention = hours([6, 24, 48][chance.random_range(0..3)]);

@@ -17,6 +17,14 @@ pub const MINUTE_US: i64 = 60_000_000;
 pub const HOUR_US: i64 = 60 * MINUTE_US;
 
 const CAMERAS: [&str; 6] = ["KV1", "KV2", "KV3", "А777", "camera with spaces", "KV10"];
+/// Members that say something of the plate, or nothing.
+const PLATES: [&str; 5] = [
+    "",
+    r#","plate_number":null"#,
+    r#","plate_number":"А123ВС77""#,
+    r#","plate_number":"","lane":2"#,
+    r#","plate_number":" ""#,
+];
 /// Events that may be sent once more.
 const REMEMBERED: usize = 40;
 
@@ -26,8 +34,27 @@ pub struct Producer {
     clock: Arc<Clock>,
     trace: Trace,
     chance: SmallRng,
-    sent: Vec<NewRecord>,
+    sent: Vec<Sent>,
     records: u64,
+}
+
+/// An event that was sent.
+#[derive(Clone)]
+struct Sent {
+    camera: &'static str,
+    time: EventTime,
+    speed: String,
+    plate: &'static str,
+}
+
+impl Sent {
+    fn record(&self) -> NewRecord {
+        let Sent { camera, time, speed, plate } = self;
+        let payload = format!(
+            r#"{{"kvfv_id":"{camera}","timestamp":"{time}","vehicle_speed":{speed}{plate}}}"#
+        );
+        keyed(camera, Some(payload.into_bytes()))
+    }
 }
 
 impl Producer {
@@ -64,6 +91,20 @@ impl Producer {
             let time_us = at_us + self.chance.random_range(-spread_us..=spread_us);
             let record = self.event(camera, time_us);
             self.send(partition, vec![record]);
+        }
+    }
+
+    /// Events just within and just beyond the lateness that is allowed, in microseconds, and of the watermark's own
+    /// delay.
+    pub fn at_the_edge(&mut self, partition: i32, allowed_us: i64, delay_us: i64) {
+        let end_us = (self.clock.now_us() - allowed_us).div_euclid(5 * MINUTE_US) * 5 * MINUTE_US;
+        let edge_us = end_us + allowed_us + delay_us;
+        for ahead_us in [0, 1] {
+            for time_us in [edge_us + ahead_us, end_us - 1] {
+                let camera = self.camera();
+                let record = self.exactly(camera, time_us, "50".to_owned(), "");
+                self.send(partition, vec![record]);
+            }
         }
     }
 
@@ -106,15 +147,12 @@ impl Producer {
         CAMERAS[self.chance.random_range(0..CAMERAS.len())]
     }
 
-    fn record(&mut self, camera: &str) -> NewRecord {
+    fn record(&mut self, camera: &'static str) -> NewRecord {
         let now_us = self.clock.now_us();
         match self.chance.random_range(0..100) {
             0..6 => self.bad(camera),
-            6..12 if !self.sent.is_empty() => {
-                let at = self.chance.random_range(0..self.sent.len());
-                self.sent[at].clone()
-            }
-            12..20 => {
+            6..14 if !self.sent.is_empty() => self.repeated(),
+            14..20 => {
                 let age_us = self.chance.random_range(0..5 * HOUR_US);
                 self.event(camera, now_us - age_us)
             }
@@ -130,13 +168,23 @@ impl Producer {
         }
     }
 
-    fn event(&mut self, camera: &str, time_us: i64) -> NewRecord {
-        let time = EventTime::from_micros(time_us.max(0));
-        // On the second, often enough for events that are equal but for their plates.
-        let time = if self.chance.random_bool(0.3) {
-            EventTime::from_micros(time.micros().div_euclid(MINUTE_US) * MINUTE_US)
+    /// An event that was sent before: as it was, spelled otherwise, or with another plate.
+    fn repeated(&mut self) -> NewRecord {
+        let mut event = self.sent[self.chance.random_range(0..self.sent.len())].clone();
+        match self.chance.random_range(0..4) {
+            0 => event.plate = PLATES[self.chance.random_range(0..PLATES.len())],
+            1 if !event.speed.contains('.') => event.speed.push_str(".0"),
+            _ => {}
+        }
+        event.record()
+    }
+
+    fn event(&mut self, camera: &'static str, time_us: i64) -> NewRecord {
+        // On the minute, often enough for events that differ in nothing else.
+        let time_us = if self.chance.random_bool(0.3) {
+            time_us.div_euclid(MINUTE_US) * MINUTE_US
         } else {
-            time
+            time_us
         };
         let speed = match self.chance.random_range(0..10) {
             0 => "0".to_owned(),
@@ -145,17 +193,20 @@ impl Producer {
             3 => format!("{:.5}", self.chance.random_range(0.0..200.0)),
             _ => format!("{:.1}", self.chance.random_range(20.0..160.0)),
         };
-        let plate = match self.chance.random_range(0..4) {
-            0 => "",
-            1 => r#","plate_number":null"#,
-            2 => r#","plate_number":"А123ВС77""#,
-            _ => r#","plate_number":"","lane":2"#,
-        };
-        let payload = format!(
-            r#"{{"kvfv_id":"{camera}","timestamp":"{time}","vehicle_speed":{speed}{plate}}}"#
-        );
-        let record = keyed(camera, Some(payload.into_bytes()));
-        self.sent.push(record.clone());
+        let plate = PLATES[self.chance.random_range(0..PLATES.len())];
+        self.exactly(camera, time_us, speed, plate)
+    }
+
+    fn exactly(
+        &mut self,
+        camera: &'static str,
+        time_us: i64,
+        speed: String,
+        plate: &'static str,
+    ) -> NewRecord {
+        let event = Sent { camera, time: EventTime::from_micros(time_us.max(0)), speed, plate };
+        let record = event.record();
+        self.sent.push(event);
         if self.sent.len() > REMEMBERED {
             self.sent.remove(0);
         }

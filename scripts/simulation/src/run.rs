@@ -19,7 +19,7 @@ use crate::plan::Plan;
 use crate::producer::HOUR_US;
 use crate::store::Store;
 use crate::trace::{Record, Trace};
-use crate::truth::{History, Truth};
+use crate::truth::{History, Truth, WatermarkReset};
 use crate::world::{Fortune, Running, World};
 
 /// How long anything may take once nothing goes wrong any more, in the runtime's time.
@@ -75,19 +75,41 @@ async fn play(seed: u64, keep_lines: bool) -> Outcome {
     conclude(&world).await;
     group.abort();
     let (partitions, nightly_questions) = world.broker.truth();
+    let history = world.store.history();
     Outcome {
         seed,
         record: world.trace.finish(),
-        history: world.store.history(),
         truth: Truth {
             settings: world.true_settings(),
             partitions,
             nightly_questions,
-            watermark_resets: Vec::new(),
+            watermark_resets: watermark_resets(&history),
             max_clock_skew_us: MAX_SKEW_US,
             ended_at_us: world.clock.now_us(),
         },
+        history,
     }
+}
+
+/// The resets that are on record. From which offset on each counts is up to the moment at which it is put in force,
+/// so that the record is what tells.
+fn watermark_resets(history: &History) -> Vec<WatermarkReset> {
+    let lines = history
+        .objects
+        .iter()
+        .filter(|(path, _)| path.starts_with("events/_delta_log/") && path.ends_with(".json"))
+        .filter_map(|(_, versions)| versions.first()?.bytes.split(|byte| *byte == b'\n').next());
+    lines
+        .filter_map(|line| {
+            let entry: serde_json::Value = serde_json::from_slice(line).ok()?;
+            let said = &entry["commitInfo"]["watermarkReset"];
+            Some(WatermarkReset {
+                partition: i32::try_from(said["kafkaPartition"].as_i64()?).ok()?,
+                from_offset: said["offset"].as_i64()?,
+                to_us: EventTime::parse(said["to"].as_str()?)?.micros(),
+            })
+        })
+        .collect()
 }
 
 /// Drains, closes and audits what the run has left.

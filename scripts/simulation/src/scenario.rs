@@ -122,8 +122,11 @@ async fn new_partition(director: &mut Director) {
     let partition = director.world.broker.add_partition();
     director.nightly(Fortune::default(), Duration::from_secs(20));
     // The first event of a partition is never late, however old it is.
-    sleep(Duration::from_millis(director.below(1_500))).await;
-    director.producer.events_at(partition, noon_us, HOUR_US, 5);
+    for _ in 0..6 {
+        let wait = Duration::from_millis(director.below(700));
+        director.settle(wait).await;
+        director.producer.events_at(partition, noon_us, HOUR_US, 1);
+    }
     director.settle(Duration::from_secs(6)).await;
     director.nightly(Fortune::default(), Duration::from_secs(20));
 }
@@ -189,4 +192,8 @@ async fn killed_before_batch_runs(director: &mut Director) {
     let death = Some(Death::Put { path, nth: 1, after_effect: true });
     director.nightly(Fortune { death, skew_us: 0 }, Duration::from_secs(20));
     director.settle(Duration::from_secs(8)).await;
+    // Both find the row missing.
+    director.nightly(Fortune::default(), Duration::from_secs(20));
+    director.nightly(Fortune::default(), Duration::from_secs(20));
+    director.settle(Duration::from_secs(4)).await;
 }

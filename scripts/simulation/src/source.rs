@@ -10,9 +10,10 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lake_model::EventTime;
+use lake_model::defects::{self, Defect};
 use rand::RngExt;
 use rand::rngs::SmallRng;
-use speed_layer::decode::{DecodeSettings, DecodedBatch};
+use speed_layer::decode::{DecodedBatch, EventFormat};
 use speed_layer::source::{Source, SourceEvent, Start};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
@@ -29,7 +30,7 @@ pub struct SimulatedSource {
     broker: Arc<Broker>,
     process: Arc<Process>,
     trace: Trace,
-    decode: DecodeSettings,
+    decode: EventFormat,
     chance: SmallRng,
     member: u64,
     queue: VecDeque<SourceEvent>,
@@ -55,7 +56,7 @@ impl SimulatedSource {
         broker: &Arc<Broker>,
         process: &Arc<Process>,
         trace: &Trace,
-        decode: DecodeSettings,
+        decode: EventFormat,
         chance: SmallRng,
     ) -> SimulatedSource {
         SimulatedSource {
@@ -96,7 +97,10 @@ impl SimulatedSource {
     }
 
     fn fetch_from(&mut self, start: Start) {
-        let Start { partition, offset, epoch } = start;
+        let Start { partition, mut offset, epoch } = start;
+        if defects::is_on(Defect::GroupOffsetTrusted) {
+            offset = offset.max(self.broker.told(partition));
+        }
         let fetched = Fetched { epoch, position: offset, has_told_end: false };
         self.fetched.insert(partition, fetched);
     }
@@ -147,7 +151,8 @@ impl SimulatedSource {
     /// Fetches from some partitions; returns whether there was anything.
     fn fetch(&mut self) -> bool {
         let ids: Vec<i32> = self.fetched.keys().copied().collect();
-        for id in ids {
+        let rounds = self.chance.random_range(1..=3);
+        for id in (0..rounds).flat_map(|_| ids.iter().copied()) {
             if self.chance.random_bool(0.3) && !self.queue.is_empty() {
                 continue;
             }
@@ -195,7 +200,7 @@ fn decoded(
     partition: i32,
     epoch: u64,
     records: &[TrueRecord],
-    settings: &DecodeSettings,
+    settings: &EventFormat,
 ) -> DecodedBatch {
     let mut batch = DecodedBatch::new(partition, epoch);
     for record in records {

@@ -101,7 +101,7 @@ pub struct NightlyQuestion {
     pub ends: BTreeMap<i32, i64>,
 }
 
-/// A watermark that was set by hand while nobody consumed the partition and both tables were at one offset.
+/// A watermark that was set back by hand.
 #[derive(Clone, Copy, Debug)]
 pub struct WatermarkReset {
     /// The partition.

@@ -10,8 +10,9 @@ use batch_layer::{BatchError, Context, Shutdown, maintain, nightly};
 use lake::settings::OnDataLoss;
 use lake::storage::TableOptions;
 use lake::{Lake, LakeError, Settings};
-use speed_layer::decode::DecodeSettings;
+use lake_model::EventTime;
 use speed_layer::recovery::RecoveryError;
+use speed_layer::reset::reset_watermark;
 use speed_layer::tables::Tables;
 use speed_layer::{Engine, EngineError};
 use tokio::sync::oneshot;
@@ -149,7 +150,7 @@ impl World {
         self.start(name, fortune, move |process, lake, stopped| async move {
             let tables = Tables::open(&lake, &world.settings).await?;
             let chance = chance::stream(world.seed, process.name());
-            let decode = world.decode_settings();
+            let decode = world.settings.event.clone();
             let source =
                 SimulatedSource::join(&world.broker, &process, &world.trace, decode, chance);
             let engine = Engine::new(source, tables, &world.settings)?;
@@ -195,6 +196,23 @@ impl World {
         })
     }
 
+    /// Starts `speed-layer reset-watermark`.
+    pub fn reset_watermark(
+        self: &Arc<World>,
+        name: String,
+        fortune: Fortune,
+        partition: i32,
+        to_us: i64,
+    ) -> Running {
+        let world = Arc::clone(self);
+        self.start(name, fortune, move |process, lake, _| async move {
+            let to = EventTime::from_micros(to_us);
+            let outcome = reset_watermark(&lake, &world.settings, partition, to).await?;
+            world.trace.say(&format!("{}: {outcome:?}", process.name()));
+            Ok(true)
+        })
+    }
+
     /// Starts `batch-layer audit`, whose findings are problems.
     pub fn audit(self: &Arc<World>, name: String) -> Running {
         let world = Arc::clone(self);
@@ -206,19 +224,6 @@ impl World {
             }
             Ok(report.is_ok())
         })
-    }
-
-    fn decode_settings(&self) -> DecodeSettings {
-        let event = &self.settings.event;
-        DecodeSettings {
-            camera_field: event.camera_field.clone(),
-            timestamp_field: event.timestamp_field.clone(),
-            speed_field: event.speed_field.clone(),
-            plate_field: event.plate_field.clone(),
-            max_speed_kmh: event.max_speed_kmh,
-            max_record_bytes: event.max_record_bytes,
-            max_future_skew_us: micros(event.max_future_skew),
-        }
     }
 
     /// The settings that the checker goes by.
@@ -233,7 +238,7 @@ impl World {
             close_after_us: micros(settings.batch.close_after),
             max_speed_kmh: settings.event.max_speed_kmh,
             max_record_bytes: settings.event.max_record_bytes,
-            max_future_skew_us: micros(settings.event.max_future_skew),
+            max_future_skew_us: settings.event.max_future_skew_us,
             default_limit_kmh: settings.speed_limits.default_kmh,
             camera_limits_kmh: settings.speed_limits.cameras.clone(),
             deleted_file_retention_us: micros(settings.lake.deleted_file_retention),

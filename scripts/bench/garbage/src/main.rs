@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use garbage::Garbage;
 use garbage::tally::Tally;
-use speed_layer_decode::DecodeSettings;
+use speed_layer_decode::EventFormat;
 
 /// The exit code when a record is not accounted for.
 const CHECK_FAILED: u8 = 1;
@@ -51,8 +51,8 @@ fn main() -> ExitCode {
 }
 
 /// The defaults of the speed layer.
-fn settings() -> DecodeSettings {
-    DecodeSettings {
+fn settings() -> EventFormat {
+    EventFormat {
         camera_field: "kvfv_id".to_owned(),
         timestamp_field: "timestamp".to_owned(),
         speed_field: "vehicle_speed".to_owned(),

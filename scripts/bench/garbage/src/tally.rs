@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use lake_model::DeadLetterReason;
-use speed_layer_decode::{DecodeSettings, DecodedBatch, Outcome};
+use speed_layer_decode::{DecodedBatch, EventFormat, Outcome};
 
 use crate::mutation::Mutation;
 use crate::{Garbage, record};
@@ -51,7 +51,7 @@ impl Tally {
         &mut self,
         garbage: Garbage,
         numbers: Range<u64>,
-        settings: &DecodeSettings,
+        settings: &EventFormat,
     ) -> anyhow::Result<()> {
         let mut next = numbers.start;
         while next < numbers.end {
@@ -137,7 +137,7 @@ impl Payloads {
         (mutation != Mutation::NoPayload).then(|| &self.bytes[range.clone()])
     }
 
-    fn decode(&self, settings: &DecodeSettings) -> DecodedBatch {
+    fn decode(&self, settings: &EventFormat) -> DecodedBatch {
         let mut batch = DecodedBatch::new(0, 0);
         for (number, (range, mutation)) in (self.first..).zip(&self.records) {
             let offset = i64::try_from(number).unwrap_or(i64::MAX);

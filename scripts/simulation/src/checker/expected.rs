@@ -36,8 +36,8 @@ pub(super) enum Fate {
     Nothing,
     /// It is older than the first record consumed.
     BeforeStart,
-    /// Its record is gone, as a setting accepts.
-    Lost,
+    /// Its record is gone, as a setting accepts. An event may have been counted before it went.
+    Lost(Option<Box<Event>>),
 }
 
 /// An accepted event.
@@ -85,6 +85,16 @@ impl Expected {
         fates.get(usize::try_from(offset).ok()?)
     }
 
+    /// The events that are lost though they may have been counted.
+    pub(super) fn lost(&self) -> impl Iterator<Item = (i32, &Event)> {
+        self.partitions.iter().flat_map(|(id, log)| {
+            log.fates.iter().filter_map(|fate| match fate {
+                Fate::Lost(Some(event)) => Some((*id, &**event)),
+                _ => None,
+            })
+        })
+    }
+
     /// The accepted events of a partition from one offset up to another.
     pub(super) fn events(
         &self,
@@ -121,7 +131,13 @@ impl Partition {
             partition.max_event_times.push(clock.max_us);
             partition.fates.push(match visible {
                 _ if log.first_consumed.is_none_or(|first| offset < first) => Fate::BeforeStart,
-                _ if may_be_lost && !is_landed(offset) => Fate::Lost,
+                visible if may_be_lost && !is_landed(offset) => {
+                    let mut clock = Clock { ..clock };
+                    match visible.map(|record| fate(record, zone, &mut clock)) {
+                        Some(Fate::Event(event)) => Fate::Lost(Some(event)),
+                        _ => Fate::Lost(None),
+                    }
+                }
                 None => Fate::Nothing,
                 Some(record) => fate(record, zone, &mut clock),
             });

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::{Violation, check};
 use crate::run::{Outcome, run};
-use crate::truth::History;
+use crate::truth::{Ended, History, ObjectVersion};
 
 /// A run with most of what there is to check.
 static OUTCOME: LazyLock<Outcome> = LazyLock::new(|| run(6, false).unwrap());
@@ -49,4 +49,79 @@ fn drop_action(action: &mut Value, name: &str) -> bool {
 fn a_history_as_it_was_is_clean() {
     let found = check(&OUTCOME.truth, &OUTCOME.history);
     assert!(found.is_empty(), "{}", found[0]);
+}
+
+#[test]
+fn rows_that_are_not_named_are_missed() {
+    let is_landed = |action: &Value| action["add"]["dataChange"] == Value::Bool(true);
+    let history = tampered("events", |action| is_landed(action) && drop_action(action, "add"));
+    assert!(["1", "commits"].contains(&first_violation(&history).rule));
+}
+
+#[test]
+fn an_offset_that_is_one_too_small_is_noticed() {
+    let app_id = format!("{}:{}:0", OUTCOME.truth.settings.pipeline, OUTCOME.truth.settings.topic);
+    let history = tampered("events", |action| {
+        let is_it = action["txn"]["appId"] == Value::String(app_id.clone());
+        let next = action["txn"]["version"].as_i64();
+        next.filter(|_| is_it).is_some_and(|next| {
+            action["txn"]["version"] = (next - 1).into();
+            true
+        })
+    });
+    assert!(["1", "2"].contains(&first_violation(&history).rule));
+}
+
+#[test]
+fn a_greatest_event_time_that_is_none_of_the_log_is_noticed() {
+    let history = tampered("avg_speed", |action| {
+        let is_time = |id: &str| id.ends_with(":max_event_time");
+        let is_it = action["txn"]["appId"].as_str().is_some_and(is_time);
+        if is_it {
+            action["txn"]["version"] = 1.into();
+        }
+        is_it
+    });
+    assert_eq!(first_violation(&history).rule, "2");
+}
+
+#[test]
+fn a_day_that_is_replaced_in_part_is_noticed() {
+    let history = tampered("avg_speed", |action| drop_action(action, "remove"));
+    assert_eq!(first_violation(&history).rule, "4");
+}
+
+#[test]
+fn final_rows_that_are_missing_are_noticed() {
+    let is_final =
+        |action: &Value| action["add"]["path"].as_str().is_some_and(|p| p.contains("final"));
+    let history = tampered("avg_speed", |action| is_final(action) && drop_action(action, "add"));
+    assert_eq!(first_violation(&history).rule, "4");
+}
+
+#[test]
+fn a_run_that_is_not_recorded_is_noticed() {
+    let history = tampered("batch_runs", |action| drop_action(action, "add"));
+    assert_eq!(first_violation(&history).rule, "batch_runs");
+}
+
+#[test]
+fn a_file_that_goes_while_it_is_needed_is_noticed() {
+    let mut history = OUTCOME.history.clone();
+    let log = super::Log::read("batch_runs", &history).unwrap();
+    let path = log.state_at(i64::MAX).files.into_keys().next().expect("a file");
+    let object = history.objects.get_mut(&path).and_then(|versions| versions.last_mut()).unwrap();
+    object.ended = Some(Ended { sequence: u64::MAX, at_us: i64::MAX, by: "a test".to_owned() });
+    assert_eq!(first_violation(&history).rule, "files in the store");
+}
+
+#[test]
+fn an_entry_that_is_put_twice_is_noticed() {
+    let mut history = OUTCOME.history.clone();
+    let versions = history.objects.get_mut("events/_delta_log/00000000000000000001.json").unwrap();
+    let again = versions[0].clone();
+    let ended = Ended { sequence: u64::MAX, at_us: i64::MAX, by: "a test".to_owned() };
+    versions[0].ended = Some(ended);
+    versions.push(ObjectVersion { sequence: u64::MAX, ..again });
+    assert_eq!(first_violation(&history).rule, "commits");
 }

@@ -7,7 +7,7 @@ short one is made.
 import csv
 
 import figures
-import speed
+from report import described, machine
 import verdicts
 from sampler import COMMITTED, MIB
 
@@ -43,7 +43,7 @@ def write_samples(path, samples):
 
 
 def introduction(run):
-    machine, found = speed.machine(), run.summary
+    found = run.summary
     text = (
         f"{found['produced']:,} records ({found['events']:,} events of {found['cameras']:,} cameras, {found['late']:,} held "
         f"up on their way, {found['duplicates']:,} sent twice, {found['bad']:,} bad) in {run.seconds / 60:.0f} minutes; "
@@ -53,8 +53,7 @@ def introduction(run):
         text += f" The store did not answer for {(run.away[1] - run.away[0]) / 60:.1f} minutes."
     loads = sorted(sample["load"] for sample in run.samples)
     return (
-        f"{text}\n\nMachine: {machine['processor']}, {machine['cores']} cores, {machine['memory_gib']} GiB, "
-        f"{machine['system']}, with Kafka, MinIO and the cameras on it; its load was {loads[0]:.1f} to {loads[-1]:.1f}, "
+        f"{text}\n\n{described(machine())} Kafka, MinIO and the cameras run on it too; its load was {loads[0]:.1f} to {loads[-1]:.1f}, "
         f"{loads[len(loads) // 2]:.1f} at the median."
     )
 
