@@ -30,11 +30,13 @@ mod tests;
 
 use std::path::Path;
 
+use lake_model::EventFormat;
+
 pub use error::{Problem, SettingsError};
 pub use properties::Properties;
 pub use sample::sample_file;
 pub use sections::{
-    Batch, Event, Kafka, LakeSettings, Maintain, OnDataLoss, Pipeline, Serving, Speed, SpeedLimits,
+    Batch, Kafka, LakeSettings, Maintain, OnDataLoss, Pipeline, Serving, Speed, SpeedLimits,
 };
 
 use error::Problems;
@@ -50,7 +52,7 @@ pub struct Settings {
     /// What the pipeline is called, and whose days it counts.
     pub pipeline: Pipeline,
     /// What an event looks like on the wire.
-    pub event: Event,
+    pub event: EventFormat,
     /// Where events come from.
     pub kafka: Kafka,
     /// Where the tables are.

@@ -151,14 +151,28 @@ fn s3_store(bucket_and_prefix: &str, settings: &LakeSettings) -> Result<Place, L
     let bad = |error: &dyn std::fmt::Display| {
         LakeError::Configuration(format!("lake.uri = \"s3://{bucket_and_prefix}\": {error}"))
     };
-    let builder = s3_builder(bucket, settings)?;
-    let root: Arc<dyn ObjectStore> = Arc::new(builder.build().map_err(|error| bad(&error))?);
+    let built = s3_builder(bucket, settings)?.build();
+    let built = built.map_err(|error| option_at_fault(settings).unwrap_or_else(|| bad(&error)))?;
+    let root: Arc<dyn ObjectStore> = Arc::new(built);
     let url = Url::parse(&format!("s3://{bucket}/{prefix}")).map_err(|error| bad(&error))?;
     let store: Arc<dyn ObjectStore> = match prefix.trim_matches('/') {
         "" => Arc::clone(&root),
         prefix => Arc::new(PrefixStore::new(Arc::clone(&root), Path::from(prefix))),
     };
     Ok(Place { store, root, url })
+}
+
+/// The error that names the option which no store can be built with, whatever the others are: the library's does not.
+fn option_at_fault(settings: &LakeSettings) -> Option<LakeError> {
+    settings.storage.iter().find_map(|(name, value)| {
+        let good = AmazonS3Builder::new().with_bucket_name("bucket").with_region("us-east-1");
+        let good = good.with_access_key_id("id").with_secret_access_key("key");
+        let error = good.with_config(name.parse().ok()?, value).build().err()?;
+        let value = settings.storage.shown(name);
+        Some(LakeError::Configuration(format!(
+            "lake.storage.{name} = {value:?}: {error}; correct it, or remove it"
+        )))
+    })
 }
 
 fn s3_builder(bucket: &str, settings: &LakeSettings) -> Result<AmazonS3Builder, LakeError> {
@@ -182,4 +196,33 @@ fn s3_builder(bucket: &str, settings: &LakeSettings) -> Result<AmazonS3Builder, 
         builder = builder.with_config(key, value);
     }
     Ok(builder)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ambient::SystemAmbient;
+
+    fn refused(options: &[(&str, &str)]) -> String {
+        let mut settings = crate::Settings::default().lake;
+        settings.uri = "s3://bucket".to_owned();
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        settings.storage = options.iter().map(owned).collect();
+        let error = Lake::open(&settings, Arc::new(SystemAmbient)).expect_err("it can't be opened");
+        assert!(matches!(error, LakeError::Configuration(_)));
+        error.to_string()
+    }
+
+    #[test]
+    fn an_option_that_no_store_can_be_built_with_is_named() {
+        let message = refused(&[("access_key_id", "id"), ("connect_timeout", "soon")]);
+        assert!(message.contains("lake.storage.connect_timeout = \"soon\""), "{message}");
+    }
+
+    #[test]
+    fn a_secret_option_that_no_store_can_be_built_with_is_not_shown() {
+        let key = [("server_side_encryption", "sse-c"), ("sse_customer_key_base64", "hunter2")];
+        let message = refused(&key);
+        assert!(!message.contains("hunter2"), "{message}");
+    }
 }

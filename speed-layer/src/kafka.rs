@@ -26,7 +26,6 @@ use rdkafka::{Offset, TopicPartitionList};
 
 use self::context::GroupContext;
 use self::poller::{Poller, Seek};
-use crate::decode::DecodeSettings;
 use crate::source::{Source, SourceEvent, Start};
 
 pub use self::ends::end_offsets;
@@ -92,7 +91,7 @@ pub struct KafkaSource {
 
 impl KafkaSource {
     /// Joins the group and begins to poll.
-    pub fn start(settings: &Settings, decode: DecodeSettings) -> Result<KafkaSource, SourceError> {
+    pub fn start(settings: &Settings) -> Result<KafkaSource, SourceError> {
         let topic = settings.kafka.topic.clone();
         let consumer: BaseConsumer<GroupContext> = config::group_consumer(settings)
             .create_with_context(GroupContext::default())
@@ -107,7 +106,7 @@ impl KafkaSource {
         let poller = Poller::new(
             Arc::clone(&consumer),
             topic.clone(),
-            decode,
+            settings.event.clone(),
             settings.kafka.request_timeout,
             sender,
             seek_requests,

@@ -12,7 +12,6 @@ use lake::startup::{self, Ending, OUTSIDE_FAULT, USAGE_ERROR};
 use lake::txn::WatermarkReset;
 use lake::{Lake, LakeError, Settings, SystemAmbient, telemetry};
 use lake_model::EventTime;
-use speed_layer::decode::DecodeSettings;
 use speed_layer::kafka::{KafkaSource, SourceError, check_timestamps, end_offsets};
 use speed_layer::reset::{ResetOutcome, reset_watermark};
 use speed_layer::tables::Tables;
@@ -114,7 +113,7 @@ async fn run(settings: &Settings, until_end: bool) -> anyhow::Result<Ending> {
     };
     tokio::spawn(check_timestamps(settings.clone()));
     // The group is joined last: from here on the engine sees to it that it is left in good order.
-    let source = KafkaSource::start(settings, decode_settings(settings))?;
+    let source = KafkaSource::start(settings)?;
     let engine = Engine::new(source, tables, settings)?;
     let engine = match ends {
         Some(ends) => engine.until(ends),
@@ -156,17 +155,4 @@ async fn reset(settings: &Settings, args: &ResetArgs) -> anyhow::Result<Ending> 
         }
     }
     Ok(Ending::Done)
-}
-
-fn decode_settings(settings: &Settings) -> DecodeSettings {
-    let event = &settings.event;
-    DecodeSettings {
-        camera_field: event.camera_field.clone(),
-        timestamp_field: event.timestamp_field.clone(),
-        speed_field: event.speed_field.clone(),
-        plate_field: event.plate_field.clone(),
-        max_speed_kmh: event.max_speed_kmh,
-        max_record_bytes: event.max_record_bytes,
-        max_future_skew_us: i64::try_from(event.max_future_skew.as_micros()).unwrap_or(i64::MAX),
-    }
 }

@@ -84,7 +84,6 @@ impl DaySpan {
 /// The days of one time zone.
 #[derive(Clone, Debug)]
 pub struct Calendar {
-    name: String,
     zone: TimeZone,
 }
 
@@ -97,17 +96,12 @@ impl Calendar {
     /// The days of the IANA zone `name`.
     pub fn new(name: &str) -> Result<Calendar, UnknownTimeZone> {
         let zone = TimeZone::get(name).map_err(|_| UnknownTimeZone(name.to_owned()))?;
-        Ok(Calendar { name: name.to_owned(), zone })
+        Ok(Calendar { zone })
     }
 
     /// The days of UTC.
     pub fn utc() -> Calendar {
-        Calendar { name: "UTC".to_owned(), zone: TimeZone::UTC }
-    }
-
-    /// The zone's name as given.
-    pub fn name(&self) -> &str {
-        &self.name
+        Calendar { zone: TimeZone::UTC }
     }
 
     /// The day that holds `time`, with its bounds.

@@ -54,7 +54,11 @@ pub(super) async fn newest_state(
 ) -> Result<Option<TableState>, LakeError> {
     let mut tries = 1;
     loop {
-        let contents = list(&**store, table).await?;
+        let contents = match list(&**store, table).await {
+            // A listing does not tell a refusal from other failures; other requests do.
+            Err(error) => return Err(denial(&**store).await.unwrap_or(error)),
+            Ok(contents) => contents,
+        };
         if contents.is_empty() {
             return Ok(None);
         }
@@ -66,6 +70,11 @@ pub(super) async fn newest_state(
             result => return result.map(Some),
         }
     }
+}
+
+/// The error of a store that refuses the credentials.
+async fn denial(store: &dyn ObjectStore) -> Option<LakeError> {
+    has_entry(store, 0).await.err().filter(LakeError::is_denied)
 }
 
 async fn list(store: &dyn ObjectStore, table: Table) -> Result<LogContents, LakeError> {

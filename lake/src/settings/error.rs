@@ -63,11 +63,12 @@ impl Problems {
         let name = if defects::is_on(Defect::KeyNotNamed) { "a key" } else { key };
         let subject =
             format!("{} = {} ({})", name.escape_debug(), shown(key, &entry.value), entry.source);
-        self.found.push(Problem { subject, fault: fault.into(), remedy: remedy.into() });
+        self.with_subject(subject, fault.into(), remedy.into());
     }
 
     /// Adds a problem that is not one of a key, such as a file that cannot be read.
     pub(super) fn with_subject(&mut self, subject: String, fault: String, remedy: String) {
+        let [subject, fault, remedy] = [subject, fault, remedy].map(on_one_line);
         self.found.push(Problem { subject, fault, remedy });
     }
 
@@ -83,6 +84,16 @@ impl Problems {
         }
         Err(SettingsError { problems: self.found })
     }
+}
+
+/// Keys, variables and files may be called anything: what would end the line or hide in it is escaped.
+fn on_one_line(text: String) -> String {
+    if !text.contains(char::is_control) {
+        return text;
+    }
+    let escaped =
+        |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() };
+    text.chars().map(escaped).collect()
 }
 
 /// A value as the user would write it, on one line, without secrets.

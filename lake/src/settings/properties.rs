@@ -33,6 +33,14 @@ pub(super) fn is_secret(name: &str) -> bool {
 #[derive(Clone, Default, PartialEq, Eq)]
 pub struct Properties(BTreeMap<String, String>);
 
+impl Properties {
+    /// The value of `name` for people: empty if there is none, and left out if it may be a secret.
+    pub(crate) fn shown(&self, name: &str) -> &str {
+        let value = self.0.get(name).map_or("", String::as_str);
+        if is_secret(name) { REDACTED } else { value }
+    }
+}
+
 impl Deref for Properties {
     type Target = BTreeMap<String, String>;
 
@@ -58,7 +66,6 @@ impl FromIterator<(String, String)> for Properties {
 
 impl fmt::Debug for Properties {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |name, value| if is_secret(name) { REDACTED } else { value };
-        f.debug_map().entries(self.iter().map(|(name, value)| (name, shown(name, value)))).finish()
+        f.debug_map().entries(self.keys().map(|name| (name, self.shown(name)))).finish()
     }
 }

@@ -8,6 +8,8 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use lake_model::EventFormat;
+
 use super::Settings;
 use super::properties::Properties;
 use super::values::Values;
@@ -19,25 +21,6 @@ pub struct Pipeline {
     pub name: String,
     /// IANA name of the time zone whose days are counted; `Calendar::new` takes it.
     pub timezone: String,
-}
-
-/// What an event looks like on the wire.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Event {
-    /// JSON field of the camera's id.
-    pub camera_field: String,
-    /// JSON field of the event time.
-    pub timestamp_field: String,
-    /// JSON field of the speed.
-    pub speed_field: String,
-    /// JSON field of the plate number.
-    pub plate_field: String,
-    /// Greatest speed accepted, in km/h.
-    pub max_speed_kmh: f64,
-    /// Greatest payload accepted, in bytes.
-    pub max_record_bytes: u64,
-    /// How far the event time may be after the record's Kafka timestamp.
-    pub max_future_skew: Duration,
 }
 
 /// Where events come from.
@@ -196,15 +179,16 @@ pub(super) fn build(values: &Values) -> Settings {
     }
 }
 
-fn event(values: &Values) -> Event {
-    Event {
+fn event(values: &Values) -> EventFormat {
+    let max_future_skew = values.duration("event.max_future_skew");
+    EventFormat {
         camera_field: values.text("event.camera_field"),
         timestamp_field: values.text("event.timestamp_field"),
         speed_field: values.text("event.speed_field"),
         plate_field: values.text("event.plate_field"),
         max_speed_kmh: values.number("event.max_speed_kmh"),
         max_record_bytes: values.whole("event.max_record_bytes"),
-        max_future_skew: values.duration("event.max_future_skew"),
+        max_future_skew_us: i64::try_from(max_future_skew.as_micros()).unwrap_or(i64::MAX),
     }
 }
 

@@ -10,6 +10,7 @@ use object_store::aws::AmazonS3ConfigKey;
 use super::LakeSettings;
 use super::error::Problems;
 use super::keys::STORAGE_OPTIONS;
+use super::kind::TextRule;
 use super::source::{Entry, Given, Source};
 
 /// Options that another setting decides, and which.
@@ -35,6 +36,37 @@ const SWITCHES: [&str; 14] = [
     "unsigned_payload",
     "virtual_hosted_style_request",
 ];
+
+/// Options that become a part of the address of a request.
+const ADDRESSES: [&str; 6] = [
+    "aws_endpoint_url_s3",
+    "container_credentials_full_uri",
+    "container_credentials_relative_uri",
+    "endpoint",
+    "endpoint_url_sts",
+    "metadata_endpoint",
+];
+
+/// The text of options that become a part of an address. `object_store` panics at other characters, when it makes a request.
+const ADDRESS: TextRule = TextRule {
+    expected: "only characters that a URL has, no blanks and no line break",
+    holds: |text| consists_of(text, b"-._~:/?#[]@!$&'()*+,;=%"),
+};
+
+/// The text of a region.
+const REGION: TextRule = TextRule {
+    expected: "only letters, digits, \".\", \"_\" and \"-\"",
+    holds: |text| consists_of(text, b"._-"),
+};
+
+/// The text of a certificate, which has several lines.
+const ANY: TextRule = TextRule { expected: "a text", holds: |_| true };
+
+/// The text of other options, many of which become headers of requests.
+const LINE: TextRule = TextRule {
+    expected: "a text without line breaks and control characters",
+    holds: |text| !text.contains(char::is_control),
+};
 
 /// The S3-specific endpoint, which `object_store` prefers to `endpoint`; it has no shorter name.
 const S3_ENDPOINT: &str = "aws_endpoint_url_s3";
@@ -141,15 +173,33 @@ fn add_variables(choices: &mut Choices, given: &Given) {
 
 fn check_values(choices: &Choices, problems: &mut Problems) {
     for (name, choice) in choices {
-        if SWITCHES.contains(&name.as_str()) && truth(&choice.value).is_none() {
-            let remedy = format!("try {} = true", choice.key);
-            problems.with_key(&choice.key, &choice.entry(), "expected true or false", remedy);
-        }
-        if name == "conditional_put" && choice.value.trim() != "etag" {
-            let fault = "expected \"etag\", because commits rely on conditional put";
-            problems.with_key(&choice.key, &choice.entry(), fault, "remove it");
-        }
+        let rule = text_rule(name);
+        let (fault, remedy) = if SWITCHES.contains(&name.as_str()) && truth(&choice.value).is_none()
+        {
+            ("true or false", format!("try {} = true", choice.key))
+        } else if name == "conditional_put" && choice.value.trim() != "etag" {
+            ("\"etag\", because commits rely on conditional put", "remove it".to_owned())
+        } else if !(rule.holds)(&choice.value) {
+            (rule.expected, "correct it".to_owned())
+        } else {
+            continue;
+        };
+        problems.with_key(&choice.key, &choice.entry(), format!("expected {fault}"), remedy);
     }
+}
+
+/// What the text of an option must be.
+fn text_rule(name: &str) -> TextRule {
+    match name {
+        "region" | "default_region" => REGION,
+        "proxy_ca_certificate" => ANY,
+        name if ADDRESSES.contains(&name) => ADDRESS,
+        _ => LINE,
+    }
+}
+
+fn consists_of(text: &str, punctuation: &[u8]) -> bool {
+    text.bytes().all(|byte| byte.is_ascii_alphanumeric() || punctuation.contains(&byte))
 }
 
 fn check_endpoint(choices: &Choices, problems: &mut Problems) {
@@ -158,6 +208,9 @@ fn check_endpoint(choices: &Choices, problems: &mut Problems) {
     };
     let is_reported =
         |name: &str| choices.get(name).is_some_and(|choice| problems.concern(&choice.key));
+    if problems.concern(&endpoint.key) {
+        return;
+    }
     let url = url::Url::parse(&endpoint.value).ok().filter(|url| url.has_host());
     match url.as_ref().map(url::Url::scheme) {
         Some("https") => {}

@@ -10,7 +10,7 @@ use arrow::array::{
     TimestampMicrosecondArray,
 };
 use arrow::datatypes::{DataType, Field};
-use lake_model::{Day, EventTime};
+use lake_model::Day;
 use serde::{Deserialize, Serialize};
 
 use super::columns::{self, ColumnError, double, long, string};
@@ -69,11 +69,6 @@ impl BatchRun {
     /// The day.
     pub fn day(&self) -> Day {
         Day::from_days(self.event_date)
-    }
-
-    /// When the day's computation ended.
-    pub fn finished_at(&self) -> EventTime {
-        EventTime::from_micros(self.finished_at)
     }
 }
 

@@ -35,7 +35,12 @@ impl<S: Source> Engine<S> {
         }
         fenced.extend(self.land_gaps().await?);
         fenced.extend(self.land_dead_letters().await?);
-        fenced.extend(self.land_events(&fenced).await?);
+        let landed = self.land_events(&fenced).await;
+        if landed.is_err() && defects::is_on(Defect::RowsForgotten) {
+            let forget = |landing: &mut Landing| landing.clear_events(landing.landed().events);
+            self.partitions.values_mut().for_each(|partition| forget(&mut partition.landing));
+        }
+        fenced.extend(landed?);
         self.reload(fenced).await?;
         self.tell_group();
         Ok(())
@@ -121,12 +126,7 @@ impl<S: Source> Engine<S> {
                 work.push(Work { partition: id, built_on, resets, progress, files });
             }
         }
-        let published = self.publish_to(Table::Events, &work).await;
-        if published.is_err() && defects::is_on(Defect::RowsForgotten) {
-            let forget = |landing: &mut Landing| landing.clear_events(landing.landed().events);
-            self.partitions.values_mut().for_each(|partition| forget(&mut partition.landing));
-        }
-        let published = published?;
+        let published = self.publish_to(Table::Events, &work).await?;
         for (partition, next) in self.committed(&work, &published) {
             metrics::counter!("lambdalake_speed_late_events_total")
                 .increment(partition.landing.late_rows());

@@ -19,7 +19,7 @@ use super::BATCH_BYTES;
 use super::context::{GroupContext, Rebalance};
 use super::queue::Sender;
 use super::timestamps::warn_of_create_time;
-use crate::decode::{DecodeSettings, DecodedBatch};
+use crate::decode::{DecodedBatch, EventFormat};
 use crate::source::{SourceEvent, Start};
 use lake_model::defects::{self, Defect};
 
@@ -38,7 +38,7 @@ pub(super) struct Seek(pub(super) Start);
 pub(super) struct Poller {
     consumer: Arc<BaseConsumer<GroupContext>>,
     topic: String,
-    decode: DecodeSettings,
+    decode: EventFormat,
     request_timeout: Duration,
     sender: Sender,
     seeks: std::sync::mpsc::Receiver<Seek>,
@@ -68,7 +68,7 @@ impl Poller {
     pub(super) fn new(
         consumer: Arc<BaseConsumer<GroupContext>>,
         topic: String,
-        decode: DecodeSettings,
+        decode: EventFormat,
         request_timeout: Duration,
         sender: Sender,
         seeks: std::sync::mpsc::Receiver<Seek>,

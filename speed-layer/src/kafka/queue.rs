@@ -100,26 +100,15 @@ mod tests {
     use futures::FutureExt;
 
     use super::*;
-    use crate::decode::{DecodeSettings, DecodedBatch};
+    use crate::decode::DecodedBatch;
+    use lake::Settings;
     use lake_model::EventTime;
-
-    fn settings() -> DecodeSettings {
-        DecodeSettings {
-            camera_field: "kvfv_id".to_owned(),
-            timestamp_field: "timestamp".to_owned(),
-            speed_field: "vehicle_speed".to_owned(),
-            plate_field: "plate_number".to_owned(),
-            max_speed_kmh: 400.0,
-            max_record_bytes: 1 << 20,
-            max_future_skew_us: 600_000_000,
-        }
-    }
 
     /// A batch of one dead letter of about so many bytes.
     fn records(bytes: usize) -> SourceEvent {
         let mut batch = DecodedBatch::new(0, 1);
         let time = EventTime::from_millis(0);
-        batch.push(0, time, None, Some(&vec![b'x'; bytes]), &settings());
+        batch.push(0, time, None, Some(&vec![b'x'; bytes]), &Settings::default().event);
         SourceEvent::Records(batch)
     }
 

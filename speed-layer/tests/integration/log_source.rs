@@ -9,7 +9,7 @@ use speed_layer::decode::DecodedBatch;
 use speed_layer::source::{AssignedPartition, Source, SourceEvent, Start};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::support::decode_settings;
+use crate::support::settings;
 
 /// A record.
 #[derive(Clone, Debug)]
@@ -120,13 +120,7 @@ impl LogSource {
             for record in records.iter().filter(|r| r.offset >= *position).take(self.batch_records)
             {
                 let payload = record.payload.as_deref();
-                batch.push(
-                    record.offset,
-                    record.kafka_timestamp,
-                    None,
-                    payload,
-                    &decode_settings(),
-                );
+                batch.push(record.offset, record.kafka_timestamp, None, payload, &settings().event);
             }
             if let Some(last) = batch.last_offset() {
                 *position = last + 1;

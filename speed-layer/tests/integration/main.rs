@@ -7,5 +7,6 @@ mod log_source;
 mod oracle;
 mod resets;
 mod rivals;
+mod stale_bounds;
 mod stopping;
 mod support;

@@ -4,6 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lake::Settings;
 use object_store::memory::InMemory;
 use speed_layer::tables::Tables;
 use speed_layer::{Engine, EngineError};
@@ -17,6 +18,15 @@ use crate::support::{held, lake_on, run_to_end, settings, topic};
 
 /// More than the engine needs for the whole topic.
 const STOP_AFTER: Duration = Duration::from_secs(10);
+
+/// Settings under which little is tried again while the store is away.
+fn unhurried() -> Settings {
+    let mut settings = settings();
+    settings.speed.commit_interval = Duration::from_millis(500);
+    settings.speed.landing_interval = Duration::from_millis(700);
+    settings.speed.position_interval = Duration::from_secs(2);
+    settings
+}
 
 struct Stopped {
     ended: Result<(), EngineError>,
@@ -32,10 +42,11 @@ async fn stop_in_an_outage(fault: Fault, sound: u64) -> Stopped {
     let store = FaultyStore::new(lake.clone(), fault, u64::MAX);
     let (source, orders) = LogSource::new(&topic(), 5);
     assert!(orders.send(Order::Assign(vec![0, 1])).is_ok());
-    let tables = Tables::open(&lake_on(store.clone()), &settings()).await.unwrap();
+    let settings = unhurried();
+    let tables = Tables::open(&lake_on(store.clone()), &settings).await.unwrap();
     store.fail_after(sound);
     let started = Instant::now();
-    let ended = Engine::new(source, tables, &settings()).unwrap().run(sleep(STOP_AFTER)).await;
+    let ended = Engine::new(source, tables, &settings).unwrap().run(sleep(STOP_AFTER)).await;
     Stopped { ended, took: started.elapsed() - STOP_AFTER, lake }
 }
 

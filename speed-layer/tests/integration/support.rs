@@ -11,7 +11,6 @@ use lake::{Lake, Settings, SystemAmbient, Table, TableLog, read};
 use lake_model::{EventTime, OffsetRange};
 use object_store::ObjectStore;
 use speed_layer::Engine;
-use speed_layer::decode::DecodeSettings;
 use speed_layer::tables::Tables;
 
 use crate::log_source::{LogSource, Record, Topic};
@@ -24,18 +23,6 @@ pub fn settings() -> Settings {
     settings.speed.landing_interval = Duration::from_millis(3);
     settings.speed.position_interval = Duration::from_millis(10);
     settings
-}
-
-pub fn decode_settings() -> DecodeSettings {
-    DecodeSettings {
-        camera_field: "kvfv_id".to_owned(),
-        timestamp_field: "timestamp".to_owned(),
-        speed_field: "vehicle_speed".to_owned(),
-        plate_field: "plate_number".to_owned(),
-        max_speed_kmh: 400.0,
-        max_record_bytes: 1 << 20,
-        max_future_skew_us: 10 * MINUTE_US,
-    }
 }
 
 pub fn lake_on(store: Arc<dyn ObjectStore>) -> Lake {

@@ -146,6 +146,15 @@ unusable! {
         "[lake]\nuri = \"s3://bucket\"\nstorage.skip_signature = true\nstorage.endpoint = \"minio:9000\""
         => "lake.storage.endpoint = \"minio:9000\"",
         ["a URL such as", "try lake.storage.endpoint = \"http://127.0.0.1:9000\""];
+    an_s3_endpoint_with_a_line_break_at_its_end_is_refused:
+        "[lake]\nuri = \"s3://bucket\"\nstorage.skip_signature = true\nstorage.endpoint = \"https://minio\\n\""
+        => "lake.storage.endpoint = \"https://minio\\n\"", ["only characters that a URL has"];
+    an_s3_region_with_a_blank_is_refused:
+        "[lake]\nuri = \"s3://bucket\"\nstorage.skip_signature = true\nstorage.region = \"us east\""
+        => "lake.storage.region = \"us east\"", ["only letters, digits"];
+    an_s3_key_with_a_line_break_at_its_end_is_refused:
+        "[lake]\nuri = \"s3://bucket\"\nstorage.secret_access_key = \"key\"\nstorage.access_key_id = \"id\\n\""
+        => "lake.storage.access_key_id = \"id\\n\"", ["a text without line breaks"];
     a_plain_http_endpoint_must_be_allowed:
         "[lake]\nuri = \"s3://bucket\"\nstorage.skip_signature = true\nstorage.endpoint = \"http://minio:9000\""
         => "lake.storage.endpoint = \"http://minio:9000\"", ["set lake.storage.allow_http = true"];
@@ -201,6 +210,17 @@ fn a_file_that_is_not_toml_names_file_and_line() {
         &["lakehouse.toml, line 2", "expected TOML", "correct that line"],
     );
     assert_eq!(error.to_string().lines().count(), 1);
+}
+
+#[test]
+fn a_message_is_one_line_whatever_keys_are_called() {
+    let env = [("LAKEHOUSE__A\nB", "x"), ("LAKEHOUSE__KAFKAA__PROPERTIES__A\0B", "x")];
+    let error = load("", &env, &[]).unwrap_err();
+    assert!(!error.problems().iter().any(|problem| problem.to_string().contains(char::is_control)));
+    assert_names(
+        &error.to_string(),
+        &["a\\nb = \"x\" (from environment variable LAKEHOUSE__A\\nB)"],
+    );
 }
 
 #[test]
