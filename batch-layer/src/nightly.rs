@@ -50,7 +50,7 @@ use lake_model::defects::{self, Defect};
 pub use self::plan::{DayFilter, PlannedDay};
 pub use self::report::{LeftDay, NightlyReport};
 
-/// How often a day is computed anew because newer events reached its provisional rows meanwhile.
+/// How often a day is computed, however short the wait, while newer events reach its provisional rows meanwhile.
 const TRIES_PER_DAY: u32 = 3;
 
 /// What a run is asked to do.
@@ -79,7 +79,8 @@ pub async fn run(
 ) -> Result<NightlyReport, BatchError> {
     let mut run = Run::open(context, options, shutdown).await?;
     let mut report = NightlyReport { dry_run: options.dry_run, ..NightlyReport::default() };
-    let missing = repair::missing_runs(run.avg_speed.state(), &run.runs, &run.avg_speed).await?;
+    let files = run.avg_speed.state().files();
+    let missing = repair::missing_runs(files, &run.runs, &run.avg_speed).await?;
     if !options.dry_run {
         report.repaired = run.runs.append(&missing).await?;
     }
@@ -192,14 +193,16 @@ impl<'a> Run<'a> {
         Ok(())
     }
 
-    /// Computes and publishes one day, on a newer version of `events` where that turns out to be needed.
+    /// Computes and publishes one day, on a newer version of `events` for as long as that turns out to be needed
+    /// and the wait lasts.
     async fn recompute(
         &mut self,
         day: Day,
         pinned: &mut TableState,
     ) -> Result<Outcome, BatchError> {
-        let mut reason = String::new();
-        for _ in 0..TRIES_PER_DAY {
+        let mut tries = 0;
+        loop {
+            tries += 1;
             let base = Base::of(&self.context.app_ids, &self.base, day);
             if let Some(short) = self.cover(&base, pinned).await? {
                 return Ok(Outcome::Left(short));
@@ -216,14 +219,20 @@ impl<'a> Run<'a> {
                 }
             };
             match published {
-                Published::Behind(why) => reason = why,
+                Published::Behind(why) if tries >= TRIES_PER_DAY && self.is_time_up() => {
+                    return Ok(Outcome::Left(why));
+                }
+                Published::Behind(why) => tracing::info!(%day, why, "computing the day again"),
                 published => return Ok(Outcome::Done(published)),
             }
             self.avg_speed.refresh().await?;
             self.base = self.avg_speed.state().clone();
             self.runs.refresh().await?;
         }
-        Ok(Outcome::Left(reason))
+    }
+
+    fn is_time_up(&self) -> bool {
+        Instant::now() >= self.deadline
     }
 
     /// Makes sure that the pinned version reaches every offset that the day's provisional rows hold, if need
@@ -257,7 +266,8 @@ impl<'a> Run<'a> {
         base: &Base,
     ) -> Result<Published, BatchError> {
         let computed = compute::compute(self.context, &self.run_id, pinned, day).await?;
-        Ok(publish::publish(self.context, &mut self.avg_speed, pinned, base, computed).await?)
+        let tables = publish::Tables { avg_speed: &mut self.avg_speed, runs: &mut self.runs };
+        Ok(publish::publish(self.context, tables, pinned, base, computed).await?)
     }
 }
 

@@ -7,9 +7,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use deltalake::DeltaTable;
 use deltalake::logstore::{StorageConfig, default_logstore};
 use deltalake::protocol::checkpoints;
+use deltalake::{DeltaTable, DeltaTableError};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde::Deserialize;
@@ -18,6 +18,9 @@ use crate::error::LakeError;
 use crate::log::properties;
 use crate::storage::Lake;
 use crate::tables::Table;
+
+/// How often cleaning begins anew because another process was quicker. Each time that one is further on.
+const CLEANING_TRIES: u32 = 10;
 
 /// Checkpoints the log of `table`, which is at `version`, if the newest checkpoint is old enough, and
 /// deletes expired entries. Returns whether a checkpoint was made.
@@ -31,8 +34,22 @@ pub async fn tidy_log(lake: &Lake, table: Table, version: i64) -> Result<bool, L
     Ok(true)
 }
 
-/// Checkpoints the log of `table` at its newest version and deletes expired entries.
+/// Checkpoints the log of `table` at its newest version and deletes expired entries. Others may do the same
+/// at that time: an entry that is gone when it is to be read or deleted is one that had to go.
 pub async fn checkpoint(lake: &Lake, table: Table) -> Result<(), LakeError> {
+    let mut tries = 1;
+    loop {
+        match try_checkpoint(lake, table).await {
+            Err(error) if is_about_something_gone(&error) && tries < CLEANING_TRIES => {
+                tracing::debug!(%table, %error, "another process cleans the log; trying again");
+                tries += 1;
+            }
+            result => return result,
+        }
+    }
+}
+
+async fn try_checkpoint(lake: &Lake, table: Table) -> Result<(), LakeError> {
     let delta = delta_table(lake, table).await?;
     checkpoints::create_checkpoint(&delta, None).await.map_err(failed("checkpoint", table))?;
     delete_expired(lake, table, &delta).await.map_err(failed("clean", table))
@@ -66,7 +83,18 @@ async fn delete_expired(
     Ok(())
 }
 
-fn failed(action: &str, table: Table) -> impl FnOnce(deltalake::DeltaTableError) -> LakeError {
+/// Whether an object that was listed was gone when it was asked for.
+fn is_about_something_gone(error: &LakeError) -> bool {
+    let LakeError::Delta { source, .. } = error else { return false };
+    match &**source {
+        DeltaTableError::ObjectStore { source: object_store::Error::NotFound { .. } } => true,
+        // The library does not export this type; it tells by its text alone.
+        DeltaTableError::KernelError(error) => error.to_string().contains("File not found"),
+        _ => false,
+    }
+}
+
+fn failed(action: &str, table: Table) -> impl FnOnce(DeltaTableError) -> LakeError {
     let action = format!("{action} the log of table {table}");
     move |source| LakeError::Delta { action, source: Box::new(source) }
 }

@@ -57,8 +57,9 @@ where
         Err(error) => return fail(OUTSIDE_FAULT, &format!("start the program's threads: {error}")),
     };
     let ended = runtime.block_on(work(settings));
-    // Calls that block, which nobody waits for any more, do not hold up the end.
-    runtime.shutdown_background();
+    // Left to end with the process: calls that block do not hold up the end, and no task is torn down under another that
+    // waits for it, which within the deltalake library is a panic.
+    std::mem::forget(runtime);
     match ended {
         Ok(Ending::Done) => ExitCode::SUCCESS,
         Ok(Ending::CheckFailed) => ExitCode::from(CHECK_FAILED),

@@ -229,7 +229,6 @@ class Run:
     def _recover(self):
         """Nothing was committed for some cycles: whoever rests is woken, and something has to come of it."""
         self._lift(sys.maxsize)
-        self.world.wait_for_restarts()
         self._wait_for_commits(1, f"a commit within {RECOVERY_S} s once every fault was lifted")
         self.stalls = []
 

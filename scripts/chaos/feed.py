@@ -69,7 +69,8 @@ class Ledger:
                 self.unplaced[known] -= 1
                 self.enter(*place, found[place])
                 wanted[place] = found[place]
-        missing, surplus = wanted.keys() - found.keys() | +self.unplaced, found.keys() - wanted.keys()
+        missing = (wanted.keys() - found.keys()) | set(+self.unplaced)
+        surplus = found.keys() - wanted.keys()
         differing = [place for place in wanted.keys() & found.keys() if wanted[place] != found[place]]
         assert not (missing or surplus or differing), (
             f"Kafka does not hold what it acknowledged: {len(missing)} missing {sorted(missing)[:5]}, "

@@ -26,6 +26,7 @@ TELLING = {
     "the tables can't be read; trying again": "loads tried again",
 }
 GAVE_UP = 3
+UNANSWERED = "ask for the offsets of partition"
 LEAVING_S = 180
 RESTART_S = 1
 CATCHING_UP_S = 600
@@ -95,18 +96,27 @@ class Pipeline:
     def _judge(self, program, codes):
         """What a program that has ended tells, and whether its exit code is among the good ones."""
         code = program.process.wait()
-        self._read(program)
+        told = self._read(program)
         self.workspace.programs.remove(program)
         assert code in codes, f"{program.err_path} ended with {code}, expected {sorted(codes)}:\n{program.tail()}"
         if code == GAVE_UP:
-            self.tally[f"{program.name} gave up (exit code 3)"] += 1
+            self._judge_giving_up(program, told["rebalances"] > 0 and 0 not in codes)
+
+    def _judge_giving_up(self, program, worked):
+        """Whoever starts, ends or asks once may give up; who is at work goes on, unless Kafka says nothing at all."""
+        assert not worked or UNANSWERED in program.err, f"{program.err_path} gave up its work:\n{program.tail()}"
+        self.tally[f"{program.name} gave up {'at work' if worked else 'at its start or end'} (exit code 3)"] += 1
 
     def _read(self, program):
+        """What the log of a program tells."""
+        told = Counter(dict.fromkeys(TELLING.values(), 0))
         with program.err_path.open(errors="replace") as lines:
             for line in lines:
                 assert "panicked at" not in line, f"{program.err_path}: {line}"
                 for words, name in TELLING.items():
-                    self.tally[name] += words in line
+                    told[name] += words in line
+        self.tally.update(told)
+        return told
 
     # -- the batch
 

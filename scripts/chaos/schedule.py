@@ -8,7 +8,7 @@ import random
 from dataclasses import dataclass
 
 SLOTS = 3  # instances of the speed layer on MinIO, each with ways of its own; the batch has another
-HOLD_S = (0.6, 3.0)
+HOLD_S = (0.4, 2.2)
 
 STREAMS = (("upstream",), ("downstream",), ("upstream", "downstream"))
 

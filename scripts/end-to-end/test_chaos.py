@@ -71,6 +71,17 @@ def test_two_records_at_one_offset_are_found():
         ledger_of([*RECORDS, RECORDS[0]])
 
 
+def test_a_record_acknowledged_without_an_offset_must_be_there_once():
+    for found in (RECORDS, RECORDS[:-1], [*RECORDS, Record(1, 4, 1003, b"KV1", b"{}")]):
+        ledger = ledger_of(RECORDS[:-1])
+        ledger.enter(1, None, feed.digest_of(RECORDS[-1]))
+        if found == RECORDS:
+            ledger.compare(found)
+        else:
+            with pytest.raises(AssertionError, match="does not hold what it acknowledged"):
+                ledger.compare(found)
+
+
 def test_a_transaction_of_unknown_end_is_visible_whole_or_not_at_all():
     places = [(record.partition, record.offset, feed.digest_of(record)) for record in RECORDS[-2:]]
     for found in (RECORDS, RECORDS[:-2]):

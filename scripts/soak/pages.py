@@ -105,7 +105,7 @@ def cells():
         ("Freshness, 95 % of the samples", lambda samples: told(verdicts.quantile(samples, "freshness_s", 0.95), "{:.1f} s")),
         ("Age of the last commit of averages, greatest", most("commit_age_s", "{:.1f} s")),
         ("Lag, greatest", most("lag_records", "{:,.0f} records")),
-        ("File descriptors, mean", average("descriptors", "{:.0f}")),
+        ("File descriptors, median", lambda samples: told(verdicts.quantile(samples, "descriptors", 0.5), "{:.0f}")),
         ("Threads, mean", average("threads", "{:.0f}")),
         ("Commits that failed and were made later", lambda samples: told(difference(samples, "failures_total"), "{:.0f}")),
     ]

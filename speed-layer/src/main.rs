@@ -17,6 +17,11 @@ use speed_layer::reset::{ResetOutcome, reset_watermark};
 use speed_layer::tables::Tables;
 use speed_layer::{Engine, EngineError};
 
+/// Rows are allocated by one thread and freed by another, and every few minutes a checkpoint takes tens of MiB for
+/// a moment. jemalloc gives back what that leaves behind, by threads of its own; the system's allocator keeps it.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Consumes camera events from Kafka, lands each exactly once and keeps provisional averages.
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES)]

@@ -4,7 +4,8 @@
 //! What the commit removes is taken from the very version that it is made on, and so is the decision whether
 //! to make it. If another writer takes that version, everything is decided again on what it wrote, and the
 //! same files are committed. Of two runs that race, one finds the other's final rows: newer ones, or ones from
-//! the same events, win.
+//! the same events, win. Whoever overwrites final rows records their run first, where that is not done yet, so that
+//! `batch_runs` is in the order of the commits.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -19,7 +20,8 @@ use object_store::path::Path;
 use super::compute::ComputedDay;
 use super::drift::{Drift, drift};
 use super::landing::{describe, missing};
-use super::repair::INFO_KEY;
+use super::repair::{INFO_KEY, missing_runs};
+use crate::batch_runs::BatchRuns;
 use crate::context::Context;
 use crate::days;
 use lake_model::defects::{self, Defect};
@@ -96,10 +98,16 @@ fn decide(facts: &Facts) -> Decision {
     }
 }
 
+/// The tables that publishing writes to.
+pub(super) struct Tables<'a> {
+    pub(super) avg_speed: &'a mut TableLog,
+    pub(super) runs: &'a mut BatchRuns,
+}
+
 /// Overwrites the day with the computed rows, unless another run has done as well or newer events are needed.
 pub(super) async fn publish(
     context: &Context,
-    avg_speed: &mut TableLog,
+    Tables { avg_speed, runs }: Tables<'_>,
     pinned: &TableState,
     base: &Base,
     computed: ComputedDay,
@@ -120,6 +128,11 @@ pub(super) async fn publish(
         }
         let replaced: Vec<FileEntry> =
             avg_speed.state().files_of(computed.span.day).cloned().collect();
+        if replaced.iter().any(days::is_final) {
+            runs.refresh().await?;
+            let unrecorded = missing_runs(&replaced, runs, avg_speed).await?;
+            runs.append(&unrecorded).await?;
+        }
         let drift = match compared.take() {
             Some((files, drift)) if files == replaced => drift,
             _ => drift(&context.lake, &computed, &replaced).await?,

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 
+use lake::log::FileEntry;
 use lake::tables::batch_runs::BatchRun;
-use lake::{LakeError, TableLog, TableState};
+use lake::{LakeError, TableLog};
 use lake_model::Day;
 
 use crate::batch_runs::BatchRuns;
@@ -13,19 +14,19 @@ use lake_model::defects::{self, Defect};
 /// The key of the row in the `commitInfo` of the commit that makes a day final.
 pub(super) const INFO_KEY: &str = "batchRun";
 
-/// The rows of final days that are not recorded, as far back as the entries of `log` go. A day whose row is
-/// not found stays without one, and is dirty.
-pub(super) async fn missing_runs(
-    avg_speed: &TableState,
+/// The rows of runs that wrote `files` and are not recorded, as far back as the entries of `log` go, in the order of
+/// their commits. A day whose row is not found stays without one, and is dirty.
+pub(super) async fn missing_runs<'a>(
+    files: impl IntoIterator<Item = &'a FileEntry>,
     runs: &BatchRuns,
     log: &TableLog,
 ) -> Result<Vec<BatchRun>, LakeError> {
-    let mut wanted = unrecorded(avg_speed, runs);
+    let mut wanted = unrecorded(files, runs);
     let mut found = Vec::new();
     if defects::is_on(Defect::RunNotRepaired) {
         return Ok(found);
     }
-    let mut version = avg_speed.version();
+    let mut version = log.state().version();
     while !wanted.is_empty() && version >= 0 {
         let Some(info) = log.commit_info(version).await? else { break };
         let run: Option<BatchRun> = serde_json::from_value(info[INFO_KEY].clone()).ok();
@@ -44,8 +45,11 @@ pub(super) async fn missing_runs(
 }
 
 /// Final days whose run is not recorded.
-fn unrecorded(avg_speed: &TableState, runs: &BatchRuns) -> BTreeSet<(String, Day)> {
-    let files = avg_speed.files();
-    let written = files.filter_map(|file| Some((days::run_id_of(file)?, file.partition?)));
+fn unrecorded<'a>(
+    files: impl IntoIterator<Item = &'a FileEntry>,
+    runs: &BatchRuns,
+) -> BTreeSet<(String, Day)> {
+    let written =
+        files.into_iter().filter_map(|file| Some((days::run_id_of(file)?, file.partition?)));
     written.filter(|(run_id, day)| runs.find(run_id, *day).is_none()).collect()
 }

@@ -68,6 +68,15 @@ pub async fn a_checkpoint_of_several_parts_is_read(bed: Bed) {
     assert_eq!(contents(&events(&bed.lake()).await), contents(&log));
 }
 
+pub async fn cleaners_at_once_do_not_stumble_over_one_another(bed: Bed) {
+    let lake = bed.lake();
+    let mut log = events(&lake).await;
+    land_until(&lake, &mut log, 40).await;
+    tokio::join!(clean(&bed), clean(&bed), clean(&bed), clean(&bed));
+    assert_eq!(entry(&lake, 39).await, None);
+    assert_eq!(contents(&events(&bed.lake()).await), contents(&log));
+}
+
 pub async fn a_missed_checkpoint_is_made_up_for(bed: Bed) {
     let options = TableOptions { checkpoint_interval: 3, ..TableOptions::default() };
     let lake = bed.lake_with(&bed.clock, options);

@@ -58,6 +58,7 @@ on_every_store! {
     cleaning::a_checkpointed_and_cleaned_log_adds_up_to_the_state_that_was_followed;
     cleaning::a_checkpoint_of_several_parts_is_read;
     cleaning::a_missed_checkpoint_is_made_up_for;
+    cleaning::cleaners_at_once_do_not_stumble_over_one_another;
     cleaning::a_log_is_opened_while_it_is_checkpointed_and_cleaned;
     cleaning::a_missing_entry_in_the_middle_is_an_error;
     cleaning::entries_stay_for_the_longer_of_the_retentions;

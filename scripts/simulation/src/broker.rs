@@ -123,18 +123,25 @@ impl Broker {
         self.changed.notify_waiters();
     }
 
-    /// Deletes a part of what the tables are known to hold, `permille` of it; more if losses are accepted.
-    pub fn expire(&self, partition: i32, permille: u64, accepts_loss: bool) {
-        let lost = self.with(partition, |log| {
-            let (first, end) = log.bounds();
-            let end = if accepts_loss { end } else { log.told() };
-            let part = (end - first).max(0) * permille.cast_signed() / 1000;
-            let is_lost = log.expire(first + part, accepts_loss);
-            (is_lost, log.bounds().0)
+    /// Deletes a part of what the tables are known to hold, `permille` of it.
+    pub fn expire(&self, partition: i32, permille: u64) {
+        let low = self.with(partition, |log| {
+            let first = log.bounds().0;
+            log.expire(first + share(log.told() - first, permille));
+            log.bounds().0
         });
-        if let Some((is_lost, low)) = lost {
-            self.trace.say(&format!("partition {partition} begins at {low}, lossy: {is_lost}"));
-        }
+        self.trace.say(&format!("partition {partition} begins at {low:?}"));
+    }
+
+    /// Deletes `permille` of what is left of a partition, of which the tables, which nobody is writing, hold
+    /// everything before `held`.
+    pub fn lose(&self, partition: i32, held: Option<i64>, permille: u64) {
+        let low = self.with(partition, |log| {
+            let (first, end) = log.bounds();
+            log.lose(held, first + share(end - first, permille));
+            log.bounds().0
+        });
+        self.trace.say(&format!("partition {partition} begins at {low:?}, held: {held:?}"));
     }
 
     /// What Kafka has of a partition that is assigned.
@@ -218,6 +225,10 @@ impl Broker {
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+fn share(offsets: i64, permille: u64) -> i64 {
+    offsets.max(0) * permille.cast_signed() / 1000
 }
 
 /// The broker as a process of the batch asks it.

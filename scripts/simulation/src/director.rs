@@ -32,6 +32,8 @@ pub struct Director {
     slots: Vec<Slot>,
     batches: Vec<Running>,
     processes: usize,
+    /// Whether no instance of the speed layer is started.
+    is_down: bool,
     /// Frozen processes, with when they wake.
     frozen: Vec<(Instant, Running)>,
 }
@@ -57,6 +59,7 @@ impl Director {
             slots: (0..plan.instances).map(|_| Slot::default()).collect(),
             batches: Vec::new(),
             processes: 0,
+            is_down: false,
             frozen: Vec::new(),
         }
     }
@@ -81,6 +84,10 @@ impl Director {
             self.producer.burst(count);
         }
         self.disturb_the_log();
+        let accepts_loss = self.world.settings.kafka.on_data_loss == OnDataLoss::Accept;
+        if accepts_loss && self.chance.random_bool(0.04) {
+            self.lose_records().await;
+        }
         if self.chance.random_range(0..100) < self.violence {
             self.hurt();
         }
@@ -109,7 +116,8 @@ impl Director {
                 let wait = self.chance.random_range(100..8_000);
                 slot.starts_at = Some(now + Duration::from_millis(wait));
             }
-            if slot.running.is_none() && slot.starts_at.is_none_or(|at| at <= now) {
+            if slot.running.is_none() && !self.is_down && slot.starts_at.is_none_or(|at| at <= now)
+            {
                 self.start_instance(place);
             }
         }
@@ -229,7 +237,6 @@ impl Director {
 
     fn disturb_the_log(&mut self) {
         let partition = self.any_partition();
-        let accepts_loss = self.world.settings.kafka.on_data_loss == OnDataLoss::Accept;
         match self.chance.random_range(0..40) {
             0 => {
                 let count = self.chance.random_range(10..30);
@@ -254,7 +261,7 @@ impl Director {
             8..11 => {
                 self.world.trace.count("retention of the topic");
                 let permille = self.chance.random_range(100..=1_000);
-                self.world.broker.expire(partition, permille, accepts_loss);
+                self.world.broker.expire(partition, permille);
             }
             11..13 => {
                 let speed = &self.world.settings.speed;
@@ -265,6 +272,37 @@ impl Director {
             }
             13 => self.reset_watermark(partition),
             _ => {}
+        }
+    }
+
+    /// Everything is down for longer than the topic keeps its records.
+    async fn lose_records(&mut self) {
+        let end = Instant::now() + Duration::from_secs(18);
+        for slot in &mut self.slots {
+            slot.running.iter_mut().for_each(Running::stop);
+            slot.starts_at = Some(end);
+        }
+        self.is_down = true;
+        self.settle(Duration::from_secs(7)).await;
+        self.kill_all();
+        // By then what was on its way has arrived.
+        self.settle(Duration::from_secs(8)).await;
+        self.is_down = false;
+        let is_quiet = self.frozen.is_empty() && self.batches.is_empty();
+        if !is_quiet {
+            return;
+        }
+        self.world.trace.count("loss of records while everything is down");
+        self.producer.burst(15);
+        for partition in self.world.broker.partitions() {
+            let settings = &self.world.settings;
+            let app_id = format!("{}:{}:{partition}", settings.pipeline.name, settings.kafka.topic);
+            let held = ["events", "avg_speed"].map(|t| self.world.store.last_txn(t, &app_id));
+            // What only one of the tables holds would be a loss to the other alone.
+            if held[0] == held[1] {
+                let permille = self.chance.random_range(300..=1_000);
+                self.world.broker.lose(partition, held[0], permille);
+            }
         }
     }
 

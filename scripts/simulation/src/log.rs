@@ -90,7 +90,7 @@ impl PartitionLog {
         }
     }
 
-    /// Notes that a consumer begins, and how far the group says the tables are.
+    /// Notes that a consumer begins.
     pub fn note_start(&mut self) {
         let low = self.truth.first_available;
         self.truth.first_consumed.get_or_insert(low);
@@ -101,19 +101,23 @@ impl PartitionLog {
         self.told = self.told.max(next);
     }
 
-    /// Deletes what lies before `low`: what the tables are known to hold, or more if losses are accepted.
-    /// Returns whether anything may be lost.
-    pub fn expire(&mut self, low: i64, accepts_loss: bool) -> bool {
+    /// Deletes what lies before `low`, as far as the tables are known to hold it.
+    pub fn expire(&mut self, low: i64) {
+        let first = self.truth.first_available;
+        self.truth.first_available = low.min(self.told).max(first);
+    }
+
+    /// Deletes what lies before `low` though the tables, which nobody is writing, end at `held`.
+    pub fn lose(&mut self, held: Option<i64>, low: i64) {
         let (first, end) = self.bounds();
-        let wanted = if accepts_loss { low } else { low.min(self.told) };
-        let low = wanted.clamp(first, end.max(first));
+        let low = low.clamp(first, end.max(first));
         self.truth.first_available = low;
-        let lost_from = self.told.max(first);
-        let is_lost = self.truth.first_consumed.is_some() && lost_from < low;
-        if is_lost {
-            self.truth.losses.push((lost_from, low));
+        match held {
+            Some(held) if held < low => self.truth.losses.push((held, low)),
+            Some(_) => {}
+            // Whoever comes first begins with what is left.
+            None => self.truth.first_consumed = None,
         }
-        is_lost
     }
 
     /// How far the group was told that the tables are.

@@ -140,6 +140,19 @@ impl Store {
         self.state().history.objects.contains_key(path)
     }
 
+    /// The last version of the transaction `app_id` in the log of a table.
+    pub fn last_txn(&self, table: &str, app_id: &str) -> Option<i64> {
+        let prefix = format!("{table}/_delta_log/");
+        let state = self.state();
+        let entries = state
+            .history
+            .objects
+            .range::<str, _>((Bound::Included(prefix.as_str()), Bound::Unbounded));
+        let entries = entries.take_while(|(path, _)| path.starts_with(&prefix));
+        let entries = entries.filter(|(path, _)| path.ends_with(".json"));
+        entries.filter_map(|(_, versions)| txn_in(&versions.first()?.bytes, app_id)).last()
+    }
+
     /// Every version of every object so far.
     pub fn history(&self) -> History {
         self.state().history.clone()
@@ -198,6 +211,15 @@ fn described(path: &Path, bytes: &Bytes) -> String {
         }
     });
     format!(": {}", said.collect::<Vec<_>>().join(", "))
+}
+
+fn txn_in(entry: &[u8], app_id: &str) -> Option<i64> {
+    let lines = entry.split(|byte| *byte == b'\n');
+    let mut txns = lines.filter_map(|line| {
+        let line: serde_json::Value = serde_json::from_slice(line).ok()?;
+        (line["txn"]["appId"] == app_id).then(|| line["txn"]["version"].as_i64())?
+    });
+    txns.next()
 }
 
 /// What a store answers to a create of what is there.

@@ -70,8 +70,8 @@ pub struct TruePartition {
     pub first_available: i64,
     /// The first offset that was available when the partition was first consumed, if it ever was.
     pub first_consumed: Option<i64>,
-    /// Half-open ranges that retention deleted though the tables were not known to hold them: each of their
-    /// records has landed or is noted as an accepted loss. Empty unless losses are accepted.
+    /// Half-open ranges that retention deleted before they were landed, while nobody was writing the tables and both
+    /// ended at the range's first offset. Empty unless losses are accepted.
     pub losses: Vec<(i64, i64)>,
 }
 

@@ -5,8 +5,10 @@ use simulation::sweep::{Sweep, run_seed};
 
 /// Seeds that showed a defect of the product, with what it was. What a seed stands for changes with the simulation;
 /// each defect has a test of its own beside the code concerned, too.
-const HAVE_FOUND: [(u64, &str); 1] =
-    [(20, "what Kafka had was asked before the tables were read, and passed for a truncated topic")];
+const HAVE_FOUND: [(u64, &str); 1] = [(
+    20,
+    "what Kafka had was asked before the tables were read, and passed for a truncated topic",
+)];
 
 fn assert_clean(seed: u64, about: &str) {
     let problems = run_seed(seed, false).unwrap().problems;

@@ -4,7 +4,8 @@ use lake::{Table, TableLog};
 use lake_model::Day;
 
 use super::super::compute::{ComputedDay, compute};
-use super::super::publish::{Base, Published, publish};
+use super::super::publish::{Base, Published, Tables, publish};
+use crate::batch_runs::BatchRuns;
 use crate::test_support::{World, day, seen};
 
 fn the_day() -> Day {
@@ -36,8 +37,10 @@ impl Computing {
     /// Publishes the day, and is killed before anything is appended to `batch_runs`.
     async fn publish(self, world: &World) -> Published {
         let mut avg_speed = world.log(Table::AvgSpeed).await;
+        let mut runs = BatchRuns::open(&world.context).await.unwrap();
+        let tables = Tables { avg_speed: &mut avg_speed, runs: &mut runs };
         let pinned = self.events.state();
-        publish(&world.context, &mut avg_speed, pinned, &self.base, self.computed).await.unwrap()
+        publish(&world.context, tables, pinned, &self.base, self.computed).await.unwrap()
     }
 }
 
@@ -97,6 +100,19 @@ async fn a_run_killed_before_it_is_recorded_is_recorded_by_the_next_and_not_repe
     assert_eq!(world.runs().await, [run]);
     assert_eq!(world.version(Table::AvgSpeed).await, version);
     assert_eq!(world.nightly().await.repaired, 0);
+}
+
+#[tokio::test]
+async fn a_run_that_is_overwritten_before_it_is_recorded_is_recorded_first() {
+    let mut world = world().await;
+    let Published::Final(older) = Computing::begin(&world, "older").await.publish(&world).await
+    else {
+        panic!("nobody else publishes");
+    };
+    world.land(&[seen("KV1", "2025-04-05T10:01:00Z", 70_000).late()]).await;
+    let newer = Computing::begin(&world, "newer").await;
+    assert!(matches!(newer.publish(&world).await, Published::Final(_)));
+    assert_eq!(world.runs().await, [older]);
 }
 
 #[tokio::test]

@@ -20,7 +20,7 @@ pub(super) fn check_round_trip(
         timestamp_field: "\\u0074ime\n".to_owned(),
         speed_field: "\u{1}\u{7f}".to_owned(),
         plate_field: "🚗/".to_owned(),
-        ..same.clone()
+        ..same
     };
     for settings in [&same, &escaped] {
         if names(settings).iter().any(|name| holds(fields.extra.as_deref(), name)) {

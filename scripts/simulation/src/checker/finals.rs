@@ -208,8 +208,8 @@ impl Check<'_> {
         let before = self.state.txns.iter();
         let offsets = before.filter_map(|(id, next)| Some((case.partition_of(id)?, *next)));
         let offsets: Vec<_> = offsets.map(counted).filter(|_| is_first).collect();
-        let asked = truth.nightly_questions.iter().rev();
-        let asked = asked.filter(|asked| asked.process == version.writer).next();
+        let mut questions = truth.nightly_questions.iter().rev();
+        let asked = questions.find(|asked| asked.process == version.writer);
         let ends = asked.into_iter().flat_map(|asked| &asked.ends).map(|(id, end)| (*id, *end));
         for (what, wanted) in
             [("its provisional rows hold", offsets), ("Kafka held", ends.collect())]
@@ -235,12 +235,9 @@ impl Check<'_> {
     ) -> Result<(), Box<Violation>> {
         let case = self.case;
         let Some(last) = self.last_final(commit.day) else { return Ok(()) };
-        let asked = case.truth.nightly_questions.iter().rev();
-        let asked_us = asked
-            .filter(|asked| asked.process == version.writer)
-            .map(|asked| asked.at_us)
-            .next()
-            .unwrap_or(version.at_us);
+        let mut questions = case.truth.nightly_questions.iter().rev();
+        let asked = questions.find(|asked| asked.process == version.writer);
+        let asked_us = asked.map_or(version.at_us, |asked| asked.at_us);
         let recorded_us = recorded_at(case, last)?;
         let was_recorded = recorded_us.is_some_and(|at_us| at_us <= asked_us);
         let is_repeated =
