@@ -76,5 +76,5 @@ unset "${!LAKEHOUSE__@}" "${!AWS_@}" RUST_LOG
 trap '[ -z "$fresh" ] || rm -rf "$fresh"' EXIT
 [ -n "$programs" ] || build
 make_venv scripts/soak/requirements.txt
-LAMBDALAKE_BIN=$programs "$PYTHON" scripts/soak/soak.py --hours "${hours:-0}" --outage-minutes "$outage" --rate "$rate" \
+LAMBDALAKE_BIN=$programs exec "$PYTHON" scripts/soak/soak.py --hours "${hours:-0}" --outage-minutes "$outage" --rate "$rate" \
     --cameras "$cameras" --docs "$docs"

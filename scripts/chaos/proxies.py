@@ -49,6 +49,7 @@ class Proxies:
         self.api = self._start_toxiproxy(toxiproxy, log_folder)
         self.ways = [self._make_way(stack, slot) for slot in range(slots)]
         self.counts = {}
+        self.toxics = 0
 
     def _start_store_proxy(self, store_port, slots, seed, log_folder):
         command = [sys.executable, HERE / "store_proxy.py", str(store_port), str(slots), str(seed)]
@@ -98,9 +99,10 @@ class Proxies:
         self.ask("POST", f"/proxies/{proxy}", {"enabled": False})
 
     def poison(self, proxy, toxic, streams, attributes):
-        """Adds a toxic of Toxiproxy in these directions (upstream, downstream)."""
+        """Adds a toxic of Toxiproxy in these directions (upstream, downstream), beside others of its kind."""
         for stream in streams:
-            body = {"name": f"{toxic}-{stream}", "type": toxic, "stream": stream, "attributes": attributes}
+            self.toxics += 1
+            body = {"name": f"{toxic}-{self.toxics}", "type": toxic, "stream": stream, "attributes": attributes}
             self.ask("POST", f"/proxies/{proxy}/toxics", body)
 
     def cure(self, proxy):

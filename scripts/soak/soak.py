@@ -11,6 +11,7 @@ With --outage the store stops answering in the middle, for longer than any time-
 import argparse
 import json
 import os
+import signal
 import sys
 import tempfile
 import time
@@ -252,4 +253,6 @@ def judge(arguments, run):
 
 
 if __name__ == "__main__":
+    # As an exception, so that everything that was started ends too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     main()

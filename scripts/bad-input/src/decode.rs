@@ -1,7 +1,7 @@
 //! Records through the decoder: an event keeps what was sent, a dead letter says why, a batch holds every record.
 //!
 //! An input is records divided by [`SEPARATOR`]; a record of the one byte 0 has no payload. Each is decoded by itself, then
-//! all of them into one batch. What is accepted, and the reason of what is not, is compared with a [`plain`] reading
+//! all of them into one batch. What is accepted, and the reason of what is not, is compared with a `plain` reading
 //! wherever that can read the object.
 
 mod encode;

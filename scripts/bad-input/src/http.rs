@@ -1,6 +1,6 @@
 //! Requests through the router: whatever is asked for, the answer is the documented one or a documented problem.
 //!
-//! An input is the target of a GET request. It is answered by a [`server`] over a small table in memory that is loaded, so
+//! An input is the target of a GET request. It is answered by a `server` over a small table in memory that is loaded, so
 //! nothing but the request can be at fault: 200, or 400 and 404 with problem details.
 
 mod server;
