@@ -37,7 +37,7 @@ class Ledger:
 
     def __init__(self, partitions):
         self.digests = [array("Q") for _ in range(partitions)]
-        self.unsure = []  # [(partition, offset, digest)] of transactions whose end the producer did not learn
+        self.unsure = []  # Counter of (partition, digest): a transaction whose end the producer did not learn
         self.unplaced = Counter()  # (partition, digest) of records that Kafka has, without saying where
 
     def enter(self, partition, offset, digest):
@@ -54,15 +54,23 @@ class Ledger:
     def compare(self, records):
         """Asserts that these records, which are all that Kafka delivers, are those of the ledger."""
         found = {(record.partition, record.offset): digest_of(record) for record in records}
-        for places in self.unsure:
-            there = [found.get((partition, offset)) == digest for partition, offset, digest in places]
-            assert all(there) or not any(there), f"half of a transaction is visible: {places[:3]}"
-            for partition, offset, digest in places if all(there) else ():
-                self.enter(partition, offset, digest)
-        self.unsure = []
         wanted = {
             (p, offset): digest for p, page in enumerate(self.digests) for offset, digest in enumerate(page) if digest
         }
+        for transaction in self.unsure:
+            left = Counter(transaction)
+            places = []
+            for place in sorted(found.keys() - wanted.keys()):
+                known = (place[0], found[place])
+                if left[known]:
+                    left[known] -= 1
+                    places.append(place)
+            total = transaction.total()
+            assert len(places) in (0, total), f"{len(places)} of {total} records of a transaction are visible: {places[:5]}"
+            for place in places:
+                self.enter(*place, found[place])
+                wanted[place] = found[place]
+        self.unsure = []
         for place in sorted(found.keys() - wanted.keys()):
             known = (place[0], found[place])
             if self.unplaced[known]:
@@ -307,5 +315,7 @@ class Feed(threading.Thread):
         if end == "commit_transaction":
             for place in places:
                 self.ledger.enter(*place)
-        elif end == "unknown" and places:
-            self.ledger.unsure.append(places)
+        elif end == "unknown":
+            # Whether or not their places were told.
+            sent = ((message.partition, digest(message.timestamp_ms, message.key, message.value)) for message in messages)
+            self.ledger.unsure.append(Counter(sent))
