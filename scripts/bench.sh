@@ -2,29 +2,57 @@
 # Measures the programs and writes down what came out: docs/benchmarks.md for people, docs/benchmarks/ for programs. Run it
 # without arguments for its usage.
 #
-# The servers, where there are any, are those of scripts/stack.sh, in a folder of their own. What is measured and how it is
-# written down is in scripts/bench/: speed.py starts the speed layer, garbage.py the crate garbage, and both read the use of
-# resources from the kernel; report.py writes.
+# The servers are those of scripts/stack.sh, in a folder of their own unless STACK_DIR names some. What is measured and how
+# it is written down is in scripts/bench/, a Python file for each command; it uses modules of scripts/end-to-end.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+CACHE=${LAMBDALAKE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lambdalake}
+# shellcheck source-path=SCRIPTDIR source=end-to-end/venv.sh
+. scripts/end-to-end/venv.sh
+
 usage() {
     cat <<'TEXT'
-usage: scripts/bench.sh speed [--events N] [--runs N]
-       scripts/bench.sh garbage [--records N] [--seed S]
+usage: scripts/bench.sh speed     [--events N] [--runs N] [--store disk|minio|both]
+       scripts/bench.sh peers     [--events N] [--runs N]
+       scripts/bench.sh freshness [--rate N] [--seconds N] [--store disk|minio|both]
+       scripts/bench.sh scale     [--events N]
+       scripts/bench.sh commits   [--commits N]
+       scripts/bench.sh garbage   [--records N] [--seed S]
 
-  speed    the speed layer's release build, from a cold start at the earliest offset of a topic to its end, into a fresh
-           lake on local disk: CPU seconds, peak resident memory, commits, files, bytes
-    --events N   events in the topic of 1,000 cameras and 12 partitions, 2 % of them late (default 5000000)
-    --runs N     runs, of which the median is told (default 3)
+  speed      the speed layer from a cold start at the earliest offset of a full topic to its end, into a fresh lake, beside
+             a consumer that does nothing: CPU seconds, throughput, resident memory, commits, files, bytes
+    --events N   events in the topic of 1,000 cameras and 12 partitions, 2 % of them late (default 20000000)
+    --runs N     runs of each, of which the median is told (default 3)
+    --store S    where the lake is (default both)
 
-  garbage  the decoder on records that are damaged in every way, each of which must become an event or a dead letter:
-           records per second, by reason, peak resident memory. Needs only a Rust toolchain and Python
+  peers      Apache Flink and Apache Spark on the same job on the same topic, beside the speed layer; their results must
+             be equal. Fetches both from Maven Central into the cache folder, once (about 700 MB)
+    --events N   events in the topic (default 20000000)
+    --runs N     runs of each (default 1)
+
+  freshness  the time from an event's production to its being seen in avg_speed, under a steady load
+    --rate N     events per second (default: 12000, and half of what `speed` has measured last)
+    --seconds N  how long each load lasts (default 180)
+    --store S    where the lake is (default both)
+
+  scale      what an event costs, and memory, by cores, partitions, cameras, instances and allowed lateness
+    --events N   events in each topic (default 5000000)
+
+  commits    the time of a commit over many commits to one table, with checkpoints and the clean-up of its log
+    --commits N  commits (default 100000)
+
+  garbage    the decoder on records that are damaged in every way, each of which must become an event or a dead letter:
+             records per second, by reason, peak resident memory. Needs only a Rust toolchain and Python
     --records N  records (default 10000000)
     --seed S     what the records and their damage follow from (default 1)
 
-Needs what scripts/test.sh needs. Nothing else should run on the machine meanwhile.
-Exit codes: 0 done, 1 a record is not accounted for or memory grows, 2 usage, 3 something is missing or failed.
+All take --bin-dir DIR, where the programs are (default: a release build, made first), and --docs DIR, where benchmarks.md
+and the folder benchmarks are written (default docs).
+
+Needs what scripts/test.sh needs, for peers a JDK. Nothing else should run on the machine meanwhile.
+Exit codes: 0 done, 1 a record is not accounted for, a result differs or a bound is exceeded, 2 usage, 3 something is
+missing or failed.
 TEXT
 }
 
@@ -33,13 +61,16 @@ die() {
     exit "$1"
 }
 
-# Sets what is measured, and how: the options' values.
+# Sets what is measured, its options with their values, where programs are, and where figures go.
 parse() {
-    events=5000000 runs=3 records=10000000 seed=1
-    local options
+    local -A defaults=()
     case ${1:-} in
-        speed) options="--events or --runs" ;;
-        garbage) options="--records or --seed" ;;
+        speed) defaults=([--events]=20000000 [--runs]=3 [--store]=both) ;;
+        peers) defaults=([--events]=20000000 [--runs]=1) ;;
+        freshness) defaults=([--rate]="" [--seconds]=180 [--store]=both) ;;
+        scale) defaults=([--events]=5000000) ;;
+        commits) defaults=([--commits]=100000) ;;
+        garbage) defaults=([--records]=10000000 [--seed]=1) ;;
         help | --help | -h)
             usage
             exit 0
@@ -49,62 +80,50 @@ parse() {
             exit 2
             ;;
     esac
-    what=$1
+    what=$1 programs="" docs=docs options=()
     shift
     while [ $# -gt 0 ]; do
-        case $what$1 in
-            speed--events) events=${2:-} ;;
-            speed--runs) runs=${2:-} ;;
-            garbage--records) records=${2:-} ;;
-            garbage--seed) seed=${2:-} ;;
-            *) die 2 "unknown argument '$1': expected $options and a number (scripts/bench.sh --help)" ;;
+        [ -n "${2:-}" ] || die 2 "$1 needs a value (scripts/bench.sh --help)"
+        case $1 in
+            --bin-dir) programs=$(cd "$2" && pwd) || die 2 "--bin-dir '$2': expected a folder" ;;
+            --docs) docs=$2 ;;
+            *)
+                [ -n "${defaults[$1]+set}" ] || die 2 "unknown argument '$1' of $what (scripts/bench.sh --help)"
+                check "$1" "$2"
+                defaults[$1]=$2
+                ;;
         esac
-        [[ ${2:-} =~ ^[1-9][0-9]*$ ]] || die 2 "$1 '${2:-}': expected a whole number from 1"
         shift 2
+    done
+    local option
+    for option in "${!defaults[@]}"; do
+        [ -z "${defaults[$option]}" ] || options+=("$option" "${defaults[$option]}")
     done
 }
 
-clean_up() {
-    [ -z "$work" ] || [ ! -e "$work/stack" ] || scripts/stack.sh reset --dir "$work/stack"
-    [ -z "$work" ] || rm -rf "$work"
+# check OPTION VALUE
+check() {
+    case $1 in
+        --store) [[ $2 =~ ^(disk|minio|both)$ ]] || die 2 "--store '$2': expected disk, minio or both" ;;
+        *) [[ $2 =~ ^[1-9][0-9]*$ ]] || die 2 "$1 '$2': expected a whole number from 1" ;;
+    esac
 }
 
-# build PACKAGE...: their release binaries.
+# build PACKAGE...: their release binaries, unless they are said to be somewhere.
 build() {
-    local cache=${LAMBDALAKE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lambdalake}
-    export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
+    [ -z "$programs" ] || return 0
+    export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
     cargo build --locked --release --bins "${@/#/--package=}"
-}
-
-# The topic, filled before anything is measured.
-fill() {
-    scripts/stack.sh up kafka --dir "$work/stack" >"$work/env.path"
-    # shellcheck source=/dev/null
-    . "$(cat "$work/env.path")"
-    printf 'filling a topic with %s events\n' "$events"
-    "$CARGO_TARGET_DIR/release/camera-simulator" --config /dev/null --cameras 1000 --events "$events" --late 0.02 --partitions 12 \
-        >"$work/summary.json"
-}
-
-measure_speed() {
-    build speed-layer camera-simulator
-    work=$(mktemp -d "${TMPDIR:-/tmp}/lambdalake-bench.XXXXXX")
-    fill
-    python3 scripts/bench/speed.py --program "$CARGO_TARGET_DIR/release/speed-layer" --summary "$work/summary.json" \
-        --work "$work" --runs "$runs" --docs docs
-}
-
-measure_garbage() {
-    build garbage
-    python3 scripts/bench/garbage.py --program "$CARGO_TARGET_DIR/release/garbage" --records "$records" --seed "$seed" \
-        --docs docs
+    programs=$CARGO_TARGET_DIR/release
 }
 
 parse "$@"
-command -v python3 >/dev/null || die 3 "python3 is needed: apt-get install python3"
-unset "${!LAKEHOUSE__@}" "${!AWS_@}" RUST_LOG
-work=""
-trap clean_up EXIT
-trap 'exit 130' INT
-trap 'exit 143' TERM HUP
-"measure_$what"
+command -v python3 >/dev/null || die 3 "python3 is needed: apt-get install python3 python3-venv"
+trap '[ -z "$fresh" ] || rm -rf "$fresh"' EXIT
+if [ "$what" = garbage ]; then
+    build garbage
+    exec python3 scripts/bench/garbage.py --program "$programs/garbage" "${options[@]}" --docs "$docs"
+fi
+build speed-layer batch-layer camera-simulator bench-kafka bench-commits
+make_venv scripts/soak/requirements.txt
+LAMBDALAKE_BIN=$programs exec "$PYTHON" "scripts/bench/$what.py" "${options[@]}" --docs "$docs"

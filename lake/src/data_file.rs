@@ -8,6 +8,7 @@ mod statistics;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use lake_model::Day;
 use object_store::path::Path;
@@ -17,7 +18,6 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
 
-use self::statistics::Statistics;
 use crate::error::LakeError;
 use crate::storage::Lake;
 use crate::tables::Table;
@@ -60,8 +60,9 @@ pub struct FileWriter {
     table: Table,
     path: String,
     partition: Option<Day>,
+    schema: SchemaRef,
     encoder: ArrowWriter<Vec<u8>>,
-    statistics: Statistics,
+    rows: u64,
 }
 
 impl FileWriter {
@@ -75,12 +76,12 @@ impl FileWriter {
         let encoder =
             ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), Some(properties(&path)))
                 .map_err(|error| LakeError::data_file(&path, error))?;
-        Ok(FileWriter { table, path, partition, encoder, statistics: Statistics::new(&schema) })
+        Ok(FileWriter { table, path, partition, schema, encoder, rows: 0 })
     }
 
     /// Takes the rows of `batch`, which has the table's file schema.
     pub fn push(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
-        self.statistics.add(batch);
+        self.rows += batch.num_rows() as u64;
         self.encoder.write(batch).map_err(|error| LakeError::data_file(&self.path, error))
     }
 
@@ -91,19 +92,20 @@ impl FileWriter {
 
     /// Rows taken.
     pub fn rows(&self) -> u64 {
-        self.statistics.rows()
+        self.rows
     }
 
     /// Ends the file and uploads it.
     pub async fn upload(self, lake: &Lake) -> Result<DataFile, LakeError> {
-        let FileWriter { table, path, partition, encoder, statistics } = self;
-        let bytes: Bytes =
-            encoder.into_inner().map_err(|error| LakeError::data_file(&path, error))?.into();
+        let FileWriter { table, path, partition, schema, mut encoder, rows } = self;
+        let damaged = |error| LakeError::data_file(&path, error);
+        let stats = statistics::json(&schema, &encoder.finish().map_err(damaged)?);
+        let bytes: Bytes = std::mem::take(encoder.inner_mut()).into();
         let size = bytes.len() as u64;
         put(&*lake.table_store(table), &path, bytes)
             .await
             .map_err(LakeError::storage(format!("write data file {table}/{path}")))?;
-        Ok(DataFile { path, partition, size, rows: statistics.rows(), stats: statistics.json() })
+        Ok(DataFile { path, partition, size, rows, stats })
     }
 }
 
@@ -137,7 +139,8 @@ fn properties(path: &str) -> WriterProperties {
     let mut properties = WriterProperties::builder()
         .set_writer_version(WriterVersion::PARQUET_1_0)
         .set_compression(compression)
-        .set_statistics_enabled(EnabledStatistics::Chunk);
+        .set_statistics_enabled(EnabledStatistics::Chunk)
+        .set_statistics_truncate_length(Some(statistics::TEXT_BYTES));
     for column in ["event_time", "kafka_timestamp", "kafka_offset"] {
         properties = properties
             .set_column_dictionary_enabled(ColumnPath::from(column), false)

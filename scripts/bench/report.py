@@ -3,6 +3,7 @@
 import json
 import os
 import platform
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -33,13 +34,24 @@ def peak_resident_mib(usage):
     return usage.ru_maxrss / 1024 / (1024 if sys.platform == "darwin" else 1)
 
 
+def spread(values, form, unit=""):
+    """The median with the least and the greatest, for a table; a dash where there is nothing."""
+    if None in values:
+        return "–"
+    middle, least, greatest = (form.format(f(values)) for f in (statistics.median, min, max))
+    return f"{middle}{unit}" if least == greatest else f"{middle}{unit} ({least} to {greatest})"
+
+
 def publish(docs, name, report, text):
     """Writes a report to `benchmarks/<name>.json`, and its text between the markers of that name in `benchmarks.md`."""
     folder = docs / "benchmarks"
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.json").write_text(json.dumps(report, indent=2) + "\n")
     begin, end = f"<!-- bench: {name} -->", f"<!-- end of bench: {name} -->"
     path = docs / "benchmarks.md"
-    before, rest = path.read_text().split(begin, 1)
+    page = path.read_text() if path.exists() else "# Benchmarks\n"
+    if begin not in page:
+        page += f"\n{begin}\n{end}\n"
+    before, rest = page.split(begin, 1)
     after = rest.split(end, 1)[1]
     path.write_text(f"{before}{begin}\n{text}\n{end}{after}")

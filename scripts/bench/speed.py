@@ -1,131 +1,116 @@
-"""Measures `speed-layer run --until-end` and writes the figures down. Started by scripts/bench.sh, which has filled the topic.
+"""Measures `speed-layer run --until-end` beside a consumer that does nothing. Started by scripts/bench.sh.
 
-Every run has a fresh lake and consumer group, so it starts at the earliest offset with nothing cached in the process. CPU
-time and peak resident memory are what the kernel counted for that process (wait4). That every record was landed is checked
-from the tables' logs before a run counts.
+One topic is filled; then, as often as there are to be runs, it is read from a cold start at the earliest offset to its end:
+by kafka-floor, and by the speed layer into a fresh lake on each store. That every record was landed once is checked by the
+tables' logs before a run counts.
 """
 
 import argparse
 import json
-import os
-import shutil
 import statistics
-import subprocess
-import sys
-import time
 from pathlib import Path
 
-from report import described, machine, peak_resident_mib, publish
+import process
+from bed import STORES, a_bed, binary, fail, tell
+from report import described, machine, publish, spread
+from written import what_was_written
 
+FLOOR = "floor"
 # Name of the figure in the table, key, format, unit.
 FIGURES = [
-    ("CPU seconds (user + system)", "cpu_seconds", "{:.2f}", "s"),
-    ("CPU seconds per million records", "cpu_seconds_per_million", "{:.3f}", "s"),
-    ("Records per CPU second", "records_per_cpu_second", "{:,.0f}", ""),
-    ("Wall time", "wall_seconds", "{:.2f}", "s"),
-    ("Peak resident memory", "peak_resident_mib", "{:.0f}", "MiB"),
+    ("**CPU seconds per million records**", "cpu_seconds_per_million", "{:.3f}", " s"),
+    ("Times the CPU of the floor", "times_floor", "{:.2f}", ""),
+    ("CPU seconds, user", "user_seconds", "{:.2f}", " s"),
+    ("CPU seconds, system", "system_seconds", "{:.2f}", " s"),
+    ("Wall time", "wall_seconds", "{:.2f}", " s"),
+    ("Records per second", "records_per_second", "{:,.0f}", ""),
+    ("Peak resident memory", "peak_resident_mib", "{:.0f}", " MiB"),
+    ("Steady resident memory", "steady_resident_mib", "{:.0f}", " MiB"),
     ("Commits, all tables", "commits", "{:.0f}", ""),
     ("Data files written", "files", "{:.0f}", ""),
-    ("Bytes of data files written", "mebibytes", "{:.0f}", "MiB"),
+    ("Bytes of data files written", "mebibytes", "{:.0f}", " MiB"),
     ("Load average of the machine before the run", "load_before", "{:.1f}", ""),
 ]
+HEADINGS = {FLOOR: "consume only", "disk": "local disk", "minio": "MinIO"}
 
 
 def main():
     arguments = parse()
-    summary = json.loads(arguments.summary.read_text().splitlines()[-1])
-    runs = []
-    for number in range(1, arguments.runs + 1):
-        run = measure(arguments, number, summary["produced"])
-        runs.append(run)
-        print("run {}: {:,.0f} records per CPU second, {:.2f} s, {:.0f} MiB, load {:.1f} before".format(
-            number, run["records_per_cpu_second"], run["wall_seconds"], run["peak_resident_mib"], run["load_before"]))
-    report = {"machine": machine(), "topic": topic(summary), "runs": runs}
-    publish(arguments.docs, "speed", report, table(report))
+    stores = STORES if arguments.store == "both" else (arguments.store,)
+    runs = {kind: [] for kind in (FLOOR, *stores)}
+    with a_bed() as bed, bed.filled(arguments.events) as filled:
+        for _ in range(arguments.runs):
+            for kind, found in runs.items():
+                found.append(floor(bed, filled) if kind == FLOOR else landing(bed, filled, kind))
+                told(kind, found[-1])
+    least = statistics.median(run["cpu_seconds_per_million"] for run in runs[FLOOR])
+    for run in (run for found in runs.values() for run in found):
+        run["times_floor"] = run["cpu_seconds_per_million"] / least
+    report = {"machine": machine(), "topic": filled.described(), "runs": runs}
+    publish(arguments.docs, "speed", report, text(report))
 
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--program", type=Path, required=True)
-    parser.add_argument("--summary", type=Path, required=True, help="the simulator's last line")
-    parser.add_argument("--work", type=Path, required=True, help="a folder for lakes")
+    parser.add_argument("--events", type=int, required=True)
     parser.add_argument("--runs", type=int, required=True)
+    parser.add_argument("--store", choices=(*STORES, "both"), required=True)
     parser.add_argument("--docs", type=Path, required=True)
     return parser.parse_args()
 
 
-def measure(arguments, number, records):
-    """One run, as its figures."""
-    lake = arguments.work / f"lake-{number}"
-    environment = os.environ | {
-        "LAKEHOUSE__LAKE__URI": str(lake),
-        "LAKEHOUSE__KAFKA__GROUP": f"bench-{number}",
-        "LAKEHOUSE__SPEED__METRICS_LISTEN": "",
-    }
-    command = [arguments.program, "run", "--until-end", "--config", "/dev/null"]
-    load = os.getloadavg()[0]
-    started = time.monotonic()
-    with open(arguments.work / f"log-{number}", "wb") as log:
-        process = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
-        _, status, usage = os.wait4(process.pid, 0)
-    wall = time.monotonic() - started
-    if status != 0:
-        sys.exit(f"the speed layer failed (status {status}):\n" + Path(log.name).read_text()[-3000:])
-    written = what_was_written(lake)
-    if written.pop("landed") != records:
-        sys.exit(f"run {number} did not land the {records} records of the topic once each")
-    shutil.rmtree(lake)
-    cpu = usage.ru_utime + usage.ru_stime
-    return {
-        "wall_seconds": wall,
-        "user_seconds": usage.ru_utime,
-        "system_seconds": usage.ru_stime,
-        "cpu_seconds": cpu,
-        "cpu_seconds_per_million": cpu / records * 1e6,
-        "records_per_cpu_second": records / cpu,
-        "peak_resident_mib": peak_resident_mib(usage),
-        "load_before": load,
-    } | written
+def floor(bed, filled):
+    """The topic read by librdkafka, and nothing done with it."""
+    command = [binary("kafka-floor"), "--brokers", bed.stack.brokers, "--topic", filled.topic.name]
+    log = bed.folder / bed.new_name("floor")
+    run = process.per_record(process.start(command, None, log).wait(), filled.records)
+    read = json.loads(log.read_text().splitlines()[-1])["records"]
+    if read != filled.records:
+        fail(f"kafka-floor read {read:,} of {filled.records:,} records")
+    return run
 
 
-def what_was_written(lake):
-    """What the logs of the tables say: commits, files, bytes, and rows landed."""
-    written = {"commits": 0, "files": 0, "mebibytes": 0.0, "landed": 0}
-    for entry in lake.glob("*/_delta_log/*.json"):
-        written["commits"] += 1
-        for line in entry.read_text().splitlines():
-            add = json.loads(line).get("add")
-            if add is None:
-                continue
-            written["files"] += 1
-            written["mebibytes"] += add["size"] / 2**20
-            if entry.parts[-3] in ("events", "dead_letters"):
-                written["landed"] += json.loads(add["stats"])["numRecords"]
-    return written
+def landing(bed, filled, store, *, cores=None, **settings):
+    """The topic landed by the speed layer in a fresh lake."""
+    with bed.lake(store) as lake:
+        command, environment = bed.speed_layer(filled.topic, lake, "--until-end", **settings)
+        measured = process.start(command, environment, bed.folder / bed.new_name("speed"), cores=cores)
+        run = process.per_record(measured.wait(), filled.records)
+        written = what_was_written(lake)
+    landed = written.pop("landed")
+    if landed != filled.records:
+        fail(f"the speed layer landed {landed:,} rows of {filled.records:,} records", code=1)
+    return run | written
 
 
-def topic(summary):
-    """What was consumed."""
-    names = ("produced", "events", "late", "duplicates", "bad", "cameras")
-    return {name: summary[name] for name in names} | {"partitions": 12}
+def told(kind, run):
+    tell(
+        "{:14}{:.3f} CPU s per million, {:9,.0f} records/s, {:.0f} MiB at most, load {:.1f} before".format(
+            HEADINGS[kind],
+            run["cpu_seconds_per_million"],
+            run["records_per_second"],
+            run["peak_resident_mib"],
+            run["load_before"],
+        )
+    )
 
 
-def table(report):
+def text(report):
     """The report for people: the median of every figure, with its spread."""
-    topic = report["topic"]
+    topic, runs = report["topic"], report["runs"]
+    kinds = list(runs)
     lines = [
-        f"{topic['produced']:,} records ({topic['events']:,} events of {topic['cameras']:,} cameras, {topic['late']:,} held up on "
-        f"their way, {topic['duplicates']:,} sent twice, {topic['bad']:,} bad) in {topic['partitions']} partitions of a real Kafka "
-        f"on the same machine, to tables on local disk; {len(report['runs'])} runs.",
+        f"{topic['produced']:,} records ({topic['events']:,} events of {topic['cameras']:,} cameras, {topic['late']:,} held up "
+        f"on their way, {topic['duplicates']:,} sent twice, {topic['bad']:,} bad) in {topic['partitions']} partitions of a real "
+        f"Kafka on the same machine; {len(runs[FLOOR])} runs of each, in turn: median (least to greatest).",
         "",
         described(report["machine"]),
         "",
-        "| | median | least | greatest |",
-        "|---|---:|---:|---:|",
+        f"| | {' | '.join(HEADINGS[kind] for kind in kinds)} |",
+        f"|---|{'---:|' * len(kinds)}",
     ]
     for name, key, form, unit in FIGURES:
-        values = [run[key] for run in report["runs"]]
-        cells = [form.format(f(values)) + (f" {unit}" if unit else "") for f in (statistics.median, min, max)]
+        cells = [spread([run.get(key) for run in runs[kind]], form, unit) for kind in kinds]
         lines.append(f"| {name} | {' | '.join(cells)} |")
     return "\n".join(lines)
 

@@ -172,7 +172,7 @@ impl<S: Source> Engine<S> {
                 let rules = &self.rules;
                 if let Some(partition) = current(&mut self.partitions, batch.partition, batch.epoch)
                 {
-                    partition.take(batch, rules);
+                    partition.take(*batch, rules);
                 }
                 if self.waiting_bytes() >= self.pace.landing_bytes {
                     self.land_if_possible(false).await?;

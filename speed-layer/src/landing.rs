@@ -4,14 +4,18 @@
 //! Rows stay here until a commit has them, so that a store that is away costs memory (bounded by the engine),
 //! never a record. Offsets that are in the tables already are passed over.
 
+mod day_rows;
+
 use std::collections::BTreeMap;
 
-use arrow::array::RecordBatch;
-use lake::tables::dead_letters::DeadLetter;
-use lake::tables::events::{EventRow, EventsBuilder};
+use arrow::array::{RecordBatch, UInt32Array};
+use arrow::compute::take_record_batch;
+use lake::tables::events;
 use lake::tables::offset_gaps::GapReason;
 use lake_model::defects::{self, Defect};
-use lake_model::{Day, OffsetRange, OffsetRanges};
+use lake_model::{Day, DeadLetter, EventColumns, OffsetRange, OffsetRanges};
+
+use self::day_rows::DayRows;
 
 /// What the tables hold of a partition.
 #[derive(Clone, Debug, Default)]
@@ -38,11 +42,26 @@ pub struct Landing {
     late_rows: u64,
 }
 
-/// Rows of one day.
-#[derive(Debug, Default)]
-pub struct DayRows {
-    batches: Vec<RecordBatch>,
-    builder: EventsBuilder,
+/// What is decided over the rows of a batch of events.
+#[derive(Debug)]
+pub struct Judged {
+    /// Whether each came after its window was closed to the speed layer.
+    pub late: Vec<bool>,
+    /// The rows that are to land, by their days.
+    days: BTreeMap<Day, Vec<u32>>,
+}
+
+impl Judged {
+    /// Nothing is decided yet over `rows` rows.
+    pub fn with_room_for(rows: usize) -> Judged {
+        Judged { late: Vec::with_capacity(rows), days: BTreeMap::new() }
+    }
+
+    /// The event at `row` is to land in `day`.
+    pub fn land(&mut self, row: usize, day: Day) {
+        let row = u32::try_from(row).expect("a batch has less than 2^32 rows");
+        self.days.entry(day).or_default().push(row);
+    }
 }
 
 impl Landing {
@@ -62,10 +81,23 @@ impl Landing {
         (is_new || defects::is_on(Defect::LandedTwice)) && !self.landed.covered.contains(offset)
     }
 
-    /// Takes an accepted event, which is in `day`.
-    pub fn push_event(&mut self, day: Day, row: &EventRow<'_>) {
-        self.late_rows += u64::from(row.late);
-        self.days.entry(day).or_default().builder.push(row);
+    /// Takes the accepted events that are to land.
+    pub fn push_events(&mut self, kafka_partition: i32, mut events: EventColumns, judged: Judged) {
+        let Judged { late, days } = judged;
+        if days.is_empty() {
+            return;
+        }
+        if defects::is_on(Defect::ExtraDropped) {
+            events.extra.clear();
+        }
+        let rows_in = |rows: &Vec<u32>| rows.iter().filter(|row| late[**row as usize]).count();
+        self.late_rows += days.values().map(rows_in).sum::<usize>() as u64;
+        let all = events.len();
+        let batch = events::batch(events, kafka_partition, late);
+        for (day, rows) in days {
+            let of_day = if rows.len() == all { batch.clone() } else { select(&batch, rows) };
+            self.days.entry(day).or_default().push(of_day);
+        }
     }
 
     /// Takes a dead letter.
@@ -133,25 +165,11 @@ impl Landing {
 
     /// About how much memory the rows take.
     pub fn bytes(&self) -> usize {
-        self.dead_bytes
-            + self
-                .days
-                .values()
-                .map(|day| day.builder.bytes() + memory(&day.batches))
-                .sum::<usize>()
+        self.dead_bytes + self.days.values().map(DayRows::bytes).sum::<usize>()
     }
 }
 
-impl DayRows {
-    /// The rows as batches. They stay here until the commit is made.
-    pub fn batches(&mut self) -> &[RecordBatch] {
-        if self.builder.rows() > 0 {
-            self.batches.push(std::mem::take(&mut self.builder).finish());
-        }
-        &self.batches
-    }
-}
-
-fn memory(batches: &[RecordBatch]) -> usize {
-    batches.iter().map(RecordBatch::get_array_memory_size).sum()
+/// These rows of a batch.
+fn select(batch: &RecordBatch, rows: Vec<u32>) -> RecordBatch {
+    take_record_batch(batch, &UInt32Array::from(rows)).expect("the rows are the batch's own")
 }

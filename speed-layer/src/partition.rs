@@ -1,13 +1,14 @@
 //! One assigned partition: its position, its clock, and what its records become.
 
-use lake::tables::events::EventRow;
 use lake::tables::offset_gaps::GapReason;
 use lake::txn::PartitionProgress;
-use lake_model::{Calendar, DaySpan, EventTime, Lateness, OffsetRange, Speed};
+use lake_model::{
+    Calendar, DaySpan, DeadLetter, EventColumns, EventTime, Lateness, OffsetRange, Speed,
+};
 
 use crate::clock::Clock;
-use crate::decode::{DecodedBatch, DecodedEvent, DecodedRecord, Outcome};
-use crate::landing::Landing;
+use crate::decode::DecodedBatch;
+use crate::landing::{Judged, Landing};
 use crate::provisional::{Provisional, WindowEvent};
 use lake_model::defects::{self, Defect};
 
@@ -118,16 +119,18 @@ impl Partition {
 
     /// Takes records in the order of their offsets; those before the position are passed over.
     pub fn take(&mut self, batch: DecodedBatch, rules: &Rules) {
-        let (text, records) = batch.into_parts();
-        for record in records {
-            if record.offset < self.position {
-                continue;
+        let (events, letters) = batch.into_parts();
+        let mut judged = Judged::with_room_for(events.len());
+        let mut letters = letters.into_iter().peekable();
+        for row in 0..events.len() {
+            let offset = events.kafka_offset[row];
+            while let Some(letter) = letters.next_if(|letter| letter.kafka_offset < offset) {
+                self.take_dead_letter(letter);
             }
-            self.advance(record.offset);
-            self.position = record.offset + 1;
-            self.newest_record = self.newest_record.max(Some(record.kafka_timestamp));
-            self.take_record(record, &text, rules);
+            self.take_event(&events, row, rules, &mut judged);
         }
+        letters.for_each(|letter| self.take_dead_letter(letter));
+        self.landing.push_events(self.id, events, judged);
     }
 
     /// Notes that everything before `next` was delivered or never will be.
@@ -142,52 +145,50 @@ impl Partition {
         self.clock.reach(self.position);
     }
 
-    fn take_record(&mut self, record: DecodedRecord, text: &str, rules: &Rules) {
-        let DecodedRecord { offset, kafka_timestamp, outcome } = record;
-        match outcome {
-            Outcome::DeadLetter(letter) => {
-                if self.landing.wants(offset) {
-                    self.landing.push_dead_letter(*letter);
-                }
-            }
-            Outcome::Event(event) => {
-                self.take_event(offset, kafka_timestamp, &event, text, rules);
-            }
+    fn take_dead_letter(&mut self, letter: DeadLetter) {
+        let is_new = self.reaches(letter.kafka_offset, letter.kafka_timestamp);
+        if is_new && self.landing.wants(letter.kafka_offset) {
+            self.landing.push_dead_letter(letter);
         }
     }
 
     fn take_event(
         &mut self,
-        offset: i64,
-        kafka_timestamp: EventTime,
-        event: &DecodedEvent,
-        text: &str,
+        events: &EventColumns,
+        row: usize,
         rules: &Rules,
+        judged: &mut Judged,
     ) {
-        let span = self.span_at(event.event_time, &rules.calendar);
-        let late = self.clock.observe(event.event_time, &span, rules.lateness);
-        let camera_id = event.camera_id(text);
+        let offset = events.kafka_offset[row];
+        if !self.reaches(offset, EventTime::from_micros(events.kafka_timestamp[row])) {
+            judged.late.push(false);
+            return;
+        }
+        let event_time = EventTime::from_micros(events.event_time[row]);
+        let span = self.span_at(event_time, &rules.calendar);
+        let late = self.clock.observe(event_time, &span, rules.lateness);
+        judged.late.push(late);
         if self.landing.wants(offset) {
-            let row = EventRow {
-                camera_id,
-                event_time: event.event_time,
-                speed_kmh: event.speed_kmh,
-                plate_number: event.plate_number(text),
-                extra: event.extra(text).filter(|_| !defects::is_on(Defect::ExtraDropped)),
-                kafka_timestamp,
-                kafka_partition: self.id,
-                kafka_offset: offset,
-                late,
-            };
-            self.landing.push_event(span.day, &row);
+            judged.land(row, span.day);
         }
         let is_open = !late || defects::is_on(Defect::LateEventFolded);
         let is_new = self.averaged.is_none_or(|next| offset >= next);
         if is_open && (is_new || defects::is_on(Defect::FoldedTwice)) {
+            let (camera_id, speed) = (events.camera_id.get(row), events.speed[row]);
             let limit = rules.limits.of(camera_id);
-            let (event_time, speed) = (event.event_time, event.speed);
             self.provisional.add(&span, &WindowEvent { camera_id, event_time, speed, limit });
         }
+    }
+
+    /// Moves on to the record at `offset`, unless it was taken before.
+    fn reaches(&mut self, offset: i64, kafka_timestamp: EventTime) -> bool {
+        if offset < self.position {
+            return false;
+        }
+        self.advance(offset);
+        self.position = offset + 1;
+        self.newest_record = self.newest_record.max(Some(kafka_timestamp));
+        true
     }
 
     /// The day of `time`; neighbours in the log are mostly of the same day.

@@ -31,14 +31,21 @@ const CAMERA_BYTES: usize = 256;
 /// The open windows of one partition.
 #[derive(Debug, Default)]
 pub struct Provisional {
-    groups: BTreeMap<(Day, GroupWindows), Group>,
+    /// In the order of their keys.
+    groups: Vec<(Key, Group)>,
+    /// The places of the groups of an hour and of a day that were asked for last: neighbours in the log mostly
+    /// belong to the same.
+    recent: [usize; 2],
 }
+
+/// The file that a group is written to.
+type Key = (Day, GroupWindows);
 
 #[derive(Debug)]
 struct Group {
     span: DaySpan,
     /// Panes by camera; of an hour group by the place of the 5-minute window in the day.
-    panes: HashMap<Arc<str>, BTreeMap<u32, Pane>>,
+    panes: HashMap<Arc<str>, BTreeMap<u32, Pane>, foldhash::fast::RandomState>,
     dirty: bool,
 }
 
@@ -64,23 +71,19 @@ impl Provisional {
 
     /// Whether any group has changed since it was last written.
     pub fn is_dirty(&self) -> bool {
-        self.groups.values().any(|group| group.dirty)
+        self.groups.iter().any(|(_, group)| group.dirty)
     }
 
     /// The groups that have changed since they were last written.
-    pub fn dirty(&self) -> Vec<(Day, GroupWindows)> {
+    pub fn dirty(&self) -> Vec<Key> {
         let dirty = self.groups.iter().filter(|(_, group)| group.dirty);
         dirty.map(|(key, _)| *key).collect()
     }
 
     /// The rows of a group, by camera and window.
-    pub fn rows(
-        &self,
-        key: (Day, GroupWindows),
-        kafka_partition: i32,
-        computed_at: EventTime,
-    ) -> Vec<AvgSpeedRow> {
-        let Some(group) = self.groups.get(&key) else { return Vec::new() };
+    pub fn rows(&self, key: Key, kafka_partition: i32, computed_at: EventTime) -> Vec<AvgSpeedRow> {
+        let Ok(at) = place_of(&self.groups, key) else { return Vec::new() };
+        let group = &self.groups[at].1;
         let mut cameras: Vec<_> = group.panes.iter().collect();
         cameras.sort_unstable_by(|a, b| a.0.cmp(b.0));
         let row = |camera: &Arc<str>, window, pane| {
@@ -106,7 +109,7 @@ impl Provisional {
 
     /// Notes that every group is written, and forgets those whose windows are closed.
     pub fn written(&mut self, clock: PartitionClock, lateness: Lateness) {
-        self.groups.retain(|(_, windows), group| {
+        self.groups.retain_mut(|((_, windows), group)| {
             group.dirty = false;
             if defects::is_on(Defect::PaneForgotten) && *windows != GroupWindows::Day {
                 group.forget_closed(clock, lateness);
@@ -121,30 +124,43 @@ impl Provisional {
 
     /// Forgets a day, which the batch has made final.
     pub fn forget(&mut self, day: Day) {
-        self.groups.retain(|(held, _), _| *held != day);
+        self.groups.retain(|((held, _), _)| *held != day);
     }
 
     /// Panes held.
     pub fn panes(&self) -> usize {
-        self.groups.values().flat_map(|group| group.panes.values()).map(BTreeMap::len).sum()
+        self.groups.iter().flat_map(|(_, group)| group.panes.values()).map(BTreeMap::len).sum()
     }
 
     /// About how much memory the panes take, in bytes.
     pub fn bytes(&self) -> usize {
-        let cameras = self.groups.values().flat_map(|group| group.panes.values());
+        let cameras = self.groups.iter().flat_map(|(_, group)| group.panes.values());
         cameras.map(|panes| CAMERA_BYTES + panes.values().map(Pane::bytes).sum::<usize>()).sum()
     }
 
     fn group(&mut self, span: &DaySpan, windows: GroupWindows) -> &mut Group {
-        self.groups.entry((span.day, windows)).or_insert_with(|| Group {
-            span: *span,
-            panes: HashMap::new(),
-            dirty: false,
-        })
+        let key = (span.day, windows);
+        let recent = &mut self.recent[usize::from(windows == GroupWindows::Day)];
+        if self.groups.get(*recent).is_none_or(|(held, _)| *held != key) {
+            *recent = place_of(&self.groups, key).unwrap_or_else(|at| {
+                self.groups.insert(at, (key, Group::new(*span)));
+                at
+            });
+        }
+        &mut self.groups[*recent].1
     }
 }
 
+/// Where the group is, or where it belongs.
+fn place_of(groups: &[(Key, Group)], key: Key) -> Result<usize, usize> {
+    groups.binary_search_by_key(&key, |(held, _)| *held)
+}
+
 impl Group {
+    fn new(span: DaySpan) -> Group {
+        Group { span, panes: HashMap::default(), dirty: false }
+    }
+
     /// Forgets five-minute windows that are closed: a deliberate defect.
     fn forget_closed(&mut self, clock: PartitionClock, lateness: Lateness) {
         let span = self.span;
@@ -156,10 +172,10 @@ impl Group {
 
     fn add(&mut self, event: &WindowEvent<'_>, index: u32) {
         self.dirty = true;
-        if !self.panes.contains_key(event.camera_id) {
-            self.panes.insert(event.camera_id.into(), BTreeMap::new());
-        }
-        let panes = self.panes.get_mut(event.camera_id).expect("it was just made sure of");
+        let panes = match self.panes.get_mut(event.camera_id) {
+            Some(panes) => panes,
+            None => self.panes.entry(event.camera_id.into()).or_default(),
+        };
         panes.entry(index).or_default().add(event.speed, event.limit);
     }
 }

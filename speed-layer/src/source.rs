@@ -12,7 +12,7 @@ use crate::decode::DecodedBatch;
 #[derive(Debug)]
 pub enum SourceEvent {
     /// Records of one partition.
-    Records(DecodedBatch),
+    Records(Box<DecodedBatch>),
     /// Partitions were assigned; the source fetches once it is told where to start.
     Assigned {
         /// The partitions with what Kafka has of them.

@@ -3,11 +3,13 @@
 #![allow(clippy::unwrap_used)]
 
 use lake::tables::dead_letters::{self, DeadLetter};
-use lake::tables::events::{EventRow, EventsBuilder};
+use lake::tables::events;
 use lake::tables::offset_gaps::{GapReason, OffsetGap};
 use lake::txn::WatermarkReset;
 use lake::{Commit, Table, housekeeping, paths};
-use lake_model::{DeadLetterReason, OffsetRange, Summary, WindowSize};
+use lake_model::{
+    DeadLetterReason, EventColumns, EventRow, OffsetRange, Speed, Summary, WindowSize,
+};
 
 use super::report::DayStatus;
 use super::{AuditReport, run};
@@ -44,22 +46,23 @@ async fn reach(world: &World, partition: i32, next: i64) {
 
 /// Adds a row with an offset of choice.
 async fn add_row(world: &World, partition: i32, offset: i64) {
-    let mut builder = EventsBuilder::default();
+    let mut rows = EventColumns::default();
     let time = at("2025-04-05T15:00:00Z");
-    builder.push(&EventRow {
+    rows.push(&EventRow {
         camera_id: "KV3",
         event_time: time,
         speed_kmh: 50.0,
+        speed: Speed::rounded(50.0),
         plate_number: None,
         extra: None,
         kafka_timestamp: time,
-        kafka_partition: partition,
         kafka_offset: offset,
-        late: false,
     });
     let id = world.context.lake.ambient().unique_id();
     let path = paths::landed("event_date", day(DAY), partition, id);
-    let file = world.write(Table::Events, path, day(DAY), &builder.finish()).await;
+    let file = world
+        .write(Table::Events, path, day(DAY), &events::batch(rows, partition, vec![false]))
+        .await;
     let commit = Commit::new(&world.context.lake, "ADD").add([file]);
     world.commit(Table::Events, &commit).await;
 }

@@ -6,10 +6,10 @@ use std::collections::btree_map::Entry;
 use lake::ambient::Ambient;
 use lake::paths::{self, GroupWindows, ProvisionalGroup};
 use lake::tables::avg_speed::{self, AvgSpeedRow};
-use lake::tables::events::{EventRow, EventsBuilder};
+use lake::tables::events;
 use lake::txn::PartitionProgress;
 use lake::{Commit, Table};
-use lake_model::{Day, EventTime, Pane, Speed, Window, WindowSize};
+use lake_model::{Day, EventColumns, EventRow, EventTime, Pane, Speed, Window, WindowSize};
 use uuid::Uuid;
 
 use super::{World, at};
@@ -66,7 +66,7 @@ impl World {
 
     /// Lands events with the next offsets of their partitions.
     pub(crate) async fn land(&mut self, events: &[Seen]) {
-        let mut files: BTreeMap<(i32, Day), EventsBuilder> = BTreeMap::new();
+        let mut files: BTreeMap<(i32, Day), (EventColumns, Vec<bool>)> = BTreeMap::new();
         let mut next: BTreeMap<i32, i64> = BTreeMap::new();
         for event in events {
             let offset = match next.entry(event.partition) {
@@ -76,15 +76,17 @@ impl World {
                 }
             };
             let day = self.context.calendar.span_at(event.time).day;
-            let builder = files.entry((event.partition, day)).or_default();
-            builder.push(&row(event, *offset));
+            let (rows, late) = files.entry((event.partition, day)).or_default();
+            rows.push(&row(event, *offset));
+            late.push(event.late);
             *offset += 1;
         }
         let mut commit = Commit::new(&self.context.lake, "LAND EVENTS");
-        for ((partition, day), builder) in files {
+        for ((partition, day), (rows, late)) in files {
             let id = self.ambient.unique_id();
             let path = paths::landed("event_date", day, partition, id);
-            commit = commit.add([self.write(Table::Events, path, day, &builder.finish()).await]);
+            let rows = events::batch(rows, partition, late);
+            commit = commit.add([self.write(Table::Events, path, day, &rows).await]);
         }
         for (partition, next) in next {
             self.kafka_reaches(partition, next);
@@ -161,11 +163,10 @@ fn row(event: &Seen, offset: i64) -> EventRow<'_> {
         camera_id: &event.camera,
         event_time: event.time,
         speed_kmh: f64::from(event.thousandths) / 1000.0,
+        speed: Speed::from_thousandths(event.thousandths),
         plate_number: event.plate.as_deref(),
         extra: None,
         kafka_timestamp: event.time,
-        kafka_partition: event.partition,
         kafka_offset: offset,
-        late: event.late,
     }
 }

@@ -34,12 +34,20 @@ impl EventTime {
 
     /// Reads the timestamp of an event: RFC 3339, not before 1970.
     pub fn parse_event(text: &str) -> Option<EventTime> {
-        EventTime::parse(text).filter(|time| time.0 >= 0)
+        EventTime::parse_event_bytes(text.as_bytes())
+    }
+
+    /// Reads the timestamp of an event from bytes that need not be UTF-8, as [`EventTime::parse_event`] does.
+    pub fn parse_event_bytes(bytes: &[u8]) -> Option<EventTime> {
+        EventTime::parse_bytes(bytes).filter(|time| time.0 >= 0)
     }
 
     /// Reads an RFC 3339 timestamp of any year from 0000 to 9999.
     pub fn parse(text: &str) -> Option<EventTime> {
-        let bytes = text.as_bytes();
+        EventTime::parse_bytes(text.as_bytes())
+    }
+
+    fn parse_bytes(bytes: &[u8]) -> Option<EventTime> {
         let date = parse_date(bytes.get(..10)?)?;
         if !matches!(bytes.get(10)?, b'T' | b't') {
             return None;
@@ -79,72 +87,105 @@ impl fmt::Display for EventTime {
 
 /// Days since 1970-01-01 of a date `YYYY-MM-DD`.
 pub(crate) fn parse_date(bytes: &[u8]) -> Option<i32> {
-    if bytes.len() != 10 || bytes[4] != b'-' || bytes[7] != b'-' {
-        return None;
-    }
-    let (year, month, day) = (number(&bytes[..4])?, number(&bytes[5..7])?, number(&bytes[8..])?);
+    const YEAR_AND_MONTH: u64 = u64::from_le_bytes(*b"0000-00-");
+    let Some((start, &[tens, units])) = bytes.split_first_chunk() else { return None };
+    let [hundreds, _, years, _, _, month, ..] = pairs::<YEAR_AND_MONTH>(*start)?.map(u32::from);
+    let (year, day) = (hundreds * 100 + years, two_digits(tens, units)?);
     let good = (1..=12).contains(&month) && (1..=days_in_month(year, month)).contains(&day);
     good.then(|| days_from_civil(year, month, day))
 }
 
 /// Seconds since midnight of `HH:MM:SS`.
 fn parse_clock(bytes: &[u8]) -> Option<i64> {
-    if bytes[2] != b':' || bytes[5] != b':' {
-        return None;
-    }
-    let (hour, minute, second) =
-        (number(&bytes[..2])?, number(&bytes[3..5])?, number(&bytes[6..])?);
-    (hour < 24 && minute < 60 && second < 60)
-        .then(|| i64::from(hour) * 3600 + i64::from(minute) * 60 + i64::from(second))
+    const CLOCK: u64 = u64::from_le_bytes(*b"00:00:00");
+    let pairs = pairs::<CLOCK>(bytes.try_into().ok()?)?;
+    let [hour, _, _, minute, _, _, second, _] = pairs.map(i64::from);
+    (hour < 24 && minute < 60 && second < 60).then_some(hour * 3600 + minute * 60 + second)
 }
 
 /// Microseconds of an optional fraction `.digits`, cut, and what follows it.
 fn parse_fraction(bytes: &[u8]) -> Option<(i64, &[u8])> {
+    /// Microseconds of the last digit, by the number of digits.
+    const LAST_DIGIT_US: [i64; 7] = [1_000_000, 100_000, 10_000, 1000, 100, 10, 1];
+    const MICROS: u64 = u64::from_le_bytes(*b".000000Z");
+    if let Some(pairs) = bytes.first_chunk().and_then(|text| pairs::<MICROS>(*text)) {
+        let [_, high, _, middle, _, low, ..] = pairs.map(i64::from);
+        return Some((high * 10_000 + middle * 100 + low, &bytes[7..]));
+    }
     let Some(rest) = bytes.strip_prefix(b".") else { return Some((0, bytes)) };
     let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
     if digits == 0 {
         return None;
     }
-    let kept = rest[..digits].iter().chain([b'0'; 6].iter()).take(6);
-    let micros = kept.fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
-    Some((micros, &rest[digits..]))
+    let kept = &rest[..digits.min(6)];
+    let number = kept.iter().fold(0, |sum, digit| sum * 10 + i64::from(digit - b'0'));
+    Some((number * LAST_DIGIT_US[kept.len()], &rest[digits..]))
 }
 
 /// Minutes east of UTC of `Z` or `±HH:MM`.
 fn parse_offset(bytes: &[u8]) -> Option<i64> {
-    match bytes {
+    match *bytes {
         [b'Z' | b'z'] => Some(0),
         [sign @ (b'+' | b'-'), h1, h2, b':', m1, m2] => {
-            let (hour, minute) = (number(&[*h1, *h2])?, number(&[*m1, *m2])?);
+            let (hour, minute) = (two_digits(h1, h2)?, two_digits(m1, m2)?);
             let minutes = i64::from(hour * 60 + minute);
-            (hour < 24 && minute < 60).then_some(if *sign == b'-' { -minutes } else { minutes })
+            (hour < 24 && minute < 60).then_some(if sign == b'-' { -minutes } else { minutes })
         }
         _ => None,
     }
 }
 
-fn number(digits: &[u8]) -> Option<i32> {
-    digits.iter().try_fold(0, |sum, b| b.is_ascii_digit().then(|| sum * 10 + i32::from(b - b'0')))
+/// The numbers of two digits in `text`, each in the place of its first digit. `None` unless `text` has digits where
+/// `SHAPE` has zeros and is like `SHAPE` elsewhere.
+///
+/// It is done for all bytes at once: in `values` a digit is its value and all else is to be zero.
+fn pairs<const SHAPE: u64>(text: [u8; 8]) -> Option<[u8; 8]> {
+    let values = u64::from_le_bytes(text) ^ SHAPE;
+    let is_good = (values | values.wrapping_add(const { headroom(SHAPE) })) & HIGH_BITS == 0;
+    is_good.then(|| (values * 10 + (values >> 8)).to_le_bytes())
 }
 
-fn days_in_month(year: i32, month: i32) -> i32 {
+/// The highest bit of each byte.
+const HIGH_BITS: u64 = u64::from_le_bytes([0x80; 8]);
+
+/// What a value may have added to it in each place without getting a high bit.
+const fn headroom(shape: u64) -> u64 {
+    let mut bytes = shape.to_le_bytes();
+    let mut at = 0;
+    while at < bytes.len() {
+        let greatest = if bytes[at] == b'0' { 9 } else { 0 };
+        bytes[at] = 0x7f - greatest;
+        at += 1;
+    }
+    u64::from_le_bytes(bytes)
+}
+
+fn two_digits(tens: u8, units: u8) -> Option<u32> {
+    let (tens, units) = (tens.wrapping_sub(b'0'), units.wrapping_sub(b'0'));
+    (tens < 10 && units < 10).then(|| u32::from(tens) * 10 + u32::from(units))
+}
+
+fn days_in_month(year: u32, month: u32) -> u32 {
     match month {
-        2 if year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) => 29,
+        2 if is_leap(year) => 29,
         2 => 28,
         4 | 6 | 9 | 11 => 30,
         _ => 31,
     }
 }
 
-/// Days since 1970-01-01 in the proleptic Gregorian calendar, counted in eras of 400 years that begin
-/// on 1 March (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms", `days_from_civil`).
-fn days_from_civil(year: i32, month: i32, day: i32) -> i32 {
-    let year = if month <= 2 { year - 1 } else { year };
-    let era = year.div_euclid(400);
-    let year_of_era = year.rem_euclid(400);
+fn is_leap(year: u32) -> bool {
+    year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400))
+}
+
+/// Days since 1970-01-01 in the proleptic Gregorian calendar, in years that begin on 1 March and are counted from 400
+/// years before year 0, so that none is negative (H. Hinnant, "chrono-Compatible Low-Level Date Algorithms",
+/// `days_from_civil`).
+fn days_from_civil(year: u32, month: u32, day: u32) -> i32 {
+    let year = year + 400 - u32::from(month <= 2);
     let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
-    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
-    era * 146_097 + day_of_era - 719_468
+    let days = year * 365 + year / 4 - year / 100 + year / 400 + day_of_year;
+    days.cast_signed() - 146_097 - 719_468
 }
 
 /// Year, month and day of a count of days since 1970-01-01 (the inverse, `civil_from_days`).
@@ -221,7 +262,61 @@ mod tests {
         assert_eq!(EventTime::parse("1969-12-31T23:59:59Z"), Some(EventTime(-SECOND_US)));
     }
 
+    #[test]
+    fn every_day_of_four_digit_years_follows_the_one_before() {
+        let mut expected = days_from_civil(1970, 1, 1);
+        assert_eq!(expected, 0);
+        expected -= 719_528;
+        for (year, month) in (0..10_000).flat_map(|year| (1..=12).map(move |month| (year, month))) {
+            for day in 1..=days_in_month(year, month) {
+                assert_eq!(days_from_civil(year, month, day), expected, "{year}-{month}-{day}");
+                expected += 1;
+            }
+        }
+        assert_eq!(expected, days_from_civil(9999, 12, 31) + 1);
+    }
+
+    /// A text that [`EventTime::parse`] and jiff, which reads much more, are to agree on.
+    fn jiff_instant(text: &str) -> Option<EventTime> {
+        let time: jiff::Timestamp = text.parse().ok()?;
+        Some(EventTime(time.as_nanosecond().div_euclid(1000).try_into().ok()?))
+    }
+
+    /// Whether a byte may stand where another one stands in a timestamp, as far as its form goes.
+    fn is_alike(byte: u8, other: u8) -> bool {
+        let is_sign = |byte| matches!(byte, b'+' | b'-');
+        match other {
+            b'0'..=b'9' => byte.is_ascii_digit(),
+            b'T' | b'Z' => byte.eq_ignore_ascii_case(&other),
+            b'+' => is_sign(byte),
+            _ => byte == other,
+        }
+    }
+
+    #[test]
+    fn a_timestamp_with_another_byte_anywhere_is_of_another_instant_or_none() {
+        for good in ["2025-04-05T10:15:31.234567Z", "2024-02-29T23:58:57.1+03:00"] {
+            for (at, byte) in
+                (0..good.len()).flat_map(|at| (0..=u8::MAX).map(move |byte| (at, byte)))
+            {
+                let mut bytes = good.as_bytes().to_vec();
+                bytes[at] = byte;
+                let text = String::from_utf8_lossy(&bytes);
+                let expected = is_alike(byte, good.as_bytes()[at]).then(|| jiff_instant(&text));
+                assert_eq!(EventTime::parse_bytes(&bytes), expected.flatten(), "{text:?}");
+            }
+        }
+    }
+
     proptest! {
+        #[test]
+        fn good_timestamps_are_the_instants_that_jiff_reads(
+            text in "(19[7-9][0-9]|2[0-9]{3})-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])[Tt]\
+                     ([01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,9})?([Zz]|[+-](0[0-9]|1[0-9]|2[0-3]):[0-5][0-9])",
+        ) {
+            prop_assert_eq!(EventTime::parse(&text), jiff_instant(&text), "{}", text);
+        }
+
         #[test]
         fn any_instant_of_four_digit_years_survives_a_round_trip(
             micros in -62_167_219_200_000_000_i64..253_402_300_800_000_000,

@@ -6,13 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::{Array, ArrayRef, AsArray, RecordBatch};
-use arrow::compute::{max, max_string, min, min_string};
-use arrow::datatypes::{
-    DataType, Date32Type, Decimal128Type, Float64Type, Int32Type, Int64Type, Schema,
-    TimestampMicrosecondType,
-};
+use arrow::datatypes::{DataType, Field, Schema};
 use lake_model::{Day, EventTime};
+use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
+use parquet::file::statistics::Statistics;
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -21,13 +18,7 @@ use serde_json::value::RawValue;
 const WITHOUT_BOUNDS: [&str; 4] = ["extra", "detail", "kafka_offsets", "run_id"];
 
 /// Greatest length of a bound of text, in bytes: that of a camera id, whose bounds are never cut.
-const TEXT_BYTES: usize = lake_model::camera::MAX_CAMERA_ID_BYTES;
-
-/// Statistics of the rows of a file so far.
-pub(super) struct Statistics {
-    rows: u64,
-    columns: BTreeMap<String, Column>,
-}
+pub(super) const TEXT_BYTES: usize = lake_model::camera::MAX_CAMERA_ID_BYTES;
 
 #[derive(Default)]
 struct Column {
@@ -45,63 +36,52 @@ enum Scalar {
     Text(String),
 }
 
-impl Statistics {
-    pub(super) fn new(schema: &Schema) -> Statistics {
-        let column = |name: &String| (name.clone(), Column::default());
-        let columns = schema.fields().iter().map(|field| column(field.name())).collect();
-        Statistics { rows: 0, columns }
-    }
-
-    pub(super) fn rows(&self) -> u64 {
-        self.rows
-    }
-
-    pub(super) fn add(&mut self, batch: &RecordBatch) {
-        self.rows += batch.num_rows() as u64;
-        for (field, values) in batch.schema().fields().iter().zip(batch.columns()) {
-            let column = self.columns.entry(field.name().clone()).or_default();
-            column.nulls += values.null_count() as u64;
-            if !WITHOUT_BOUNDS.contains(&field.name().as_str()) {
-                column.widen(bounds(values));
-            }
+/// The statistics of the rows of an encoded file as Delta spells them.
+pub(super) fn json(schema: &Schema, file: &ParquetMetaData) -> String {
+    let mut stats = StatsJson {
+        num_records: file.row_groups().iter().map(RowGroupMetaData::num_rows).sum(),
+        ..StatsJson::default()
+    };
+    for (index, field) in schema.fields().iter().enumerate() {
+        let name = field.name().as_str();
+        let groups = file.row_groups().iter();
+        let chunks = groups.filter_map(|group| group.column(index).statistics());
+        let column = chunks.fold(Column::default(), |column, chunk| column.and(field, chunk));
+        stats.null_count.insert(name, column.nulls);
+        let Some((min, max)) = column.bounds.filter(|_| !WITHOUT_BOUNDS.contains(&name)) else {
+            continue;
+        };
+        if let (Some(min), Some(max)) = (min.json(false), max.json(true)) {
+            stats.min_values.insert(name, min);
+            stats.max_values.insert(name, max);
         }
     }
-
-    pub(super) fn json(&self) -> String {
-        let mut stats = StatsJson { num_records: self.rows, ..StatsJson::default() };
-        for (name, column) in &self.columns {
-            stats.null_count.insert(name, column.nulls);
-            let Some((min, max)) = &column.bounds else { continue };
-            if let (Some(min), Some(max)) = (min.json(false), max.json(true)) {
-                stats.min_values.insert(name, min);
-                stats.max_values.insert(name, max);
-            }
-        }
-        // Not by way of a `Value`, which would read the decimals into doubles.
-        serde_json::to_string(&stats).expect("its keys are text")
-    }
+    // Not by way of a `Value`, which would read the decimals into doubles.
+    serde_json::to_string(&stats).expect("its keys are text")
 }
 
 /// The statistics as Delta spells them. Decimals are written digit by digit, since a double can't hold all.
 #[derive(Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 struct StatsJson<'a> {
-    num_records: u64,
+    num_records: i64,
     min_values: BTreeMap<&'a str, Box<RawValue>>,
     max_values: BTreeMap<&'a str, Box<RawValue>>,
     null_count: BTreeMap<&'a str, u64>,
 }
 
 impl Column {
-    fn widen(&mut self, more: Option<(Scalar, Scalar)>) {
-        let Some((min, max)) = more else { return };
-        self.bounds = Some(match self.bounds.take() {
-            None => (min, max),
-            Some((old_min, old_max)) => (
-                if min < old_min { min } else { old_min },
-                if max > old_max { max } else { old_max },
-            ),
-        });
+    /// The column with what is known of another of its chunks.
+    fn and(self, field: &Field, chunk: &Statistics) -> Column {
+        let nulls = self.nulls + chunk.null_count_opt().unwrap_or(0);
+        let bounds = match (self.bounds, bounds(field.data_type(), chunk)) {
+            (None, bounds) | (bounds, None) => bounds,
+            (Some((min, max)), Some((other_min, other_max))) => Some((
+                if min < other_min { min } else { other_min },
+                if max > other_max { max } else { other_max },
+            )),
+        };
+        Column { nulls, bounds }
     }
 }
 
@@ -112,8 +92,8 @@ impl Scalar {
             Scalar::Long(value) => value.to_string(),
             Scalar::Double(value) => json!(value).to_string(),
             Scalar::Date(days) => json!(Day::from_days(*days).to_string()).to_string(),
-            Scalar::Text(text) if is_upper => json!(cut_up(text)?).to_string(),
-            Scalar::Text(text) => json!(cut(text)).to_string(),
+            Scalar::Text(text) if text.len() > TEXT_BYTES => return None,
+            Scalar::Text(text) => json!(text).to_string(),
             Scalar::Timestamp(micros) => json!(milliseconds(*micros, is_upper)).to_string(),
             Scalar::Thousandths(value) => {
                 let (sign, value) = (if *value < 0 { "-" } else { "" }, value.unsigned_abs());
@@ -124,27 +104,6 @@ impl Scalar {
     }
 }
 
-/// The beginning of `text`, which is no greater than it.
-fn cut(text: &str) -> &str {
-    &text[..text.floor_char_boundary(TEXT_BYTES)]
-}
-
-/// A text of about the length of a bound that is no less than `text`: its beginning, with the last character
-/// replaced by the next one if anything was cut off.
-fn cut_up(text: &str) -> Option<String> {
-    let mut beginning = cut(text).to_owned();
-    if beginning.len() == text.len() {
-        return Some(beginning);
-    }
-    while let Some(last) = beginning.pop() {
-        if let Some(next) = (last..=char::MAX).nth(1) {
-            beginning.push(next);
-            return Some(beginning);
-        }
-    }
-    None
-}
-
 /// The timestamp with three digits of a second, rounded towards the outside of the bounds.
 fn milliseconds(micros: i64, is_upper: bool) -> String {
     let rounded_up = micros.saturating_add(if is_upper { 999 } else { 0 });
@@ -153,38 +112,65 @@ fn milliseconds(micros: i64, is_upper: bool) -> String {
     format!("{}.{:03}Z", second.trim_end_matches('Z'), millis.rem_euclid(1000))
 }
 
-fn bounds(values: &ArrayRef) -> Option<(Scalar, Scalar)> {
-    match values.data_type() {
-        DataType::Utf8 => {
-            let text = values.as_string::<i32>();
-            let pair = min_string(text).zip(max_string(text));
-            pair.map(|(min, max)| (Scalar::Text(min.to_owned()), Scalar::Text(max.to_owned())))
+/// The least and the greatest value of a chunk of a column of that type.
+fn bounds(data_type: &DataType, chunk: &Statistics) -> Option<(Scalar, Scalar)> {
+    match (data_type, chunk) {
+        (DataType::Utf8, Statistics::ByteArray(values)) => {
+            both(values.min_opt(), values.max_opt(), |bytes| {
+                Some(Scalar::Text(String::from_utf8(bytes.data().to_vec()).ok()?))
+            })
         }
-        DataType::Int32 => primitive::<Int32Type>(values, |v| Scalar::Long(v.into())),
-        DataType::Int64 => primitive::<Int64Type>(values, Scalar::Long),
-        DataType::Float64 => primitive::<Float64Type>(values, Scalar::Double),
-        DataType::Date32 => primitive::<Date32Type>(values, Scalar::Date),
-        DataType::Decimal128(_, _) => primitive::<Decimal128Type>(values, Scalar::Thousandths),
-        DataType::Timestamp(_, _) => {
-            primitive::<TimestampMicrosecondType>(values, Scalar::Timestamp)
+        (DataType::Int32, Statistics::Int32(values)) => {
+            both(values.min_opt(), values.max_opt(), |value| Some(Scalar::Long(i64::from(*value))))
+        }
+        (DataType::Int64, Statistics::Int64(values)) => {
+            both(values.min_opt(), values.max_opt(), |value| Some(Scalar::Long(*value)))
+        }
+        // Parquet's bounds of zeros are -0 and +0.
+        (DataType::Float64, Statistics::Double(values)) => {
+            both(values.min_opt(), values.max_opt(), |value| Some(Scalar::Double(*value + 0.0)))
+        }
+        (DataType::Date32, Statistics::Int32(values)) => {
+            both(values.min_opt(), values.max_opt(), |value| Some(Scalar::Date(*value)))
+        }
+        (DataType::Decimal128(_, _), Statistics::FixedLenByteArray(values)) => {
+            both(values.min_opt(), values.max_opt(), |bytes| {
+                Some(Scalar::Thousandths(big_endian(bytes.data())?))
+            })
+        }
+        (DataType::Timestamp(_, _), Statistics::Int64(values)) => {
+            both(values.min_opt(), values.max_opt(), |value| Some(Scalar::Timestamp(*value)))
         }
         _ => None,
     }
 }
 
-fn primitive<T: arrow::datatypes::ArrowNumericType>(
-    values: &ArrayRef,
-    scalar: impl Fn(T::Native) -> Scalar,
-) -> Option<(Scalar, Scalar)>
-where
-    T::Native: arrow::datatypes::ArrowNativeType,
-{
-    let values = values.as_primitive::<T>();
-    min(values).zip(max(values)).map(|(min, max)| (scalar(min), scalar(max)))
+fn both<T>(
+    min: Option<&T>,
+    max: Option<&T>,
+    scalar: impl Fn(&T) -> Option<Scalar>,
+) -> Option<(Scalar, Scalar)> {
+    scalar(min?).zip(scalar(max?))
+}
+
+/// A number in two's complement of up to 16 bytes.
+fn big_endian(bytes: &[u8]) -> Option<i128> {
+    let sign = if bytes.first()? & 0x80 == 0 { 0 } else { 0xff };
+    let mut whole = [sign; 16];
+    let start = whole.len().checked_sub(bytes.len())?;
+    whole[start..].copy_from_slice(bytes);
+    Some(i128::from_be_bytes(whole))
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use std::sync::Arc;
+
+    use arrow::array::{RecordBatch, StringArray};
+    use parquet::arrow::ArrowWriter;
+
     use super::*;
 
     #[test]
@@ -194,14 +180,31 @@ mod tests {
         assert_eq!(milliseconds(1_000, true), "1970-01-01T00:00:00.001Z");
     }
 
+    /// The statistics of a file of one column of these texts.
+    fn stats_of(texts: &[&str]) -> serde_json::Value {
+        let schema = Arc::new(Schema::new(vec![Field::new("t", DataType::Utf8, false)]));
+        let column = Arc::new(StringArray::from(texts.to_vec()));
+        let batch = RecordBatch::try_new(Arc::clone(&schema), vec![column]).unwrap();
+        let properties = Some(super::super::properties("t"));
+        let mut writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), properties).unwrap();
+        writer.write(&batch).unwrap();
+        serde_json::from_str(&json(&schema, &writer.finish().unwrap())).unwrap()
+    }
+
     #[test]
     fn bounds_of_long_text_are_cut_outwards_between_characters() {
         let long = format!("{}я{}", "a".repeat(TEXT_BYTES - 1), "z".repeat(9));
-        assert_eq!(cut(&long), "a".repeat(TEXT_BYTES - 1));
-        assert_eq!(cut_up(&long), Some(format!("{}b", "a".repeat(TEXT_BYTES - 2))));
+        let stats = stats_of(&[&long]);
+        assert_eq!(stats["minValues"]["t"], "a".repeat(TEXT_BYTES - 1));
+        assert_eq!(stats["maxValues"]["t"], format!("{}b", "a".repeat(TEXT_BYTES - 2)));
         let short = "я".repeat(TEXT_BYTES / 2);
-        assert_eq!((cut(&short), cut_up(&short)), (short.as_str(), Some(short.clone())));
-        assert_eq!(cut_up(&char::MAX.to_string().repeat(TEXT_BYTES)), None);
+        let stats = stats_of(&[&short]);
+        assert_eq!(
+            (&stats["minValues"]["t"], &stats["maxValues"]["t"]),
+            (&json!(short), &json!(short))
+        );
+        let greatest = char::MAX.to_string().repeat(TEXT_BYTES);
+        assert_eq!(stats_of(&[&greatest])["maxValues"], json!({}));
     }
 
     #[test]

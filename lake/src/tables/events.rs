@@ -3,11 +3,12 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanBuilder, Float64Builder, Int32Builder, Int64Builder, RecordBatch,
-    StringBuilder, TimestampMicrosecondBuilder,
+    ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
 };
+use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field};
-use lake_model::EventTime;
+use lake_model::event_columns::{EventColumns, OptionalTextColumn, TextColumn};
 
 use super::{Table, optional, required, timestamp};
 
@@ -25,91 +26,39 @@ pub(super) fn fields() -> Vec<Field> {
     ]
 }
 
-/// One row, borrowed from wherever it was decoded.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct EventRow<'a> {
-    /// The camera as sent.
-    pub camera_id: &'a str,
-    /// When the camera saw the vehicle.
-    pub event_time: EventTime,
-    /// The speed as sent, in km/h.
-    pub speed_kmh: f64,
-    /// The plate as sent.
-    pub plate_number: Option<&'a str>,
-    /// The remaining fields as a JSON object.
-    pub extra: Option<&'a str>,
-    /// The record's Kafka timestamp.
-    pub kafka_timestamp: EventTime,
-    /// The record's partition.
-    pub kafka_partition: i32,
-    /// The record's offset.
-    pub kafka_offset: i64,
-    /// Whether it arrived after its window was closed to the speed layer.
-    pub late: bool,
+/// The events of a partition as a batch of the table's file schema; `late` says of each whether it arrived after its
+/// window was closed to the speed layer. The columns are taken over as they are.
+///
+/// # Panics
+/// If `late` is not as long as the columns.
+pub fn batch(events: EventColumns, kafka_partition: i32, late: Vec<bool>) -> RecordBatch {
+    let rows = events.len();
+    let columns: Vec<ArrayRef> = vec![
+        text(events.camera_id, None),
+        times(events.event_time),
+        Arc::new(Float64Array::from(events.speed_kmh)),
+        optional_text(events.plate_number),
+        optional_text(events.extra),
+        times(events.kafka_timestamp),
+        Arc::new(Int32Array::from_value(kafka_partition, rows)),
+        Arc::new(Int64Array::from(events.kafka_offset)),
+        Arc::new(BooleanArray::from(late)),
+    ];
+    RecordBatch::try_new(Table::Events.file_schema(), columns)
+        .expect("the columns follow the schema and are of one length")
 }
 
-/// Rows of one day on their way into a file, column by column.
-#[derive(Debug, Default)]
-pub struct EventsBuilder {
-    camera_id: StringBuilder,
-    event_time: TimestampMicrosecondBuilder,
-    speed_kmh: Float64Builder,
-    plate_number: StringBuilder,
-    extra: StringBuilder,
-    kafka_timestamp: TimestampMicrosecondBuilder,
-    kafka_partition: Int32Builder,
-    kafka_offset: Int64Builder,
-    late: BooleanBuilder,
-    rows: usize,
-    bytes: usize,
+fn times(micros: Vec<i64>) -> ArrayRef {
+    Arc::new(TimestampMicrosecondArray::from(micros).with_timezone("UTC"))
 }
 
-impl EventsBuilder {
-    /// Takes one row.
-    pub fn push(&mut self, row: &EventRow<'_>) {
-        self.camera_id.append_value(row.camera_id);
-        self.event_time.append_value(row.event_time.micros());
-        self.speed_kmh.append_value(row.speed_kmh);
-        self.plate_number.append_option(row.plate_number);
-        self.extra.append_option(row.extra);
-        self.kafka_timestamp.append_value(row.kafka_timestamp.micros());
-        self.kafka_partition.append_value(row.kafka_partition);
-        self.kafka_offset.append_value(row.kafka_offset);
-        self.late.append_value(row.late);
-        self.rows += 1;
-        let text = row.camera_id.len()
-            + row.plate_number.map_or(0, str::len)
-            + row.extra.map_or(0, str::len);
-        self.bytes += text + FIXED_ROW_BYTES;
-    }
-
-    /// Rows taken.
-    pub fn rows(&self) -> usize {
-        self.rows
-    }
-
-    /// About how much memory the rows take.
-    pub fn bytes(&self) -> usize {
-        self.bytes
-    }
-
-    /// The rows as a batch of the table's file schema.
-    pub fn finish(mut self) -> RecordBatch {
-        let columns: Vec<ArrayRef> = vec![
-            Arc::new(self.camera_id.finish()),
-            Arc::new(self.event_time.finish().with_timezone("UTC")),
-            Arc::new(self.speed_kmh.finish()),
-            Arc::new(self.plate_number.finish()),
-            Arc::new(self.extra.finish()),
-            Arc::new(self.kafka_timestamp.finish().with_timezone("UTC")),
-            Arc::new(self.kafka_partition.finish()),
-            Arc::new(self.kafka_offset.finish()),
-            Arc::new(self.late.finish()),
-        ];
-        RecordBatch::try_new(Table::Events.file_schema(), columns)
-            .expect("the builders follow the schema")
-    }
+fn optional_text(column: OptionalTextColumn) -> ArrayRef {
+    let (texts, is_present) = column.into_parts();
+    text(texts, Some(NullBuffer::from(is_present)))
 }
 
-/// Bytes of a row's numbers and of the lengths of its strings.
-const FIXED_ROW_BYTES: usize = 50;
+fn text(column: TextColumn, nulls: Option<NullBuffer>) -> ArrayRef {
+    let (text, bounds) = column.into_parts();
+    let bounds = OffsetBuffer::new(bounds.into());
+    Arc::new(StringArray::new(bounds, Buffer::from(text.into_bytes()), nulls))
+}

@@ -6,11 +6,12 @@ use arrow::array::RecordBatch;
 use lake::tables::avg_speed::{self, AvgSpeedRow};
 use lake::tables::batch_runs::{self, BatchRun};
 use lake::tables::dead_letters::{self, DeadLetter};
-use lake::tables::events::{EventRow, EventsBuilder};
+use lake::tables::events as events_table;
 use lake::tables::offset_gaps::{self, GapReason, OffsetGap};
 use lake::{Commit, DataFile, Lake, Table, data_file, paths};
 use lake_model::{
-    Calendar, Day, DeadLetterReason, EventTime, OffsetRange, Pane, Speed, WindowSize,
+    Calendar, Day, DeadLetterReason, EventColumns, EventRow, EventTime, OffsetRange, Pane, Speed,
+    WindowSize,
 };
 
 /// The day of the rows.
@@ -24,21 +25,21 @@ fn time(micros: i64) -> EventTime {
 
 /// An event for each offset of `range`.
 pub fn events(kafka_partition: i32, range: OffsetRange) -> RecordBatch {
-    let mut builder = EventsBuilder::default();
+    let (mut rows, mut late) = (EventColumns::default(), Vec::new());
     for kafka_offset in range.first..range.next {
-        builder.push(&EventRow {
+        rows.push(&EventRow {
             camera_id: "КВ-12345",
             event_time: time(kafka_offset),
             speed_kmh: 85.2,
+            speed: Speed::rounded(85.2),
             plate_number: (kafka_offset % 2 == 0).then_some("А123ВС77"),
             extra: (kafka_offset % 3 == 0).then_some(r#"{"lane":2}"#),
             kafka_timestamp: time(kafka_offset + 7),
-            kafka_partition,
             kafka_offset,
-            late: kafka_offset % 5 == 0,
         });
+        late.push(kafka_offset % 5 == 0);
     }
-    builder.finish()
+    events_table::batch(rows, kafka_partition, late)
 }
 
 /// Rows of every kind of `table`.

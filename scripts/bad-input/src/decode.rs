@@ -1,16 +1,14 @@
 //! Records through the decoder: an event keeps what was sent, a dead letter says why, a batch holds every record.
 //!
 //! An input is records divided by [`SEPARATOR`]; a record of the one byte 0 has no payload. Each is decoded by itself, then
-//! all of them into one batch. What is accepted, and the reason of what is not, is compared with a `plain` reading
-//! wherever that can read the object.
+//! all of them into one batch. The result is that of the decoder's strict reading alone. What is accepted, and the reason
+//! of what is not, is compared with a `plain` reading wherever that can read the object.
 
 mod encode;
 mod plain;
 
-use lake_model::{CameraId, DeadLetterReason, EventTime, Speed};
-use speed_layer_decode::{
-    DecodedBatch, DecodedRecord, EventFormat, Fields, Outcome, Rejection, decode,
-};
+use lake_model::{CameraId, DeadLetter, DeadLetterReason, EventColumns, EventTime, Speed};
+use speed_layer_decode::{DecodedBatch, EventFormat, Fields, Rejection, decode, decode_strictly};
 
 /// Divides the records of an input.
 pub const SEPARATOR: u8 = 0x1e;
@@ -41,7 +39,9 @@ pub fn check(data: &[u8]) {
 /// If something does not hold.
 pub fn check_records(payloads: &[Option<&[u8]>], settings: &EventFormat) {
     for payload in payloads {
-        match decode(*payload, kafka_timestamp(), settings) {
+        let decoded = decode(*payload, kafka_timestamp(), settings);
+        assert_eq!(decoded, decode_strictly(*payload, kafka_timestamp(), settings));
+        match decoded {
             Ok(fields) => check_event(payload.unwrap_or_default(), &fields, settings),
             Err(rejection) => check_rejection(payload.unwrap_or_default(), &rejection, settings),
         }
@@ -105,40 +105,48 @@ fn check_batch(payloads: &[Option<&[u8]>], settings: &EventFormat) {
     let given: usize = payloads.iter().flatten().map(|payload| 2 * payload.len()).sum();
     assert!(batch.bytes() <= given + payloads.len() * RECORD_OVERHEAD_BYTES);
     assert_eq!(batch.len(), payloads.len());
-    let (text, records) = batch.into_parts();
-    assert!(text.len() <= given);
-    assert_eq!(records.len(), payloads.len());
-    for ((offset, payload), record) in (FIRST_OFFSET..).zip(payloads).zip(&records) {
-        assert_eq!((record.offset, record.kafka_timestamp), (offset, kafka_timestamp()));
-        check_record(*payload, record, &text, settings);
+    let (events, letters) = batch.into_parts();
+    let (mut row, mut letters) = (0, letters.iter());
+    for (offset, payload) in (FIRST_OFFSET..).zip(payloads) {
+        match decode(*payload, kafka_timestamp(), settings) {
+            Ok(fields) => {
+                check_row(&events, row, offset, &fields);
+                row += 1;
+            }
+            Err(rejection) => {
+                check_letter(
+                    letters.next().expect("a dead letter for each that is refused"),
+                    offset,
+                    *payload,
+                    &rejection,
+                );
+            }
+        }
     }
+    assert_eq!((row, letters.next()), (events.len(), None));
 }
 
 fn key_of(payload: Option<&[u8]>) -> Option<&[u8]> {
     payload.map(|payload| &payload[..payload.len().min(16)])
 }
 
-/// A record of a batch is what it is by itself.
-fn check_record(
-    payload: Option<&[u8]>,
-    record: &DecodedRecord,
-    text: &str,
-    settings: &EventFormat,
-) {
-    match (decode(payload, kafka_timestamp(), settings), &record.outcome) {
-        (Ok(fields), Outcome::Event(event)) => {
-            assert_eq!(event.camera_id(text), fields.camera_id);
-            assert_eq!(event.plate_number(text), fields.plate_number.as_deref());
-            assert_eq!(event.extra(text), fields.extra.as_deref());
-            assert_eq!((event.event_time, event.speed), (fields.event_time, fields.speed));
-            assert_eq!(event.speed_kmh.to_bits(), fields.speed_kmh.to_bits());
-        }
-        (Err(rejection), Outcome::DeadLetter(letter)) => {
-            assert_eq!((letter.reason, &letter.detail), (rejection.reason, &rejection.detail));
-            assert_eq!(letter.payload.as_deref(), payload);
-            assert_eq!(letter.key.as_deref(), key_of(payload));
-            assert_eq!((letter.kafka_partition, letter.kafka_offset), (PARTITION, record.offset));
-        }
-        (alone, in_batch) => panic!("{alone:?} by itself, {in_batch:?} in a batch"),
-    }
+/// An event of a batch is what it is by itself.
+fn check_row(events: &EventColumns, row: usize, offset: i64, fields: &Fields<'_>) {
+    assert_eq!(events.kafka_offset[row], offset);
+    assert_eq!(events.kafka_timestamp[row], kafka_timestamp().micros());
+    assert_eq!(events.camera_id.get(row), fields.camera_id);
+    assert_eq!(events.plate_number.get(row), fields.plate_number.as_deref());
+    assert_eq!(events.extra.get(row), fields.extra.as_deref());
+    assert_eq!(events.event_time[row], fields.event_time.micros());
+    assert_eq!(events.speed[row], fields.speed);
+    assert_eq!(events.speed_kmh[row].to_bits(), fields.speed_kmh.to_bits());
+}
+
+/// A dead letter of a batch holds all of its record.
+fn check_letter(letter: &DeadLetter, offset: i64, payload: Option<&[u8]>, rejection: &Rejection) {
+    assert_eq!((letter.reason, &letter.detail), (rejection.reason, &rejection.detail));
+    assert_eq!(letter.payload.as_deref(), payload);
+    assert_eq!(letter.key.as_deref(), key_of(payload));
+    assert_eq!((letter.kafka_partition, letter.kafka_offset), (PARTITION, offset));
+    assert_eq!(letter.kafka_timestamp, kafka_timestamp());
 }

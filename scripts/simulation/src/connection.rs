@@ -104,6 +104,11 @@ impl Connection {
         let fate = self.fate(kind, path.as_ref());
         let answer = match fate {
             Fate::Done(wait) => self.effect(wait, effect).await,
+            Fate::AnsweredLate(wait) => {
+                let answer = self.effect(Duration::ZERO, effect).await;
+                sleep(wait).await;
+                answer
+            }
             Fate::FailedBefore(wait) => self.after(wait, slow_down()).await,
             Fate::Refused(wait) => self.after(wait, already_exists(path)).await,
             Fate::FailedAfter(wait) => self.effect(wait, effect).await.and(Err(broken_off())),
@@ -174,6 +179,12 @@ impl Connection {
             Fate::Done(wait) => {
                 sleep_until(self.clock.reserve(wait)).await;
                 read(&self.store)
+            }
+            Fate::AnsweredLate(wait) => {
+                sleep_until(self.clock.reserve(Duration::ZERO)).await;
+                let found = read(&self.store);
+                sleep(wait).await;
+                found
             }
             Fate::Hung { answer, .. } => self.after(answer, timed_out()).await,
             Fate::FailedAfter(wait) => self.after(wait, broken_off()).await,

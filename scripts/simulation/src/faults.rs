@@ -4,8 +4,9 @@
 //! depend on the order of tasks. Errors are those that are left once an object store's client has given up
 //! trying by itself.
 
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rand::RngExt;
@@ -17,6 +18,8 @@ use crate::chance::{self, Draw};
 pub enum Fate {
     /// It takes that long and does what it should.
     Done(Duration),
+    /// It does what it should at once, and the answer takes that long.
+    AnsweredLate(Duration),
     /// It is refused (503) after that long, without an effect.
     FailedBefore(Duration),
     /// It takes effect after that long, and the answer is an error.
@@ -55,6 +58,16 @@ pub struct Faults {
     is_on: AtomicBool,
     /// Milliseconds between which every request is refused.
     outage: Mutex<(u64, u64)>,
+    planned: Mutex<Vec<Planned>>,
+    spared: Mutex<BTreeSet<String>>,
+}
+
+/// What the next put of a process is to meet with whose path contains a text.
+#[derive(Debug)]
+struct Planned {
+    process: String,
+    path: &'static str,
+    fate: Fate,
 }
 
 impl Profile {
@@ -79,7 +92,9 @@ impl Profile {
 impl Faults {
     /// The faults of a seed.
     pub fn new(seed: u64, profile: Profile) -> Faults {
-        Faults { seed, profile, is_on: AtomicBool::new(true), outage: Mutex::new((0, 0)) }
+        let (is_on, outage) = (AtomicBool::new(true), Mutex::new((0, 0)));
+        let (planned, spared) = (Mutex::default(), Mutex::default());
+        Faults { seed, profile, is_on, outage, planned, spared }
     }
 
     /// Another decision of this run, about what `parts` name.
@@ -97,12 +112,49 @@ impl Faults {
         *self.outage.lock().unwrap_or_else(PoisonError::into_inner) = (from_ms, to_ms);
     }
 
+    /// From now on nothing goes wrong between `process` and the store but what is planned.
+    pub fn spare(&self, process: &str) {
+        self.spared().insert(process.to_owned());
+    }
+
+    fn spared(&self) -> MutexGuard<'_, BTreeSet<String>> {
+        self.spared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The next put of `process` whose path contains `path` meets with `fate`.
+    pub fn plan(&self, process: &str, path: &'static str, fate: Fate) {
+        self.planned().push(Planned { process: process.to_owned(), path, fate });
+    }
+
+    /// Whether something planned for `process` is still to come.
+    pub fn has_planned(&self, process: &str) -> bool {
+        self.planned().iter().any(|planned| planned.process == process)
+    }
+
+    fn take_planned(&self, process: &str, path: &str) -> Option<Fate> {
+        let mut all = self.planned();
+        let is_due = |planned: &Planned| planned.process == process && path.contains(planned.path);
+        let at = all.iter().position(is_due)?;
+        Some(all.remove(at).fate)
+    }
+
+    fn planned(&self) -> MutexGuard<'_, Vec<Planned>> {
+        self.planned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What becomes of the `nth` request of `process` of that `kind` for `path`, made at `now_ms`.
     pub fn fate(&self, process: &str, kind: &str, path: &str, nth: u64, now_ms: u64) -> Fate {
         let mut draw = self.draw(&[process, kind, path, &nth.to_string()]);
         let (least, most) = self.profile.latency_ms;
         let latency = Duration::from_millis(draw.between(least, most));
         if !self.is_on.load(Ordering::Relaxed) {
+            return Fate::Done(latency);
+        }
+        let is_put = ["put", "create"].contains(&kind);
+        if let Some(fate) = is_put.then(|| self.take_planned(process, path)).flatten() {
+            return fate;
+        }
+        if self.spared().contains(process) {
             return Fate::Done(latency);
         }
         let (from, to) = *self.outage.lock().unwrap_or_else(PoisonError::into_inner);
@@ -132,7 +184,8 @@ impl Faults {
         } else if is(profile.hung) {
             self.hung(draw)
         } else if is(profile.slow) {
-            Fate::Done(Duration::from_millis(draw.between(50, 1_500)))
+            let wait = Duration::from_millis(draw.between(50, 1_500));
+            if draw.happens(500) { Fate::Done(wait) } else { Fate::AnsweredLate(wait) }
         } else {
             Fate::Done(latency)
         }
@@ -151,6 +204,7 @@ impl Fate {
     pub fn name(&self) -> Option<&'static str> {
         match self {
             Fate::Done(took) => (*took >= Duration::from_millis(50)).then_some("slow request"),
+            Fate::AnsweredLate(_) => Some("late answer"),
             Fate::FailedBefore(_) => Some("503 before the effect"),
             Fate::FailedAfter(_) => Some("error after the effect"),
             Fate::Hung { effect: None, .. } => Some("hung request without effect"),

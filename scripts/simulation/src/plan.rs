@@ -62,11 +62,7 @@ impl Plan {
             scenarios.push((chance.random_range(12..steps - 8), second));
         }
         let mut settings = settings(&mut chance);
-        if first == Scenario::NewPartitionAgainstFinal {
-            // Averages are to be ahead of landed rows.
-            settings.speed.commit_interval = Duration::from_millis(600);
-            settings.speed.landing_interval = Duration::from_secs(6);
-        }
+        suit(&mut settings, first);
         let protocol =
             if chance.random_bool(0.5) { Protocol::Eager } else { Protocol::Cooperative };
         Plan {
@@ -85,6 +81,23 @@ impl Plan {
             violence: [0, 10, 25, 45][chance.random_range(0..4)],
             scenarios,
         }
+    }
+}
+
+/// Changes what a scenario could not be played with.
+fn suit(settings: &mut Settings, scenario: Scenario) {
+    match scenario {
+        // Averages are to be ahead of landed rows.
+        Scenario::NewPartitionAgainstFinal => {
+            settings.speed.commit_interval = Duration::from_millis(600);
+            settings.speed.landing_interval = Duration::from_secs(6);
+        }
+        // Log entries are to be cleaned away while the zombie sleeps.
+        Scenario::ZombieAfterItsSuccessorLoaded => {
+            settings.lake.log_retention = Duration::from_secs(6 * 3600);
+            settings.lake.checkpoint_interval = 8;
+        }
+        _ => {}
     }
 }
 

@@ -17,12 +17,13 @@ pub const MINUTE_US: i64 = 60_000_000;
 pub const HOUR_US: i64 = 60 * MINUTE_US;
 
 const CAMERAS: [&str; 6] = ["KV1", "KV2", "KV3", "А777", "camera with spaces", "KV10"];
+const EMPTY_PLATE: &str = r#","plate_number":"","lane":2"#;
 /// Members that say something of the plate, or nothing.
 const PLATES: [&str; 5] = [
     "",
     r#","plate_number":null"#,
     r#","plate_number":"А123ВС77""#,
-    r#","plate_number":"","lane":2"#,
+    EMPTY_PLATE,
     r#","plate_number":" ""#,
 ];
 /// Events that may be sent once more.
@@ -168,10 +169,11 @@ impl Producer {
         }
     }
 
-    /// An event that was sent before: as it was, spelled otherwise, or with another plate.
+    /// An event that was sent before: as it was, spelled otherwise, or with another plate, an empty one for none.
     fn repeated(&mut self) -> NewRecord {
         let mut event = self.sent[self.chance.random_range(0..self.sent.len())].clone();
         match self.chance.random_range(0..4) {
+            0 if event.plate.is_empty() => event.plate = EMPTY_PLATE,
             0 => event.plate = PLATES[self.chance.random_range(0..PLATES.len())],
             1 if !event.speed.contains('.') => event.speed.push_str(".0"),
             _ => {}

@@ -175,7 +175,7 @@ impl SimulatedSource {
                 fetched.position = records.last().map_or(fetched.position, |last| last.offset + 1);
                 fetched.has_told_end = false;
                 let batch = decoded(partition, epoch, &records, &self.decode);
-                self.queue.push_back(SourceEvent::Records(batch));
+                self.queue.push_back(SourceEvent::Records(Box::new(batch)));
             }
             Found::NothingUpTo(next) => {
                 fetched.position = next;
@@ -236,6 +236,9 @@ impl Source for SimulatedSource {
     }
 
     fn seek(&mut self, start: Start) {
+        // Fetching goes on while the engine is busy: what it brought comes all the same.
+        let rounds = if self.starts.is_none() { self.chance.random_range(0..=2) } else { 0 };
+        (0..rounds).for_each(|_| self.fetch_one(start.partition));
         // Of a partition that was taken away meanwhile nothing is fetched.
         if self.fetched.contains_key(&start.partition) {
             self.fetch_from(start);

@@ -7,7 +7,7 @@ use super::*;
 
 const KAFKA_TIME: &str = "2025-04-05T10:16:00Z";
 
-fn settings() -> EventFormat {
+pub(crate) fn settings() -> EventFormat {
     EventFormat {
         camera_field: "kvfv_id".to_owned(),
         timestamp_field: "timestamp".to_owned(),

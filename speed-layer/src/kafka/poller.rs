@@ -2,7 +2,7 @@
 
 mod membership;
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
@@ -44,7 +44,6 @@ pub(super) struct Poller {
     seeks: std::sync::mpsc::Receiver<Seek>,
     stop: Arc<AtomicBool>,
     fetched: BTreeMap<i32, Fetched>,
-    pending: HashMap<i32, DecodedBatch>,
     pending_records: usize,
     flushed_at: Instant,
     /// Errors that came while the thread waited for the engine.
@@ -53,8 +52,8 @@ pub(super) struct Poller {
 
 /// An assigned partition.
 struct Fetched {
-    /// What its records are tagged with.
-    epoch: u64,
+    /// Decoded records that the engine does not have yet, tagged with the partition's epoch.
+    pending: DecodedBatch,
     /// The position last told to the engine.
     position: i64,
     /// Whether librdkafka's position is of this epoch: it keeps the one before a seek until something comes.
@@ -83,7 +82,6 @@ impl Poller {
             seeks,
             stop,
             fetched: BTreeMap::new(),
-            pending: HashMap::new(),
             pending_records: 0,
             flushed_at: now(),
             errors: VecDeque::new(),
@@ -146,7 +144,6 @@ impl Poller {
         let partition = message.partition();
         let Some(fetched) = self.fetched.get_mut(&partition) else { return };
         fetched.has_come = true;
-        let epoch = fetched.epoch;
         let millis = match message.timestamp() {
             Timestamp::LogAppendTime(millis) => millis,
             Timestamp::CreateTime(millis) => {
@@ -155,16 +152,15 @@ impl Poller {
             }
             Timestamp::NotAvailable => -1,
         };
-        let batch =
-            self.pending.entry(partition).or_insert_with(|| DecodedBatch::new(partition, epoch));
         let kafka_timestamp = EventTime::from_millis(millis);
         let (key, payload) = (message.key(), message.payload());
-        batch.push(message.offset(), kafka_timestamp, key, payload, &self.decode);
+        fetched.pending.push(message.offset(), kafka_timestamp, key, payload, &self.decode);
         self.pending_records += 1;
     }
 
     fn flush_what_is_full(&mut self, partition: i32, runtime: &Handle) -> Result<(), Ended> {
-        if self.pending.get(&partition).is_some_and(|batch| batch.bytes() >= BATCH_BYTES) {
+        let fetched = self.fetched.get(&partition);
+        if fetched.is_some_and(|fetched| fetched.pending.bytes() >= BATCH_BYTES) {
             self.flush_partition(partition, runtime)?;
         }
         if self.pending_records >= FLUSH_RECORDS {
@@ -179,7 +175,7 @@ impl Poller {
                 self.flush_partition(*partition, runtime)?;
                 let Some(fetched) = self.fetched.get_mut(partition) else { return Ok(()) };
                 fetched.has_come = true;
-                let epoch = fetched.epoch;
+                let epoch = fetched.pending.epoch;
                 self.tell_positions(runtime)?;
                 self.send(SourceEvent::EndReached { partition: *partition, epoch }, runtime)
             }
@@ -214,29 +210,29 @@ impl Poller {
             };
             let Some(fetched) = self.fetched.get_mut(&partition) else { continue };
             let is_news = fetched.has_come && fetched.position < next;
-            if !is_news || self.pending.contains_key(&partition) {
+            if !is_news || !fetched.pending.is_empty() {
                 continue;
             }
             fetched.position = next;
-            let epoch = fetched.epoch;
+            let epoch = fetched.pending.epoch;
             self.send(SourceEvent::Position { partition, epoch, next }, runtime)?;
         }
         Ok(())
     }
 
     fn flush(&mut self, runtime: &Handle) -> Result<(), Ended> {
-        let partitions: Vec<i32> = self.pending.keys().copied().collect();
+        let partitions: Vec<i32> = self.fetched.keys().copied().collect();
         self.pending_records = 0;
         self.flushed_at = now();
         partitions.into_iter().try_for_each(|partition| self.flush_partition(partition, runtime))
     }
 
     fn flush_partition(&mut self, partition: i32, runtime: &Handle) -> Result<(), Ended> {
-        let Some(batch) = self.pending.remove(&partition) else { return Ok(()) };
-        if let Some((fetched, last)) = self.fetched.get_mut(&partition).zip(batch.last_offset()) {
-            fetched.position = last + 1;
-        }
-        self.send(SourceEvent::Records(batch), runtime)
+        let Some(fetched) = self.fetched.get_mut(&partition) else { return Ok(()) };
+        let Some(last) = fetched.pending.last_offset() else { return Ok(()) };
+        fetched.position = last + 1;
+        let batch = fetched.pending.take();
+        self.send(SourceEvent::Records(Box::new(batch)), runtime)
     }
 
     /// Sends to the engine. While it is behind, fetching is paused and polls keep the membership.

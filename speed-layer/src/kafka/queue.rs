@@ -109,7 +109,7 @@ mod tests {
         let mut batch = DecodedBatch::new(0, 1);
         let time = EventTime::from_millis(0);
         batch.push(0, time, None, Some(&vec![b'x'; bytes]), &Settings::default().event);
-        SourceEvent::Records(batch)
+        SourceEvent::Records(Box::new(batch))
     }
 
     #[test]

@@ -124,7 +124,7 @@ impl LogSource {
             }
             if let Some(last) = batch.last_offset() {
                 *position = last + 1;
-                return Some(SourceEvent::Records(batch));
+                return Some(SourceEvent::Records(Box::new(batch)));
             }
             if *position < *end {
                 *position = *end;

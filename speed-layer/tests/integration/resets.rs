@@ -114,7 +114,8 @@ async fn a_reset_after_a_crash_that_left_the_tables_apart_judges_both_alike() {
     assert!(made > 3 && apart > 3, "{made} resets, tables apart {apart} times");
 }
 
-#[tokio::test]
+// On a stopped clock every run makes the same commits, so that every place to die at is come to.
+#[tokio::test(start_paused = true)]
 async fn a_reset_that_dies_anywhere_is_made_whole_by_the_next_load_or_was_never_asked_for() {
     let (mut with, mut without) = (0, 0);
     for at in 1.. {

@@ -6,8 +6,8 @@ use std::panic::catch_unwind;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use lake_model::DeadLetterReason;
-use speed_layer_decode::{DecodedBatch, EventFormat, Outcome};
+use lake_model::{DeadLetter, DeadLetterReason};
+use speed_layer_decode::{DecodedBatch, EventFormat};
 
 use crate::mutation::Mutation;
 use crate::{Garbage, record};
@@ -72,41 +72,40 @@ impl Tally {
         let most = payloads.bytes.len() + payloads.records.len() * RECORD_OVERHEAD_BYTES;
         let (bytes, first) = (batch.bytes(), payloads.first);
         ensure!(bytes <= most, "{bytes} bytes are held of the batch from record {first} on");
-        let (_, records) = batch.into_parts();
-        ensure!(records.len() == payloads.records.len(), "records are missing from {first} on");
-        for ((number, decoded), (range, mutation)) in (first..).zip(&records).zip(&payloads.records)
-        {
-            ensure!(u64::try_from(decoded.offset) == Ok(number), "record {number} is out of place");
+        ensure!(batch.len() == payloads.records.len(), "records are missing from {first} on");
+        let (events, letters) = batch.into_parts();
+        let mut offsets = events.kafka_offset.iter().peekable();
+        let mut letters = letters.iter().peekable();
+        for (number, (range, mutation)) in (first..).zip(&payloads.records) {
+            let is_here = |offset: i64| u64::try_from(offset) == Ok(number);
             let payload = payloads.payload(range, *mutation);
-            self.account(&decoded.outcome, payload, *mutation)
-                .context(format!("record {number}"))?;
+            if offsets.next_if(|offset| is_here(**offset)).is_some() {
+                ensure!(payload.is_some(), "record {number} is an event without a payload");
+                self.events += 1;
+                continue;
+            }
+            let letter = letters.next_if(|letter| is_here(letter.kafka_offset));
+            let letter = letter.with_context(|| format!("record {number} is out of place"))?;
+            self.account(letter, payload, *mutation).context(format!("record {number}"))?;
         }
         self.records += payloads.len();
         self.bytes += payloads.bytes.len() as u64;
         Ok(())
     }
 
-    /// A record is an event, or a dead letter that holds all of it. One that was left intact is an event.
+    /// A dead letter holds all of its record, which was not left intact.
     fn account(
         &mut self,
-        outcome: &Outcome,
+        letter: &DeadLetter,
         payload: Option<&[u8]>,
         mutation: Mutation,
     ) -> anyhow::Result<()> {
-        match outcome {
-            Outcome::Event(_) => {
-                ensure!(payload.is_some(), "an event without a payload");
-                self.events += 1;
-            }
-            Outcome::DeadLetter(letter) => {
-                ensure!(mutation != Mutation::Intact, "a good event is refused: {}", letter.detail);
-                let is_whole = letter.payload.as_deref() == payload
-                    && letter.key.as_deref() == Some(KEY)
-                    && !letter.detail.is_empty();
-                ensure!(is_whole, "the dead letter is not whole: {}", letter.detail);
-                *self.dead_letters.entry(letter.reason).or_default() += 1;
-            }
-        }
+        ensure!(mutation != Mutation::Intact, "a good event is refused: {}", letter.detail);
+        let is_whole = letter.payload.as_deref() == payload
+            && letter.key.as_deref() == Some(KEY)
+            && !letter.detail.is_empty();
+        ensure!(is_whole, "the dead letter is not whole: {}", letter.detail);
+        *self.dead_letters.entry(letter.reason).or_default() += 1;
         Ok(())
     }
 }

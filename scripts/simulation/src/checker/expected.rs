@@ -123,7 +123,7 @@ impl Partition {
         let mut partition = Partition::default();
         let mut clock = Clock { max_us: None, truth };
         for offset in 0..log.end {
-            if let Some(reset) = resets.iter().find(|reset| reset.from_offset == offset) {
+            if let Some(reset) = resets.iter().rfind(|reset| reset.from_offset == offset) {
                 clock.max_us = Some(reset.to_us);
             }
             let may_be_lost = log.losses.iter().any(|(from, to)| (*from..*to).contains(&offset));

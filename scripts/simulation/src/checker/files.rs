@@ -7,7 +7,7 @@ use std::rc::Rc;
 use arrow::array::RecordBatch;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
-use super::log::{Added, Log, State};
+use super::log::{Log, State, Version};
 use super::rows::{self, AverageRow, EventRow};
 use super::violation::Violation;
 use crate::truth::{History, ObjectVersion};
@@ -74,17 +74,17 @@ impl<'a> Files<'a> {
         Ok(all)
     }
 
-    /// What every commit that changed data added to a table, in order: the version, its file, its rows.
+    /// The rows that commits which changed data added to a table, in order, with the version of each.
     pub(super) fn added<'l, T>(
         &self,
         log: &'l Log,
         read: impl Fn(&RecordBatch) -> Result<Vec<T>, String> + Copy,
-    ) -> Result<Vec<(i64, &'l Added, T)>, Box<Violation>> {
+    ) -> Result<Vec<(&'l Version, T)>, Box<Violation>> {
         let mut all = Vec::new();
         for version in &log.versions {
             for file in version.adds.iter().filter(|file| file.is_change) {
                 let rows = self.read(log.table, &file.path, read)?;
-                all.extend(rows.into_iter().map(|row| (version.number, file, row)));
+                all.extend(rows.into_iter().map(|row| (version, row)));
             }
         }
         Ok(all)

@@ -8,7 +8,7 @@ use jiff::civil::Date;
 use super::averages::{self, Key, Speeds};
 use super::expected::thousandths;
 use super::log::{State, Version};
-use super::rows::{AverageRow, EventRow};
+use super::rows::{self, AverageRow, EventRow, RunRow};
 use super::violation::Violation;
 use super::{AVG_SPEED, Case, EVENTS, zone};
 
@@ -290,16 +290,7 @@ impl Check<'_> {
 
 /// When the run behind a final commit was recorded, if it was.
 fn recorded_at(case: &Case<'_>, commit: &FinalCommit) -> Result<Option<i64>, Box<Violation>> {
-    for version in &case.batch_runs.versions {
-        for file in &version.adds {
-            let runs = case.files.read(super::BATCH_RUNS, &file.path, super::rows::runs)?;
-            let is_of = |run: &super::rows::RunRow| {
-                run.day == commit.day && run.events_version == commit.events_version
-            };
-            if runs.iter().any(is_of) {
-                return Ok(Some(version.at_us));
-            }
-        }
-    }
-    Ok(None)
+    let mut runs = case.files.added(&case.batch_runs, rows::runs)?.into_iter();
+    let is_of = |run: &RunRow| run.day == commit.day && run.events_version == commit.events_version;
+    Ok(runs.find(|(_, run)| is_of(run)).map(|(version, _)| version.at_us))
 }

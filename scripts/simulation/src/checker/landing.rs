@@ -21,8 +21,8 @@ pub(super) fn landed_offsets(
 ) -> Result<BTreeSet<Offset>, Box<Violation>> {
     let events = files.added(events, rows::events)?;
     let letters = files.added(letters, rows::letters)?;
-    let events = events.iter().map(|(_, _, row)| (row.partition, row.offset));
-    Ok(events.chain(letters.iter().map(|(_, _, row)| (row.partition, row.offset))).collect())
+    let events = events.iter().map(|(_, row)| (row.partition, row.offset));
+    Ok(events.chain(letters.iter().map(|(_, row)| (row.partition, row.offset))).collect())
 }
 
 pub(super) fn check(case: &Case<'_>) -> Result<Vec<Violation>, Box<Violation>> {

@@ -17,8 +17,8 @@ pub(super) fn check(
     finals: &[FinalCommit],
 ) -> Result<Vec<Violation>, Box<Violation>> {
     let mut runs: BTreeMap<Date, Vec<(i64, RunRow)>> = BTreeMap::new();
-    for (version, _, row) in case.files.added(&case.batch_runs, rows::runs)? {
-        runs.entry(row.day).or_default().push((version, row));
+    for (version, row) in case.files.added(&case.batch_runs, rows::runs)? {
+        runs.entry(row.day).or_default().push((version.number, row));
     }
     let mut found = Vec::new();
     let days: BTreeSet<Date> = finals.iter().map(|f| f.day).chain(runs.keys().copied()).collect();

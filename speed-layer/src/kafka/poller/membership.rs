@@ -11,6 +11,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::{Ended, Fetched, Poller, SEND_TIMEOUT};
+use crate::decode::DecodedBatch;
 use crate::source::{AssignedPartition, SourceEvent, Start};
 
 /// How long the engine may take to let go of partitions, for which the others in the group wait; below
@@ -114,7 +115,6 @@ impl Poller {
         if !self.fetched.contains_key(&start.partition) {
             return Ok(());
         }
-        self.pending.remove(&start.partition);
         self.fetched.insert(start.partition, Fetched::from(start));
         let offset = Offset::Offset(start.offset);
         let sought = self.consumer.seek(&self.topic, start.partition, offset, self.request_timeout);
@@ -174,7 +174,8 @@ impl Poller {
 
 impl From<Start> for Fetched {
     fn from(start: Start) -> Fetched {
-        Fetched { epoch: start.epoch, position: start.offset, has_come: false }
+        let pending = DecodedBatch::new(start.partition, start.epoch);
+        Fetched { pending, position: start.offset, has_come: false }
     }
 }
 

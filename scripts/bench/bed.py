@@ -1,0 +1,150 @@
+"""What a measurement runs on: the servers, topics filled by the simulator, fresh lakes, and the product's programs.
+
+A program sees no setting but where Kafka and its lake are, and those that a measurement is about: everything else is the
+product's default. Modules of scripts/end-to-end start the servers and read the tables.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.dont_write_bytecode = True
+sys.path.append(str(HERE.parent / "end-to-end"))
+# The servers are on this machine, whatever proxy there is.
+os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
+
+from confluent_kafka import KafkaException
+from lakehouse import REPOSITORY, Stack, a_stack, binary, until
+from readers import Lake
+from topics import Topic
+
+STORES = ("disk", "minio")
+# As one worker of a country's cameras would have it.
+CAMERAS, PARTITIONS, LATE = 1000, 12, 0.02
+
+
+@dataclass(frozen=True)
+class Filled:
+    """A topic with records, and what the simulator says of them."""
+
+    topic: Topic
+    summary: dict
+
+    @property
+    def records(self):
+        return self.summary["produced"]
+
+    def described(self):
+        """What the topic holds, for a report."""
+        names = ("produced", "events", "late", "duplicates", "bad", "cameras")
+        return {name: self.summary[name] for name in names} | {"partitions": self.topic.partitions}
+
+
+@dataclass
+class Bed:
+    """The servers, and a folder for lakes and logs."""
+
+    stack: Stack
+    folder: Path
+    made: int = field(default=0)
+
+    def new_name(self, what):
+        """A name that nothing else on these servers has."""
+        self.made += 1
+        return f"{what}-{self.folder.name}-{self.made}"
+
+    # -- what there is to be read and written
+
+    @contextlib.contextmanager
+    def topic(self, partitions=PARTITIONS):
+        """An empty topic, deleted afterwards."""
+        made = Topic.create(self.stack.brokers, self.new_name("bench"), partitions)
+        try:
+            until(lambda: has_leaders(made), "every partition has a leader")
+            yield made
+        finally:
+            made.delete()
+
+    @contextlib.contextmanager
+    def filled(self, events, *, cameras=CAMERAS, partitions=PARTITIONS, shares=("--late", str(LATE))):
+        """A topic with the events of one past day, deleted afterwards."""
+        with self.topic(partitions) as topic:
+            started = time.monotonic()
+            command, environment = self.simulator(topic, "--cameras", cameras, "--events", events, *shares)
+            found = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
+            if found.returncode != 0:
+                fail(f"the simulator failed with {found.returncode}")
+            filled = Filled(topic, json.loads(found.stdout.splitlines()[-1]))
+            tell(f"{filled.records:,} records in {partitions} partitions after {time.monotonic() - started:.0f} s")
+            yield filled
+
+    @contextlib.contextmanager
+    def lake(self, store):
+        """A fresh lake on disk or on MinIO, deleted afterwards where that is cheap."""
+        name = self.new_name("lake")
+        lake = Lake(str(self.folder / name)) if store == "disk" else Lake(f"s3://lake/{name}", self.stack.storage)
+        yield lake
+        if store == "disk":
+            shutil.rmtree(lake.uri, ignore_errors=True)
+
+    # -- programs: commands with their environments
+
+    def simulator(self, topic, *arguments):
+        """The simulator, sending to a topic."""
+        return self._program("camera-simulator", "--quiet", *arguments, topic=topic)
+
+    def speed_layer(self, topic, lake, *arguments, **settings):
+        """The speed layer, from a topic to a lake; `settings` as in `speed__commit_interval="1s"`."""
+        storage = {f"lake__storage__{name}": value for name, value in lake.storage.items()}
+        where = {"lake__uri": lake.uri, "kafka__group": self.new_name("bench"), "speed__metrics_listen": ""}
+        return self._program("speed-layer", "run", *arguments, topic=topic, **(where | storage | settings))
+
+    def _program(self, name, *arguments, topic, **settings):
+        settings |= {"kafka__brokers": self.stack.brokers, "kafka__topic": topic.name}
+        variables = {f"LAKEHOUSE__{key.upper()}": str(value) for key, value in settings.items()}
+        inherited = {k: v for k, v in os.environ.items() if not k.startswith(("LAKEHOUSE__", "AWS_", "RUST_LOG"))}
+        command = [binary(name), *map(str, arguments), "--config", "/dev/null"]
+        return command, inherited | variables
+
+
+@contextlib.contextmanager
+def a_bed():
+    """The servers that STACK_DIR names, or some of its own, and a folder that goes afterwards."""
+    # As an exception, so that everything that was started ends too.
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    with a_folder() as folder, a_stack() as stack:
+        yield Bed(stack, folder)
+
+
+@contextlib.contextmanager
+def a_folder():
+    """A folder that goes afterwards."""
+    with tempfile.TemporaryDirectory(prefix="lambdalake-bench.") as folder:
+        yield Path(folder)
+
+
+def has_leaders(topic):
+    """Whether Kafka answers for every partition, which takes a moment after a topic is made."""
+    try:
+        return len(topic.ends()) == topic.partitions
+    except KafkaException:
+        return False
+
+
+def tell(text):
+    print(text, flush=True)
+
+
+def fail(text, code=3):
+    """Ends the program, saying why."""
+    print(f"bench: {text}", file=sys.stderr)
+    sys.exit(code)

@@ -1,0 +1,103 @@
+"""The peers as programs: Apache Flink and Apache Spark from Maven Central in the cache folder, with our jobs compiled.
+
+Each has a folder named by what it was made from: the pom.xml and the job's sources. It is made elsewhere and renamed into
+place, so that a half-made one is never used.
+"""
+
+import hashlib
+import os
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from bed import HERE, fail, tell
+
+CACHE = Path(
+    os.environ.get("LAMBDALAKE_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lambdalake"
+)
+JAVA = ["java", "-XX:+UseParallelGC", "-XX:ParallelGCThreads=2"]
+
+
+@dataclass(frozen=True)
+class Engine:
+    """An engine with its job."""
+
+    name: str
+    title: str
+    main: str
+    heap: str
+    # Packages of Java itself that the engine reaches into.
+    opened: tuple
+
+    @property
+    def sources(self):
+        return HERE / "peers" / self.name
+
+    def home(self):
+        """The folder of its jars and of the job's classes, made where it is not there."""
+        files = [HERE / "peers" / "log4j2.properties", *sorted(p for p in self.sources.rglob("*") if p.is_file())]
+        key = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
+        home = CACHE / f"{self.name}-{key}"
+        if not home.exists():
+            self._make(home)
+        return home
+
+    def _make(self, home):
+        for tool, package in (("mvn", "maven"), ("javac", "default-jdk-headless")):
+            if not shutil.which(tool):
+                fail(f"{tool} is needed: apt-get install {package}")
+        tell(f"fetching {self.title} into {home}: once")
+        CACHE.mkdir(parents=True, exist_ok=True)
+        made = Path(tempfile.mkdtemp(prefix="building.", dir=CACHE))
+        try:
+            self._fill(made)
+            made.rename(home)
+        finally:
+            shutil.rmtree(made, ignore_errors=True)
+
+    def _fill(self, made):
+        copy = ["dependency:copy-dependencies", "-DincludeScope=runtime", f"-DoutputDirectory={made / 'libs'}"]
+        run("mvn", "-q", "-B", "-C", "-f", self.sources / "pom.xml", *copy)
+        sources = sorted((self.sources / "src").rglob("*.java"))
+        run("javac", "-nowarn", "-cp", made / "libs" / "*", "-d", made / "classes", *sources)
+        shutil.copy(HERE / "peers" / "log4j2.properties", made / "classes")
+        if (self.sources / "resources").exists():
+            shutil.copytree(self.sources / "resources", made / "classes", dirs_exist_ok=True)
+
+    def command(self, *arguments):
+        """What starts the job, in one process."""
+        home = self.home()
+        opened = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in self.opened]
+        path = f"{home / 'classes'}:{home / 'libs' / '*'}"
+        return [*JAVA, f"-Xms{self.heap}", f"-Xmx{self.heap}", *opened, "-cp", path, self.main, *map(str, arguments)]
+
+
+COMMON = ("java.lang", "java.lang.invoke", "java.lang.reflect", "java.net", "java.nio", "java.util", "java.util.concurrent")
+FLINK = Engine(
+    "flink", "Apache Flink 2.2", "lambdalake.bench.FlinkJob", "4g", (*COMMON, "java.text", "java.time", "sun.nio.ch")
+)
+SPARK = Engine(
+    "spark",
+    "Apache Spark 4.2",
+    "lambdalake.bench.SparkJob",
+    "6g",
+    (
+        *COMMON,
+        "java.io",
+        "java.util.concurrent.atomic",
+        "jdk.internal.ref",
+        "sun.nio.ch",
+        "sun.nio.cs",
+        "sun.security.action",
+        "sun.util.calendar",
+    ),
+)
+
+
+def run(*command):
+    """Runs a tool, whose output is told if it fails."""
+    found = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    if found.returncode != 0:
+        fail(f"{command[0]} ended with {found.returncode}:\n{found.stdout[-3000:]}")

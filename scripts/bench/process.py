@@ -1,0 +1,133 @@
+"""A process and what it takes: wall time, processor time, resident memory.
+
+Processor time is what the kernel counted for the process when it ended (wait4), all its threads included. Memory is
+sampled from /proc: its peak is the kernel's own high-water mark (wait4's would have this program's memory in it, from before
+the process became another); steady is the median of the samples' second half, when caches and queues are full.
+"""
+
+import atexit
+import os
+import signal
+import statistics
+import subprocess
+import threading
+import time
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from bed import fail
+
+SAMPLE_EVERY_S = 0.1
+TICKS = os.sysconf("SC_CLK_TCK")
+
+
+@dataclass
+class Measured:
+    """A process from its start on; `wait` gives its figures."""
+
+    process: subprocess.Popen
+    log: Path
+    load_before: float
+    started: float = field(default_factory=time.monotonic)
+    resident_mib: list = field(default_factory=list)
+    peak_mib: float = 0.0
+    ended: threading.Event = field(default_factory=threading.Event)
+
+    def __post_init__(self):
+        for work in (self._await, self._sample):
+            threading.Thread(target=work, daemon=True).start()
+
+    def _await(self):
+        _, self.status, self.usage = os.wait4(self.process.pid, 0)
+        self.wall_s = time.monotonic() - self.started
+        self.process.returncode = os.waitstatus_to_exitcode(self.status)
+        self.ended.set()
+
+    def _sample(self):
+        while not self.ended.wait(SAMPLE_EVERY_S):
+            found = memory_mib(self.process.pid)
+            if found:
+                self.resident_mib.append(found["VmRSS"])
+                self.peak_mib = found["VmHWM"]
+
+    def is_running(self):
+        return not self.ended.is_set()
+
+    def stop(self):
+        """Ends it in good order, if it still runs."""
+        if self.is_running():
+            self.process.send_signal(signal.SIGTERM)
+
+    def wait(self, limit_s=7200):
+        """The figures of the process, which must end well."""
+        if not self.ended.wait(limit_s):
+            self.process.kill()
+            fail(f"{self.process.args[0]} still ran after {limit_s} s:\n{self.tail()}")
+        if self.status != 0:
+            fail(f"{self.process.args[0]} ended with {self.process.returncode}:\n{self.tail()}")
+        return {
+            "wall_seconds": self.wall_s,
+            "user_seconds": self.usage.ru_utime,
+            "system_seconds": self.usage.ru_stime,
+            "cpu_seconds": self.usage.ru_utime + self.usage.ru_stime,
+            "peak_resident_mib": self.peak_mib,
+            "steady_resident_mib": steady(self.resident_mib),
+            "load_before": self.load_before,
+        }
+
+    def tail(self):
+        return self.log.read_text(errors="replace")[-3000:]
+
+
+def start(command, environment, log, *, cores=None, stdout=None):
+    """Starts a process, on so many cores only if `cores` is given. Its output goes to the file `log`."""
+    load = os.getloadavg()[0]
+    keep_to = (lambda: os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])) if cores else None
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            [str(part) for part in command],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=stdout or file,
+            stderr=file,
+            preexec_fn=keep_to,
+        )
+    # However this ends, nothing that it started goes on.
+    atexit.register(end, process)
+    return Measured(process, log, load)
+
+
+def end(process):
+    """Kills a process that nobody has waited for."""
+    if process.returncode is None:
+        process.kill()
+
+
+def per_record(figures, records):
+    """The figures with what they are for each record."""
+    return figures | {
+        "records_per_second": records / figures["wall_seconds"],
+        "cpu_seconds_per_million": figures["cpu_seconds"] / records * 1e6,
+    }
+
+
+def steady(samples):
+    """The median of the samples' second half; 0 without samples."""
+    return statistics.median(samples[len(samples) // 2 :] or [0.0])
+
+
+def memory_mib(pid):
+    """What a process holds in memory (VmRSS) and the most that it has held (VmHWM); nothing once it is gone."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    except OSError:
+        return {}
+    fields = (line.split() for line in lines)
+    return {found[0].rstrip(":"): int(found[1]) / 1024 for found in fields if found[0] in ("VmRSS:", "VmHWM:")}
+
+
+def cpu_seconds(pid):
+    """User and system time of a running process."""
+    # After the name in parentheses: they are fields 14 and 15 of the whole line.
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / TICKS

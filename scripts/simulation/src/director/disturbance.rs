@@ -1,0 +1,85 @@
+//! What happens to the topic beside plain records: late storms, transactions, new partitions, retention, losses.
+
+use std::time::Duration;
+
+use rand::RngExt;
+use tokio::time::Instant;
+
+use super::Director;
+use crate::world::Running;
+
+impl Director {
+    /// Something happens to a partition, now and then.
+    pub(super) fn disturb_the_log(&mut self) {
+        let partition = self.any_partition();
+        match self.chance.random_range(0..40) {
+            0 => {
+                let count = self.chance.random_range(10..30);
+                self.producer.storm_of_late_ones(count);
+            }
+            1 | 2 => {
+                let count = self.chance.random_range(1..6);
+                self.producer.begin(partition, count);
+            }
+            3..6 => {
+                let is_committed = self.chance.random_bool(0.4);
+                self.producer.end(partition, is_committed);
+            }
+            6 => {
+                self.world.trace.count("rebalance asked for");
+                self.world.broker.shake();
+            }
+            7 if self.world.broker.partitions().len() < 5 => {
+                self.world.trace.count("partition added");
+                self.world.broker.add_partition();
+            }
+            8..11 => {
+                self.world.trace.count("retention of the topic");
+                let permille = self.chance.random_range(100..=1_000);
+                self.world.broker.expire(partition, permille);
+            }
+            11..13 => {
+                let speed = &self.world.settings.speed;
+                let micros = |time: Duration| i64::try_from(time.as_micros()).unwrap_or(0);
+                let (allowed, delay) =
+                    (micros(speed.allowed_lateness), micros(speed.out_of_orderness));
+                self.producer.at_the_edge(partition, allowed, delay);
+            }
+            13 => {
+                self.reset_watermark(partition);
+            }
+            _ => {}
+        }
+    }
+
+    /// Everything is down for longer than the topic keeps its records.
+    pub(super) async fn lose_records(&mut self) {
+        let end = Instant::now() + Duration::from_secs(18);
+        for slot in &mut self.slots {
+            slot.running.iter_mut().for_each(Running::stop);
+            slot.starts_at = Some(end);
+        }
+        self.is_down = true;
+        self.settle(Duration::from_secs(7)).await;
+        self.kill_all();
+        // By then what was on its way has arrived.
+        self.settle(Duration::from_secs(8)).await;
+        self.is_down = false;
+        let is_quiet = self.frozen.is_empty() && self.batches.is_empty();
+        if !is_quiet {
+            return;
+        }
+        self.world.trace.count("loss of records while everything is down");
+        self.producer.burst(15);
+        for partition in self.world.broker.partitions() {
+            let settings = &self.world.settings;
+            let app_id = format!("{}:{}:{partition}", settings.pipeline.name, settings.kafka.topic);
+            let held = ["events", "avg_speed"].map(|t| self.world.store.last_txn(t, &app_id));
+            // What only one of the tables holds would be a loss to the other alone.
+            if held[0] == held[1] {
+                let permille = self.chance.random_range(300..=1_000);
+                self.world.broker.lose(partition, held[0], permille);
+            }
+        }
+    }
+}

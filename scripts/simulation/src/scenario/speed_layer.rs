@@ -1,0 +1,89 @@
+//! Situations of the speed layer: zombies, fences, restarts, windows that close.
+
+use std::time::Duration;
+
+use crate::director::Director;
+use crate::process::Death;
+use crate::producer::{HOUR_US, MINUTE_US};
+
+pub(super) async fn zombie(director: &mut Director) {
+    director.fill_slots();
+    director.producer.burst(25);
+    director.settle(Duration::from_millis(1_200)).await;
+    let Some(name) = director.freeze_an_owner() else { return };
+    director.producer.burst(15);
+    // Long enough for its expulsion, and for others to take its partitions and commit.
+    for _ in 0..80 {
+        director.settle(Duration::from_millis(500)).await;
+        let owners = director.world.broker.owners();
+        let is_out = owners.iter().all(|(owner, _)| *owner != name);
+        if is_out && owners.iter().any(|(_, partitions)| !partitions.is_empty()) {
+            break;
+        }
+    }
+    if director.below(2) == 0 {
+        outlast_log_entries(director).await;
+    }
+    director.producer.burst(10);
+    let wait = Duration::from_millis(director.below(4_000));
+    director.settle(wait).await;
+    director.thaw(&name);
+    director.settle(Duration::from_secs(3)).await;
+}
+
+/// Others commit on for so long that entries of now are cleaned away, unless these are kept for very long.
+async fn outlast_log_entries(director: &mut Director) {
+    let kept = director.world.settings.lake.log_retention;
+    let kept_us = i64::try_from(kept.as_micros()).unwrap_or(i64::MAX);
+    let end_us = director.world.clock.now_us() + kept_us + kept_us / 4;
+    while kept_us <= 6 * HOUR_US && director.world.clock.now_us() < end_us {
+        director.producer.burst(4);
+        director.settle(Duration::from_secs(1)).await;
+    }
+}
+
+pub(super) async fn fenced_while_fetching(director: &mut Director) {
+    for _ in 0..5 {
+        let partition = director.any_partition();
+        if let Some(reset) = director.reset_watermark(partition) {
+            director.world.faults.spare(reset.name());
+        }
+        // There is always something that is fetched and not landed, and something that is not fetched yet.
+        for _ in 0..8 {
+            let now_us = director.world.clock.now_us();
+            director.producer.events_at(partition, now_us, MINUTE_US, 2);
+            let wait = Duration::from_millis(director.below(250));
+            director.settle(wait).await;
+        }
+    }
+}
+
+pub(super) async fn different_offsets(director: &mut Director) {
+    // Dies once it has committed to one of the tables and not to the other.
+    let path = ["events/_delta_log/", "avg_speed/_delta_log/"]
+        [usize::try_from(director.below(2)).unwrap_or(0)];
+    let death = Death::Put { path, nth: 1, after_effect: true };
+    director.doom_all(death);
+    director.producer.burst(20);
+    director.settle(Duration::from_secs(12)).await;
+}
+
+pub(super) async fn closed_window(director: &mut Director) {
+    let settings = &director.world.settings;
+    let lateness_us = i64::try_from(settings.speed.allowed_lateness.as_micros()).unwrap_or(0);
+    // The first 5 minutes of an hour are closed by a watermark within that hour, shifted by the lateness.
+    let now_us = director.world.clock.now_us();
+    let hour_us = (now_us - lateness_us).div_euclid(HOUR_US) * HOUR_US - HOUR_US;
+    let partition = director.world.broker.add_partition();
+    let window_us = hour_us + 2 * MINUTE_US;
+    director.producer.events_at(partition, window_us, MINUTE_US, 4);
+    director.settle(Duration::from_secs(6)).await;
+    director.producer.events_at(partition, hour_us + lateness_us + 20 * MINUTE_US, MINUTE_US, 2);
+    director.settle(Duration::from_secs(6)).await;
+    director.kill_all();
+    director.settle(Duration::from_secs(2)).await;
+    // Of these the first are late, and the others belong to the same file.
+    director.producer.events_at(partition, window_us, MINUTE_US, 3);
+    director.producer.events_at(partition, hour_us + 40 * MINUTE_US, 10 * MINUTE_US, 4);
+    director.settle(Duration::from_secs(8)).await;
+}
