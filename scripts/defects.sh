@@ -36,7 +36,7 @@ seeds_until_found() {
             last=$(sed -n 's/^seed \([0-9]*\) is not clean.*/\1/p' "$log" | head -n 1)
             # What the checker says goes before what the product itself noticed.
             violation=$(grep -m 1 '^  rule ' "$log" || sed -n '/^seed .* is not clean/{n;p;q}' "$log")
-            violation=$(tr '|\n' '/ ' <<<"${violation#  }" | cut -c -160)
+            violation=$(tr '|' '/' <<<"${violation#  }" | cut -c -160)
             rm -f "$log"
             [ -n "$last" ] || { printf '| %s | none | the simulation itself failed |\n' "$name"; return 1; }
             printf '| %s | %s | %s |\n' "$name" "$last" "$violation"

@@ -6,6 +6,7 @@
 //! While the engine is behind, the queue is full and the thread stops fetching; librdkafka's own queue is
 //! bounded too, and its heartbeats go on.
 
+mod bounds;
 mod config;
 mod context;
 mod ends;
@@ -21,7 +22,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lake::Settings;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::KafkaError;
+use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use self::context::GroupContext;
@@ -77,6 +78,24 @@ impl SourceError {
             error => SourceError::Brokers { action, brokers, source: Box::new(error) },
         }
     }
+}
+
+/// Whether asking Kafka again would not help.
+fn is_for_good(error: &KafkaError) -> bool {
+    let code = match error {
+        KafkaError::AdminOp(code) => Some(*code),
+        error => error.rdkafka_error_code(),
+    };
+    matches!(
+        code,
+        Some(
+            RDKafkaErrorCode::TopicAuthorizationFailed
+                | RDKafkaErrorCode::ClusterAuthorizationFailed
+                | RDKafkaErrorCode::SaslAuthenticationFailed
+                | RDKafkaErrorCode::Authentication
+                | RDKafkaErrorCode::UnsupportedFeature
+        )
+    )
 }
 
 /// The topic's consumer in its group.

@@ -92,10 +92,11 @@ fn suit(settings: &mut Settings, scenario: Scenario) {
             settings.speed.commit_interval = Duration::from_millis(600);
             settings.speed.landing_interval = Duration::from_secs(6);
         }
-        // Log entries are to be cleaned away while the zombie sleeps.
-        Scenario::ZombieAfterItsSuccessorLoaded => {
+        // Log entries are to be cleaned away soon.
+        Scenario::SeldomWriter => {
+            settings.speed.landing_interval = Duration::from_secs(1);
             settings.lake.log_retention = Duration::from_secs(6 * 3600);
-            settings.lake.checkpoint_interval = 8;
+            settings.lake.checkpoint_interval = 3;
         }
         _ => {}
     }

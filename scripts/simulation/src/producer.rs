@@ -95,6 +95,15 @@ impl Producer {
         }
     }
 
+    /// `count` records that can't be events, to one partition.
+    pub fn bad_ones(&mut self, partition: i32, count: usize) {
+        for _ in 0..count {
+            let camera = self.camera();
+            let record = self.bad(camera);
+            self.send(partition, vec![record]);
+        }
+    }
+
     /// Events just within and just beyond the lateness that is allowed, in microseconds, and of the watermark's own
     /// delay.
     pub fn at_the_edge(&mut self, partition: i32, allowed_us: i64, delay_us: i64) {

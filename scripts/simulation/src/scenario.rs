@@ -20,6 +20,9 @@ pub enum Scenario {
     ZombieAfterItsSuccessorLoaded,
     /// Watermarks are reset, which fences their instances, while these fetch on.
     FencedWhileFetching,
+    /// An instance commits to a table on which others have committed on since, until the entries in between were
+    /// cleaned away.
+    SeldomWriter,
     /// A restart finds `events` and `avg_speed` at different offsets.
     TablesAtDifferentOffsets,
     /// A 5-minute window is closed while the file of its hour is still open, across a restart.
@@ -38,11 +41,12 @@ pub enum Scenario {
 
 impl Scenario {
     /// Every scenario.
-    pub const ALL: [Scenario; 11] = [
+    pub const ALL: [Scenario; 12] = [
         Scenario::TwoNightliesOnADayOfLateEvents,
         Scenario::NewPartitionAgainstFinal,
         Scenario::ZombieAfterItsSuccessorLoaded,
         Scenario::FencedWhileFetching,
+        Scenario::SeldomWriter,
         Scenario::TablesAtDifferentOffsets,
         Scenario::WindowClosedInAnOpenFile,
         Scenario::LogEndsInMarkers,
@@ -71,6 +75,7 @@ impl Scenario {
                 "scenario: a zombie commits after its successor loaded"
             }
             Scenario::FencedWhileFetching => "scenario: fenced while records are being fetched",
+            Scenario::SeldomWriter => "scenario: a commit after entries were cleaned away",
             Scenario::TablesAtDifferentOffsets => {
                 "scenario: both tables at different offsets at restart"
             }
@@ -94,6 +99,7 @@ impl Scenario {
             Scenario::NewPartitionAgainstFinal => batch::new_partition(director).await,
             Scenario::ZombieAfterItsSuccessorLoaded => speed_layer::zombie(director).await,
             Scenario::FencedWhileFetching => speed_layer::fenced_while_fetching(director).await,
+            Scenario::SeldomWriter => speed_layer::seldom_writer(director).await,
             Scenario::TablesAtDifferentOffsets => speed_layer::different_offsets(director).await,
             Scenario::WindowClosedInAnOpenFile => speed_layer::closed_window(director).await,
             Scenario::LogEndsInMarkers => director.ends_in_markers = true,

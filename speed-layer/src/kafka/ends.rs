@@ -6,10 +6,11 @@ use lake::Settings;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+use super::bounds::bounds_of;
 use super::{SourceError, config};
 
 /// The last stable offset of every partition of the topic. Blocks for as long as `kafka.request_timeout`
-/// per request.
+/// per request, and longer while a partition has no leader.
 pub fn end_offsets(settings: &Settings) -> Result<BTreeMap<i32, i64>, SourceError> {
     let topic = &settings.kafka.topic;
     let timeout = settings.kafka.request_timeout;
@@ -26,9 +27,9 @@ pub fn end_offsets(settings: &Settings) -> Result<BTreeMap<i32, i64>, SourceErro
     })?;
     let mut ends = BTreeMap::new();
     for partition in found.partitions().iter().map(|partition| partition.id()) {
-        let (_, end) = consumer.fetch_watermarks(topic, partition, timeout).map_err(failed(
-            format!("ask for the end of partition {partition} of topic {topic}"),
-        ))?;
+        let bounds = bounds_of(&consumer, topic, partition, timeout, || false);
+        let asking = format!("ask for the end of partition {partition} of topic {topic}");
+        let (_, end) = bounds.map_err(failed(asking))?;
         ends.insert(partition, end);
     }
     Ok(ends)

@@ -4,6 +4,7 @@
 //! The topic's settings tell at the start, to whoever may read them; otherwise the first record does.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use lake::Settings;
 use rdkafka::ClientConfig;
@@ -11,6 +12,8 @@ use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+
+use super::is_for_good;
 
 /// A client that leaves what goes wrong to the one that consumes, which meets the same.
 struct Quiet;
@@ -21,12 +24,27 @@ impl ClientContext for Quiet {
     fn error(&self, _error: KafkaError, _reason: &str) {}
 }
 
+/// How often the topic's settings are asked for while Kafka does not give them, and the wait before the next time. A
+/// topic that was just made is not known to every broker yet.
+const TRIES: usize = 20;
+const PAUSE: Duration = Duration::from_secs(2);
+
 /// Asks Kafka how the topic's records are stamped, and warns if it is by their producers.
 pub async fn check_timestamps(settings: Settings) {
-    match timestamp_type(&settings).await {
-        Ok(found) if found == "CreateTime" => warn_of_create_time(&settings.kafka.topic),
-        Ok(_) => {}
-        Err(error) => tracing::debug!(%error, "the topic's settings can't be read"),
+    for _ in 0..TRIES {
+        match timestamp_type(&settings).await {
+            Ok(found) if found == "CreateTime" => {
+                return warn_of_create_time(&settings.kafka.topic);
+            }
+            Ok(_) => return,
+            Err(error) => {
+                tracing::debug!(%error, "the topic's settings can't be read");
+                if is_for_good(&error) {
+                    return;
+                }
+            }
+        }
+        tokio::time::sleep(PAUSE).await;
     }
 }
 

@@ -10,6 +10,9 @@ pub(super) async fn zombie(director: &mut Director) {
     director.fill_slots();
     director.producer.burst(25);
     director.settle(Duration::from_millis(1_200)).await;
+    // What it is to commit when it wakes.
+    director.producer.burst(15);
+    director.settle(Duration::from_millis(200)).await;
     let Some(name) = director.freeze_an_owner() else { return };
     director.producer.burst(15);
     // Long enough for its expulsion, and for others to take its partitions and commit.
@@ -21,9 +24,6 @@ pub(super) async fn zombie(director: &mut Director) {
             break;
         }
     }
-    if director.below(2) == 0 {
-        outlast_log_entries(director).await;
-    }
     director.producer.burst(10);
     let wait = Duration::from_millis(director.below(4_000));
     director.settle(wait).await;
@@ -31,15 +31,22 @@ pub(super) async fn zombie(director: &mut Director) {
     director.settle(Duration::from_secs(3)).await;
 }
 
-/// Others commit on for so long that entries of now are cleaned away, unless these are kept for very long.
-async fn outlast_log_entries(director: &mut Director) {
-    let kept = director.world.settings.lake.log_retention;
-    let kept_us = i64::try_from(kept.as_micros()).unwrap_or(i64::MAX);
-    let end_us = director.world.clock.now_us() + kept_us + kept_us / 4;
-    while kept_us <= 6 * HOUR_US && director.world.clock.now_us() < end_us {
-        director.producer.burst(4);
-        director.settle(Duration::from_secs(1)).await;
+pub(super) async fn seldom_writer(director: &mut Director) {
+    director.fill_slots();
+    director.world.broker.add_partition();
+    director.settle(Duration::from_secs(6)).await;
+    let owners = director.world.broker.owners();
+    let mut partitions = owners.iter().filter_map(|(_, owned)| owned.first().copied());
+    let (Some(seldom), Some(often)) = (partitions.next(), partitions.next()) else { return };
+    // Entries go with a checkpoint once they are old enough.
+    let kept_us = i64::try_from(director.world.settings.lake.log_retention.as_micros());
+    let end_us = director.world.clock.now_us() + 2 * kept_us.unwrap_or(0).min(6 * HOUR_US);
+    while director.world.clock.now_us() < end_us {
+        director.producer.bad_ones(often, 1);
+        director.settle(Duration::from_millis(800)).await;
     }
+    director.producer.bad_ones(seldom, 2);
+    director.settle(Duration::from_secs(4)).await;
 }
 
 pub(super) async fn fenced_while_fetching(director: &mut Director) {

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rdkafka::consumer::{Consumer, RebalanceProtocol};
-use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::error::KafkaResult;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -12,6 +12,7 @@ use tokio::time::timeout;
 
 use super::{Ended, Fetched, Poller, SEND_TIMEOUT};
 use crate::decode::DecodedBatch;
+use crate::kafka::bounds::bounds_of;
 use crate::source::{AssignedPartition, SourceEvent, Start};
 
 /// How long the engine may take to let go of partitions, for which the others in the group wait; below
@@ -68,14 +69,9 @@ impl Poller {
     }
 
     fn bounds_of(&mut self, partition: i32, runtime: &Handle) -> Result<AssignedPartition, Ended> {
-        const TRIES: u32 = 5;
-        let mut result = Err(KafkaError::Canceled);
-        for _ in 0..TRIES {
-            result = self.consumer.fetch_watermarks(&self.topic, partition, self.request_timeout);
-            if result.is_ok() || self.stop.load(Ordering::Relaxed) {
-                break;
-            }
-        }
+        let is_over = || self.stop.load(Ordering::Relaxed);
+        let result =
+            bounds_of(&self.consumer, &self.topic, partition, self.request_timeout, is_over);
         match result {
             Ok((low, high)) => Ok(AssignedPartition { partition, low, high }),
             Err(error) => {
