@@ -67,24 +67,55 @@ pub struct OptionalTextColumn {
 const FIXED_ROW_BYTES: usize =
     4 * size_of::<i64>() + size_of::<Speed>() + 3 * size_of::<i32>() + 2 * size_of::<bool>();
 
+/// A little more, since no two batches are alike.
+fn with_headroom(size: usize) -> usize {
+    size + size / 16
+}
+
+/// Whether so much of the room is not used that it is worth giving back.
+fn is_roomy(size: usize, room: usize) -> bool {
+    room > size + size / 8
+}
+
+fn trim<T>(values: &mut Vec<T>) {
+    if is_roomy(values.len(), values.capacity()) {
+        values.shrink_to_fit();
+    }
+}
+
 impl EventColumns {
-    /// Empty columns with room for `rows` of about the size of those in `like`.
-    pub fn with_room_for(rows: usize, like: &EventColumns) -> EventColumns {
-        let of = |column: &TextColumn| column.with_room_for(rows);
+    /// Empty columns with room for about as much as these hold.
+    #[must_use]
+    pub fn with_as_much_room(&self) -> EventColumns {
+        let rows = with_headroom(self.len());
         let optional = |column: &OptionalTextColumn| OptionalTextColumn {
-            texts: of(&column.texts),
+            texts: column.texts.with_as_much_room(),
             is_present: Vec::with_capacity(rows),
         };
         EventColumns {
-            camera_id: of(&like.camera_id),
+            camera_id: self.camera_id.with_as_much_room(),
             event_time: Vec::with_capacity(rows),
             speed_kmh: Vec::with_capacity(rows),
             speed: Vec::with_capacity(rows),
-            plate_number: optional(&like.plate_number),
-            extra: optional(&like.extra),
+            plate_number: optional(&self.plate_number),
+            extra: optional(&self.extra),
             kafka_timestamp: Vec::with_capacity(rows),
             kafka_offset: Vec::with_capacity(rows),
         }
+    }
+
+    /// Gives back room that is not used, where it is much.
+    pub fn trim(&mut self) {
+        self.camera_id.trim();
+        trim(&mut self.event_time);
+        trim(&mut self.speed_kmh);
+        trim(&mut self.speed);
+        for column in [&mut self.plate_number, &mut self.extra] {
+            column.texts.trim();
+            trim(&mut column.is_present);
+        }
+        trim(&mut self.kafka_timestamp);
+        trim(&mut self.kafka_offset);
     }
 
     /// Takes one event.
@@ -142,11 +173,17 @@ impl TextColumn {
         (self.text, self.bounds)
     }
 
-    fn with_room_for(&self, rows: usize) -> TextColumn {
-        let bytes = self.text.len() / (self.bounds.len() - 1).max(1) * rows;
-        let mut bounds = Vec::with_capacity(rows + 1);
+    fn with_as_much_room(&self) -> TextColumn {
+        let mut bounds = Vec::with_capacity(with_headroom(self.bounds.len()));
         bounds.push(0);
-        TextColumn { text: String::with_capacity(bytes), bounds }
+        TextColumn { text: String::with_capacity(with_headroom(self.text.len())), bounds }
+    }
+
+    fn trim(&mut self) {
+        if is_roomy(self.text.len(), self.text.capacity()) {
+            self.text.shrink_to_fit();
+        }
+        trim(&mut self.bounds);
     }
 }
 
@@ -179,5 +216,46 @@ impl OptionalTextColumn {
     /// All texts one after another, missing ones empty; whether each is present.
     pub fn into_parts(self) -> (TextColumn, Vec<bool>) {
         (self.texts, self.is_present)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn event(kafka_offset: i64) -> EventRow<'static> {
+        EventRow {
+            camera_id: "KV1",
+            event_time: EventTime::from_micros(kafka_offset),
+            speed_kmh: 50.0,
+            speed: Speed::rounded(50.0),
+            plate_number: (kafka_offset % 2 == 0).then_some("A123BC"),
+            extra: Some("{\"note\":\"as long as a note is\"}"),
+            kafka_timestamp: EventTime::from_micros(kafka_offset),
+            kafka_offset,
+        }
+    }
+
+    #[test]
+    fn trimmed_columns_keep_their_rows_and_little_more_room() {
+        let mut columns = EventColumns::default();
+        (0..5000).for_each(|offset| columns.push(&event(offset)));
+        columns.trim();
+        assert_eq!(columns.len(), 5000);
+        assert_eq!(columns.extra.get(4999), event(4999).extra);
+        assert_eq!(columns.plate_number.get(4999), None);
+        let room = columns.extra.texts.text.capacity() + 8 * columns.event_time.capacity();
+        let used = columns.extra.texts.text.len() + 8 * columns.event_time.len();
+        assert!(room <= used + used / 8, "{room} bytes for {used}");
+    }
+
+    #[test]
+    fn columns_with_as_much_room_take_as_much_without_growing() {
+        let mut columns = EventColumns::default();
+        (0..5000).for_each(|offset| columns.push(&event(offset)));
+        let mut next = columns.with_as_much_room();
+        let room = (next.kafka_offset.capacity(), next.camera_id.text.capacity());
+        (0..5000).for_each(|offset| next.push(&event(offset)));
+        assert_eq!(room, (next.kafka_offset.capacity(), next.camera_id.text.capacity()));
     }
 }

@@ -28,11 +28,13 @@ impl DecodedBatch {
         }
     }
 
-    /// The batch so far; what stays is an empty one with room for as much.
+    /// The batch so far, in no more memory than it needs; what stays is an empty one with room for as much.
     pub fn take(&mut self) -> DecodedBatch {
-        let events = EventColumns::with_room_for(self.events.len(), &self.events);
+        let events = self.events.with_as_much_room();
         let empty = DecodedBatch { events, ..DecodedBatch::new(self.partition, self.epoch) };
-        std::mem::replace(self, empty)
+        let mut taken = std::mem::replace(self, empty);
+        taken.events.trim();
+        taken
     }
 
     /// Decodes a record and takes it, whatever it is.
