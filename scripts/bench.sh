@@ -14,6 +14,8 @@ CACHE=${LAMBDALAKE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lambdalake}
 usage() {
     cat <<'TEXT'
 usage: scripts/bench.sh speed     [--events N] [--runs N] [--store disk|minio|both]
+       scripts/bench.sh stages    [--events N] [--runs N] [--store disk|minio|both]
+       scripts/bench.sh profile   [--events N] [--name NAME]
        scripts/bench.sh peers     [--events N] [--runs N]
        scripts/bench.sh freshness [--rate N] [--seconds N] [--store disk|minio|both]
        scripts/bench.sh scale     [--events N]
@@ -26,6 +28,21 @@ usage: scripts/bench.sh speed     [--events N] [--runs N] [--store disk|minio|bo
     --runs N     runs of each, of which the median is told (default 3)
     --store S    where the lake is (default both)
 
+  stages     what each stage of the speed layer takes by itself: fetching, decoding, folding, encoding, uploading,
+             committing; their sum beside the whole, in turn with it
+    --events N   events in the topic, which is also held in memory (default 5000000)
+    --runs N     runs of each, of which the median is told (default 3)
+    --store S    where the lake is (default both)
+
+  profile    where the speed layer's processor time goes, on local disk: a flame graph, and shares by thread and by part.
+             Needs Linux, perf (Debian: linux-perf) and leave to sample the kernel: root, or sysctl
+             kernel.perf_event_paranoid=1. Builds inferno from crates.io into the cache folder, once. Takes about 20 MB
+             of temporary files for each second of processor time
+    --events N   events in the topic (default 5000000)
+    --name NAME  benchmarks/NAME.svg and benchmarks/NAME.json are written, and every profile there is gets a column in
+                 the tables, so that `--name before` and, with other programs, `--name after` can be compared
+                 (default profile)
+
   peers      Apache Flink and Apache Spark on the same job on the same topic, beside the speed layer; their results must
              be equal. Fetches both from Maven Central into the cache folder, once (about 700 MB)
     --events N   events in the topic (default 20000000)
@@ -33,7 +50,7 @@ usage: scripts/bench.sh speed     [--events N] [--runs N] [--store disk|minio|bo
 
   freshness  the time from an event's production to its being seen in avg_speed, under a steady load
     --rate N     events per second (default: 12000, and half of what `speed` has measured last)
-    --seconds N  how long each load lasts (default 180)
+    --seconds N  how long each load lasts (default 90)
     --store S    where the lake is (default both)
 
   scale      what an event costs, and memory, by cores, partitions, cameras, instances and allowed lateness
@@ -48,7 +65,8 @@ usage: scripts/bench.sh speed     [--events N] [--runs N] [--store disk|minio|bo
     --seed S     what the records and their damage follow from (default 1)
 
 All take --bin-dir DIR, where the programs are (default: a release build, made first), and --docs DIR, where benchmarks.md
-and the folder benchmarks are written (default docs).
+and the folder benchmarks are written (default docs). What a long command has measured so far is in
+benchmarks/COMMAND.steps.jsonl there, until all of it is written down.
 
 Needs what scripts/test.sh needs, for peers a JDK. Nothing else should run on the machine meanwhile.
 Exit codes: 0 done, 1 a record is not accounted for, a result differs or a bound is exceeded, 2 usage, 3 something is
@@ -66,8 +84,10 @@ parse() {
     local -A defaults=()
     case ${1:-} in
         speed) defaults=([--events]=20000000 [--runs]=3 [--store]=both) ;;
+        stages) defaults=([--events]=5000000 [--runs]=3 [--store]=both) ;;
+        profile) defaults=([--events]=5000000 [--name]=profile) ;;
         peers) defaults=([--events]=20000000 [--runs]=1) ;;
-        freshness) defaults=([--rate]="" [--seconds]=180 [--store]=both) ;;
+        freshness) defaults=([--rate]="" [--seconds]=90 [--store]=both) ;;
         scale) defaults=([--events]=5000000) ;;
         commits) defaults=([--commits]=100000) ;;
         garbage) defaults=([--records]=10000000 [--seed]=1) ;;
@@ -104,6 +124,7 @@ parse() {
 # check OPTION VALUE
 check() {
     case $1 in
+        --name) [[ $2 =~ ^[a-z0-9][a-z0-9-]*$ ]] || die 2 "--name '$2': expected small letters, digits and hyphens" ;;
         --store) [[ $2 =~ ^(disk|minio|both)$ ]] || die 2 "--store '$2': expected disk, minio or both" ;;
         *) [[ $2 =~ ^[1-9][0-9]*$ ]] || die 2 "$1 '$2': expected a whole number from 1" ;;
     esac
@@ -124,6 +145,8 @@ if [ "$what" = garbage ]; then
     build garbage
     exec python3 scripts/bench/garbage.py --program "$programs/garbage" "${options[@]}" --docs "$docs"
 fi
-build speed-layer batch-layer camera-simulator bench-kafka bench-commits
+build speed-layer camera-simulator bench-kafka bench-commits bench-stages
 make_venv scripts/soak/requirements.txt
-LAMBDALAKE_BIN=$programs exec "$PYTHON" "scripts/bench/$what.py" "${options[@]}" --docs "$docs"
+# Python has a module `profile` of its own.
+script=${what/#profile/cpu_profile}
+LAMBDALAKE_BIN=$programs exec "$PYTHON" "scripts/bench/$script.py" "${options[@]}" --docs "$docs"

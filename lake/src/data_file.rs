@@ -146,7 +146,15 @@ fn properties(path: &str) -> WriterProperties {
             .set_column_dictionary_enabled(ColumnPath::from(column), false)
             .set_column_encoding(ColumnPath::from(column), Encoding::DELTA_BINARY_PACKED);
     }
-    for column in ["speed_histogram", "payload", "extra"] {
+    if !kept_long {
+        // Their encodings leave little to compress.
+        for column in ["camera_id", "event_time", "speed_kmh", "kafka_timestamp", "kafka_offset"] {
+            let column = ColumnPath::from(column);
+            properties = properties.set_column_compression(column, Compression::UNCOMPRESSED);
+        }
+    }
+    // Values that hardly ever repeat: a dictionary of them is made in vain.
+    for column in ["plate_number", "speed_histogram", "payload", "extra"] {
         properties = properties.set_column_dictionary_enabled(ColumnPath::from(column), false);
     }
     properties.build()

@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tempfile
 import time
+import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,6 +31,12 @@ from topics import Topic
 STORES = ("disk", "minio")
 # As one worker of a country's cameras would have it.
 CAMERAS, PARTITIONS, LATE = 1000, 12, 0.02
+# What process.py has started: it must not outlive the servers and the folder that it uses.
+STARTED = []
+
+
+class Failed(SystemExit):
+    """What `fail` raises; its code is the program's exit code unless somebody goes on."""
 
 
 @dataclass(frozen=True)
@@ -104,9 +111,16 @@ class Bed:
 
     def speed_layer(self, topic, lake, *arguments, **settings):
         """The speed layer, from a topic to a lake; `settings` as in `speed__commit_interval="1s"`."""
-        storage = {f"lake__storage__{name}": value for name, value in lake.storage.items()}
+        return self._between("speed-layer", "run", *arguments, topic=topic, lake=lake, **settings)
+
+    def stages(self, topic, lake, *arguments):
+        """The speed layer's stages one after another, from a topic to a lake."""
+        return self._between("bench-stages", *arguments, topic=topic, lake=lake)
+
+    def _between(self, name, *arguments, topic, lake, **settings):
+        storage = {f"lake__storage__{option}": value for option, value in lake.storage.items()}
         where = {"lake__uri": lake.uri, "kafka__group": self.new_name("bench"), "speed__metrics_listen": ""}
-        return self._program("speed-layer", "run", *arguments, topic=topic, **(where | storage | settings))
+        return self._program(name, *arguments, topic=topic, **(where | storage | settings))
 
     def _program(self, name, *arguments, topic, **settings):
         settings |= {"kafka__brokers": self.stack.brokers, "kafka__topic": topic.name}
@@ -119,17 +133,49 @@ class Bed:
 @contextlib.contextmanager
 def a_bed():
     """The servers that STACK_DIR names, or some of its own, and a folder that goes afterwards."""
-    # As an exception, so that everything that was started ends too.
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     with a_folder() as folder, a_stack() as stack:
-        yield Bed(stack, folder)
+        try:
+            yield Bed(stack, folder)
+        finally:
+            end_started()
 
 
 @contextlib.contextmanager
 def a_folder():
-    """A folder that goes afterwards."""
+    """A folder that goes afterwards, when nothing that was started writes into it any more."""
+    signal.signal(signal.SIGTERM, terminated)
     with tempfile.TemporaryDirectory(prefix="lambdalake-bench.") as folder:
-        yield Path(folder)
+        try:
+            yield Path(folder)
+        finally:
+            end_started()
+
+
+def terminated(*_):
+    """Ends the program by an exception, so that everything that it has made goes; once, so that nothing stops that."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(143)
+
+
+def end_started():
+    """Kills what still runs of what was started."""
+    while STARTED:
+        STARTED.pop().kill()
+
+
+@contextlib.contextmanager
+def going_on(failures):
+    """Notes the exit code of a step that fails, so that the others are measured and written down all the same."""
+    try:
+        yield
+    except Failed as failed:
+        failures.append(failed.code)
+    except Exception:
+        traceback.print_exc()
+        failures.append(3)
+    else:
+        return
+    end_started()
 
 
 def has_leaders(topic):
@@ -146,5 +192,5 @@ def tell(text):
 
 def fail(text, code=3):
     """Ends the program, saying why."""
-    print(f"bench: {text}", file=sys.stderr)
-    sys.exit(code)
+    print(f"bench: {text}", file=sys.stderr, flush=True)
+    raise Failed(code)

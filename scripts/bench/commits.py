@@ -12,10 +12,10 @@ import statistics
 import subprocess
 from pathlib import Path
 
+import process
 from bed import a_folder, binary, fail, tell
 from commits_figure import draw
-from process import memory_mib
-from report import described, machine, publish
+from report import Steps, described, machine, publish
 
 POINTS = 200
 SETTINGS = {
@@ -23,6 +23,8 @@ SETTINGS = {
     "LAKE__DELETED_FILE_RETENTION": "10s",
     "LAKE__LOG_RETENTION": "20s",
 }
+# With all that goes with it; a run that takes much longer on average is given up.
+LONGEST_COMMIT_S = 0.05
 # The median commit of the last third may take so many times as long as that of the middle third.
 FLAT = 1.15
 MEBIBYTE = 2**20
@@ -30,10 +32,11 @@ MEBIBYTE = 2**20
 
 def main():
     arguments = parse()
+    steps, on = Steps(arguments.docs, "commits"), machine()
     with a_folder() as folder:
-        points = measure(arguments.commits, folder / "lake")
+        points = measure(arguments.commits, folder, steps)
     thirds = [third(points, number) for number in range(3)]
-    report = {"machine": machine(), "commits": arguments.commits, "thirds": thirds, "points": points}
+    report = {"machine": on, "commits": arguments.commits, "thirds": thirds, "points": points}
     publish(arguments.docs, "commits", report, text(report))
     draw(points, arguments.docs / "benchmarks" / "commits.svg")
     if thirds[2]["commit_ms"] > FLAT * thirds[1]["commit_ms"]:
@@ -51,19 +54,21 @@ def parse():
     return arguments
 
 
-def measure(commits, lake):
+def measure(commits, folder, steps):
     """The points of a run, each of so many commits."""
+    lake = folder / "lake"
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("LAKEHOUSE__", "AWS_"))}
     settings = {f"LAKEHOUSE__{name}": value for name, value in (SETTINGS | {"LAKE__URI": str(lake)}).items()}
     command = [binary("bench-commits"), "--commits", str(commits), "--every", str(max(commits // POINTS, 1))]
+    limit_s = process.LIMIT_S + commits * LONGEST_COMMIT_S
+    measured = process.start(command, inherited | settings, folder / "log", stdout=subprocess.PIPE, limit_s=limit_s)
     points = []
-    with subprocess.Popen(command, env=inherited | settings, stdout=subprocess.PIPE, text=True) as process:
-        for line in process.stdout:
-            points.append(json.loads(line) | look(process.pid, lake))
-            if len(points) % 20 == 0:
-                told(points[-1])
-    if process.returncode != 0:
-        fail(f"bench-commits ended with {process.returncode}")
+    for line in measured.process.stdout:
+        points.append(json.loads(line) | look(measured.process.pid, lake))
+        steps.add(**points[-1])
+        if len(points) % 20 == 0:
+            told(points[-1])
+    measured.wait()
     return points
 
 
@@ -81,7 +86,7 @@ def look(pid, lake):
         if entry.name.endswith(".checkpoint.parquet"):
             checkpoint = max(checkpoint, size)
     return {
-        "resident_mib": memory_mib(pid).get("VmRSS"),
+        "resident_mib": process.memory_mib(pid).get("VmRSS"),
         "log_entries": entries,
         "log_mib": sizes / MEBIBYTE,
         "checkpoint_mib": checkpoint / MEBIBYTE,

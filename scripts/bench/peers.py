@@ -3,20 +3,23 @@
 Every engine starts cold at the earliest offset and stops at the end of the topic; then its results are compared with the
 speed layer's, row counts and every window. The topic has no bad records, since the peers keep none, and nothing that comes
 later than all of them wait for. A JVM takes seconds to be warm: what a peer takes for a topic of a thousand events is
-taken off (steady), while the speed layer counts with its start.
+taken off (steady), while the speed layer counts with its start. A peer that fails, or has other results, is left out, and
+makes the command fail in the end.
 """
 
 import argparse
 import shutil
 import statistics
 import subprocess
+import sys
 import time
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import process
-from bed import LATE, PARTITIONS, a_bed, fail, tell
+from bed import LATE, PARTITIONS, Bed, Filled, a_bed, fail, going_on, tell
 from engines import FLINK, SPARK
-from report import described, machine, publish, spread
+from report import Steps, described, machine, publish, spread
 from results import Results
 from speed import floor
 from written import what_was_written
@@ -38,15 +41,17 @@ def main():
     arguments = parse()
     for peer in PEERS:
         peer.home()
+    steps, failures, on = Steps(arguments.docs, "peers"), [], machine()
     with a_bed() as bed:
         with bed.filled(FEW_EVENTS, shares=SHARES) as few:
             starts = {peer.name: run_peer(bed, few, peer, bed.folder / bed.new_name("start")) for peer in PEERS}
         runs = {name: [] for name in TITLES}
         with bed.filled(arguments.events, shares=SHARES) as filled:
             for _ in range(arguments.runs):
-                equal = one_round(bed, filled, starts, runs)
-        report = {"machine": machine(), "topic": filled.described(), "runs": runs, "results": equal}
+                equal = one_round(Round(bed, filled, runs, steps), starts, failures)
+    report = {"machine": on, "topic": filled.described(), "starts": starts, "runs": runs, "results": equal}
     publish(arguments.docs, "peers", report, text(report))
+    sys.exit(max(failures, default=0))
 
 
 def parse():
@@ -57,45 +62,70 @@ def parse():
     return parser.parse_args()
 
 
-def one_round(bed, filled, starts, runs):
-    """A run of each. Returns the results, which must be equal."""
-    results = Results()
-    runs[FLOOR].append(floor(bed, filled))
-    told(FLOOR, runs)
-    with bed.lake("disk") as lake:
-        command, environment = bed.speed_layer(filled.topic, lake, "--until-end")
-        found = process.start(command, environment, bed.folder / bed.new_name("speed")).wait()
-        runs[OURS].append(process.per_record(found, filled.records))
-        told(OURS, runs)
-        landed = what_was_written(lake)["landed"]
-        if landed != filled.records:
-            fail(f"the speed layer landed {landed:,} rows of {filled.records:,} records", code=1)
-        results.add_ours(OURS, lake)
-    for peer in PEERS:
-        folder = bed.folder / bed.new_name(peer.name)
-        found = run_peer(bed, filled, peer, folder)
-        runs[peer.name].append(steady(found, starts[peer.name], filled.records))
-        told(peer.name, runs)
+@dataclass
+class Round:
+    """A run of each on a topic."""
+
+    bed: Bed
+    filled: Filled
+    runs: dict
+    steps: Steps
+    results: Results = field(default_factory=Results)
+
+    def keep(self, name, run):
+        """Takes a run whose results are right."""
+        self.runs[name].append(run)
+        self.steps.add(engine=name, **run)
+        tell(
+            f"{TITLES[name]:26}{run['cpu_seconds_per_million']:.3f} CPU s per million, {run['records_per_second']:9,.0f} records/s, "
+            f"{run['peak_resident_mib']:.0f} MiB at most, load {run['load_before']:.1f} before"
+        )
+
+    def ours(self):
+        """The speed layer."""
+        with self.bed.lake("disk") as lake:
+            command, environment = self.bed.speed_layer(self.filled.topic, lake, "--until-end")
+            found = process.start(command, environment, self.bed.folder / self.bed.new_name("speed")).wait()
+            landed = what_was_written(lake)["landed"]
+            if landed != self.filled.records:
+                fail(f"the speed layer landed {landed:,} rows of {self.filled.records:,} records", code=1)
+            self.results.add_ours(OURS, lake)
+        self.keep(OURS, process.per_record(found, self.filled.records))
+
+    def peer(self, peer, start):
+        """A peer, which took so much for its start; its results must be those of the speed layer."""
+        folder = self.bed.folder / self.bed.new_name(peer.name)
+        found = steady(run_peer(self.bed, self.filled, peer, folder), start, self.filled.records)
         if peer is SPARK:
-            close_windows(bed, filled, folder)
-        results.add_peer(peer.name, folder)
-        differing = results.differences(OURS, peer.name)
+            close_windows(self.bed, self.filled, folder)
+        self.results.add_peer(peer.name, folder)
+        differing = self.results.differences(OURS, peer.name)
         if differing:
             fail(f"{peer.title} has other results than the speed layer: {'; '.join(differing)}", code=1)
         shutil.rmtree(folder)
-    return results.figures(OURS)
+        self.keep(peer.name, found)
+
+
+def one_round(this, starts, failures):
+    """A run of each, those of peers as far as they succeed. Returns the speed layer's results."""
+    this.keep(FLOOR, floor(this.bed, this.filled))
+    this.ours()
+    for peer in PEERS:
+        with going_on(failures):
+            this.peer(peer, starts[peer.name])
+    return this.results.figures(OURS)
 
 
 def run_peer(bed, filled, peer, folder):
     """A peer's job on a topic, as its figures."""
     where = (bed.stack.brokers, filled.topic.name, folder)
     arguments = where if peer is FLINK else ("run", *where, PARTITIONS)
-    return run_job(peer.command(*arguments), bed.folder / bed.new_name("log"))
+    return run_job(peer.command(bed.folder, *arguments), bed.folder / bed.new_name("log"))
 
 
 def close_windows(bed, filled, folder):
     """Has Spark close the windows that it still waits for; that is not measured."""
-    command = SPARK.command("close", folder, PARTITIONS, filled.summary["last_event_time"])
+    command = SPARK.command(bed.folder, "close", folder, PARTITIONS, filled.summary["last_event_time"])
     run_job(command, bed.folder / bed.new_name("log"))
 
 
@@ -107,7 +137,7 @@ def run_job(command, log):
         marks[line.decode().strip()] = (time.monotonic(), process.cpu_seconds(measured.process.pid))
     figures = measured.wait()
     if not {"start", "end"} <= marks.keys():
-        fail(f"{command[-1]} did not come to its end:\n{measured.tail()}")
+        fail(f"the job in {command[-1]} did not come to its end:\n{measured.tail()}")
     (begun, cpu_before), (ended, cpu_after) = marks["start"], marks["end"]
     return figures | {"job_seconds": ended - begun, "job_cpu_seconds": cpu_after - cpu_before}
 
@@ -122,22 +152,16 @@ def steady(found, start, records):
     return found | whole | {"records_per_second": records / seconds, "cpu_seconds_per_million": cpu / records * 1e6}
 
 
-def told(name, runs):
-    run = runs[name][-1]
-    tell(
-        f"{TITLES[name]:26}{run['cpu_seconds_per_million']:.3f} CPU s per million, {run['records_per_second']:9,.0f} records/s, "
-        f"{run['peak_resident_mib']:.0f} MiB at most, load {run['load_before']:.1f} before"
-    )
-
-
 def text(report):
     """The report for people."""
-    topic, runs, results = report["topic"], report["runs"], report["results"]
+    topic, results = report["topic"], report["results"]
+    runs = {name: found for name, found in report["runs"].items() if found}
+    heaps = " and ".join(f"{peer.heap_gib} GiB for {peer.title}" for peer in PEERS)
     ours = statistics.median(run["cpu_seconds_per_million"] for run in runs[OURS])
     lines = [
         f"{topic['produced']:,} records ({topic['late']:,} of them held up for up to two hours, {topic['duplicates']:,} sent "
         f"twice, none bad) of {topic['cameras']:,} cameras in {topic['partitions']} partitions of a real Kafka on the same "
-        f"machine; {len(runs[OURS])} runs of each.",
+        f"machine; runs of each: {len(runs[OURS])}. Heaps are of {heaps}.",
         "",
         described(report["machine"]),
         "",
@@ -154,7 +178,8 @@ def text(report):
             f"{spread(figure['peak_resident_mib'], '{:,.0f}', ' MiB')} | {SEMANTICS[name]} |"
         )
     windows = ", ".join(f"{results[f'windows_{size}']:,} of {size}" for size in ("5m", "1h", "24h"))
-    return "\n".join([*lines, "", f"Results are equal: {results['rows']:,} rows, and windows ({windows}), each in count and sum."])
+    equal = f"Results are equal: {results['rows']:,} rows in all four columns, and windows ({windows}), each in count and sum."
+    return "\n".join([*lines, "", equal])
 
 
 if __name__ == "__main__":

@@ -1,11 +1,12 @@
 """A process and what it takes: wall time, processor time, resident memory.
 
-Processor time is what the kernel counted for the process when it ended (wait4), all its threads included. Memory is
-sampled from /proc: its peak is the kernel's own high-water mark (wait4's would have this program's memory in it, from before
-the process became another); steady is the median of the samples' second half, when caches and queues are full.
+Processor time is what the kernel counted for the process when it ended (wait4), all its threads and the programs that it
+called included. Memory is sampled from /proc: its peak is the kernel's own high-water mark (wait4's would have this program's
+memory in it, from before the process became another); steady is the median of the samples' second half, when caches and queues
+are full. A process that does not end in its time is killed.
 """
 
-import atexit
+import contextlib
 import os
 import signal
 import statistics
@@ -15,9 +16,11 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bed import fail
+from bed import STARTED, fail
 
 SAMPLE_EVERY_S = 0.1
+# The longest that anything measured may take, unless it is said to last.
+LIMIT_S = 1200
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
@@ -28,7 +31,9 @@ class Measured:
     process: subprocess.Popen
     log: Path
     load_before: float
+    limit_s: float
     started: float = field(default_factory=time.monotonic)
+    overdue: bool = False
     resident_mib: list = field(default_factory=list)
     peak_mib: float = 0.0
     ended: threading.Event = field(default_factory=threading.Event)
@@ -45,6 +50,9 @@ class Measured:
 
     def _sample(self):
         while not self.ended.wait(SAMPLE_EVERY_S):
+            if time.monotonic() > self.started + self.limit_s:
+                self.overdue = True
+                self._signal(os.killpg, signal.SIGKILL)
             found = memory_mib(self.process.pid)
             if found:
                 self.resident_mib.append(found["VmRSS"])
@@ -55,14 +63,24 @@ class Measured:
 
     def stop(self):
         """Ends it in good order, if it still runs."""
-        if self.is_running():
-            self.process.send_signal(signal.SIGTERM)
+        self._signal(os.kill, signal.SIGTERM)
 
-    def wait(self, limit_s=7200):
+    def kill(self):
+        """Kills it with all that it has started, if it still runs; it is gone afterwards."""
+        self._signal(os.killpg, signal.SIGKILL)
+        self.ended.wait()
+
+    def _signal(self, send, number):
+        # Not by Popen, which would take the figures of a process that has just ended away from `_await`.
+        if self.is_running():
+            with contextlib.suppress(ProcessLookupError):
+                send(self.process.pid, number)
+
+    def wait(self):
         """The figures of the process, which must end well."""
-        if not self.ended.wait(limit_s):
-            self.process.kill()
-            fail(f"{self.process.args[0]} still ran after {limit_s} s:\n{self.tail()}")
+        self.ended.wait()
+        if self.overdue:
+            fail(f"{self.process.args[0]} still ran after {self.limit_s} s:\n{self.tail()}")
         if self.status != 0:
             fail(f"{self.process.args[0]} ended with {self.process.returncode}:\n{self.tail()}")
         return {
@@ -79,28 +97,32 @@ class Measured:
         return self.log.read_text(errors="replace")[-3000:]
 
 
-def start(command, environment, log, *, cores=None, stdout=None):
+def start(command, environment, log, *, cores=None, stdout=None, limit_s=LIMIT_S):
     """Starts a process, on so many cores only if `cores` is given. Its output goes to the file `log`."""
     load = os.getloadavg()[0]
-    keep_to = (lambda: os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])) if cores else None
-    with log.open("wb") as file:
+    with log.open("wb") as file, on_cores(cores):
         process = subprocess.Popen(
             [str(part) for part in command],
             env=environment,
             stdin=subprocess.DEVNULL,
             stdout=stdout or file,
             stderr=file,
-            preexec_fn=keep_to,
+            process_group=0,
         )
-    # However this ends, nothing that it started goes on.
-    atexit.register(end, process)
-    return Measured(process, log, load)
+    measured = Measured(process, log, load, limit_s)
+    STARTED.append(measured)
+    return measured
 
 
-def end(process):
-    """Kills a process that nobody has waited for."""
-    if process.returncode is None:
-        process.kill()
+@contextlib.contextmanager
+def on_cores(number):
+    """What is started within runs on so many cores; on all that there are for None."""
+    usual = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, sorted(usual)[:number])
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, usual)
 
 
 def per_record(figures, records):
@@ -127,7 +149,7 @@ def memory_mib(pid):
 
 
 def cpu_seconds(pid):
-    """User and system time of a running process."""
-    # After the name in parentheses: they are fields 14 and 15 of the whole line.
+    """User and system time of a running process, and of those that it has started and that have ended."""
+    # After the name in parentheses: they are fields 14 to 17 of the whole line.
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / TICKS
+    return sum(map(int, fields[11:15])) / TICKS

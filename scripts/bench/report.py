@@ -42,12 +42,32 @@ def spread(values, form, unit=""):
     return f"{middle}{unit}" if least == greatest else f"{middle}{unit} ({least} to {greatest})"
 
 
-def publish(docs, name, report, text):
-    """Writes a report to `benchmarks/<name>.json`, and its text between the markers of that name in `benchmarks.md`."""
+class Steps:
+    """The figures of the steps done, each a line of JSON in `benchmarks/<name>.steps.jsonl` as soon as it is there, so that
+    a step that fails late takes none along. The file goes when the report is published.
+    """
+
+    def __init__(self, docs, name):
+        self.path = steps_of(docs, name)
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.unlink(missing_ok=True)
+
+    def add(self, **figures):
+        with self.path.open("a") as file:
+            file.write(json.dumps(figures) + "\n")
+
+
+def steps_of(docs, name):
+    return docs / "benchmarks" / f"{name}.steps.jsonl"
+
+
+def publish(docs, name, report, text, section=None):
+    """Writes a report to `benchmarks/<name>.json`, and its text between the markers of that name, or of `section`, in
+    `benchmarks.md`."""
     folder = docs / "benchmarks"
     folder.mkdir(parents=True, exist_ok=True)
     (folder / f"{name}.json").write_text(json.dumps(report, indent=2) + "\n")
-    begin, end = f"<!-- bench: {name} -->", f"<!-- end of bench: {name} -->"
+    begin, end = f"<!-- bench: {section or name} -->", f"<!-- end of bench: {section or name} -->"
     path = docs / "benchmarks.md"
     page = path.read_text() if path.exists() else "# Benchmarks\n"
     if begin not in page:
@@ -55,3 +75,4 @@ def publish(docs, name, report, text):
     before, rest = page.split(begin, 1)
     after = rest.split(end, 1)[1]
     path.write_text(f"{before}{begin}\n{text}\n{end}{after}")
+    steps_of(docs, name).unlink(missing_ok=True)

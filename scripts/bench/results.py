@@ -1,6 +1,8 @@
-"""What an engine made of a topic, for comparison: rows landed with the sum of their speeds, and every window's count and sum.
+"""What an engine made of a topic, for comparison: the rows landed, and every window's count and sum.
 
-Speeds are compared as whole thousandths of km/h: sums of doubles differ in their last digits by the order of adding.
+Rows are compared by the sum of their hashes over camera, time, speed and plate, in which repeated rows count. Sums of speeds are
+compared as whole thousandths of km/h: those of doubles differ in their last digits by the order of adding. Times are compared
+to the millisecond, which is what the simulator sends and Flink writes.
 """
 
 import os
@@ -25,7 +27,8 @@ class Results:
         """Those of the speed layer: a camera may have a row in each partition."""
         events, averages = (files_of(lake.path(table)) for table in ("events", "avg_speed"))
         self._execute(
-            f"CREATE TABLE {name}_rows AS SELECT count(*) AS rows, sum(round(speed_kmh * 1000)::BIGINT) AS speeds "
+            f"CREATE TABLE {name}_rows AS SELECT count(*) AS rows, "
+            "sum(hash(camera_id, epoch_ms(event_time), speed_kmh, plate_number)::HUGEINT) AS hashes "
             f"FROM read_parquet({events})"
         )
         for size, table in SIZES.items():
@@ -39,7 +42,8 @@ class Results:
         """Those of a peer's job: the tables landed, w5m, w1h and w24h in a folder."""
         own = f"WHERE kvfv_id <> '{SENTINEL}'"
         self._execute(
-            f"CREATE TABLE {name}_rows AS SELECT count(*) AS rows, sum(round(vehicle_speed * 1000)::BIGINT) AS speeds "
+            f"CREATE TABLE {name}_rows AS SELECT count(*) AS rows, "
+            "sum(hash(kvfv_id, epoch_ms(timestamp), vehicle_speed, plate_number)::HUGEINT) AS hashes "
             f"FROM read_parquet({files_of(folder / 'landed')}) {own}"
         )
         for table in SIZES.values():

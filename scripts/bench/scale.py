@@ -1,18 +1,20 @@
 """Measures what an event costs, and memory, as one thing at a time grows. Started by scripts/bench.sh.
 
 Around one ordinary run (two cores, 12 partitions, 1,000 cameras, one instance, 3 h of lateness allowed) each dimension is
-varied by itself. Lakes are on local disk; every run starts cold and is checked like those of speed.py.
+varied by itself. Lakes are on local disk; every run starts cold and is checked like those of speed.py. One that fails is
+left out, and makes the command fail in the end.
 """
 
 import argparse
 import os
-from dataclasses import dataclass
+import sys
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import process
 import speed
-from bed import CAMERAS, PARTITIONS, a_bed, fail, tell
-from report import described, machine, publish
+from bed import CAMERAS, PARTITIONS, a_bed, fail, going_on, tell
+from report import Steps, described, machine, publish
 from scale_figure import draw
 from written import what_was_written
 
@@ -42,19 +44,29 @@ DIMENSIONS = {
 
 def main():
     arguments = parse()
-    runs = {}
+    runs, failures = {}, []
+    steps, on = Steps(arguments.docs, "scale"), machine()
     with a_bed() as bed:
-        shapes = {shape for name in DIMENSIONS for shape in shapes_of(name)}
+        shapes = dict.fromkeys(shape for name in DIMENSIONS for shape in shapes_of(name))
         # A topic serves all shapes that differ in other things.
         for partitions, cameras in sorted({(shape.partitions, shape.cameras) for shape in shapes}):
             with bed.filled(arguments.events, partitions=partitions, cameras=cameras) as filled:
                 for shape in (s for s in shapes if (s.partitions, s.cameras) == (partitions, cameras)):
-                    runs[shape] = measure(bed, filled, shape)
-                    told(shape, runs[shape])
+                    with going_on(failures):
+                        runs[shape] = measure(bed, filled, shape)
+                        told(shape, runs[shape])
+                        steps.add(shape=asdict(shape), **runs[shape])
+    write_down(arguments, on, runs)
+    sys.exit(max(failures, default=0))
+
+
+def write_down(arguments, on, runs):
+    """Publishes the runs of each dimension, and draws them."""
     dimensions = {
-        name: [{"value": getattr(shape, name), **runs[shape]} for shape in shapes_of(name)] for name in DIMENSIONS
+        name: [{"value": getattr(shape, name), **runs[shape]} for shape in shapes_of(name) if shape in runs]
+        for name in DIMENSIONS
     }
-    report = {"machine": machine(), "events": arguments.events, "dimensions": dimensions}
+    report = {"machine": on, "events": arguments.events, "dimensions": dimensions}
     publish(arguments.docs, "scale", report, text(report))
     draw(dimensions, {name: label for name, (label, _) in DIMENSIONS.items()}, arguments.docs / "benchmarks" / "scale.svg")
 

@@ -73,13 +73,20 @@ class Pipeline:
         """Starts again what has ended, and judges how it ended."""
         for slot, program in enumerate(self.instances):
             if program is not None and not program.is_running():
-                self._note_end(slot, {GAVE_UP, *([0] if program in self.asked else [])})
+                self._note_end(slot, self._good_codes(program))
                 self.not_before[slot] = time.monotonic() + RESTART_S
             if self.instances[slot] is None and slot not in self.resting and time.monotonic() >= self.not_before[slot]:
                 self.start(slot)
         for job in [job for job in self.jobs if not job[0].is_running()]:
             self.jobs.remove(job)
             self._judge(job[0], job[1])
+
+    def _good_codes(self, program):
+        """How an instance may end by itself."""
+        if program not in self.asked:
+            return {GAVE_UP}
+        # Asked before it listened to signals, it ends by the signal: it holds nothing then, and has said nothing.
+        return {GAVE_UP, 0} if program.err else {GAVE_UP, 0, -signal.SIGTERM}
 
     def let_go(self, slot):
         """SIGTERM: the instance commits what it holds and leaves; nobody starts it again for now."""

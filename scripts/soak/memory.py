@@ -7,12 +7,12 @@ MB = 1_000_000
 PROGRAM = 100 * MIB
 LANDING_BYTES = QUEUE_BYTES = 64 * MB
 # librdkafka's, as the speed layer sets them; the stack has one broker.
-QUEUED_BYTES, FETCH_BYTES, BROKERS = 32 * MIB, 16 * MIB, 1
+QUEUED_BYTES, FETCH_BYTES, BROKERS = 16 * MIB, 8 * MIB, 1
 ALLOCATOR = 1.25
 
 
 def bound_mib(samples):
     """The greatest resident memory allowed, in MiB."""
-    kafka = 4 * (QUEUED_BYTES + BROKERS * FETCH_BYTES)
+    kafka = 8 * (QUEUED_BYTES + BROKERS * FETCH_BYTES)
     windows = greatest(samples, "window_bytes")
     return ALLOCATOR * (PROGRAM + 4 * LANDING_BYTES + 2 * QUEUE_BYTES + kafka + windows) / MIB

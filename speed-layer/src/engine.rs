@@ -19,13 +19,12 @@ use std::future::Future;
 use std::time::Duration;
 
 use lake::{Lake, LakeError, Settings};
-use lake_model::{Calendar, Lateness, Speed};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use self::tidy::Tidy;
 #[cfg(debug_assertions)]
 use self::watermarks::share_clocks;
-use crate::partition::{Limits, Partition, Rules};
+use crate::partition::{Partition, Rules};
 use crate::recovery::RecoveryError;
 use crate::source::{Source, SourceEvent};
 use crate::tables::Tables;
@@ -89,21 +88,6 @@ impl<S: Source> Engine<S> {
     /// Gets ready to take records from `source` into `tables`.
     pub fn new(source: S, tables: Tables, settings: &Settings) -> Result<Engine<S>, EngineError> {
         let lake = tables.events.lake().clone();
-        let calendar = Calendar::new(&settings.pipeline.timezone)
-            .map_err(|error| LakeError::Configuration(format!("pipeline.timezone: {error}")))?;
-        let lateness = Lateness {
-            allowed_us: micros(settings.speed.allowed_lateness),
-            out_of_orderness_us: micros(settings.speed.out_of_orderness),
-        };
-        let limits = Limits {
-            default: settings.speed_limits.default_kmh.map(Speed::rounded),
-            cameras: settings
-                .speed_limits
-                .cameras
-                .iter()
-                .map(|(camera, kmh)| (camera.clone(), Speed::rounded(*kmh)))
-                .collect(),
-        };
         let pace = Pace {
             commit_interval: settings.speed.commit_interval,
             landing_interval: settings.speed.landing_interval,
@@ -117,7 +101,7 @@ impl<S: Source> Engine<S> {
             source,
             lake,
             tables,
-            rules: Rules { calendar, lateness, limits },
+            rules: Rules::new(settings)?,
             pace,
             partitions: BTreeMap::new(),
             epochs: 0,
@@ -289,8 +273,4 @@ fn ticks(period: Duration) -> tokio::time::Interval {
     let mut ticks = interval(period);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     ticks
-}
-
-fn micros(duration: Duration) -> i64 {
-    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

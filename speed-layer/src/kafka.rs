@@ -32,8 +32,6 @@ use crate::source::{Source, SourceEvent, Start};
 pub use self::ends::end_offsets;
 pub use self::timestamps::check_timestamps;
 
-/// Batches are sent on when they are about this large.
-const BATCH_BYTES: usize = 256 << 10;
 /// How long leaving the group may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -19,6 +19,7 @@ use speed_layer::{Engine, EngineError};
 
 /// Rows are allocated by one thread and freed by another, and every few minutes a checkpoint takes tens of MiB for
 /// a moment. jemalloc gives back what that leaves behind, by threads of its own; the system's allocator keeps it.
+/// librdkafka, which allocates every message in one thread and frees it in another, uses jemalloc too.
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 

@@ -1,7 +1,10 @@
 //! One assigned partition: its position, its clock, and what its records become.
 
+use std::time::Duration;
+
 use lake::tables::offset_gaps::GapReason;
 use lake::txn::PartitionProgress;
+use lake::{LakeError, Settings};
 use lake_model::{
     Calendar, DaySpan, DeadLetter, EventColumns, EventTime, Lateness, OffsetRange, Speed,
 };
@@ -21,6 +24,31 @@ pub struct Rules {
     pub lateness: Lateness,
     /// Speed limits.
     pub limits: Limits,
+}
+
+impl Rules {
+    /// The rules that the settings make.
+    ///
+    /// # Errors
+    /// A time zone that there is not.
+    pub fn new(settings: &Settings) -> Result<Rules, LakeError> {
+        let calendar = Calendar::new(&settings.pipeline.timezone)
+            .map_err(|error| LakeError::Configuration(format!("pipeline.timezone: {error}")))?;
+        let lateness = Lateness {
+            allowed_us: micros(settings.speed.allowed_lateness),
+            out_of_orderness_us: micros(settings.speed.out_of_orderness),
+        };
+        let limits = Limits {
+            default: settings.speed_limits.default_kmh.map(Speed::rounded),
+            cameras: settings
+                .speed_limits
+                .cameras
+                .iter()
+                .map(|(camera, kmh)| (camera.clone(), Speed::rounded(*kmh)))
+                .collect(),
+        };
+        Ok(Rules { calendar, lateness, limits })
+    }
 }
 
 /// Speed limits of cameras.
@@ -198,4 +226,8 @@ impl Partition {
             _ => *self.span.insert(calendar.span_at(time)),
         }
     }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }

@@ -12,7 +12,7 @@ use crate::publish::{Work, is_final};
 use crate::source::Source;
 
 /// Files that are uploaded at once.
-const CONCURRENT_FILES: usize = 8;
+pub(super) const CONCURRENT_FILES: usize = 8;
 
 impl<S: Source> Engine<S> {
     /// Commits the windows that changed, or, where `offsets_alone`, offsets that are ahead without any too.

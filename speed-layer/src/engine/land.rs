@@ -5,12 +5,15 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use futures::stream::{self, StreamExt, TryStreamExt};
+use lake::paths::ProvisionalGroup;
 use lake::tables::offset_gaps::{self, OffsetGap};
 use lake::tables::{Table, dead_letters};
 use lake::txn::PartitionProgress;
 use lake::{DataFile, LakeError, data_file, paths};
 use lake_model::Day;
 
+use super::averages::CONCURRENT_FILES;
 use super::{Engine, EngineError};
 use crate::landing::Landing;
 use crate::partition::Partition;
@@ -107,22 +110,14 @@ impl<S: Source> Engine<S> {
     }
 
     async fn land_events(&mut self, fenced: &BTreeSet<i32>) -> Result<BTreeSet<i32>, LakeError> {
+        let mut files = self.write_events(fenced).await?;
         let mut work = Vec::new();
-        let lake = &self.lake;
-        for partition in self.partitions.values_mut().filter(|p| !fenced.contains(&p.id())) {
+        for partition in self.partitions.values().filter(|p| !fenced.contains(&p.id())) {
             let (id, progress) = (partition.id(), partition.progress());
-            let resets = partition.clock.resets();
-            let mut files = Vec::new();
-            for (day, rows) in partition.landing.days_mut() {
-                let path = paths::landed("event_date", *day, id, lake.ambient().unique_id());
-                let mut writer = data_file::FileWriter::new(Table::Events, path, Some(*day))?;
-                for batch in rows.batches() {
-                    writer.push(batch)?;
-                }
-                files.push((None, writer.upload(lake).await?));
-            }
             let built_on = partition.landing.landed().events;
             if built_on < progress.next_offset && partition.is_ahead() {
+                let (resets, files) = (partition.clock.resets(), files.remove(&id));
+                let files = files.unwrap_or_default();
                 work.push(Work { partition: id, built_on, resets, progress, files });
             }
         }
@@ -136,6 +131,33 @@ impl<S: Source> Engine<S> {
         let rows: u64 = landed.flat_map(|work| &work.files).map(|(_, file)| file.rows).sum();
         metrics::counter!("lambdalake_speed_events_landed_total").increment(rows);
         Ok(published.fenced)
+    }
+
+    /// Writes the rows that wait, a file for each partition and day. While one is uploaded the next is encoded.
+    async fn write_events(
+        &mut self,
+        fenced: &BTreeSet<i32>,
+    ) -> Result<BTreeMap<i32, Vec<(Option<ProvisionalGroup>, DataFile)>>, LakeError> {
+        let lake = &self.lake;
+        let mut writes = Vec::new();
+        for partition in self.partitions.values_mut().filter(|p| !fenced.contains(&p.id())) {
+            let id = partition.id();
+            for (day, rows) in partition.landing.days_mut() {
+                let path = paths::landed("event_date", *day, id, lake.ambient().unique_id());
+                let (day, batches) = (Some(*day), rows.batches().to_vec());
+                writes.push(async move {
+                    let mut writer = data_file::FileWriter::new(Table::Events, path, day)?;
+                    batches.iter().try_for_each(|batch| writer.push(batch))?;
+                    Ok::<_, LakeError>((id, writer.upload(lake).await?))
+                });
+            }
+        }
+        let mut files: BTreeMap<i32, Vec<_>> = BTreeMap::new();
+        let mut written = stream::iter(writes).buffered(CONCURRENT_FILES);
+        while let Some((id, file)) = written.try_next().await? {
+            files.entry(id).or_default().push((None, file));
+        }
+        Ok(files)
     }
 
     pub(super) async fn publish_to(

@@ -24,9 +24,9 @@ pub(super) fn group_consumer(settings: &Settings) -> ClientConfig {
     // librdkafka's own queue is bounded per consumer, and overshot by one answer of each broker; larger answers
     // save requests while catching up.
     config
-        .set("queued.max.messages.kbytes", "32768")
+        .set("queued.max.messages.kbytes", "16384")
         .set("fetch.message.max.bytes", "4194304")
-        .set("fetch.max.bytes", "16777216")
+        .set("fetch.max.bytes", "8388608")
         .set("fetch.queue.backoff.ms", "50")
         .set("statistics.interval.ms", "5000");
     for (key, value) in client(settings).config_map() {

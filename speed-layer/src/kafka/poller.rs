@@ -1,21 +1,24 @@
 //! The polling thread: messages become decoded batches, rebalances become questions to the engine.
+//!
+//! Records of assigned partitions come through a queue of their own; all else comes through the consumer's.
 
 mod membership;
+mod outgoing;
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use lake_model::EventTime;
+use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{BorrowedMessage, Message, Timestamp};
-use rdkafka::{Offset, TopicPartitionList};
+use rdkafka::message::{Message, Timestamp};
+use speed_layer_fetch::{Record, RecordQueue};
 use tokio::runtime::Handle;
-use tokio::time::timeout;
 
-use super::BATCH_BYTES;
 use super::context::{GroupContext, Rebalance};
 use super::queue::Sender;
 use super::timestamps::warn_of_create_time;
@@ -23,20 +26,20 @@ use crate::decode::{DecodedBatch, EventFormat};
 use crate::source::{SourceEvent, Start};
 use lake_model::defects::{self, Defect};
 
-/// How long a poll waits; then what is pending is sent on and positions are looked at.
+/// How long a turn waits for records; then what is pending is sent on and positions are looked at.
 const POLL_TIMEOUT: Duration = Duration::from_millis(50);
-/// Records after which pending batches are sent on however busy the topic is.
-const FLUSH_RECORDS: usize = 20_000;
+/// How often partitions are routed again: librdkafka ends a route some time after a partition was taken away, be it
+/// assigned again meanwhile.
+const ROUTE_INTERVAL: Duration = Duration::from_secs(1);
 /// Records that are taken between looks at the clock, at rebalances and at seeks.
-const TURN_RECORDS: usize = 256;
-/// How long the thread waits for the engine before it polls to stay in the group.
-const SEND_TIMEOUT: Duration = Duration::from_secs(60);
+const TURN_RECORDS: usize = 1024;
 
 /// A partition to be fetched anew.
 pub(super) struct Seek(pub(super) Start);
 
 pub(super) struct Poller {
     consumer: Arc<BaseConsumer<GroupContext>>,
+    records: Arc<RecordQueue<GroupContext>>,
     topic: String,
     decode: EventFormat,
     request_timeout: Duration,
@@ -46,8 +49,11 @@ pub(super) struct Poller {
     fetched: BTreeMap<i32, Fetched>,
     pending_records: usize,
     flushed_at: Instant,
-    /// Errors that came while the thread waited for the engine.
+    routed_at: Instant,
+    /// Errors that came beside records.
     errors: VecDeque<KafkaError>,
+    /// Partitions whose records came beside the queue of records, as those of a topic that was made anew may.
+    strays: BTreeSet<i32>,
 }
 
 /// An assigned partition.
@@ -74,6 +80,7 @@ impl Poller {
         stop: Arc<AtomicBool>,
     ) -> Poller {
         Poller {
+            records: Arc::new(RecordQueue::new(Arc::clone(&consumer))),
             consumer,
             topic,
             decode,
@@ -84,7 +91,9 @@ impl Poller {
             fetched: BTreeMap::new(),
             pending_records: 0,
             flushed_at: now(),
+            routed_at: now(),
             errors: VecDeque::new(),
+            strays: BTreeSet::new(),
         }
     }
 
@@ -101,6 +110,7 @@ impl Poller {
     }
 
     fn turn(&mut self, runtime: &Handle) -> Result<(), Ended> {
+        self.serve_consumer();
         while let Some(rebalance) = self.consumer.context().next_rebalance() {
             self.flush(runtime)?;
             match rebalance {
@@ -111,27 +121,50 @@ impl Poller {
         while let Ok(Seek(start)) = self.seeks.try_recv() {
             self.seek(start, runtime)?;
         }
-        if let Some(error) = self.errors.pop_front() {
-            return self.take_error(&error, runtime);
+        self.restart_strays(runtime)?;
+        while let Some(error) = self.errors.pop_front() {
+            self.take_error(&error, runtime)?;
         }
-        self.take_messages(runtime)
+        self.take_records(runtime)
     }
 
-    /// Waits for a message and takes those that are there with it. The clock is read once for all of them.
-    fn take_messages(&mut self, runtime: &Handle) -> Result<(), Ended> {
+    /// Hears what comes beside records: rebalances and statistics go to the context, errors wait for their turn.
+    fn serve_consumer(&mut self) {
+        while self.hear() {}
+        if self.routed_at.elapsed() >= ROUTE_INTERVAL {
+            self.fetched.keys().for_each(|partition| self.records.route(&self.topic, *partition));
+            self.routed_at = now();
+        }
+    }
+
+    /// Hears one thing that comes beside records, if there is any. Without this, the group would hold this instance for
+    /// dead.
+    fn hear(&mut self) -> bool {
         let consumer = Arc::clone(&self.consumer);
-        let mut wait = POLL_TIMEOUT;
-        for _ in 0..TURN_RECORDS {
-            match consumer.poll(wait) {
-                None if wait.is_zero() => break,
-                None => return self.idle(runtime),
-                Some(Ok(message)) => {
-                    self.keep(&message);
-                    self.flush_what_is_full(message.partition(), runtime)?;
-                }
-                Some(Err(error)) => return self.take_error(&error, runtime),
+        match consumer.poll(Duration::ZERO) {
+            Some(Err(KafkaError::PartitionEOF(partition))) => self.strays.extend([partition]),
+            Some(Err(error)) => self.errors.push_back(error),
+            Some(Ok(message)) => self.strays.extend([message.partition()]),
+            None => return false,
+        }
+        true
+    }
+
+    /// Waits for records and takes those that are there with them. The clock is read once for all of them.
+    fn take_records(&mut self, runtime: &Handle) -> Result<(), Ended> {
+        let records = Arc::clone(&self.records);
+        let (mut left, mut taken) = (TURN_RECORDS, Ok(()));
+        let has_come = records.serve(POLL_TIMEOUT, |record| {
+            taken = self.take(record, runtime);
+            left -= 1;
+            if taken.is_err() || left == 0 {
+                return ControlFlow::Break(());
             }
-            wait = Duration::ZERO;
+            ControlFlow::Continue(())
+        });
+        taken?;
+        if !has_come {
+            return self.idle(runtime);
         }
         if self.flushed_at.elapsed() >= POLL_TIMEOUT {
             self.flush(runtime)?;
@@ -139,12 +172,25 @@ impl Poller {
         Ok(())
     }
 
-    /// Decodes a message into its partition's pending batch.
-    fn keep(&mut self, message: &BorrowedMessage<'_>) {
-        let partition = message.partition();
-        let Some(fetched) = self.fetched.get_mut(&partition) else { return };
+    fn take(
+        &mut self,
+        record: Result<Record<'_>, KafkaError>,
+        runtime: &Handle,
+    ) -> Result<(), Ended> {
+        match record {
+            Ok(record) => {
+                self.keep(&record);
+                self.flush_what_is_full(record.partition, runtime)
+            }
+            Err(error) => self.take_error(&error, runtime),
+        }
+    }
+
+    /// Decodes a record into its partition's pending batch.
+    fn keep(&mut self, record: &Record<'_>) {
+        let Some(fetched) = self.fetched.get_mut(&record.partition) else { return };
         fetched.has_come = true;
-        let millis = match message.timestamp() {
+        let millis = match record.timestamp {
             Timestamp::LogAppendTime(millis) => millis,
             Timestamp::CreateTime(millis) => {
                 warn_of_create_time(&self.topic);
@@ -153,32 +199,14 @@ impl Poller {
             Timestamp::NotAvailable => -1,
         };
         let kafka_timestamp = EventTime::from_millis(millis);
-        let (key, payload) = (message.key(), message.payload());
-        fetched.pending.push(message.offset(), kafka_timestamp, key, payload, &self.decode);
+        let (key, payload) = (record.key, record.payload);
+        fetched.pending.push(record.offset, kafka_timestamp, key, payload, &self.decode);
         self.pending_records += 1;
-    }
-
-    fn flush_what_is_full(&mut self, partition: i32, runtime: &Handle) -> Result<(), Ended> {
-        let fetched = self.fetched.get(&partition);
-        if fetched.is_some_and(|fetched| fetched.pending.bytes() >= BATCH_BYTES) {
-            self.flush_partition(partition, runtime)?;
-        }
-        if self.pending_records >= FLUSH_RECORDS {
-            self.flush(runtime)?;
-        }
-        Ok(())
     }
 
     fn take_error(&mut self, error: &KafkaError, runtime: &Handle) -> Result<(), Ended> {
         match error {
-            KafkaError::PartitionEOF(partition) => {
-                self.flush_partition(*partition, runtime)?;
-                let Some(fetched) = self.fetched.get_mut(partition) else { return Ok(()) };
-                fetched.has_come = true;
-                let epoch = fetched.pending.epoch;
-                self.tell_positions(runtime)?;
-                self.send(SourceEvent::EndReached { partition: *partition, epoch }, runtime)
-            }
+            KafkaError::PartitionEOF(partition) => self.tell_end(*partition, runtime),
             KafkaError::MessageConsumption(
                 RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
             ) => self.restart_partitions_out_of_range(runtime),
@@ -199,80 +227,6 @@ impl Poller {
     fn idle(&mut self, runtime: &Handle) -> Result<(), Ended> {
         self.flush(runtime)?;
         self.tell_positions(runtime)
-    }
-
-    /// Positions count transaction markers and aborted records, which no message tells of.
-    fn tell_positions(&mut self, runtime: &Handle) -> Result<(), Ended> {
-        let Ok(positions) = self.consumer.position() else { return Ok(()) };
-        for element in positions.elements() {
-            let (partition, Offset::Offset(next)) = (element.partition(), element.offset()) else {
-                continue;
-            };
-            let Some(fetched) = self.fetched.get_mut(&partition) else { continue };
-            let is_news = fetched.has_come && fetched.position < next;
-            if !is_news || !fetched.pending.is_empty() {
-                continue;
-            }
-            fetched.position = next;
-            let epoch = fetched.pending.epoch;
-            self.send(SourceEvent::Position { partition, epoch, next }, runtime)?;
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self, runtime: &Handle) -> Result<(), Ended> {
-        let partitions: Vec<i32> = self.fetched.keys().copied().collect();
-        self.pending_records = 0;
-        self.flushed_at = now();
-        partitions.into_iter().try_for_each(|partition| self.flush_partition(partition, runtime))
-    }
-
-    fn flush_partition(&mut self, partition: i32, runtime: &Handle) -> Result<(), Ended> {
-        let Some(fetched) = self.fetched.get_mut(&partition) else { return Ok(()) };
-        let Some(last) = fetched.pending.last_offset() else { return Ok(()) };
-        fetched.position = last + 1;
-        let batch = fetched.pending.take();
-        self.send(SourceEvent::Records(Box::new(batch)), runtime)
-    }
-
-    /// Sends to the engine. While it is behind, fetching is paused and polls keep the membership.
-    fn send(&mut self, event: SourceEvent, runtime: &Handle) -> Result<(), Ended> {
-        let sender = self.sender.clone();
-        let mut paused = false;
-        let place = loop {
-            let place = async { timeout(SEND_TIMEOUT, sender.place_for(&event)).await };
-            match runtime.block_on(place) {
-                Ok(place) => break place.map_err(|_| Ended)?,
-                Err(_) => {
-                    paused = true;
-                    self.set_paused(true);
-                    self.stay_in_group();
-                }
-            }
-        };
-        let sent = sender.send(event, place).map_err(|_| Ended);
-        if paused {
-            self.set_paused(false);
-        }
-        sent
-    }
-
-    /// One poll, without which the group would hold this instance for dead. What it brings waits.
-    fn stay_in_group(&mut self) {
-        let consumer = Arc::clone(&self.consumer);
-        match consumer.poll(Duration::ZERO) {
-            Some(Ok(message)) => self.keep(&message),
-            Some(Err(error)) => self.errors.push_back(error),
-            None => {}
-        }
-    }
-
-    fn set_paused(&self, paused: bool) {
-        let list = self.list_of_partitions(&self.fetched.keys().copied().collect::<Vec<_>>());
-        let result = if paused { self.consumer.pause(&list) } else { self.consumer.resume(&list) };
-        if let Err(error) = result {
-            tracing::debug!(%error, paused, "partitions not paused or resumed");
-        }
     }
 
     fn list_of_partitions(&self, partitions: &[i32]) -> TopicPartitionList {

@@ -51,7 +51,7 @@ pub async fn check_timestamps(settings: Settings) {
 /// Warns once that producers stamp the records of `topic`.
 pub(super) fn warn_of_create_time(topic: &str) {
     static WARNED: AtomicBool = AtomicBool::new(false);
-    if !WARNED.swap(true, Ordering::Relaxed) {
+    if !WARNED.load(Ordering::Relaxed) && !WARNED.swap(true, Ordering::Relaxed) {
         tracing::warn!(
             topic,
             "the topic carries producers' timestamps (CreateTime), so that a producer's clock can vouch for \

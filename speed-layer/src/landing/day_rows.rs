@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 
 /// Rows that are put together.
-const PIECE_ROWS: usize = 8192;
+const PIECE_ROWS: usize = 4096;
 /// Bytes that are put together however few rows they are.
 const PIECE_BYTES: usize = 8 << 20;
 
@@ -44,9 +44,12 @@ impl DayRows {
     }
 
     fn put_together(&mut self) {
-        let Some(first) = self.small.first() else { return };
-        let piece = concat_batches(&first.schema(), &self.small)
-            .expect("they have one schema and less than 2 GiB of text");
+        let piece = match &*self.small {
+            [] => return,
+            [alone] => alone.clone(),
+            [first, ..] => concat_batches(&first.schema(), &self.small)
+                .expect("they have one schema and less than 2 GiB of text"),
+        };
         self.piece_bytes += piece.get_array_memory_size();
         self.pieces.push(piece);
         self.small.clear();

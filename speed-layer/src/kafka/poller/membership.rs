@@ -10,7 +10,8 @@ use tokio::runtime::Handle;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::{Ended, Fetched, Poller, SEND_TIMEOUT};
+use super::outgoing::SEND_TIMEOUT;
+use super::{Ended, Fetched, Poller};
 use crate::decode::DecodedBatch;
 use crate::kafka::bounds::bounds_of;
 use crate::source::{AssignedPartition, SourceEvent, Start};
@@ -46,12 +47,20 @@ impl Poller {
             let (reply, answer) = oneshot::channel();
             self.send(SourceEvent::Assigned { partitions: assigned, reply }, runtime)?;
             for start in self.wait_for_starts(answer, runtime)? {
-                self.fetched.insert(start.partition, Fetched::from(start));
+                self.begin(start);
                 left.retain(|partition| *partition != start.partition);
                 starts.push(start);
             }
         }
         Ok(starts)
+    }
+
+    /// From now on records of the partition are of this start.
+    fn begin(&mut self, start: Start) {
+        self.records.route(&self.topic, start.partition);
+        let pending = DecodedBatch::new(start.partition, start.epoch);
+        let fetched = Fetched { pending, position: start.offset, has_come: false };
+        self.fetched.insert(start.partition, fetched);
     }
 
     /// Waits for the engine's answer for as long as the engine tries: while the store is away it can't say.
@@ -63,7 +72,9 @@ impl Poller {
         loop {
             match runtime.block_on(async { timeout(SEND_TIMEOUT, &mut answer).await }) {
                 Ok(starts) => return starts.map_err(|_| Ended),
-                Err(_) => self.stay_in_group(),
+                Err(_) => {
+                    self.hear();
+                }
             }
         }
     }
@@ -111,7 +122,7 @@ impl Poller {
         if !self.fetched.contains_key(&start.partition) {
             return Ok(());
         }
-        self.fetched.insert(start.partition, Fetched::from(start));
+        self.begin(start);
         let offset = Offset::Offset(start.offset);
         let sought = self.consumer.seek(&self.topic, start.partition, offset, self.request_timeout);
         self.fail_on_error("seek", sought, runtime)
@@ -136,8 +147,24 @@ impl Poller {
                 gone.push(partition);
             }
         }
-        self.send(SourceEvent::Lost { partitions: gone.clone() }, runtime)?;
-        for start in self.ask_for_starts(&gone, runtime)? {
+        self.restart(&gone, runtime)
+    }
+
+    /// Some records of these partitions have passed the queue of records by, and may have been overtaken by others.
+    pub(super) fn restart_strays(&mut self, runtime: &Handle) -> Result<(), Ended> {
+        let mut strays: Vec<i32> = std::mem::take(&mut self.strays).into_iter().collect();
+        strays.retain(|partition| self.fetched.contains_key(partition));
+        if strays.is_empty() {
+            return Ok(());
+        }
+        tracing::warn!(partitions = ?strays, "records came out of turn: fetching them again");
+        self.restart(&strays, runtime)
+    }
+
+    /// Takes partitions away from the engine and asks it anew where to start.
+    fn restart(&mut self, partitions: &[i32], runtime: &Handle) -> Result<(), Ended> {
+        self.send(SourceEvent::Lost { partitions: partitions.to_vec() }, runtime)?;
+        for start in self.ask_for_starts(partitions, runtime)? {
             self.seek(start, runtime)?;
         }
         Ok(())
@@ -165,13 +192,6 @@ impl Poller {
                 .expect("offsets from 0 are valid");
         }
         list
-    }
-}
-
-impl From<Start> for Fetched {
-    fn from(start: Start) -> Fetched {
-        let pending = DecodedBatch::new(start.partition, start.epoch);
-        Fetched { pending, position: start.offset, has_come: false }
     }
 }
 

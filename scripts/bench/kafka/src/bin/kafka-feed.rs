@@ -1,8 +1,8 @@
 //! `kafka-feed`: writes camera events to a topic at a steady rate for some seconds, each stamped with the present.
 //!
 //! Events are made with as little work as possible, since what is measured runs on the same machine: every millisecond
-//! those that are due are sent, each in the partition of its camera. One in fifty is up to two and a half hours old in event
-//! time. A record's Kafka timestamp is when it was handed to librdkafka. Prints a line of JSON.
+//! those that are due are sent, each in the partition of its camera. One in fifty of each camera's is up to two and a half
+//! hours old in event time. A record's Kafka timestamp is when it was handed to librdkafka. Prints a line of JSON.
 
 use std::io::Write;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -123,10 +123,12 @@ impl Feed<'_> {
         let number = self.sent;
         let camera = number % self.cli.cameras;
         let key = format!("KV{:05}", 10_000 + camera);
-        // Figures that vary from event to event; 7919 is prime.
-        let tenths = 300 + number * 7919 % 1200;
-        let late = number.is_multiple_of(LATE_EVERY).then(|| {
-            let minutes = 1 + number / LATE_EVERY * 7919 % LATE_MINUTES;
+        // Figures that vary from event to event, for each camera: the number by the golden ratio, its best bits.
+        let mixed = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+        let tenths = 300 + mixed % 1200;
+        let turn = number / self.cli.cameras;
+        let late = (camera + turn).is_multiple_of(LATE_EVERY).then(|| {
+            let minutes = 1 + mixed % LATE_MINUTES;
             EventTime::from_millis(millis - 60_000 * i64::try_from(minutes).unwrap_or(0))
                 .to_string()
         });
@@ -137,7 +139,7 @@ impl Feed<'_> {
             r#"{{"kvfv_id":"{key}","timestamp":"{time}","vehicle_speed":{}.{},"plate_number":"А{:03}ВС77"}}"#,
             tenths / 10,
             tenths % 10,
-            number * 7919 % 1000
+            mixed % 1000
         )?;
         let partitions = self.partitions.len() as u64;
         let partition = self.partitions[usize::try_from(camera % partitions)?];

@@ -22,7 +22,10 @@ public final class FlinkJob {
                     Map.entry("execution.checkpointing.interval", "10 s"),
                     Map.entry("execution.checkpointing.mode", "EXACTLY_ONCE"),
                     Map.entry("state.backend.type", "hashmap"),
+                    // A job that fails would be tried again for ever.
+                    Map.entry("restart-strategy.type", "none"),
                     Map.entry("taskmanager.numberOfTaskSlots", "2"),
+                    Map.entry("taskmanager.memory.managed.size", "1g"),
                     Map.entry("taskmanager.memory.network.min", "256m"),
                     Map.entry("taskmanager.memory.network.max", "256m"),
                     Map.entry("table.local-time-zone", "UTC"),

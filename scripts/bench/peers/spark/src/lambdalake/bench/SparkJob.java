@@ -74,15 +74,18 @@ public final class SparkJob {
     public static void main(String[] arguments) throws Exception {
         boolean closes = arguments[0].equals("close");
         SparkJob job = closes ? new SparkJob(arguments[1], arguments[2]) : new SparkJob(arguments[3], arguments[4]);
-        say("start");
-        if (closes) {
-            job.landLaterEvents(arguments[3]);
-        } else {
-            job.append("landed", job.events(arguments[1], arguments[2])).awaitTermination();
+        try {
+            say("start");
+            if (closes) {
+                job.landLaterEvents(arguments[3]);
+            } else {
+                job.append("landed", job.events(arguments[1], arguments[2])).awaitTermination();
+            }
+            job.aggregate();
+            say("end");
+        } finally {
+            job.spark.stop();
         }
-        job.aggregate();
-        say("end");
-        job.spark.stop();
     }
 
     private Dataset<Row> events(String brokers, String topic) {

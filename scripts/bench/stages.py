@@ -1,0 +1,153 @@
+"""Measures what each stage of the speed layer takes, beside the whole. Started by scripts/bench.sh.
+
+One topic is filled; then, as often as there are to be runs, the speed layer lands it as in speed.py, and bench-stages takes
+it through the stages one after another, with averages committed after as many records as in the whole. Both begin cold, in
+processes and lakes of their own, and that every record was landed once is checked by the tables' logs before a run counts.
+A pair of which one fails is left out, and makes the command fail in the end.
+"""
+
+import argparse
+import json
+import statistics
+import sys
+from pathlib import Path
+
+import process
+from bed import STORES, a_bed, fail, going_on, tell
+from freshness import commit_interval_s
+from report import Steps, described, machine, publish, spread
+from speed import HEADINGS, landing
+from written import what_was_written
+
+# In the order of the data: the stage as bench-stages names it, as people do, and what it takes in.
+STAGES = [
+    ("fetch", "Fetch", "librdkafka's threads, and polling without decoding"),
+    ("decode", "Decode", "payloads become batches of typed columns"),
+    ("fold", "Judge and fold", "late or not, windows, rows that are to land"),
+    ("encode", "Encode events", "Parquet of `events` and `dead_letters`"),
+    ("average", "Encode averages", "rows of the windows that changed, and their Parquet"),
+    ("upload", "Upload", "data files into the store"),
+    ("commit", "Commit", "entries of the tables' logs"),
+]
+# What the stages and the whole have written, which has to be alike: name, key, format.
+WRITTEN = [("commits", "commits", "{:.0f}"), ("data files", "files", "{:.0f}"), ("MiB", "mebibytes", "{:.0f}")]
+
+
+def main():
+    arguments = parse()
+    stores = STORES if arguments.store == "both" else (arguments.store,)
+    runs = {store: [] for store in stores}
+    steps, failures, on = Steps(arguments.docs, "stages"), [], machine()
+    with a_bed() as bed, bed.filled(arguments.events) as filled:
+        for store in arguments.runs * list(stores):
+            with going_on(failures):
+                whole = landing(bed, filled, store)
+                pair = {"whole": whole, "stages": measure(bed, filled, store, whole)}
+                runs[store].append(pair)
+                told(store, pair)
+                steps.add(store=store, **pair)
+    if all(runs.values()):
+        report = {"machine": on, "topic": filled.described(), "runs": runs}
+        publish(arguments.docs, "stages", report, text(report))
+    sys.exit(max(failures, default=0))
+
+
+def parse():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--events", type=int, required=True)
+    parser.add_argument("--runs", type=int, required=True)
+    parser.add_argument("--store", choices=(*STORES, "both"), required=True)
+    parser.add_argument("--docs", type=Path, required=True)
+    return parser.parse_args()
+
+
+def measure(bed, filled, store, whole):
+    """The topic taken through the stages into a fresh lake, commits as far apart as they were in the whole."""
+    every = max(round(whole["records_per_second"] * commit_interval_s()), 1)
+    with bed.lake(store) as lake:
+        command, environment = bed.stages(filled.topic, lake, "--average-every", every)
+        log = bed.folder / bed.new_name("stages")
+        load = process.start(command, environment, log).wait()["load_before"]
+        run = json.loads(log.read_text().splitlines()[-1])
+        written = what_was_written(lake)
+    landed = written.pop("landed")
+    if not landed == run["records"] == filled.records:
+        fail(f"bench-stages took {run['records']:,} records, of {filled.records:,}, and landed {landed:,} rows", code=1)
+    return run | written | {"average_every": every, "load_before": load, "cpu_seconds_per_million": per_million(run)}
+
+
+def per_million(run):
+    """CPU seconds per million records by stage."""
+    if run["seconds"].keys() != {key for key, _, _ in STAGES}:
+        fail(f"bench-stages tells of {sorted(run['seconds'])}, not of each of its stages", code=1)
+    return {stage: seconds / run["records"] * 1e6 for stage, seconds in run["seconds"].items()}
+
+
+def told(store, pair):
+    whole, stages = pair["whole"]["cpu_seconds_per_million"], pair["stages"]["cpu_seconds_per_million"]
+    parts = ", ".join(f"{key} {stages[key]:.3f}" for key, _, _ in STAGES)
+    tell(
+        f"{HEADINGS[store]:12}{whole:.3f} CPU s per million, stages {sum(stages.values()):.3f}: {parts}; "
+        f"load {pair['whole']['load_before']:.1f} before"
+    )
+
+
+def table(pairs):
+    """What each stage takes of the whole, in CPU seconds per million records: the median of each with all its values, their
+    sum, the whole, and what is left.
+    """
+    values = {key: [pair["stages"]["cpu_seconds_per_million"][key] for pair in pairs] for key, _, _ in STAGES}
+    whole = [pair["whole"]["cpu_seconds_per_million"] for pair in pairs]
+    medians = {key: statistics.median(found) for key, found in values.items()}
+    total = sum(medians.values())
+    left = statistics.median(whole) - total
+    return {"values": values, "medians": medians, "sum": total, "whole": whole, "left": left}
+
+
+def text(report):
+    """The report for people: a table for each store."""
+    topic, runs = report["topic"], report["runs"]
+    lines = [
+        f"{topic['produced']:,} records ({topic['events']:,} events of {topic['cameras']:,} cameras, {topic['late']:,} held up "
+        f"on their way, {topic['duplicates']:,} sent twice, {topic['bad']:,} bad) in {topic['partitions']} partitions of a real "
+        "Kafka on the same machine; the whole and its stages in turn: median (least to greatest), shares of the whole.",
+        "",
+        described(report["machine"]),
+    ]
+    for store, pairs in runs.items():
+        lines += ["", *table_for_people(store, pairs), "", written_for_people(pairs)]
+    return "\n".join(lines)
+
+
+def table_for_people(store, pairs):
+    found = table(pairs)
+    whole = statistics.median(found["whole"])
+    counted = f"{len(pairs)} runs" if len(pairs) > 1 else "1 run"
+
+    def row(name, middle, cell, what):
+        return f"| {name} | {cell} | {1000 * middle:,.0f} ns | {middle / whole:.0%} | {what} |"
+
+    lines = [
+        f"| {HEADINGS[store]}, {counted} | CPU seconds per million records | per record | share | |",
+        "|---|---:|---:|---:|---|",
+    ]
+    for key, name, what in STAGES:
+        lines.append(row(name, found["medians"][key], spread(found["values"][key], "{:.3f}", " s"), what))
+    lines.append(row("**Sum of the stages**", found["sum"], f"{found['sum']:.3f} s", ""))
+    lines.append(row("**`speed-layer run`**", whole, spread(found["whole"], "{:.3f}", " s"), "the whole process"))
+    lines.append(row("Not accounted for", found["left"], f"{found['left']:.3f} s", "start and end, the way between threads"))
+    return lines
+
+
+def written_for_people(pairs):
+    """What the stages have written, and the whole, in the median."""
+    parts = []
+    for name, key, form in WRITTEN:
+        stages, whole = (form.format(statistics.median(pair[kind][key] for pair in pairs)) for kind in ("stages", "whole"))
+        parts.append(f"{stages} {name} ({whole})")
+    batches = statistics.median(pair["stages"]["records"] / pair["stages"]["batches"] for pair in pairs)
+    return f"Written by the stages (by the whole): {', '.join(parts)}; {batches:,.0f} records in a batch."
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+//! librdkafka's message as a record or an error in Rust's terms.
+
+use std::slice;
+
+use rdkafka::bindings as sys;
+use rdkafka::error::KafkaError;
+use rdkafka::message::Timestamp;
+use sys::rd_kafka_resp_err_t as Code;
+use sys::rd_kafka_timestamp_type_t as TimestampType;
+
+/// A record, borrowed from librdkafka.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record<'a> {
+    /// Its partition.
+    pub partition: i32,
+    /// Its offset.
+    pub offset: i64,
+    /// When it was made or appended.
+    pub timestamp: Timestamp,
+    /// Its key.
+    pub key: Option<&'a [u8]>,
+    /// Its value.
+    pub payload: Option<&'a [u8]>,
+}
+
+/// The record that the message is, or the end or the fault of a partition.
+///
+/// # Safety
+/// The message is valid for `'a`, and nobody changes it meanwhile.
+#[expect(unsafe_code, reason = "the message is librdkafka's")]
+pub(crate) unsafe fn read<'a>(
+    message: *const sys::rd_kafka_message_t,
+) -> Result<Record<'a>, KafkaError> {
+    // SAFETY: as the caller promises.
+    let fields = unsafe { &*message };
+    match fields.err {
+        Code::RD_KAFKA_RESP_ERR_NO_ERROR => {}
+        Code::RD_KAFKA_RESP_ERR__PARTITION_EOF => {
+            return Err(KafkaError::PartitionEOF(fields.partition));
+        }
+        code => return Err(KafkaError::MessageConsumption(code.into())),
+    }
+    // SAFETY: key and payload are null or of these lengths, and live as long as the message.
+    let (key, payload) = unsafe {
+        (bytes(fields.key.cast(), fields.key_len), bytes(fields.payload.cast(), fields.len))
+    };
+    Ok(Record {
+        partition: fields.partition,
+        offset: fields.offset,
+        // SAFETY: the message is valid.
+        timestamp: unsafe { timestamp(message) },
+        key,
+        payload,
+    })
+}
+
+/// # Safety
+/// The message is valid.
+#[expect(unsafe_code, reason = "the message is librdkafka's")]
+unsafe fn timestamp(message: *const sys::rd_kafka_message_t) -> Timestamp {
+    let mut kind = TimestampType::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE;
+    // SAFETY: the message is valid.
+    let millis = unsafe { sys::rd_kafka_message_timestamp(message, &raw mut kind) };
+    match kind {
+        _ if millis == -1 => Timestamp::NotAvailable,
+        TimestampType::RD_KAFKA_TIMESTAMP_NOT_AVAILABLE => Timestamp::NotAvailable,
+        TimestampType::RD_KAFKA_TIMESTAMP_CREATE_TIME => Timestamp::CreateTime(millis),
+        TimestampType::RD_KAFKA_TIMESTAMP_LOG_APPEND_TIME => Timestamp::LogAppendTime(millis),
+    }
+}
+
+/// # Safety
+/// `start` is null or begins so many bytes, which are valid for `'a` and not changed meanwhile.
+#[expect(unsafe_code, reason = "the bytes are librdkafka's")]
+unsafe fn bytes<'a>(start: *const u8, length: usize) -> Option<&'a [u8]> {
+    // SAFETY: as the caller promises.
+    (!start.is_null()).then(|| unsafe { slice::from_raw_parts(start, length) })
+}

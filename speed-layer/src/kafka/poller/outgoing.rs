@@ -1,0 +1,113 @@
+//! What goes to the engine: batches of decoded records, positions, and whatever else has to wait for room.
+
+use std::time::Duration;
+
+use rdkafka::Offset;
+use rdkafka::consumer::Consumer;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+use super::{Ended, Poller, now};
+use crate::source::SourceEvent;
+
+/// Batches are sent on when they are about this large.
+const BATCH_BYTES: usize = 512 << 10;
+/// Records after which pending batches are sent on however busy the topic is.
+const FLUSH_RECORDS: usize = 60_000;
+/// How long the thread waits for the engine before it polls to stay in the group.
+pub(super) const SEND_TIMEOUT: Duration = Duration::from_secs(60);
+
+impl Poller {
+    pub(super) fn flush_what_is_full(
+        &mut self,
+        partition: i32,
+        runtime: &Handle,
+    ) -> Result<(), Ended> {
+        let fetched = self.fetched.get(&partition);
+        if fetched.is_some_and(|fetched| fetched.pending.bytes() >= BATCH_BYTES) {
+            self.flush_partition(partition, runtime)?;
+        }
+        if self.pending_records >= FLUSH_RECORDS {
+            self.flush(runtime)?;
+        }
+        Ok(())
+    }
+
+    /// The partition's end has come, with all that came before it.
+    pub(super) fn tell_end(&mut self, partition: i32, runtime: &Handle) -> Result<(), Ended> {
+        self.flush_partition(partition, runtime)?;
+        let Some(fetched) = self.fetched.get_mut(&partition) else { return Ok(()) };
+        fetched.has_come = true;
+        let epoch = fetched.pending.epoch;
+        self.tell_positions(runtime)?;
+        self.send(SourceEvent::EndReached { partition, epoch }, runtime)
+    }
+
+    /// Positions count transaction markers and aborted records, which no message tells of.
+    pub(super) fn tell_positions(&mut self, runtime: &Handle) -> Result<(), Ended> {
+        let Ok(positions) = self.consumer.position() else { return Ok(()) };
+        for element in positions.elements() {
+            let (partition, Offset::Offset(next)) = (element.partition(), element.offset()) else {
+                continue;
+            };
+            let Some(fetched) = self.fetched.get_mut(&partition) else { continue };
+            let is_news = fetched.has_come && fetched.position < next;
+            if !is_news || !fetched.pending.is_empty() {
+                continue;
+            }
+            fetched.position = next;
+            let epoch = fetched.pending.epoch;
+            self.send(SourceEvent::Position { partition, epoch, next }, runtime)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn flush(&mut self, runtime: &Handle) -> Result<(), Ended> {
+        let partitions: Vec<i32> = self.fetched.keys().copied().collect();
+        self.pending_records = 0;
+        self.flushed_at = now();
+        partitions.into_iter().try_for_each(|partition| self.flush_partition(partition, runtime))
+    }
+
+    pub(super) fn flush_partition(
+        &mut self,
+        partition: i32,
+        runtime: &Handle,
+    ) -> Result<(), Ended> {
+        let Some(fetched) = self.fetched.get_mut(&partition) else { return Ok(()) };
+        let Some(last) = fetched.pending.last_offset() else { return Ok(()) };
+        fetched.position = last + 1;
+        let batch = fetched.pending.take();
+        self.send(SourceEvent::Records(Box::new(batch)), runtime)
+    }
+
+    /// Sends to the engine. While it is behind, fetching is paused and polls keep the membership.
+    pub(super) fn send(&mut self, event: SourceEvent, runtime: &Handle) -> Result<(), Ended> {
+        let sender = self.sender.clone();
+        let mut paused = false;
+        let place = loop {
+            let place = async { timeout(SEND_TIMEOUT, sender.place_for(&event)).await };
+            match runtime.block_on(place) {
+                Ok(place) => break place.map_err(|_| Ended)?,
+                Err(_) => {
+                    paused = true;
+                    self.set_paused(true);
+                    self.hear();
+                }
+            }
+        };
+        let sent = sender.send(event, place).map_err(|_| Ended);
+        if paused {
+            self.set_paused(false);
+        }
+        sent
+    }
+
+    fn set_paused(&self, paused: bool) {
+        let list = self.list_of_partitions(&self.fetched.keys().copied().collect::<Vec<_>>());
+        let result = if paused { self.consumer.pause(&list) } else { self.consumer.resume(&list) };
+        if let Err(error) = result {
+            tracing::debug!(%error, paused, "partitions not paused or resumed");
+        }
+    }
+}
