@@ -95,7 +95,7 @@ class Round:
     def peer(self, peer, start):
         """A peer, which took so much for its start; its results must be those of the speed layer."""
         folder = self.bed.folder / self.bed.new_name(peer.name)
-        found = steady(run_peer(self.bed, self.filled, peer, folder), start, self.filled.records)
+        found = run_peer(self.bed, self.filled, peer, folder)
         if peer is SPARK:
             close_windows(self.bed, self.filled, folder)
         self.results.add_peer(peer.name, folder)
@@ -103,7 +103,7 @@ class Round:
         if differing:
             fail(f"{peer.title} has other results than the speed layer: {'; '.join(differing)}", code=1)
         shutil.rmtree(folder)
-        self.keep(peer.name, found)
+        self.keep(peer.name, steady(found, start, self.filled.records))
 
 
 def one_round(this, starts, failures):
@@ -178,8 +178,9 @@ def text(report):
             f"{spread(figure['peak_resident_mib'], '{:,.0f}', ' MiB')} | {SEMANTICS[name]} |"
         )
     windows = ", ".join(f"{results[f'windows_{size}']:,} of {size}" for size in ("5m", "1h", "24h"))
-    equal = f"Results are equal: {results['rows']:,} rows in all four columns, and windows ({windows}), each in count and sum."
-    return "\n".join([*lines, "", equal])
+    compared = " and ".join(TITLES[name] for name in runs if name not in (FLOOR, OURS))
+    equal = f"{results['rows']:,} rows in all four columns, and windows ({windows}), each in count and sum"
+    return "\n".join([*lines, "", f"Results equal to the speed layer's: {compared or 'none'}. They are {equal}."])
 
 
 if __name__ == "__main__":

@@ -9,7 +9,15 @@ import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
-from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, IsolationLevel, KafkaError, Producer, TopicPartition
+from confluent_kafka import (
+    Consumer,
+    ConsumerGroupTopicPartitions,
+    IsolationLevel,
+    KafkaError,
+    KafkaException,
+    Producer,
+    TopicPartition,
+)
 from confluent_kafka.admin import (
     AdminClient,
     AlterConfigOpType,
@@ -23,6 +31,12 @@ from confluent_kafka.admin import (
 from oracle import Record
 
 PATIENCE_S = 30
+# What brokers say of a group for a moment after its first member has come.
+NO_COORDINATOR = {
+    KafkaError.NOT_COORDINATOR,
+    KafkaError.COORDINATOR_NOT_AVAILABLE,
+    KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
+}
 LARGEST_MESSAGE = 4 << 20
 
 
@@ -172,8 +186,13 @@ class Topic:
     # ---- the group
 
     def assignments(self, group):
-        """The partitions of each member of a consumer group, by member."""
-        described = ask(self.brokers, lambda admin: admin.describe_consumer_groups([group], request_timeout=PATIENCE_S))
+        """The partitions of each member of a consumer group, by member; none while it has no coordinator yet."""
+        try:
+            described = ask(self.brokers, lambda admin: admin.describe_consumer_groups([group], request_timeout=PATIENCE_S))
+        except KafkaException as error:
+            if error.args[0].code() not in NO_COORDINATOR:
+                raise
+            return {}
         return {
             m.member_id: sorted(p.partition for p in m.assignment.topic_partitions) for m in described[group].members
         }

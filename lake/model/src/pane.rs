@@ -119,10 +119,11 @@ impl Pane {
         size_of::<Pane>() + self.histogram.bytes()
     }
 
-    /// The `percent`-th percentile by nearest rank, within 0.5 km/h and never beyond minimum or maximum.
-    pub fn quantile(&self, percent: u32) -> Speed {
+    /// These percentiles, ascending, by nearest rank, within 0.5 km/h and never beyond minimum or maximum.
+    pub fn quantiles<const N: usize>(&self, percents: [u32; N]) -> [Speed; N] {
         let (min, max) = (self.summary.min(), self.summary.max());
-        self.histogram.quantile(percent).unwrap_or(min).clamp(min, max.max(min))
+        let found = self.histogram.quantiles(percents).unwrap_or([min; N]);
+        found.map(|speed| speed.clamp(min, max.max(min)))
     }
 }
 

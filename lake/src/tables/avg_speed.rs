@@ -85,6 +85,13 @@ impl Quantiles {
     }
 }
 
+impl From<&Pane> for Quantiles {
+    fn from(pane: &Pane) -> Quantiles {
+        let [p50, p85, p95] = pane.quantiles([50, 85, 95]);
+        Quantiles { p50, p85, p95 }
+    }
+}
+
 /// One row.
 #[derive(Clone, Debug, PartialEq)]
 pub struct AvgSpeedRow {
@@ -122,7 +129,7 @@ impl AvgSpeedRow {
             window,
             kafka_partition: Some(kafka_partition),
             summary: pane.summary,
-            quantiles: Quantiles::by(|percent| pane.quantile(percent)),
+            quantiles: Quantiles::from(&pane),
             status: Status::Provisional,
             events_version: None,
             computed_at,

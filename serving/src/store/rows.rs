@@ -76,7 +76,7 @@ fn merge(rows: &[&Row]) -> MergedWindow {
     }
     let mut pane = Pane::default();
     rows.iter().for_each(|row| pane.merge(&row.pane()));
-    let quantiles = Quantiles::by(|percent| pane.quantile(percent));
+    let quantiles = Quantiles::from(&pane);
     MergedWindow { summary: pane.summary, quantiles, ..first.alone() }
 }
 

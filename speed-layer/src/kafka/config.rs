@@ -28,6 +28,9 @@ pub(super) fn group_consumer(settings: &Settings) -> ClientConfig {
         .set("fetch.message.max.bytes", "4194304")
         .set("fetch.max.bytes", "8388608")
         .set("fetch.queue.backoff.ms", "50")
+        // An answer of a few records costs as much as a large one: brokers gather records for a moment.
+        .set("fetch.min.bytes", "65536")
+        .set("fetch.wait.max.ms", "100")
         .set("statistics.interval.ms", "5000");
     for (key, value) in client(settings).config_map() {
         config.set(key.to_owned(), value.to_owned());

@@ -182,7 +182,11 @@ impl Poller {
                 self.keep(&record);
                 self.flush_what_is_full(record.partition, runtime)
             }
-            Err(error) => self.take_error(&error, runtime),
+            Err(KafkaError::PartitionEOF(partition)) => self.tell_end(partition, runtime),
+            Err(error) => {
+                tracing::warn!(%error, "Kafka");
+                self.take_error(&error, runtime)
+            }
         }
     }
 
@@ -204,9 +208,9 @@ impl Poller {
         self.pending_records += 1;
     }
 
+    /// Does what an error asks for. It was logged where it came: those of the client by the context.
     fn take_error(&mut self, error: &KafkaError, runtime: &Handle) -> Result<(), Ended> {
         match error {
-            KafkaError::PartitionEOF(partition) => self.tell_end(*partition, runtime),
             KafkaError::MessageConsumption(
                 RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
             ) => self.restart_partitions_out_of_range(runtime),
@@ -217,10 +221,7 @@ impl Poller {
             error if defects::is_on(Defect::KafkaFaultFatal) => {
                 self.send(SourceEvent::Failed { problem: error.to_string() }, runtime)
             }
-            error => {
-                tracing::warn!(%error, "Kafka");
-                Ok(())
-            }
+            _ => Ok(()),
         }
     }
 
