@@ -89,7 +89,7 @@ impl<C: ConsumerContext + 'static> RecordQueue<C> {
     }
 
     /// Waits for messages, and hands those that are there to `handler` until it breaks off; the others stay. Says
-    /// whether any came in time. A panic of `handler` goes on here.
+    /// whether any came; librdkafka may end the wait early. A panic of `handler` goes on here.
     #[expect(unsafe_code, reason = "only librdkafka's own interface has the callback")]
     pub fn serve(
         &self,

@@ -50,6 +50,8 @@ pub(super) struct Poller {
     pending_records: usize,
     flushed_at: Instant,
     routed_at: Instant,
+    /// Seeks that were too early.
+    unsought: Vec<Start>,
     /// Errors that came beside records.
     errors: VecDeque<KafkaError>,
     /// Partitions whose records came beside the queue of records, as those of a topic that was made anew may.
@@ -64,6 +66,8 @@ struct Fetched {
     position: i64,
     /// Whether librdkafka's position is of this epoch: it keeps the one before a seek until something comes.
     has_come: bool,
+    /// Whether the seek to its start is still to be made: what comes is not of this epoch.
+    is_unsought: bool,
 }
 
 /// The thread is to end: it was told to, or nobody listens any more.
@@ -92,6 +96,7 @@ impl Poller {
             pending_records: 0,
             flushed_at: now(),
             routed_at: now(),
+            unsought: Vec::new(),
             errors: VecDeque::new(),
             strays: BTreeSet::new(),
         }
@@ -118,9 +123,9 @@ impl Poller {
                 Rebalance::Revoke(partitions) => self.revoke(partitions, runtime)?,
             }
         }
-        while let Ok(Seek(start)) = self.seeks.try_recv() {
-            self.seek(start, runtime)?;
-        }
+        let mut starts = std::mem::take(&mut self.unsought);
+        starts.extend(self.seeks.try_iter().map(|Seek(start)| start));
+        starts.into_iter().try_for_each(|start| self.seek(start, runtime))?;
         self.restart_strays(runtime)?;
         while let Some(error) = self.errors.pop_front() {
             self.take_error(&error, runtime)?;
@@ -192,7 +197,7 @@ impl Poller {
 
     /// Decodes a record into its partition's pending batch.
     fn keep(&mut self, record: &Record<'_>) {
-        let Some(fetched) = self.fetched.get_mut(&record.partition) else { return };
+        let Some(fetched) = sought(&mut self.fetched, record.partition) else { return };
         fetched.has_come = true;
         let millis = match record.timestamp {
             Timestamp::LogAppendTime(millis) => millis,
@@ -237,6 +242,11 @@ impl Poller {
         }
         list
     }
+}
+
+/// The partition, if what comes of it is of its epoch.
+fn sought(partitions: &mut BTreeMap<i32, Fetched>, partition: i32) -> Option<&mut Fetched> {
+    partitions.get_mut(&partition).filter(|fetched| !fetched.is_unsought)
 }
 
 #[expect(

@@ -3,6 +3,7 @@
 
 mod exactly_once;
 mod faulty_store;
+mod kafka;
 mod log_source;
 mod oracle;
 mod resets;

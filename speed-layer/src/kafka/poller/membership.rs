@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rdkafka::consumer::{Consumer, RebalanceProtocol};
-use rdkafka::error::KafkaResult;
+use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -59,7 +59,8 @@ impl Poller {
     fn begin(&mut self, start: Start) {
         self.records.route(&self.topic, start.partition);
         let pending = DecodedBatch::new(start.partition, start.epoch);
-        let fetched = Fetched { pending, position: start.offset, has_come: false };
+        let position = start.offset;
+        let fetched = Fetched { pending, position, has_come: false, is_unsought: false };
         self.fetched.insert(start.partition, fetched);
     }
 
@@ -118,13 +119,23 @@ impl Poller {
         self.fail_on_error("give partitions back", unassigned, runtime)
     }
 
+    /// Fetches a partition anew from another offset, unless it was taken away or started anew since that was asked.
     pub(super) fn seek(&mut self, start: Start, runtime: &Handle) -> Result<(), Ended> {
-        if !self.fetched.contains_key(&start.partition) {
+        let held = self.fetched.get(&start.partition);
+        if held.is_none_or(|held| held.pending.epoch > start.epoch) {
             return Ok(());
         }
         self.begin(start);
-        let offset = Offset::Offset(start.offset);
-        let sought = self.consumer.seek(&self.topic, start.partition, offset, self.request_timeout);
+        let sought = self
+            .consumer
+            .seek_partitions(self.list_of(&[start]), self.request_timeout)
+            .and_then(|list| list.elements().iter().try_for_each(|element| element.error()));
+        if sought.as_ref().is_err_and(is_too_early) {
+            // Fetching has not begun, or is ending: what comes until it is tried again is of another place.
+            self.fetched.entry(start.partition).and_modify(|fetched| fetched.is_unsought = true);
+            self.unsought.push(start);
+            return Ok(());
+        }
         self.fail_on_error("seek", sought, runtime)
     }
 
@@ -193,6 +204,11 @@ impl Poller {
         }
         list
     }
+}
+
+/// Whether librdkafka says that a partition cannot be sought in the state that it is in.
+fn is_too_early(error: &KafkaError) -> bool {
+    error.rdkafka_error_code() == Some(RDKafkaErrorCode::State)
 }
 
 fn wait<T>(runtime: &Handle, limit: Duration, answer: oneshot::Receiver<T>) -> Option<T> {

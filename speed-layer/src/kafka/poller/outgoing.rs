@@ -7,7 +7,7 @@ use rdkafka::consumer::Consumer;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
 
-use super::{Ended, Poller, now};
+use super::{Ended, Poller, now, sought};
 use crate::source::SourceEvent;
 
 /// Batches are sent on when they are about this large.
@@ -36,7 +36,7 @@ impl Poller {
     /// The partition's end has come, with all that came before it.
     pub(super) fn tell_end(&mut self, partition: i32, runtime: &Handle) -> Result<(), Ended> {
         self.flush_partition(partition, runtime)?;
-        let Some(fetched) = self.fetched.get_mut(&partition) else { return Ok(()) };
+        let Some(fetched) = sought(&mut self.fetched, partition) else { return Ok(()) };
         fetched.has_come = true;
         let epoch = fetched.pending.epoch;
         self.tell_positions(runtime)?;
