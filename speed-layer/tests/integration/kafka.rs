@@ -13,20 +13,16 @@ const TOPIC: &str = "records";
 /// More than any of these tests waits.
 const LONG: Duration = Duration::from_secs(60);
 
-/// Settings for a topic of one partition with a hundred records on this broker, none of which is an event.
-fn filled(brokers: String) -> Settings {
+/// Puts so many records into the topic, none of which is an event.
+fn fill(brokers: &str, records: usize) {
     let mut config = ClientConfig::new();
-    config.set("bootstrap.servers", &brokers);
+    config.set("bootstrap.servers", brokers);
     let producer: BaseProducer = config.create().unwrap();
-    for _ in 0..100 {
+    for _ in 0..records {
         let record = BaseRecord::to(TOPIC).partition(0).key("key").payload("no event");
         producer.send(record).map_err(|(error, _)| error).unwrap();
     }
     producer.flush(LONG).unwrap();
-    let mut settings = Settings::default();
-    settings.kafka.brokers = brokers;
-    settings.kafka.topic = TOPIC.to_owned();
-    settings
 }
 
 /// The epoch and the first offset of every batch until the partition's end comes, each assignment starting as told.
@@ -51,11 +47,18 @@ async fn until_the_end(source: &mut KafkaSource, start: Start) -> Vec<(u64, i64)
 async fn a_seek_of_an_earlier_assignment_is_passed_over_and_one_of_this_is_made() {
     let cluster = MockCluster::new(1).unwrap();
     cluster.create_topic(TOPIC, 1, 1).unwrap();
-    let mut source = KafkaSource::start(&filled(cluster.bootstrap_servers())).unwrap();
+    let brokers = cluster.bootstrap_servers();
+    fill(&brokers, 100);
+    let mut settings = Settings::default();
+    settings.kafka.brokers.clone_from(&brokers);
+    settings.kafka.topic = TOPIC.to_owned();
+    let mut source = KafkaSource::start(&settings).unwrap();
     let start = |offset, epoch| Start { partition: 0, offset, epoch };
     assert_eq!(until_the_end(&mut source, start(0, 2)).await[0], (2, 0));
     source.seek(start(10, 1));
+    fill(&brokers, 1);
+    assert_eq!(until_the_end(&mut source, start(0, 2)).await, [(2, 100)]);
     source.seek(start(50, 3));
-    assert_eq!(until_the_end(&mut source, start(0, 4)).await[0], (3, 50));
+    assert_eq!(until_the_end(&mut source, start(0, 2)).await[0], (3, 50));
     source.close().await;
 }
