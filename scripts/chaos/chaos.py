@@ -25,7 +25,7 @@ sys.path.append(str(Path(__file__).resolve().parent.parent / "end-to-end"))
 # The servers are on this machine, whatever proxy there is.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
 
-import report  # noqa: E402
+import chaos_report  # noqa: E402
 from disk import Disk  # noqa: E402
 from faults import AWAY, World, strike  # noqa: E402
 from feed import Feed  # noqa: E402
@@ -82,9 +82,9 @@ def main():
     except Exception:  # whatever is not a finding is a fault outside
         give_up(run)
     wall_s = time.monotonic() - started
-    report.tell(run, failure, wall_s)
+    chaos_report.tell(run, failure, wall_s)
     if arguments.report:
-        arguments.report.write_text(report.markdown(run, failure, wall_s))
+        arguments.report.write_text(chaos_report.markdown(run, failure, wall_s))
     if failure:
         say(f"logs and tables: {arguments.work}")
         say("the same faults again, at other moments:")
