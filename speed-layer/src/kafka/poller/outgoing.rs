@@ -81,20 +81,22 @@ impl Poller {
         self.send(SourceEvent::Records(Box::new(batch)), runtime)
     }
 
-    /// Sends to the engine. While it is behind, fetching is paused and polls keep the membership.
+    /// Sends to the engine. While it is behind, fetching is paused and polls keep the membership. The first poll tells
+    /// librdkafka, which takes a callback for a wait for records, that from now on `max.poll.interval.ms` counts.
     pub(super) fn send(&mut self, event: SourceEvent, runtime: &Handle) -> Result<(), Ended> {
         let sender = self.sender.clone();
-        let mut paused = false;
+        let (mut paused, mut limit) = (false, Duration::ZERO);
         let place = loop {
-            let place = async { timeout(SEND_TIMEOUT, sender.place_for(&event)).await };
+            let place = async { timeout(limit, sender.place_for(&event)).await };
             match runtime.block_on(place) {
                 Ok(place) => break place.map_err(|_| Ended)?,
+                Err(_) if limit.is_zero() => limit = SEND_TIMEOUT,
                 Err(_) => {
                     paused = true;
                     self.set_paused(true);
-                    self.hear();
                 }
             }
+            self.hear();
         };
         let sent = sender.send(event, place).map_err(|_| Ended);
         if paused {
