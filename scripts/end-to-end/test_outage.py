@@ -28,7 +28,7 @@ TIGHT = {
     "kafka__properties.max.poll.interval.ms": "6000",
 }
 # A batch on its way from the queue to the rows that wait may overshoot.
-BATCH_BYTES = 300_000
+BATCH_BYTES = 550_000
 
 
 @contextlib.contextmanager
