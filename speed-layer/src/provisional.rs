@@ -25,7 +25,7 @@ pub struct WindowEvent<'a> {
     pub limit: Option<Speed>,
 }
 
-/// Memory of a camera in a group beside its panes: its id, its place in the map, the tree of its panes.
+/// Memory of a camera in a group beside its panes: its id, its places, the tree of its panes.
 const CAMERA_BYTES: usize = 256;
 
 /// The open windows of one partition.
@@ -33,6 +33,8 @@ const CAMERA_BYTES: usize = 256;
 pub struct Provisional {
     /// In the order of their keys.
     groups: Vec<(Key, Group)>,
+    /// The panes of all groups. A camera without any is not here.
+    cameras: HashMap<Arc<str>, CameraPanes, foldhash::fast::RandomState>,
     /// The places of the groups of an hour and of a day that were asked for last: neighbours in the log mostly
     /// belong to the same.
     recent: [usize; 2],
@@ -44,18 +46,30 @@ type Key = (Day, GroupWindows);
 #[derive(Debug)]
 struct Group {
     span: DaySpan,
-    /// Panes by camera; of an hour group by the place of the 5-minute window in the day.
-    panes: HashMap<Arc<str>, BTreeMap<u32, Pane>, foldhash::fast::RandomState>,
     dirty: bool,
 }
+
+/// A camera's panes by group, in the order of keys; those of an hour group by the place of the 5-minute window in the day.
+#[derive(Debug, Default)]
+struct CameraPanes(Vec<(Key, BTreeMap<u32, Pane>)>);
 
 impl Provisional {
     /// Folds an event, which is in the day of `span` and not late.
     pub fn add(&mut self, span: &DaySpan, event: &WindowEvent<'_>) {
         let hour = span.window_index(WindowSize::OneHour, event.event_time);
         let five = span.window_index(WindowSize::FiveMinutes, event.event_time);
-        self.group(span, GroupWindows::Hour(hour)).add(event, five);
-        self.group(span, GroupWindows::Day).add(event, 0);
+        let places = [(GroupWindows::Hour(hour), five), (GroupWindows::Day, 0)];
+        for (windows, _) in places {
+            self.group(span, windows).dirty = true;
+        }
+        let panes = match self.cameras.get_mut(event.camera_id) {
+            Some(panes) => panes,
+            None => self.cameras.entry(event.camera_id.into()).or_default(),
+        };
+        for (windows, index) in places {
+            let pane = panes.of((span.day, windows)).entry(index).or_default();
+            pane.add(event.speed, event.limit);
+        }
     }
 
     /// Takes back a row that a file holds. One-hour rows are passed over: they follow from the others.
@@ -64,9 +78,9 @@ impl Provisional {
             WindowSize::OneHour => return,
             size => span.window_index(size, row.window.start),
         };
-        let group = self.group(span, group.windows);
-        group.dirty = false;
-        group.panes.entry(Arc::clone(&row.camera_id)).or_default().insert(index, row.pane());
+        self.group(span, group.windows).dirty = false;
+        let panes = self.cameras.entry(Arc::clone(&row.camera_id)).or_default();
+        panes.of((span.day, group.windows)).insert(index, row.pane());
     }
 
     /// Whether any group has changed since it was last written.
@@ -83,8 +97,10 @@ impl Provisional {
     /// The rows of a group, by camera and window.
     pub fn rows(&self, key: Key, kafka_partition: i32, computed_at: EventTime) -> Vec<AvgSpeedRow> {
         let Ok(at) = place_of(&self.groups, key) else { return Vec::new() };
-        let group = &self.groups[at].1;
-        let mut cameras: Vec<_> = group.panes.iter().collect();
+        let span = self.groups[at].1.span;
+        let of_group = self.cameras.iter().map(|(camera, panes)| (camera, panes.get(key)));
+        let mut cameras: Vec<_> =
+            of_group.filter_map(|(camera, panes)| Some((camera, panes?))).collect();
         cameras.sort_unstable_by(|a, b| a.0.cmp(b.0));
         let row = |camera: &Arc<str>, window, pane| {
             AvgSpeedRow::provisional(Arc::clone(camera), window, kafka_partition, pane, computed_at)
@@ -96,10 +112,10 @@ impl Provisional {
                 GroupWindows::Hour(hour) => (WindowSize::FiveMinutes, Some(hour)),
             };
             for (index, pane) in panes {
-                rows.push(row(camera, group.span.window(size, *index), pane.clone()));
+                rows.push(row(camera, span.window(size, *index), pane.clone()));
             }
             if let Some(hour) = merged {
-                let window = group.span.window(WindowSize::OneHour, hour);
+                let window = span.window(WindowSize::OneHour, hour);
                 let missed = usize::from(panes.len() > 1 && defects::is_on(Defect::HourShort));
                 rows.push(row(camera, window, merge(panes.values().skip(missed))));
             }
@@ -109,14 +125,14 @@ impl Provisional {
 
     /// Notes that every group is written, and forgets those whose windows are closed.
     pub fn written(&mut self, clock: PartitionClock, lateness: Lateness) {
-        self.groups.retain_mut(|((_, windows), group)| {
-            group.dirty = false;
-            if defects::is_on(Defect::PaneForgotten) && *windows != GroupWindows::Day {
-                group.forget_closed(clock, lateness);
-            }
+        if defects::is_on(Defect::PaneForgotten) {
+            self.forget_closed(clock, lateness);
+        }
+        self.groups.iter_mut().for_each(|(_, group)| group.dirty = false);
+        self.retain(|(_, windows), span| {
             let end = match windows {
-                GroupWindows::Day => group.span.end,
-                GroupWindows::Hour(hour) => group.span.window(WindowSize::OneHour, *hour).end,
+                GroupWindows::Day => span.end,
+                GroupWindows::Hour(hour) => span.window(WindowSize::OneHour, *hour).end,
             };
             !clock.has_closed(end, lateness)
         });
@@ -124,18 +140,54 @@ impl Provisional {
 
     /// Forgets a day, which the batch has made final.
     pub fn forget(&mut self, day: Day) {
-        self.groups.retain(|((held, _), _)| *held != day);
+        self.retain(|(held, _), _| *held != day);
     }
 
     /// Panes held.
     pub fn panes(&self) -> usize {
-        self.groups.iter().flat_map(|(_, group)| group.panes.values()).map(BTreeMap::len).sum()
+        self.held().map(BTreeMap::len).sum()
     }
 
     /// About how much memory the panes take, in bytes.
     pub fn bytes(&self) -> usize {
-        let cameras = self.groups.iter().flat_map(|(_, group)| group.panes.values());
-        cameras.map(|panes| CAMERA_BYTES + panes.values().map(Pane::bytes).sum::<usize>()).sum()
+        self.held().map(|held| CAMERA_BYTES + held.values().map(Pane::bytes).sum::<usize>()).sum()
+    }
+
+    /// Forgets five-minute windows that are closed: a deliberate defect.
+    fn forget_closed(&mut self, clock: PartitionClock, lateness: Lateness) {
+        let groups = &self.groups;
+        self.cameras.retain(|_, panes| {
+            for (key, panes) in &mut panes.0 {
+                let Ok(at) = place_of(groups, *key) else { continue };
+                if key.1 == GroupWindows::Day {
+                    continue;
+                }
+                let end = |index| groups[at].1.span.window(WindowSize::FiveMinutes, index).end;
+                panes.retain(|index, _| !clock.has_closed(end(*index), lateness));
+            }
+            panes.0.retain(|(_, panes)| !panes.is_empty());
+            !panes.0.is_empty()
+        });
+    }
+
+    /// Forgets all groups but these.
+    fn retain(&mut self, is_kept: impl Fn(&Key, &DaySpan) -> bool) {
+        let before = self.groups.len();
+        self.groups.retain(|(key, group)| is_kept(key, &group.span));
+        if self.groups.len() == before {
+            return;
+        }
+        let groups = &self.groups;
+        self.cameras.retain(|_, panes| {
+            panes.0.retain(|(key, _)| place_of(groups, *key).is_ok());
+            !panes.0.is_empty()
+        });
+        self.cameras.shrink_to_fit();
+    }
+
+    /// The panes of each camera in each group.
+    fn held(&self) -> impl Iterator<Item = &BTreeMap<u32, Pane>> {
+        self.cameras.values().flat_map(|panes| &panes.0).map(|(_, panes)| panes)
     }
 
     fn group(&mut self, span: &DaySpan, windows: GroupWindows) -> &mut Group {
@@ -143,7 +195,7 @@ impl Provisional {
         let recent = &mut self.recent[usize::from(windows == GroupWindows::Day)];
         if self.groups.get(*recent).is_none_or(|(held, _)| *held != key) {
             *recent = place_of(&self.groups, key).unwrap_or_else(|at| {
-                self.groups.insert(at, (key, Group::new(*span)));
+                self.groups.insert(at, (key, Group { span: *span, dirty: false }));
                 at
             });
         }
@@ -156,27 +208,23 @@ fn place_of(groups: &[(Key, Group)], key: Key) -> Result<usize, usize> {
     groups.binary_search_by_key(&key, |(held, _)| *held)
 }
 
-impl Group {
-    fn new(span: DaySpan) -> Group {
-        Group { span, panes: HashMap::default(), dirty: false }
+impl CameraPanes {
+    /// The panes in a group.
+    fn get(&self, key: Key) -> Option<&BTreeMap<u32, Pane>> {
+        self.0.iter().find(|(held, _)| *held == key).map(|(_, panes)| panes)
     }
 
-    /// Forgets five-minute windows that are closed: a deliberate defect.
-    fn forget_closed(&mut self, clock: PartitionClock, lateness: Lateness) {
-        let span = self.span;
-        let end = |index| span.window(WindowSize::FiveMinutes, index).end;
-        let panes = self.panes.values_mut();
-        panes.for_each(|panes| panes.retain(|index, _| !clock.has_closed(end(*index), lateness)));
-        self.panes.retain(|_, panes| !panes.is_empty());
-    }
-
-    fn add(&mut self, event: &WindowEvent<'_>, index: u32) {
-        self.dirty = true;
-        let panes = match self.panes.get_mut(event.camera_id) {
-            Some(panes) => panes,
-            None => self.panes.entry(event.camera_id.into()).or_default(),
+    /// The panes in a group, where there may be none yet. Most events belong to the last ones.
+    fn of(&mut self, key: Key) -> &mut BTreeMap<u32, Pane> {
+        let at = match self.0.iter().rposition(|(held, _)| *held <= key) {
+            Some(at) if self.0[at].0 == key => at,
+            before => {
+                let at = before.map_or(0, |before| before + 1);
+                self.0.insert(at, (key, BTreeMap::new()));
+                at
+            }
         };
-        panes.entry(index).or_default().add(event.speed, event.limit);
+        &mut self.0[at].1
     }
 }
 
@@ -184,4 +232,44 @@ fn merge<'a>(panes: impl Iterator<Item = &'a Pane>) -> Pane {
     let mut merged = Pane::default();
     panes.for_each(|pane| merged.merge(pane));
     merged
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use lake_model::Calendar;
+
+    use super::*;
+
+    const LATENESS: Lateness = Lateness { allowed_us: 0, out_of_orderness_us: 0 };
+
+    fn add(provisional: &mut Provisional, camera_id: &str, time: &str) {
+        let event_time = EventTime::parse(time).unwrap();
+        let span = Calendar::utc().span_at(event_time);
+        let speed = Speed::rounded(50.0);
+        provisional.add(&span, &WindowEvent { camera_id, event_time, speed, limit: None });
+    }
+
+    #[test]
+    fn closed_groups_leave_with_their_panes_and_open_ones_stay() {
+        let mut provisional = Provisional::default();
+        add(&mut provisional, "gone", "2025-04-05T10:00:00Z");
+        add(&mut provisional, "back", "2025-04-05T10:59:00Z");
+        add(&mut provisional, "back", "2025-04-06T00:30:00Z");
+        assert_eq!(provisional.panes(), 6);
+        let now = EventTime::parse("2025-04-06T00:30:00Z");
+        provisional.written(PartitionClock::resumed(now), LATENESS);
+        assert_eq!(provisional.panes(), 2);
+        assert_eq!(
+            provisional.cameras.keys().map(|camera| &**camera).collect::<Vec<_>>(),
+            ["back"]
+        );
+        let day = Calendar::utc().span_at(now.unwrap()).day;
+        let rows = provisional.rows((day, GroupWindows::Hour(0)), 3, now.unwrap());
+        assert_eq!(
+            rows.iter().map(|row| row.window.size).collect::<Vec<_>>(),
+            [WindowSize::FiveMinutes, WindowSize::OneHour]
+        );
+    }
 }
