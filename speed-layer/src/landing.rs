@@ -7,6 +7,7 @@
 mod day_rows;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 
 use arrow::array::{RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
@@ -47,20 +48,22 @@ pub struct Landing {
 pub struct Judged {
     /// Whether each came after its window was closed to the speed layer.
     pub late: Vec<bool>,
-    /// The rows that are to land, by their days.
-    days: BTreeMap<Day, Vec<u32>>,
+    /// The rows that are to land, in order. Neighbours in the log are mostly of one day.
+    runs: Vec<(Day, Range<usize>)>,
 }
 
 impl Judged {
     /// Nothing is decided yet over `rows` rows.
     pub fn with_room_for(rows: usize) -> Judged {
-        Judged { late: Vec::with_capacity(rows), days: BTreeMap::new() }
+        Judged { late: Vec::with_capacity(rows), runs: Vec::new() }
     }
 
-    /// The event at `row` is to land in `day`.
+    /// The event at `row`, which is behind those that were named before, is to land in `day`.
     pub fn land(&mut self, row: usize, day: Day) {
-        let row = u32::try_from(row).expect("a batch has less than 2^32 rows");
-        self.days.entry(day).or_default().push(row);
+        match self.runs.last_mut() {
+            Some((last, rows)) if *last == day && rows.end == row => rows.end += 1,
+            _ => self.runs.push((day, row..row + 1)),
+        }
     }
 }
 
@@ -83,20 +86,30 @@ impl Landing {
 
     /// Takes the accepted events that are to land.
     pub fn push_events(&mut self, kafka_partition: i32, mut events: EventColumns, judged: Judged) {
-        let Judged { late, days } = judged;
-        if days.is_empty() {
+        let Judged { late, runs } = judged;
+        if runs.is_empty() {
             return;
         }
         if defects::is_on(Defect::ExtraDropped) {
             events.extra.clear();
         }
-        let rows_in = |rows: &Vec<u32>| rows.iter().filter(|row| late[**row as usize]).count();
-        self.late_rows += days.values().map(rows_in).sum::<usize>() as u64;
-        let all = events.len();
+        let late_in = |rows: &Range<usize>| late[rows.clone()].iter().filter(|late| **late).count();
+        self.late_rows += runs.iter().map(|(_, rows)| late_in(rows)).sum::<usize>() as u64;
+        let all = 0..events.len();
         let batch = events::batch(events, kafka_partition, late);
+        if let [(day, rows)] = &*runs
+            && *rows == all
+        {
+            self.days.entry(*day).or_default().push(batch);
+            return;
+        }
+        let mut days: BTreeMap<Day, Vec<u32>> = BTreeMap::new();
+        for (day, rows) in runs {
+            let rows = rows.map(|row| u32::try_from(row).expect("a batch has less than 2^32 rows"));
+            days.entry(day).or_default().extend(rows);
+        }
         for (day, rows) in days {
-            let of_day = if rows.len() == all { batch.clone() } else { select(&batch, rows) };
-            self.days.entry(day).or_default().push(of_day);
+            self.days.entry(day).or_default().push(select(&batch, rows));
         }
     }
 

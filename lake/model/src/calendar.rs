@@ -57,23 +57,27 @@ pub struct DaySpan {
 
 impl DaySpan {
     /// Whether `time` is in the day.
+    #[inline]
     pub fn contains(&self, time: EventTime) -> bool {
         self.start <= time && time < self.end
     }
 
     /// The window of `size` that holds `time`, which is in the day. Windows tile the day from its start;
     /// the last one ends with the day.
+    #[inline]
     pub fn window_at(&self, size: WindowSize, time: EventTime) -> Window {
         self.window(size, self.window_index(size, time))
     }
 
     /// The place of the window of `size` that holds `time`, counted from 0 at the start of the day.
+    #[inline]
     pub fn window_index(&self, size: WindowSize, time: EventTime) -> u32 {
         let index = time.saturating_since(self.start).max(0) / size.micros_in(self);
         u32::try_from(index).unwrap_or(u32::MAX)
     }
 
     /// The window of `size` at that place in the day.
+    #[inline]
     pub fn window(&self, size: WindowSize, index: u32) -> Window {
         let length = size.micros_in(self);
         let start = self.start.saturating_add(length.saturating_mul(i64::from(index)));

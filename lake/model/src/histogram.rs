@@ -29,6 +29,7 @@ pub struct DamagedHistogram {
 
 impl SpeedHistogram {
     /// Counts one speed.
+    #[inline]
     pub fn add(&mut self, speed: Speed) {
         self.add_to_bin(speed.thousandths() / BIN_WIDTH, 1);
     }

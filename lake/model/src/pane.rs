@@ -33,6 +33,7 @@ impl Summary {
     }
 
     /// Folds one event of a camera with that speed limit, if one is configured.
+    #[inline]
     pub fn add(&mut self, speed: Speed, limit: Option<Speed>) {
         let over_limit = limit.map(|limit| u64::from(speed > limit));
         self.merge(&Summary::from_parts(
@@ -45,6 +46,7 @@ impl Summary {
     }
 
     /// Adds the events of `other`. Of cameras over the limit the count is known only if both sides know it.
+    #[inline]
     pub fn merge(&mut self, other: &Summary) {
         if other.count == 0 {
             return;
@@ -103,6 +105,7 @@ pub struct Pane {
 
 impl Pane {
     /// Folds one event of a camera with that speed limit, if one is configured.
+    #[inline]
     pub fn add(&mut self, speed: Speed, limit: Option<Speed>) {
         self.summary.add(speed, limit);
         self.histogram.add(speed);

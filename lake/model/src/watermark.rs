@@ -26,6 +26,7 @@ impl Lateness {
 
     /// Whether windows that end at `end` are closed to the speed layer once a partition's greatest event
     /// time is `max_event_time`.
+    #[inline]
     pub fn is_closed(self, end: EventTime, max_event_time: EventTime) -> bool {
         let watermark = self.watermark(max_event_time);
         let defect_us = i64::from(defects::is_on(Defect::LatenessOffByOne));
@@ -52,6 +53,7 @@ impl PartitionClock {
 
     /// Takes the partition's next accepted event, which is in `day`, and says whether it is late.
     /// A partition's first event never is.
+    #[inline]
     pub fn observe(&mut self, time: EventTime, day: &DaySpan, lateness: Lateness) -> bool {
         let end = day.window_at(WindowSize::FiveMinutes, time).end;
         let late = self.has_closed(end, lateness);
@@ -60,6 +62,7 @@ impl PartitionClock {
     }
 
     /// Whether windows that end at `end` take no more events from this partition.
+    #[inline]
     pub fn has_closed(self, end: EventTime, lateness: Lateness) -> bool {
         self.max_event_time.is_some_and(|max| lateness.is_closed(end, max))
     }

@@ -45,6 +45,7 @@ impl WindowSize {
     }
 
     /// The step in microseconds by which windows of this length tile `day`.
+    #[inline]
     pub(crate) fn micros_in(self, day: &DaySpan) -> i64 {
         match self {
             WindowSize::Day => day.end.saturating_since(day.start).max(1),
