@@ -99,6 +99,9 @@ impl FileWriter {
     pub async fn upload(self, lake: &Lake) -> Result<DataFile, LakeError> {
         let FileWriter { table, path, partition, schema, mut encoder, rows } = self;
         let damaged = |error| LakeError::data_file(&path, error);
+        // As it grew by itself, all of it would be copied again and again.
+        let still_to_come = encoder.in_progress_size();
+        encoder.inner_mut().reserve(still_to_come);
         let stats = statistics::json(&schema, &encoder.finish().map_err(damaged)?);
         let bytes: Bytes = std::mem::take(encoder.inner_mut()).into();
         let size = bytes.len() as u64;
@@ -141,14 +144,22 @@ fn properties(path: &str) -> WriterProperties {
         .set_compression(compression)
         .set_statistics_enabled(EnabledStatistics::Chunk)
         .set_statistics_truncate_length(Some(statistics::TEXT_BYTES));
-    for column in ["event_time", "kafka_timestamp", "kafka_offset"] {
+    for column in ["event_time", "kafka_timestamp", "kafka_partition", "kafka_offset"] {
         properties = properties
             .set_column_dictionary_enabled(ColumnPath::from(column), false)
             .set_column_encoding(ColumnPath::from(column), Encoding::DELTA_BINARY_PACKED);
     }
     if !kept_long {
         // Their encodings leave little to compress.
-        for column in ["camera_id", "event_time", "speed_kmh", "kafka_timestamp", "kafka_offset"] {
+        for column in [
+            "camera_id",
+            "event_time",
+            "speed_kmh",
+            "plate_number",
+            "kafka_timestamp",
+            "kafka_partition",
+            "kafka_offset",
+        ] {
             let column = ColumnPath::from(column);
             properties = properties.set_column_compression(column, Compression::UNCOMPRESSED);
         }
@@ -157,5 +168,6 @@ fn properties(path: &str) -> WriterProperties {
     for column in ["plate_number", "speed_histogram", "payload", "extra"] {
         properties = properties.set_column_dictionary_enabled(ColumnPath::from(column), false);
     }
-    properties.build()
+    let plates = ColumnPath::from("plate_number");
+    properties.set_column_encoding(plates, Encoding::DELTA_LENGTH_BYTE_ARRAY).build()
 }
