@@ -50,7 +50,7 @@ usage: scripts/bench.sh speed     [--events N] [--runs N] [--store disk|minio|bo
 
   freshness  the time from an event's production to its being seen in avg_speed, under a steady load
     --rate N     events per second (default: 12000, and half of what `speed` has measured last)
-    --seconds N  how long each load lasts (default 90)
+    --seconds N  how long each load lasts; it is produced before, which takes about as long (default 60)
     --store S    where the lake is (default both)
 
   scale      what an event costs, and memory, by cores, partitions, cameras, instances and allowed lateness
@@ -87,7 +87,7 @@ parse() {
         stages) defaults=([--events]=5000000 [--runs]=3 [--store]=both) ;;
         profile) defaults=([--events]=5000000 [--name]=profile) ;;
         peers) defaults=([--events]=20000000 [--runs]=1) ;;
-        freshness) defaults=([--rate]="" [--seconds]=90 [--store]=both) ;;
+        freshness) defaults=([--rate]="" [--seconds]=60 [--store]=both) ;;
         scale) defaults=([--events]=5000000) ;;
         commits) defaults=([--commits]=100000) ;;
         garbage) defaults=([--records]=10000000 [--seed]=1) ;;

@@ -28,7 +28,6 @@ from lakehouse import REPOSITORY, Stack, a_stack, binary, until
 from readers import Lake
 from topics import Topic
 
-STORES = ("disk", "minio")
 # As one worker of a country's cameras would have it.
 CAMERAS, PARTITIONS, LATE = 1000, 12, 0.02
 # What process.py has started: it must not outlive the servers and the folder that it uses.

@@ -5,15 +5,14 @@ to seconds for that, so that checkpoints, removed files and log entries come to 
 span of commits took; beside it the size of the log and the program's memory are looked at.
 """
 
-import argparse
 import json
 import os
 import statistics
 import subprocess
-from pathlib import Path
 
 import process
 from bed import a_folder, binary, fail, tell
+from command_line import options
 from commits_figure import draw
 from report import Steps, described, machine, publish
 
@@ -45,10 +44,7 @@ def main():
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--commits", type=int, required=True)
-    parser.add_argument("--docs", type=Path, required=True)
-    arguments = parser.parse_args()
+    arguments = options(__doc__, "commits").parse_args()
     if arguments.commits < 3:
         fail(f"--commits {arguments.commits}: expected at least 3, of which thirds are compared", code=2)
     return arguments

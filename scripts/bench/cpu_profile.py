@@ -8,17 +8,16 @@ down has a column in the tables, in the order in which they were taken, so that 
 It is not called as the command is: Python has a `profile` of its own.
 """
 
-import argparse
 import datetime as dt
 import json
 import subprocess
-from pathlib import Path
 
 import inferno
 import perf
 import process
 import stacks
 from bed import a_bed, fail, tell
+from command_line import options
 from report import described, machine, publish
 from written import what_was_written
 
@@ -53,11 +52,7 @@ def main():
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, required=True)
-    parser.add_argument("--name", required=True)
-    parser.add_argument("--docs", type=Path, required=True)
-    arguments = parser.parse_args()
+    arguments = options(__doc__, "events", "name").parse_args()
     path = arguments.docs / "benchmarks" / f"{arguments.name}.json"
     if path.exists() and json.loads(path.read_text()).get("kind") != SECTION:
         fail(f"--name {arguments.name}: {path} has the figures of another command, expected another name", code=2)

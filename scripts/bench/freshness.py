@@ -1,24 +1,22 @@
 """Measures how long it takes from an event's production to its being seen in avg_speed. Started by scripts/bench.sh.
 
-kafka-feed produces at a steady rate; a reader looks for the next entry of avg_speed's log all the time and notes when it
-was there. An entry's transactions say up to which offset of each partition it counts, and Kafka says which offset was
-produced when (ListOffsets by time, step by step), so every record is timed without being read. A record counts as produced
-at the beginning of its step: what is told is at most a step too long. A load that fails is left out, and makes the command
-fail in the end.
+kafka-feed has everything in the topic beforehand, and lets readers of committed records have it in steps, at a steady rate;
+a reader looks for the next entry of avg_speed's log all the time and notes when it was there. An entry's transactions say up
+to which offset of each partition it counts, and kafka-feed says up to which offset records were produced when, so every
+record is timed without being read. A load that fails is left out, and makes the command fail in the end.
 """
 
-import argparse
 import itertools
 import json
 import re
+import subprocess
 import sys
-from pathlib import Path
 
 import process
-from bed import REPOSITORY, STORES, a_bed, binary, fail, going_on, tell
+from bed import REPOSITORY, a_bed, binary, fail, going_on, tell
+from command_line import options
 from distribution import Distribution
 from follow import Follower
-from produced import production_times
 from report import Steps, described, machine, publish
 
 STEADY_EVENTS_PER_SECOND = 12_000
@@ -34,11 +32,10 @@ def main():
     arguments = parse()
     interval_s = commit_interval_s()
     rates = [arguments.rate] if arguments.rate else [STEADY_EVENTS_PER_SECOND, half_of_capacity(arguments.docs)]
-    stores = STORES if arguments.store == "both" else (arguments.store,)
     loads, failures = [], []
     steps, on = Steps(arguments.docs, "freshness"), machine()
     with a_bed() as bed:
-        for rate, store in itertools.product(rates, stores):
+        for rate, store in itertools.product(rates, arguments.store):
             with going_on(failures):
                 loads.append(measure(bed, store, rate, arguments.seconds))
                 told(loads[-1])
@@ -57,15 +54,12 @@ def judge(loads, interval_s):
         fail(f"{len(slow)} of {len(loads)} loads are staler than the commit interval + {ABOVE_INTERVAL_S:.0f} s at p99", code=1)
     short = [load for load in loads if load["produced_per_second"] < REACHED * load["events_per_second"]]
     if short:
-        fail(f"{len(short)} of {len(loads)} loads were not reached: too many events for this machine beside the speed layer")
+        fail(f"{len(short)} of {len(loads)} loads were not reached: Kafka has other work on this machine")
 
 
 def parse():
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = options(__doc__, "seconds", "store")
     parser.add_argument("--rate", type=int, help="events per second, the only load then")
-    parser.add_argument("--seconds", type=int, required=True)
-    parser.add_argument("--store", choices=(*STORES, "both"), required=True)
-    parser.add_argument("--docs", type=Path, required=True)
     arguments = parser.parse_args()
     if arguments.seconds <= WARM_UP_S:
         fail(f"--seconds {arguments.seconds}: expected more than {WARM_UP_S}, which are not counted", code=2)
@@ -91,45 +85,59 @@ def measure(bed, store, rate, seconds):
     """One load, as its figures."""
     with bed.topic() as topic, bed.lake(store) as lake:
         command, environment = bed.speed_layer(topic, lake)
-        limit_s = seconds + process.LIMIT_S
+        # All is produced beforehand, which may take longer than the load does.
+        limit_s = 3 * seconds + process.LIMIT_S
         speed = process.start(command, environment, bed.folder / bed.new_name("speed"), limit_s=limit_s)
         with Follower(lake, "avg_speed") as follower:
-            fed, cpu = feed(bed, topic, rate, seconds, speed)
-            follower.wait_for(topic.ends(), speed)
+            fed, cpu = feed(bed, topic, rate, seconds, speed, limit_s)
+            follower.wait_for(dict(enumerate(fed["steps"][-1][1])), speed)
         speed.stop()
         used = speed.wait()
-        times = production_times(topic, fed["began"], fed["ended"])
-    if fed["not_delivered"]:
-        fail(f"Kafka did not take {fed['not_delivered']} records")
+    began, ended = fed["steps"][0][0], fed["steps"][-1][0]
+    lasted = (ended - began) * len(fed["steps"]) / (len(fed["steps"]) - 1)
     ages = Distribution()
-    for partition, steps in times.items():
-        ages.add_partition(steps, follower.covered(partition), fed["began"] + WARM_UP_S)
+    for partition, steps in by_partition(fed["steps"]).items():
+        ages.add_partition(steps, follower.covered(partition), began + WARM_UP_S)
     return {
         "store": store,
         "events_per_second": rate,
-        "produced_per_second": fed["produced"] / fed["seconds"],
+        "produced_per_second": fed["produced"] / lasted,
         "seconds": seconds,
         "records": int(ages.records()),
         "p50_seconds": ages.quantile(0.5),
         "p99_seconds": ages.quantile(0.99),
         "greatest_seconds": ages.quantile(1.0),
-        "commits": len(follower.entries),
-        "cores": cpu / fed["seconds"],
+        "commits": sum(seen >= began for seen, _ in follower.entries),
+        "cores": cpu / lasted,
         **{name: used[name] for name in ("peak_resident_mib", "steady_resident_mib", "load_before")},
     }
 
 
-def feed(bed, topic, rate, seconds, speed):
-    """Produces for so long. Returns what was produced, and the CPU seconds of the speed layer meanwhile."""
+def feed(bed, topic, rate, seconds, speed, limit_s):
+    """Produces for so long. Returns what was produced when, and the CPU seconds of the speed layer meanwhile."""
     arguments = {"--brokers": bed.stack.brokers, "--topic": topic.name, "--rate": rate, "--seconds": seconds}
     command = [binary("kafka-feed"), *(part for pair in arguments.items() for part in pair)]
     log = bed.folder / bed.new_name("feed")
-    before = process.cpu_seconds(speed.process.pid)
-    process.start(command, None, log, limit_s=seconds + process.LIMIT_S).wait()
+    feeding = process.start(command, None, log, stdout=subprocess.PIPE, limit_s=limit_s)
+    lines = []
+    for line in feeding.process.stdout:
+        lines.append((line, process.cpu_seconds(speed.process.pid) if speed.is_running() else 0))
+        if len(lines) == 1:
+            speed.forget_samples()
+    feeding.wait()
     if not speed.is_running():
         fail(f"the speed layer ended:\n{speed.tail()}")
-    used = process.cpu_seconds(speed.process.pid) - before
-    return json.loads(log.read_text().splitlines()[-1]), used
+    (_, before), (found, after) = lines
+    return json.loads(found), after - before
+
+
+def by_partition(steps):
+    """By partition, when records were produced: (instant, first offset, next offset)."""
+    found = {partition: [] for partition in range(len(steps[0][1]))}
+    for (_, before), (instant, ends) in itertools.pairwise([(0, [0] * len(found)), *steps]):
+        for partition, produced in found.items():
+            produced.append((instant, before[partition], ends[partition]))
+    return found
 
 
 def told(load):

@@ -4,13 +4,12 @@ The program accounts for every record itself and fails where one is missing. It 
 for all of them: peak resident memory, which is what the kernel counted for the process (wait4), must not grow between.
 """
 
-import argparse
 import json
 import os
 import subprocess
 import sys
-from pathlib import Path
 
+from command_line import options
 from report import described, machine, peak_resident_mib, publish
 
 # Ten times the records may take so much more memory.
@@ -18,22 +17,13 @@ GROWTH_MIB = 16
 
 
 def main():
-    arguments = parse()
+    arguments = options(__doc__, "program", "records", "seed").parse_args()
     tenth, whole = (measure(arguments, records) for records in (arguments.records // 10, arguments.records))
     report = {"machine": machine(), "tenth": tenth, "whole": whole}
     publish(arguments.docs, "garbage", report, text(report))
     if whole["peak_resident_mib"] > tenth["peak_resident_mib"] + GROWTH_MIB:
         print("memory grows with the number of records", file=sys.stderr)
         sys.exit(1)
-
-
-def parse():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--program", type=Path, required=True)
-    parser.add_argument("--records", type=int, required=True)
-    parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--docs", type=Path, required=True)
-    return parser.parse_args()
 
 
 def measure(arguments, records):

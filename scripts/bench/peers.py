@@ -7,17 +7,16 @@ taken off (steady), while the speed layer counts with its start. A peer that fai
 makes the command fail in the end.
 """
 
-import argparse
 import shutil
 import statistics
 import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import process
 from bed import LATE, PARTITIONS, Bed, Filled, a_bed, fail, going_on, tell
+from command_line import options
 from engines import FLINK, SPARK
 from report import Steps, described, machine, publish, spread
 from results import Results
@@ -38,7 +37,7 @@ SEMANTICS = {
 
 
 def main():
-    arguments = parse()
+    arguments = options(__doc__, "events", "runs").parse_args()
     for peer in PEERS:
         peer.home()
     steps, failures, on = Steps(arguments.docs, "peers"), [], machine()
@@ -52,14 +51,6 @@ def main():
     report = {"machine": on, "topic": filled.described(), "starts": starts, "runs": runs, "results": equal}
     publish(arguments.docs, "peers", report, text(report))
     sys.exit(max(failures, default=0))
-
-
-def parse():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, required=True)
-    parser.add_argument("--runs", type=int, required=True)
-    parser.add_argument("--docs", type=Path, required=True)
-    return parser.parse_args()
 
 
 @dataclass

@@ -61,6 +61,10 @@ class Measured:
     def is_running(self):
         return not self.ended.is_set()
 
+    def forget_samples(self):
+        """Counts memory from now on only, but for its peak."""
+        self.resident_mib.clear()
+
     def stop(self):
         """Ends it in good order, if it still runs."""
         self._signal(os.kill, signal.SIGTERM)

@@ -5,15 +5,14 @@ varied by itself. Lakes are on local disk; every run starts cold and is checked 
 left out, and makes the command fail in the end.
 """
 
-import argparse
 import os
 import sys
 from dataclasses import asdict, dataclass
-from pathlib import Path
 
 import process
 import speed
 from bed import CAMERAS, PARTITIONS, a_bed, fail, going_on, tell
+from command_line import options
 from report import Steps, described, machine, publish
 from scale_figure import draw
 from written import what_was_written
@@ -43,7 +42,7 @@ DIMENSIONS = {
 
 
 def main():
-    arguments = parse()
+    arguments = options(__doc__, "events").parse_args()
     runs, failures = {}, []
     steps, on = Steps(arguments.docs, "scale"), machine()
     with a_bed() as bed:
@@ -69,13 +68,6 @@ def write_down(arguments, on, runs):
     report = {"machine": on, "events": arguments.events, "dimensions": dimensions}
     publish(arguments.docs, "scale", report, text(report))
     draw(dimensions, {name: label for name, (label, _) in DIMENSIONS.items()}, arguments.docs / "benchmarks" / "scale.svg")
-
-
-def parse():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, required=True)
-    parser.add_argument("--docs", type=Path, required=True)
-    return parser.parse_args()
 
 
 def shapes_of(dimension):

@@ -5,14 +5,13 @@ by kafka-floor, and by the speed layer into a fresh lake on each store. That eve
 tables' logs before a run counts. A run that fails is left out, and makes the command fail in the end.
 """
 
-import argparse
 import json
 import statistics
 import sys
-from pathlib import Path
 
 import process
-from bed import STORES, a_bed, binary, fail, going_on, tell
+from bed import a_bed, binary, fail, going_on, tell
+from command_line import options
 from report import Steps, described, machine, publish, spread
 from written import what_was_written
 
@@ -36,9 +35,8 @@ HEADINGS = {FLOOR: "consume only", "disk": "local disk", "minio": "MinIO"}
 
 
 def main():
-    arguments = parse()
-    stores = STORES if arguments.store == "both" else (arguments.store,)
-    runs = {kind: [] for kind in (FLOOR, *stores)}
+    arguments = options(__doc__, "events", "runs", "store").parse_args()
+    runs = {kind: [] for kind in (FLOOR, *arguments.store)}
     steps, failures, on = Steps(arguments.docs, "speed"), [], machine()
     with a_bed() as bed, bed.filled(arguments.events) as filled:
         for kind in arguments.runs * list(runs):
@@ -51,15 +49,6 @@ def main():
         report = {"machine": on, "topic": filled.described(), "runs": runs}
         publish(arguments.docs, "speed", report, text(report))
     sys.exit(max(failures, default=0))
-
-
-def parse():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, required=True)
-    parser.add_argument("--runs", type=int, required=True)
-    parser.add_argument("--store", choices=(*STORES, "both"), required=True)
-    parser.add_argument("--docs", type=Path, required=True)
-    return parser.parse_args()
 
 
 def compare_with_floor(runs):

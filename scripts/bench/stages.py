@@ -6,14 +6,13 @@ processes and lakes of their own, and that every record was landed once is check
 A pair of which one fails is left out, and makes the command fail in the end.
 """
 
-import argparse
 import json
 import statistics
 import sys
-from pathlib import Path
 
 import process
-from bed import STORES, a_bed, fail, going_on, tell
+from bed import a_bed, fail, going_on, tell
+from command_line import options
 from freshness import commit_interval_s
 from report import Steps, described, machine, publish, spread
 from speed import HEADINGS, landing
@@ -34,12 +33,11 @@ WRITTEN = [("commits", "commits", "{:.0f}"), ("data files", "files", "{:.0f}"), 
 
 
 def main():
-    arguments = parse()
-    stores = STORES if arguments.store == "both" else (arguments.store,)
-    runs = {store: [] for store in stores}
+    arguments = options(__doc__, "events", "runs", "store").parse_args()
+    runs = {store: [] for store in arguments.store}
     steps, failures, on = Steps(arguments.docs, "stages"), [], machine()
     with a_bed() as bed, bed.filled(arguments.events) as filled:
-        for store in arguments.runs * list(stores):
+        for store in arguments.runs * arguments.store:
             with going_on(failures):
                 whole = landing(bed, filled, store)
                 pair = {"whole": whole, "stages": measure(bed, filled, store, whole)}
@@ -50,15 +48,6 @@ def main():
         report = {"machine": on, "topic": filled.described(), "runs": runs}
         publish(arguments.docs, "stages", report, text(report))
     sys.exit(max(failures, default=0))
-
-
-def parse():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, required=True)
-    parser.add_argument("--runs", type=int, required=True)
-    parser.add_argument("--store", choices=(*STORES, "both"), required=True)
-    parser.add_argument("--docs", type=Path, required=True)
-    return parser.parse_args()
 
 
 def measure(bed, filled, store, whole):

@@ -1,7 +1,10 @@
 //! What the measurements need of Kafka.
 //!
 //! `kafka-floor` reads a topic and does nothing with it: what consuming costs before anything is made of the records.
-//! `kafka-feed` writes events at a steady rate with as little work as it can, so that what reads them has the machine.
+//! `kafka-feed` lets readers have events at a steady rate with next to no work meanwhile, so that they have the machine.
+
+pub mod event;
+pub mod steps;
 
 use std::time::Duration;
 
