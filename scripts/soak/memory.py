@@ -11,8 +11,8 @@ QUEUED_BYTES, FETCH_BYTES, BROKERS = 16 * MIB, 8 * MIB, 1
 ALLOCATOR = 1.25
 
 
-def bound_mib(samples):
+def bound_mib(samples, partitions):
     """The greatest resident memory allowed, in MiB."""
     kafka = 8 * (QUEUED_BYTES + BROKERS * FETCH_BYTES)
     windows = greatest(samples, "window_bytes")
-    return ALLOCATOR * (PROGRAM + 4 * LANDING_BYTES + 2 * QUEUE_BYTES + kafka + windows) / MIB
+    return ALLOCATOR * (PROGRAM + 4 * LANDING_BYTES + 2 * QUEUE_BYTES + partitions * MIB + kafka + windows) / MIB

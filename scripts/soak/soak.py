@@ -237,7 +237,7 @@ def judge(arguments, run):
     """The verdicts on a run."""
     judged = [verdicts.nothing_lost(run.summary["produced"] - run.summary["not_delivered"], run.audit)]
     judged.append(verdicts.held_rate(run.summary["produced"], run.seconds, arguments.rate))
-    bound = memory.bound_mib(run.samples)
+    bound = memory.bound_mib(run.samples, PARTITIONS)
     judged.append(verdicts.bounded_memory(run.samples, bound))
     if run.away:
         at_end = [sample for sample in run.samples if sample["seconds"] <= run.away[1]][-1]

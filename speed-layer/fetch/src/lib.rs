@@ -11,10 +11,11 @@
 //! which its records wait until it is routed again. So routing a partition again, at any time, loses nothing and keeps
 //! their order, and whoever may have been too early does it again later.
 //!
-//! Each record is looked at when its turn comes: after a seek or a pause, none from before it is handed over. The
-//! consumer's position is behind the record that was handed over last. (librdkafka can hand over records in arrays as
-//! well, but counts the ends of partitions among them as records, so that its position, where it goes on after a pause,
-//! is one too far then.)
+//! Each record is looked at when its turn comes: after a seek or a pause, none from before it is handed over. That does not
+//! hold for the ends of transactions, which are handed to nobody: one from before a seek or a pause moves the consumer's
+//! position, which cannot be trusted until a record or an end of the partition has come. Since librdkafka goes on there after
+//! a pause, every pause has to be followed by a seek. (librdkafka can hand over records in arrays as well, but counts the ends
+//! of partitions among them as records, so that its position is one too far then.)
 
 mod record;
 

@@ -31,21 +31,27 @@ pub struct Record<'a> {
 pub(crate) unsafe fn read<'a>(
     message: *const sys::rd_kafka_message_t,
 ) -> Result<Record<'a>, KafkaError> {
-    // SAFETY: as the caller promises.
-    let fields = unsafe { &*message };
-    match fields.err {
-        Code::RD_KAFKA_RESP_ERR_NO_ERROR => {}
-        Code::RD_KAFKA_RESP_ERR__PARTITION_EOF => {
-            return Err(KafkaError::PartitionEOF(fields.partition));
+    // SAFETY: as the caller promises. A broker may send codes that the bindings do not know: they are numbers until then.
+    let (code, partition) =
+        unsafe { ((&raw const (*message).err).cast::<i32>().read(), (*message).partition) };
+    match Code::try_from(code) {
+        Ok(Code::RD_KAFKA_RESP_ERR_NO_ERROR) => {}
+        Ok(Code::RD_KAFKA_RESP_ERR__PARTITION_EOF) => {
+            return Err(KafkaError::PartitionEOF(partition));
         }
-        code => return Err(KafkaError::MessageConsumption(code.into())),
+        code => {
+            let code = code.unwrap_or(Code::RD_KAFKA_RESP_ERR_UNKNOWN);
+            return Err(KafkaError::MessageConsumption(code.into()));
+        }
     }
+    // SAFETY: as the caller promises; all fields hold what their types may.
+    let fields = unsafe { &*message };
     // SAFETY: key and payload are null or of these lengths, and live as long as the message.
     let (key, payload) = unsafe {
         (bytes(fields.key.cast(), fields.key_len), bytes(fields.payload.cast(), fields.len))
     };
     Ok(Record {
-        partition: fields.partition,
+        partition,
         offset: fields.offset,
         // SAFETY: the message is valid.
         timestamp: unsafe { timestamp(message) },

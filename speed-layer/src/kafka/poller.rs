@@ -4,6 +4,9 @@
 
 mod membership;
 mod outgoing;
+mod seeking;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::ops::ControlFlow;
@@ -34,7 +37,7 @@ const ROUTE_INTERVAL: Duration = Duration::from_secs(1);
 /// Records that are taken between looks at the clock, at rebalances and at seeks.
 const TURN_RECORDS: usize = 1024;
 
-/// A partition to be fetched anew.
+/// A partition to be fetched from another offset.
 pub(super) struct Seek(pub(super) Start);
 
 pub(super) struct Poller {
@@ -50,8 +53,6 @@ pub(super) struct Poller {
     pending_records: usize,
     flushed_at: Instant,
     routed_at: Instant,
-    /// Seeks that were too early.
-    unsought: Vec<Start>,
     /// Errors that came beside records.
     errors: VecDeque<KafkaError>,
     /// Partitions whose records came beside the queue of records, as those of a topic that was made anew may.
@@ -64,10 +65,10 @@ struct Fetched {
     pending: DecodedBatch,
     /// The position last told to the engine.
     position: i64,
-    /// Whether librdkafka's position is of this epoch: it keeps the one before a seek until something comes.
+    /// Whether librdkafka's position can be trusted: it may be any until something comes that was sought.
     has_come: bool,
-    /// Whether the seek to its start is still to be made: what comes is not of this epoch.
-    is_unsought: bool,
+    /// Since when it is to be sought: what comes until then is of another place.
+    unsought_since: Option<Instant>,
 }
 
 /// The thread is to end: it was told to, or nobody listens any more.
@@ -96,7 +97,6 @@ impl Poller {
             pending_records: 0,
             flushed_at: now(),
             routed_at: now(),
-            unsought: Vec::new(),
             errors: VecDeque::new(),
             strays: BTreeSet::new(),
         }
@@ -117,19 +117,21 @@ impl Poller {
     fn turn(&mut self, runtime: &Handle) -> Result<(), Ended> {
         self.serve_consumer();
         while let Some(rebalance) = self.consumer.context().next_rebalance() {
+            // librdkafka has paused what is kept.
+            self.distrust_positions();
             self.flush(runtime)?;
             match rebalance {
                 Rebalance::Assign(partitions) => self.assign(&partitions, runtime)?,
                 Rebalance::Revoke(partitions) => self.revoke(partitions, runtime)?,
             }
         }
-        let mut starts = std::mem::take(&mut self.unsought);
-        starts.extend(self.seeks.try_iter().map(|Seek(start)| start));
-        starts.into_iter().try_for_each(|start| self.seek(start, runtime))?;
+        let starts: Vec<Start> = self.seeks.try_iter().map(|Seek(start)| start).collect();
+        starts.into_iter().for_each(|start| self.begin_elsewhere(start));
         self.restart_strays(runtime)?;
         while let Some(error) = self.errors.pop_front() {
             self.take_error(&error, runtime)?;
         }
+        self.seek(runtime)?;
         self.take_records(runtime)
     }
 
@@ -244,9 +246,22 @@ impl Poller {
     }
 }
 
+impl Fetched {
+    /// The offset after the last record taken.
+    fn next_offset(&self) -> i64 {
+        self.pending.last_offset().map_or(self.position, |last| last + 1)
+    }
+
+    /// What comes is of another place until the partition is sought.
+    fn distrust(&mut self) {
+        self.has_come = false;
+        self.unsought_since.get_or_insert_with(now);
+    }
+}
+
 /// The partition, if what comes of it is of its epoch.
 fn sought(partitions: &mut BTreeMap<i32, Fetched>, partition: i32) -> Option<&mut Fetched> {
-    partitions.get_mut(&partition).filter(|fetched| !fetched.is_unsought)
+    partitions.get_mut(&partition).filter(|fetched| fetched.unsought_since.is_none())
 }
 
 #[expect(

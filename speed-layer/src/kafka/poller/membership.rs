@@ -1,10 +1,10 @@
-//! Membership of the group: partitions assigned, revoked, sought and out of range, as questions to the engine.
+//! Membership of the group: partitions assigned, revoked and out of range, as questions to the engine.
 
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use rdkafka::consumer::{Consumer, RebalanceProtocol};
-use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
+use rdkafka::error::KafkaResult;
 use rdkafka::{Offset, TopicPartitionList};
 use tokio::runtime::Handle;
 use tokio::sync::oneshot;
@@ -43,6 +43,7 @@ impl Poller {
             let mut assigned = Vec::new();
             for partition in &left {
                 assigned.push(self.bounds_of(*partition, runtime)?);
+                self.hear();
             }
             let (reply, answer) = oneshot::channel();
             self.send(SourceEvent::Assigned { partitions: assigned, reply }, runtime)?;
@@ -56,11 +57,11 @@ impl Poller {
     }
 
     /// From now on records of the partition are of this start.
-    fn begin(&mut self, start: Start) {
+    pub(super) fn begin(&mut self, start: Start) {
         self.records.route(&self.topic, start.partition);
         let pending = DecodedBatch::new(start.partition, start.epoch);
         let position = start.offset;
-        let fetched = Fetched { pending, position, has_come: false, is_unsought: false };
+        let fetched = Fetched { pending, position, has_come: false, unsought_since: None };
         self.fetched.insert(start.partition, fetched);
     }
 
@@ -119,26 +120,6 @@ impl Poller {
         self.fail_on_error("give partitions back", unassigned, runtime)
     }
 
-    /// Fetches a partition anew from another offset, unless it was taken away or started anew since that was asked.
-    pub(super) fn seek(&mut self, start: Start, runtime: &Handle) -> Result<(), Ended> {
-        let held = self.fetched.get(&start.partition);
-        if held.is_none_or(|held| held.pending.epoch > start.epoch) {
-            return Ok(());
-        }
-        self.begin(start);
-        let sought = self
-            .consumer
-            .seek_partitions(self.list_of(&[start]), self.request_timeout)
-            .and_then(|list| list.elements().iter().try_for_each(|element| element.error()));
-        if sought.as_ref().is_err_and(is_too_early) {
-            // Fetching has not begun, or is ending: what comes until it is tried again is of another place.
-            self.fetched.entry(start.partition).and_modify(|fetched| fetched.is_unsought = true);
-            self.unsought.push(start);
-            return Ok(());
-        }
-        self.fail_on_error("seek", sought, runtime)
-    }
-
     /// Retention overtook the consumer somewhere: asks the engine anew about every partition whose position
     /// is gone.
     pub(super) fn restart_partitions_out_of_range(
@@ -158,6 +139,7 @@ impl Poller {
                 gone.push(partition);
             }
         }
+        self.distrust_positions();
         self.restart(&gone, runtime)
     }
 
@@ -174,14 +156,16 @@ impl Poller {
 
     /// Takes partitions away from the engine and asks it anew where to start.
     fn restart(&mut self, partitions: &[i32], runtime: &Handle) -> Result<(), Ended> {
-        self.send(SourceEvent::Lost { partitions: partitions.to_vec() }, runtime)?;
-        for start in self.ask_for_starts(partitions, runtime)? {
-            self.seek(start, runtime)?;
+        if partitions.is_empty() {
+            return Ok(());
         }
+        self.send(SourceEvent::Lost { partitions: partitions.to_vec() }, runtime)?;
+        let starts = self.ask_for_starts(partitions, runtime)?;
+        starts.into_iter().for_each(|start| self.begin_elsewhere(start));
         Ok(())
     }
 
-    fn fail_on_error(
+    pub(super) fn fail_on_error(
         &mut self,
         action: &str,
         result: KafkaResult<()>,
@@ -196,7 +180,7 @@ impl Poller {
         }
     }
 
-    fn list_of(&self, starts: &[Start]) -> TopicPartitionList {
+    pub(super) fn list_of(&self, starts: &[Start]) -> TopicPartitionList {
         let mut list = TopicPartitionList::new();
         for start in starts {
             list.add_partition_offset(&self.topic, start.partition, Offset::Offset(start.offset))
@@ -204,11 +188,6 @@ impl Poller {
         }
         list
     }
-}
-
-/// Whether librdkafka says that a partition cannot be sought in the state that it is in.
-fn is_too_early(error: &KafkaError) -> bool {
-    error.rdkafka_error_code() == Some(RDKafkaErrorCode::State)
 }
 
 fn wait<T>(runtime: &Handle, limit: Duration, answer: oneshot::Receiver<T>) -> Option<T> {

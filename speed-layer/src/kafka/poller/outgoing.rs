@@ -15,7 +15,7 @@ const BATCH_BYTES: usize = 512 << 10;
 /// Records after which pending batches are sent on however busy the topic is.
 const FLUSH_RECORDS: usize = 60_000;
 /// How long the thread waits for the engine before it polls to stay in the group.
-pub(super) const SEND_TIMEOUT: Duration = Duration::from_secs(60);
+pub(super) const SEND_TIMEOUT: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 60 });
 
 impl Poller {
     pub(super) fn flush_what_is_full(
@@ -101,6 +101,7 @@ impl Poller {
         let sent = sender.send(event, place).map_err(|_| Ended);
         if paused {
             self.set_paused(false);
+            self.distrust_positions();
         }
         sent
     }
