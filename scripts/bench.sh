@@ -23,7 +23,7 @@ usage: scripts/bench.sh speed     [--events N] [--runs N] [--store disk|minio|bo
        scripts/bench.sh garbage   [--records N] [--seed S]
 
   speed      the speed layer from a cold start at the earliest offset of a full topic to its end, into a fresh lake, beside
-             a consumer that does nothing: CPU seconds, throughput, resident memory, commits, files, bytes
+             consumers that do nothing: CPU seconds, throughput, resident memory, commits, files, bytes
     --events N   events in the topic of 1,000 cameras and 12 partitions, 2 % of them late (default 20000000)
     --runs N     runs of each, of which the median is told (default 3)
     --store S    where the lake is (default both)
@@ -50,7 +50,7 @@ usage: scripts/bench.sh speed     [--events N] [--runs N] [--store disk|minio|bo
 
   freshness  the time from an event's production to its being seen in avg_speed, under a steady load
     --rate N     events per second (default: 12000, and half of what `speed` has measured last)
-    --seconds N  how long each load lasts; it is produced before, which takes about as long (default 60)
+    --seconds N  how long each load lasts, 21 to 900; it is produced before, which takes about as long (default 60)
     --store S    where the lake is (default both)
 
   scale      what an event costs, and memory, by cores, partitions, cameras, instances and allowed lateness

@@ -30,6 +30,8 @@ from topics import Topic
 
 # As one worker of a country's cameras would have it.
 CAMERAS, PARTITIONS, LATE = 1000, 12, 0.02
+# The longest that filling a topic may take.
+FILLING_LIMIT_S = 1200
 # What process.py has started: it must not outlive the servers and the folder that it uses.
 STARTED = []
 
@@ -86,7 +88,7 @@ class Bed:
         with self.topic(partitions) as topic:
             started = time.monotonic()
             command, environment = self.simulator(topic, "--cameras", cameras, "--events", events, *shares)
-            found = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True)
+            found = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, timeout=FILLING_LIMIT_S)
             if found.returncode != 0:
                 fail(f"the simulator failed with {found.returncode}")
             filled = Filled(topic, json.loads(found.stdout.splitlines()[-1]))
@@ -142,7 +144,8 @@ def a_bed():
 @contextlib.contextmanager
 def a_folder():
     """A folder that goes afterwards, when nothing that was started writes into it any more."""
-    signal.signal(signal.SIGTERM, terminated)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, terminated)
     with tempfile.TemporaryDirectory(prefix="lambdalake-bench.") as folder:
         try:
             yield Path(folder)
@@ -150,10 +153,11 @@ def a_folder():
             end_started()
 
 
-def terminated(*_):
+def terminated(number, _):
     """Ends the program by an exception, so that everything that it has made goes; once, so that nothing stops that."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    sys.exit(143)
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    sys.exit(128 + number)
 
 
 def end_started():

@@ -18,7 +18,7 @@ CACHE = Path(
     os.environ.get("LAMBDALAKE_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lambdalake"
 )
 # Fewer CPU seconds than with the default collector. Nothing is written to the system's folder for temporary files.
-JAVA = ["java", "-XX:+UseParallelGC", "-XX:ParallelGCThreads=2", "-XX:-UsePerfData"]
+JAVA = ["java", "-XX:+UseParallelGC", "-XX:-UsePerfData"]
 
 
 @dataclass(frozen=True)

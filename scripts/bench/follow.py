@@ -26,6 +26,7 @@ class Follower:
         # When each entry was seen, in seconds since 1970, and the next offsets that it records, by partition.
         self.entries = []
         self.ended = threading.Event()
+        self.problem = None
         self.thread = threading.Thread(target=self._run, daemon=True)
 
     def __enter__(self):
@@ -37,6 +38,12 @@ class Follower:
         self.thread.join()
 
     def _run(self):
+        try:
+            self._follow()
+        except Exception as problem:
+            self.problem = problem
+
+    def _follow(self):
         pause = LOOK_EVERY_S[type(self.files)]
         while not self.ended.is_set():
             text = self._look()
@@ -57,6 +64,8 @@ class Follower:
         """Waits until entries cover everything before these offsets, given by partition."""
         deadline = time.monotonic() + PATIENCE_S
         while not covers(self.reached(), ends):
+            if self.problem:
+                fail(f"the log of {self.log} could not be read: {self.problem}")
             if not speed.is_running():
                 fail(f"the speed layer ended:\n{speed.tail()}")
             if time.monotonic() > deadline:

@@ -15,11 +15,13 @@ from command_line import options
 from report import Steps, described, machine, publish, spread
 from written import what_was_written
 
-FLOOR = "floor"
+# Consuming alone: each way that librdkafka hands records over.
+FLOORS = ("callback", "polling")
 # Name of the figure in the table, key, format, unit.
 FIGURES = [
     ("**CPU seconds per million records**", "cpu_seconds_per_million", "{:.3f}", " s"),
-    ("Times the CPU of the floor", "times_floor", "{:.2f}", ""),
+    ("Times the CPU of consuming by callback", "times_callback", "{:.2f}", ""),
+    ("Times the CPU of consuming by polling", "times_polling", "{:.2f}", ""),
     ("CPU seconds, user", "user_seconds", "{:.2f}", " s"),
     ("CPU seconds, system", "system_seconds", "{:.2f}", " s"),
     ("Wall time", "wall_seconds", "{:.2f}", " s"),
@@ -31,36 +33,42 @@ FIGURES = [
     ("Bytes of data files written", "mebibytes", "{:.0f}", " MiB"),
     ("Load average of the machine before the run", "load_before", "{:.1f}", ""),
 ]
-HEADINGS = {FLOOR: "consume only", "disk": "local disk", "minio": "MinIO"}
+HEADINGS = {
+    "callback": "consume only, by callback",
+    "polling": "consume only, by polling",
+    "disk": "local disk",
+    "minio": "MinIO",
+}
 
 
 def main():
     arguments = options(__doc__, "events", "runs", "store").parse_args()
-    runs = {kind: [] for kind in (FLOOR, *arguments.store)}
+    runs = {kind: [] for kind in (*FLOORS, *arguments.store)}
     steps, failures, on = Steps(arguments.docs, "speed"), [], machine()
     with a_bed() as bed, bed.filled(arguments.events) as filled:
         for kind in arguments.runs * list(runs):
             with going_on(failures):
-                runs[kind].append(floor(bed, filled) if kind == FLOOR else landing(bed, filled, kind))
+                runs[kind].append(floor(bed, filled, kind) if kind in FLOORS else landing(bed, filled, kind))
                 told(kind, runs[kind][-1])
                 steps.add(kind=kind, **runs[kind][-1])
     if all(runs.values()):
-        compare_with_floor(runs)
+        compare_with_floors(runs)
         report = {"machine": on, "topic": filled.described(), "runs": runs}
         publish(arguments.docs, "speed", report, text(report))
     sys.exit(max(failures, default=0))
 
 
-def compare_with_floor(runs):
-    """Notes in each run how many times the floor's median it took."""
-    least = statistics.median(run["cpu_seconds_per_million"] for run in runs[FLOOR])
-    for run in (run for found in runs.values() for run in found):
-        run["times_floor"] = run["cpu_seconds_per_million"] / least
+def compare_with_floors(runs):
+    """Notes in each run how many times each floor's median it took."""
+    for way in FLOORS:
+        least = statistics.median(run["cpu_seconds_per_million"] for run in runs[way])
+        for run in (run for found in runs.values() for run in found):
+            run[f"times_{way}"] = run["cpu_seconds_per_million"] / least
 
 
-def floor(bed, filled):
-    """The topic read by librdkafka, and nothing done with it."""
-    command = [binary("kafka-floor"), "--brokers", bed.stack.brokers, "--topic", filled.topic.name]
+def floor(bed, filled, way="callback"):
+    """The topic read by librdkafka, which hands records over this way, and nothing done with it."""
+    command = [binary("kafka-floor"), "--brokers", bed.stack.brokers, "--topic", filled.topic.name, "--by", way]
     log = bed.folder / bed.new_name("floor")
     run = process.per_record(process.start(command, None, log).wait(), filled.records)
     read = json.loads(log.read_text().splitlines()[-1])["records"]
@@ -84,7 +92,7 @@ def landing(bed, filled, store, *, cores=None, **settings):
 
 def told(kind, run):
     tell(
-        "{:14}{:.3f} CPU s per million, {:9,.0f} records/s, {:.0f} MiB at most, load {:.1f} before".format(
+        "{:26}{:.3f} CPU s per million, {:9,.0f} records/s, {:.0f} MiB at most, load {:.1f} before".format(
             HEADINGS[kind],
             run["cpu_seconds_per_million"],
             run["records_per_second"],

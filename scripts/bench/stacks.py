@@ -20,7 +20,7 @@ PARTS = [
     ),
     ("Kafka client", r"rd_|rdkafka::|rdkafka_sys::|speed_layer_fetch::"),
     ("decode", r"speed_layer_decode::"),
-    ("fold: lateness and windows", r"speed_layer::(partition|clock|provisional::\w+::add)"),
+    ("fold: lateness and windows", r"speed_layer::(partition|clock|provisional::\w+::(add|group|of))"),
     ("polling and handing over", r"speed_layer::(kafka|source)"),
     ("rows of the tables, as Arrow", r"speed_layer::(landing|provisional)|lake::tables"),
     ("compression", r"snap::|ZSTD_|HUF_|parquet::compression"),

@@ -9,6 +9,10 @@ use clap::Parser;
 use lake::settings::environment;
 use lake::{Lake, Settings, SystemAmbient};
 
+/// As the speed layer has it: checkpoints leave memory behind, and it is the allocator that gives it back.
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// Commits to a new `avg_speed` in the lake that the environment's settings name.
 #[derive(Parser)]
 #[command(version, about)]

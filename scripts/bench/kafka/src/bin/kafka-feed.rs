@@ -14,8 +14,10 @@ use clap::Parser;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::BaseConsumer;
 
-/// From one step to the next.
-const STEP: Duration = Duration::from_millis(500);
+/// From one step to the next. Commits come at round intervals, with which steps must not keep pace.
+const STEP: Duration = Duration::from_millis(530);
+/// How long Kafka lets a transaction be open, by default: so long may producing take, and so long releasing.
+const LONGEST: Duration = Duration::from_secs(900);
 /// What producing is planned to take: a time for each event, and one for each step.
 const FOR_EACH_EVENT: Duration = Duration::from_nanos(1500);
 const FOR_EACH_STEP: Duration = Duration::from_millis(100);
@@ -33,7 +35,7 @@ struct Cli {
     /// Events per second
     #[arg(long)]
     rate: u64,
-    /// For how many seconds
+    /// For how many seconds; it ends with the last whole step
     #[arg(long)]
     seconds: u64,
     /// Cameras, which take turns
@@ -63,10 +65,18 @@ fn prepare(cli: &Cli) -> anyhow::Result<Vec<Step>> {
     let asking: BaseConsumer = config.create().context("create a client")?;
     let partitions = partitions(&asking, &cli.topic)?;
     let mut steps = Steps::new(&cli.brokers, &cli.topic, &partitions)?;
-    let number_of_steps = u64::try_from(cli.seconds as u128 * 1000 / STEP.as_millis())?;
-    let events = cli.rate * cli.seconds;
+    let millis_of_step = u64::try_from(STEP.as_millis())?;
+    let number_of_steps = cli.seconds * 1000 / millis_of_step;
+    let events = cli.rate * number_of_steps * millis_of_step / 1000;
+    ensure!(number_of_steps > 0, "--seconds {}: expected at least a step of {STEP:?}", cli.seconds);
     let preparing =
         FOR_EACH_EVENT * u32::try_from(events)? + FOR_EACH_STEP * u32::try_from(number_of_steps)?;
+    ensure!(
+        preparing.max(Duration::from_secs(cli.seconds)) <= LONGEST,
+        "--rate {} and --seconds {}: producing would take {preparing:?}, expected both at most {LONGEST:?}",
+        cli.rate,
+        cli.seconds
+    );
     let begin = unix_millis()? + i64::try_from(preparing.as_millis())?;
     let first_of = |step| events * step / number_of_steps;
     for step in 0..number_of_steps {
@@ -80,19 +90,15 @@ fn prepare(cli: &Cli) -> anyhow::Result<Vec<Step>> {
     Ok(steps.ready())
 }
 
-/// Releases the steps, each when its time has passed. Returns when that was, in seconds since 1970, and the next offsets by
-/// partition.
+/// Releases the steps, each when its time has passed. Returns when that was to be, in seconds since 1970, and the next
+/// offsets by partition: should a release come late, readers have waited for it.
 fn release(steps: &[Step]) -> anyhow::Result<Vec<(f64, &[i64])>> {
-    let begin = now();
+    let (begin, begin_unix) = (now(), Duration::from_millis(unix_millis()?.unsigned_abs()));
     let mut released = Vec::new();
     for (step, number) in steps.iter().zip(1..) {
         pause((STEP * number).saturating_sub(begin.elapsed()));
-        let millis = unix_millis()?;
         step.release()?;
-        released.push((
-            Duration::from_millis(millis.unsigned_abs()).as_secs_f64(),
-            &*step.next_offsets,
-        ));
+        released.push(((begin_unix + STEP * number).as_secs_f64(), &*step.next_offsets));
     }
     Ok(released)
 }

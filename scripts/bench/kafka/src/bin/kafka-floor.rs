@@ -1,8 +1,8 @@
 //! `kafka-floor`: reads a topic from its first offset to its end and does nothing with the records but count them.
 //!
-//! One thread takes them from librdkafka by its callback, and librdkafka allocates with jemalloc, as in the speed layer: the
-//! cheapest way that it has. Queues and answers are large enough that it never waits for Kafka. Nothing is decoded, kept or
-//! committed. Prints a line of JSON.
+//! One thread takes them from librdkafka: by its callback, as the speed layer does, the cheapest way that it has; or by
+//! polling, as most programs do. librdkafka allocates with jemalloc, as in the speed layer. Queues and answers are large
+//! enough that it never waits for Kafka. Nothing is decoded, kept or committed. Prints a line of JSON.
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
@@ -10,12 +10,13 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use bench_kafka::partitions;
-use clap::Parser;
+use clap::{Parser, ValueEnum};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
+use rdkafka::message::Message;
 use rdkafka::{Offset, TopicPartitionList};
-use speed_layer_fetch::{Record, RecordQueue};
+use speed_layer_fetch::RecordQueue;
 
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
@@ -34,6 +35,18 @@ struct Cli {
     /// The topic
     #[arg(long)]
     topic: String,
+    /// How records are taken from librdkafka
+    #[arg(long, value_enum)]
+    by: Way,
+}
+
+/// How records are taken from librdkafka.
+#[derive(Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Way {
+    /// Each as librdkafka calls for it
+    Callback,
+    /// One poll for each
+    Polling,
 }
 
 /// What was read.
@@ -50,16 +63,22 @@ fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     let consumer = Arc::new(consumer(&cli)?);
     let partitions = partitions(&consumer, &cli.topic)?;
-    let queue = RecordQueue::new(Arc::clone(&consumer));
+    let queue = (cli.by == Way::Callback).then(|| RecordQueue::new(Arc::clone(&consumer)));
     let mut list = TopicPartitionList::new();
     for partition in &partitions {
-        queue.route(&cli.topic, *partition);
+        queue.iter().for_each(|queue| queue.route(&cli.topic, *partition));
         list.add_partition_offset(&cli.topic, *partition, Offset::Beginning)?;
     }
     consumer.assign(&list).context("assign the partitions")?;
     let (mut read, mut in_vain) = (Read::default(), 0);
     while read.partitions_ended < partitions.len() {
-        let any = queue.serve(WAIT, |record| read.count(record));
+        let any = match &queue {
+            Some(queue) => queue.serve(WAIT, |record| read.count(record.map(|found| found.payload))),
+            None => consumer.poll(WAIT).is_some_and(|message| {
+                let _ = read.count(message.as_ref().map(Message::payload).map_err(Clone::clone));
+                true
+            }),
+        };
         if let Some(failure) = &read.failure {
             bail!("Kafka failed: {failure}");
         }
@@ -88,11 +107,11 @@ fn consumer(cli: &Cli) -> anyhow::Result<BaseConsumer> {
 }
 
 impl Read {
-    fn count(&mut self, record: Result<Record<'_>, KafkaError>) -> ControlFlow<()> {
-        match record {
-            Ok(record) => {
+    fn count(&mut self, payload: Result<Option<&[u8]>, KafkaError>) -> ControlFlow<()> {
+        match payload {
+            Ok(payload) => {
                 self.records += 1;
-                self.bytes += record.payload.map_or(0, |payload| payload.len() as u64);
+                self.bytes += payload.map_or(0, |payload| payload.len() as u64);
             }
             Err(KafkaError::PartitionEOF(_)) => self.partitions_ended += 1,
             Err(error) => {

@@ -15,16 +15,18 @@ import org.apache.flink.table.api.bridge.java.StreamTableEnvironment;
  * <p>Arguments: brokers, topic, folder. Prints "start" when the job is submitted and "end" when everything is written.
  */
 public final class FlinkJob {
+    private static final String CORES = String.valueOf(Runtime.getRuntime().availableProcessors());
+
     private static final Map<String, String> SETTINGS =
             Map.ofEntries(
-                    Map.entry("parallelism.default", "2"),
+                    Map.entry("parallelism.default", CORES),
                     Map.entry("pipeline.object-reuse", "true"),
                     Map.entry("execution.checkpointing.interval", "10 s"),
                     Map.entry("execution.checkpointing.mode", "EXACTLY_ONCE"),
                     Map.entry("state.backend.type", "hashmap"),
                     // A job that fails would be tried again for ever.
                     Map.entry("restart-strategy.type", "none"),
-                    Map.entry("taskmanager.numberOfTaskSlots", "2"),
+                    Map.entry("taskmanager.numberOfTaskSlots", CORES),
                     Map.entry("taskmanager.memory.managed.size", "1g"),
                     Map.entry("taskmanager.memory.network.min", "256m"),
                     Map.entry("taskmanager.memory.network.max", "256m"),

@@ -28,15 +28,17 @@ import org.apache.spark.sql.types.StructType;
 public final class SparkJob {
     private static final String RECORDS_PER_BATCH = "5000000";
 
+    private static final String CORES = String.valueOf(Runtime.getRuntime().availableProcessors());
+
     private static final Map<String, String> SETTINGS =
             Map.of(
                     "spark.ui.enabled", "false",
                     "spark.sql.session.timeZone", "UTC",
-                    "spark.sql.shuffle.partitions", "2",
+                    "spark.sql.shuffle.partitions", CORES,
                     "spark.sql.parquet.compression.codec", "snappy",
                     "spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension",
                     "spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-                    "spark.databricks.delta.snapshotPartitions", "2");
+                    "spark.databricks.delta.snapshotPartitions", CORES);
 
     private static final Map<String, String> KAFKA =
             Map.of(
@@ -63,7 +65,7 @@ public final class SparkJob {
     private final String filesPerBatch;
 
     private SparkJob(String folder, String partitions) {
-        var builder = SparkSession.builder().master("local[2]").appName("spark-peer");
+        var builder = SparkSession.builder().master("local[*]").appName("spark-peer");
         SETTINGS.forEach(builder::config);
         spark = builder.getOrCreate();
         spark.sparkContext().setLogLevel("ERROR");
