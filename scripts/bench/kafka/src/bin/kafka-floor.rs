@@ -73,7 +73,9 @@ fn main() -> anyhow::Result<()> {
     let (mut read, mut in_vain) = (Read::default(), 0);
     while read.partitions_ended < partitions.len() {
         let any = match &queue {
-            Some(queue) => queue.serve(WAIT, |record| read.count(record.map(|found| found.payload))),
+            Some(queue) => {
+                queue.serve(WAIT, |record| read.count(record.map(|found| found.payload)))
+            }
             None => consumer.poll(WAIT).is_some_and(|message| {
                 let _ = read.count(message.as_ref().map(Message::payload).map_err(Clone::clone));
                 true
