@@ -41,7 +41,7 @@ def test_a_stage_that_the_table_would_leave_out_is_a_failure(seconds):
 
 def test_the_report_has_a_row_for_every_stage_with_its_share():
     topic = {"produced": 1, "events": 1, "cameras": 1, "late": 0, "duplicates": 0, "bad": 0, "partitions": 1}
-    on = {"processor": "any", "cores": 2, "memory_gib": 4, "system": "Linux", "rustc": "1.95.0"}
+    on = {"date": "2025-04-05", "processor": "any", "cores": 2, "memory_gib": 4, "system": "Linux", "rustc": "1.95.0"}
     text = stages.text({"topic": topic, "machine": on, "runs": {"disk": [pair(1.0)], "minio": [pair(2.0)]}})
     assert "| Fetch | 0.400 s | 400 ns | 40% |" in text and "| Fetch | 0.400 s | 400 ns | 20% |" in text
     assert "| **Sum of the stages** | 0.760 s | 760 ns | 76% |" in text
