@@ -11,11 +11,11 @@
 //! which its records wait until it is routed again. So routing a partition again, at any time, loses nothing and keeps
 //! their order, and whoever may have been too early does it again later.
 //!
-//! Each record is looked at when its turn comes: after a seek or a pause, none from before it is handed over. That does not
-//! hold for the ends of transactions, which are handed to nobody: one from before a seek or a pause moves the consumer's
-//! position, which cannot be trusted until a record or an end of the partition has come. Since librdkafka goes on there after
-//! a pause, every pause has to be followed by a seek. (librdkafka can hand over records in arrays as well, but counts the ends
-//! of partitions among them as records, so that its position is one too far then.)
+//! Each record is looked at when its turn comes: after a seek or a pause, no record and no end of a partition from before it
+//! is handed over. That does not hold for the ends of transactions, which are handed to nobody: one from before moves the
+//! consumer's position past records that are dropped. So the position cannot be trusted, and since librdkafka goes on there
+//! after a pause, every pause has to be followed by a seek. (librdkafka can hand over records in arrays as well, but counts
+//! the ends of partitions among them as records, so that its position is one too far then.)
 
 mod record;
 
@@ -29,9 +29,8 @@ use std::time::Duration;
 
 use rdkafka::bindings as sys;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
-use rdkafka::error::KafkaError;
 
-pub use self::record::Record;
+pub use self::record::{Message, Record};
 
 /// A queue of the records of partitions that are routed to it.
 pub struct RecordQueue<C: ConsumerContext + 'static> {
@@ -47,8 +46,8 @@ unsafe impl<C: ConsumerContext + 'static> Send for RecordQueue<C> {}
 // SAFETY: as above.
 unsafe impl<C: ConsumerContext + 'static> Sync for RecordQueue<C> {}
 
-/// What is done with each message: a record, or the end or a fault of a partition.
-type Handler<'a> = &'a mut dyn FnMut(Result<Record<'_>, KafkaError>) -> ControlFlow<()>;
+/// What is done with each message.
+type Handler<'a> = &'a mut dyn FnMut(Message<'_>) -> ControlFlow<()>;
 
 /// What librdkafka's callback is given.
 struct Serving<'a> {
@@ -95,7 +94,7 @@ impl<C: ConsumerContext + 'static> RecordQueue<C> {
     pub fn serve(
         &self,
         wait: Duration,
-        mut handler: impl FnMut(Result<Record<'_>, KafkaError>) -> ControlFlow<()>,
+        mut handler: impl FnMut(Message<'_>) -> ControlFlow<()>,
     ) -> bool {
         let client = self.consumer.client().native_ptr();
         let mut serving = Serving { handler: &mut handler, client, panic: None };

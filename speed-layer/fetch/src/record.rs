@@ -23,25 +23,40 @@ pub struct Record<'a> {
     pub payload: Option<&'a [u8]>,
 }
 
-/// The record that the message is, or the end or the fault of a partition.
+/// What librdkafka hands over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Message<'a> {
+    /// A record.
+    Record(Record<'a>),
+    /// The partition's end has come.
+    End {
+        /// The partition.
+        partition: i32,
+        /// Where it ends: everything before this offset was handed over, or never will be.
+        next_offset: i64,
+    },
+    /// A partition cannot be fetched, for now or as it is.
+    Fault(KafkaError),
+}
+
+/// librdkafka's message in Rust's terms.
 ///
 /// # Safety
 /// The message is valid for `'a`, and nobody changes it meanwhile.
 #[expect(unsafe_code, reason = "the message is librdkafka's")]
-pub(crate) unsafe fn read<'a>(
-    message: *const sys::rd_kafka_message_t,
-) -> Result<Record<'a>, KafkaError> {
+pub(crate) unsafe fn read<'a>(message: *const sys::rd_kafka_message_t) -> Message<'a> {
     // SAFETY: as the caller promises. A broker may send codes that the bindings do not know: they are numbers until then.
-    let (code, partition) =
-        unsafe { ((&raw const (*message).err).cast::<i32>().read(), (*message).partition) };
+    let code = unsafe { (&raw const (*message).err).cast::<i32>().read() };
+    // SAFETY: as the caller promises.
+    let (partition, offset) = unsafe { ((*message).partition, (*message).offset) };
     match Code::try_from(code) {
         Ok(Code::RD_KAFKA_RESP_ERR_NO_ERROR) => {}
         Ok(Code::RD_KAFKA_RESP_ERR__PARTITION_EOF) => {
-            return Err(KafkaError::PartitionEOF(partition));
+            return Message::End { partition, next_offset: offset };
         }
         code => {
             let code = code.unwrap_or(Code::RD_KAFKA_RESP_ERR_UNKNOWN);
-            return Err(KafkaError::MessageConsumption(code.into()));
+            return Message::Fault(KafkaError::MessageConsumption(code.into()));
         }
     }
     // SAFETY: as the caller promises; all fields hold what their types may.
@@ -50,9 +65,9 @@ pub(crate) unsafe fn read<'a>(
     let (key, payload) = unsafe {
         (bytes(fields.key.cast(), fields.key_len), bytes(fields.payload.cast(), fields.len))
     };
-    Ok(Record {
+    Message::Record(Record {
         partition,
-        offset: fields.offset,
+        offset,
         // SAFETY: the message is valid.
         timestamp: unsafe { timestamp(message) },
         key,

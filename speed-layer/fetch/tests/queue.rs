@@ -6,12 +6,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rdkafka::consumer::{BaseConsumer, Consumer, DefaultConsumerContext};
-use rdkafka::error::KafkaError;
 use rdkafka::message::Timestamp;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
-use speed_layer_fetch::{Record, RecordQueue};
+use speed_layer_fetch::{Message, Record, RecordQueue};
 
 const TOPIC: &str = "records";
 /// More than any of these tests waits.
@@ -24,12 +23,12 @@ struct Bed {
     records: RecordQueue<DefaultConsumerContext>,
 }
 
-/// What came of one partition: keys until its end.
+/// What came of one partition: keys, and where it ended.
 #[derive(Debug, Default, PartialEq)]
 struct Came {
     offsets: Vec<i64>,
     keys: Vec<String>,
-    has_ended: bool,
+    end: Option<i64>,
 }
 
 impl Came {
@@ -82,14 +81,16 @@ impl Bed {
             let mut left = most;
             self.records.serve(Duration::from_millis(30), |message| {
                 match message {
-                    Ok(record) => came[place(record.partition)].take(&record),
-                    Err(KafkaError::PartitionEOF(ended)) => came[place(ended)].has_ended = true,
-                    Err(error) => panic!("{error}"),
+                    Message::Record(record) => came[place(record.partition)].take(&record),
+                    Message::End { partition, next_offset } => {
+                        came[place(partition)].end = Some(next_offset);
+                    }
+                    Message::Fault(error) => panic!("{error}"),
                 }
                 left -= 1;
                 if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
             });
-            if came.iter().all(|came| came.has_ended) {
+            if came.iter().all(|came| came.end.is_some()) {
                 return came;
             }
         }
@@ -101,7 +102,7 @@ fn whole_from(first: i64) -> Came {
     Came {
         offsets: (first..100).collect(),
         keys: (first..100).map(|key| key.to_string()).collect(),
-        has_ended: true,
+        end: Some(100),
     }
 }
 
@@ -152,32 +153,12 @@ fn a_record_may_have_neither_key_nor_payload() {
     let mut came = Vec::new();
     while came.is_empty() {
         bed.records.serve(LONG, |message| {
-            let record = message.unwrap();
+            let Message::Record(record) = message else { panic!("{message:?}") };
             came.push((record.offset, record.key.is_some(), record.payload.is_some()));
             ControlFlow::Break(())
         });
     }
     assert_eq!(came, [(100, false, false)]);
-}
-
-#[test]
-fn the_position_is_behind_the_last_record_whether_the_end_has_come_or_not() {
-    let bed = Bed::new();
-    bed.assign(&[(0, 0)]);
-    let position = || {
-        let positions = bed.consumer.position().unwrap();
-        positions.elements().iter().map(|element| element.offset()).collect::<Vec<_>>()
-    };
-    let mut taken = 0;
-    while taken < 30 {
-        bed.records.serve(LONG, |record| {
-            taken = record.unwrap().offset + 1;
-            if taken == 30 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
-        });
-    }
-    assert_eq!(position(), [Offset::Offset(30)]);
-    bed.read([0], 1000);
-    assert_eq!(position(), [Offset::Offset(100)]);
 }
 
 #[test]
@@ -187,7 +168,7 @@ fn records_taken_before_a_seek_of_the_handler_are_not_handed_over() {
     let mut offsets = Vec::new();
     while offsets.len() < 20 {
         bed.records.serve(LONG, |record| {
-            let Ok(record) = record else { return ControlFlow::Continue(()) };
+            let Message::Record(record) = record else { return ControlFlow::Continue(()) };
             offsets.push(record.offset);
             if offsets.len() == 10 {
                 bed.consumer.seek(TOPIC, 0, Offset::Offset(50), LONG).unwrap();

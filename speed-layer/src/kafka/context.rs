@@ -31,6 +31,11 @@ impl GroupContext {
         self.queue().pop_front()
     }
 
+    /// Whether a rebalance waits to be handled.
+    pub(super) fn has_rebalance(&self) -> bool {
+        !self.queue().is_empty()
+    }
+
     /// From now on partitions are given back at once: nothing is held of them any more.
     pub(super) fn close(&self) {
         self.is_closing.store(true, Ordering::Relaxed);

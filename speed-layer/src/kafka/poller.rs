@@ -18,8 +18,8 @@ use lake_model::EventTime;
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use rdkafka::message::{Message, Timestamp};
-use speed_layer_fetch::{Record, RecordQueue};
+use rdkafka::message::{Message as _, Timestamp};
+use speed_layer_fetch::{Message, Record, RecordQueue};
 use tokio::runtime::Handle;
 
 use super::context::{GroupContext, Rebalance};
@@ -53,6 +53,8 @@ pub(super) struct Poller {
     pending_records: usize,
     flushed_at: Instant,
     routed_at: Instant,
+    /// When librdkafka last refused a seek of a partition that it does not fetch.
+    refused_at: Option<Instant>,
     /// Errors that came beside records.
     errors: VecDeque<KafkaError>,
     /// Partitions whose records came beside the queue of records, as those of a topic that was made anew may.
@@ -65,8 +67,6 @@ struct Fetched {
     pending: DecodedBatch,
     /// The position last told to the engine.
     position: i64,
-    /// Whether librdkafka's position can be trusted: it may be any until something comes that was sought.
-    has_come: bool,
     /// Since when it is to be sought: what comes until then is of another place.
     unsought_since: Option<Instant>,
 }
@@ -97,6 +97,7 @@ impl Poller {
             pending_records: 0,
             flushed_at: now(),
             routed_at: now(),
+            refused_at: None,
             errors: VecDeque::new(),
             strays: BTreeSet::new(),
         }
@@ -117,7 +118,7 @@ impl Poller {
     fn turn(&mut self, runtime: &Handle) -> Result<(), Ended> {
         self.serve_consumer();
         while let Some(rebalance) = self.consumer.context().next_rebalance() {
-            // librdkafka has paused what is kept.
+            // librdkafka has paused what is kept, and goes on with it once this is handled.
             self.distrust_positions();
             self.flush(runtime)?;
             match rebalance {
@@ -144,8 +145,8 @@ impl Poller {
         }
     }
 
-    /// Hears one thing that comes beside records, if there is any. Without this, the group would hold this instance for
-    /// dead.
+    /// Hears one thing that comes beside records. Says whether there was any for the poller itself; what the context takes is
+    /// none. Without this, the group would hold this instance for dead.
     fn hear(&mut self) -> bool {
         let consumer = Arc::clone(&self.consumer);
         match consumer.poll(Duration::ZERO) {
@@ -161,8 +162,8 @@ impl Poller {
     fn take_records(&mut self, runtime: &Handle) -> Result<(), Ended> {
         let records = Arc::clone(&self.records);
         let (mut left, mut taken) = (TURN_RECORDS, Ok(()));
-        let has_come = records.serve(POLL_TIMEOUT, |record| {
-            taken = self.take(record, runtime);
+        let has_come = records.serve(POLL_TIMEOUT, |message| {
+            taken = self.take(message, runtime);
             left -= 1;
             if taken.is_err() || left == 0 {
                 return ControlFlow::Break(());
@@ -171,7 +172,7 @@ impl Poller {
         });
         taken?;
         if !has_come {
-            return self.idle(runtime);
+            return self.flush(runtime);
         }
         if self.flushed_at.elapsed() >= POLL_TIMEOUT {
             self.flush(runtime)?;
@@ -179,18 +180,16 @@ impl Poller {
         Ok(())
     }
 
-    fn take(
-        &mut self,
-        record: Result<Record<'_>, KafkaError>,
-        runtime: &Handle,
-    ) -> Result<(), Ended> {
-        match record {
-            Ok(record) => {
+    fn take(&mut self, message: Message<'_>, runtime: &Handle) -> Result<(), Ended> {
+        match message {
+            Message::Record(record) => {
                 self.keep(&record);
                 self.flush_what_is_full(record.partition, runtime)
             }
-            Err(KafkaError::PartitionEOF(partition)) => self.tell_end(partition, runtime),
-            Err(error) => {
+            Message::End { partition, next_offset } => {
+                self.tell_end(partition, next_offset, runtime)
+            }
+            Message::Fault(error) => {
                 tracing::warn!(%error, "Kafka");
                 self.take_error(&error, runtime)
             }
@@ -200,7 +199,6 @@ impl Poller {
     /// Decodes a record into its partition's pending batch.
     fn keep(&mut self, record: &Record<'_>) {
         let Some(fetched) = sought(&mut self.fetched, record.partition) else { return };
-        fetched.has_come = true;
         let millis = match record.timestamp {
             Timestamp::LogAppendTime(millis) => millis,
             Timestamp::CreateTime(millis) => {
@@ -232,11 +230,6 @@ impl Poller {
         }
     }
 
-    fn idle(&mut self, runtime: &Handle) -> Result<(), Ended> {
-        self.flush(runtime)?;
-        self.tell_positions(runtime)
-    }
-
     fn list_of_partitions(&self, partitions: &[i32]) -> TopicPartitionList {
         let mut list = TopicPartitionList::new();
         for partition in partitions {
@@ -254,7 +247,6 @@ impl Fetched {
 
     /// What comes is of another place until the partition is sought.
     fn distrust(&mut self) {
-        self.has_come = false;
         self.unsought_since.get_or_insert_with(now);
     }
 }

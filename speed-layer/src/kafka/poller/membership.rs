@@ -61,7 +61,7 @@ impl Poller {
         self.records.route(&self.topic, start.partition);
         let pending = DecodedBatch::new(start.partition, start.epoch);
         let position = start.offset;
-        let fetched = Fetched { pending, position, has_come: false, unsought_since: None };
+        let fetched = Fetched { pending, position, unsought_since: None };
         self.fetched.insert(start.partition, fetched);
     }
 
@@ -138,6 +138,7 @@ impl Poller {
             if position < bounds.low || position > bounds.high {
                 gone.push(partition);
             }
+            self.hear();
         }
         self.distrust_positions();
         self.restart(&gone, runtime)

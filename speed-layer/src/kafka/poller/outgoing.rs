@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use rdkafka::Offset;
 use rdkafka::consumer::Consumer;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -33,33 +32,22 @@ impl Poller {
         Ok(())
     }
 
-    /// The partition's end has come, with all that came before it.
-    pub(super) fn tell_end(&mut self, partition: i32, runtime: &Handle) -> Result<(), Ended> {
+    /// The partition's end has come, with all that came before it. Transaction markers and aborted records, which no message
+    /// tells of, are counted in it.
+    pub(super) fn tell_end(
+        &mut self,
+        partition: i32,
+        next: i64,
+        runtime: &Handle,
+    ) -> Result<(), Ended> {
         self.flush_partition(partition, runtime)?;
         let Some(fetched) = sought(&mut self.fetched, partition) else { return Ok(()) };
-        fetched.has_come = true;
         let epoch = fetched.pending.epoch;
-        self.tell_positions(runtime)?;
-        self.send(SourceEvent::EndReached { partition, epoch }, runtime)
-    }
-
-    /// Positions count transaction markers and aborted records, which no message tells of.
-    pub(super) fn tell_positions(&mut self, runtime: &Handle) -> Result<(), Ended> {
-        let Ok(positions) = self.consumer.position() else { return Ok(()) };
-        for element in positions.elements() {
-            let (partition, Offset::Offset(next)) = (element.partition(), element.offset()) else {
-                continue;
-            };
-            let Some(fetched) = self.fetched.get_mut(&partition) else { continue };
-            let is_news = fetched.has_come && fetched.position < next;
-            if !is_news || !fetched.pending.is_empty() {
-                continue;
-            }
+        if fetched.position < next {
             fetched.position = next;
-            let epoch = fetched.pending.epoch;
             self.send(SourceEvent::Position { partition, epoch, next }, runtime)?;
         }
-        Ok(())
+        self.send(SourceEvent::EndReached { partition, epoch }, runtime)
     }
 
     pub(super) fn flush(&mut self, runtime: &Handle) -> Result<(), Ended> {

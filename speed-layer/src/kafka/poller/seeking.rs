@@ -1,12 +1,12 @@
 //! Partitions that are to be fetched from another place than where librdkafka takes them to be.
 //!
-//! A partition is sought when the engine says so, and after every pause, the poller's own and those that librdkafka makes in a
-//! cooperative rebalance. After a pause librdkafka goes on where it takes itself to be. That may be too far: a transaction's
-//! end that lies in its queue from before the pause moves its position, while the records before that are passed over.
+//! A partition is sought when the engine says so, and after every pause: the poller's own, and those that librdkafka makes in
+//! a rebalance. After a pause librdkafka goes on where it takes itself to be. That may be too far: a transaction's end that
+//! lies in its queue from before the pause moves its position, while the records before that are passed over.
 //!
 //! # Consistency
-//! From the moment on that a partition is to be sought until it is, nothing that comes of it is taken, and librdkafka's
-//! position is told to nobody until something has come from the new place.
+//! librdkafka's own position is never asked for. From a pause on it hands nothing over that is from before; and before it goes
+//! on, or before what comes then is taken, the partition is marked, so that nothing of it is taken until it is sought.
 
 use std::time::{Duration, Instant};
 
@@ -14,7 +14,7 @@ use rdkafka::consumer::{Consumer, RebalanceProtocol};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use tokio::runtime::Handle;
 
-use super::{Ended, Fetched, Poller};
+use super::{Ended, Fetched, POLL_TIMEOUT, Poller, now};
 use crate::source::Start;
 
 /// How long librdkafka may take to fetch a partition that was assigned to it.
@@ -38,14 +38,17 @@ impl Poller {
     /// Seeks the partitions that are to be sought.
     pub(super) fn seek(&mut self, runtime: &Handle) -> Result<(), Ended> {
         let starts = self.unsought(|_| true);
-        if starts.is_empty() {
+        let is_early = self.refused_at.is_some_and(|at| at.elapsed() < POLL_TIMEOUT);
+        if starts.is_empty() || is_early {
             return Ok(());
         }
-        match self.consumer.seek_partitions(self.list_of(&starts), self.request_timeout) {
+        let list = self.list_of(&starts);
+        match self.consumer.seek_partitions(list, self.request_timeout) {
             Ok(answers) => {
                 for answer in answers.elements() {
                     let sought = answer.error();
-                    if sought.as_ref().is_err_and(is_not_fetched) {
+                    if sought.as_ref().is_err_and(is_refused) {
+                        self.refused_at = Some(now());
                         continue;
                     }
                     self.fetched
@@ -54,7 +57,10 @@ impl Poller {
                     self.fail_on_error("seek", sought, runtime)?;
                 }
             }
-            failed => self.fail_on_error("seek", failed.map(|_| ()), runtime)?,
+            Err(error) => {
+                tracing::warn!(%error, "seeking again");
+                self.refused_at = Some(now());
+            }
         }
         self.assign_again(runtime)
     }
@@ -63,7 +69,8 @@ impl Poller {
     /// has not begun yet to fetch some that were assigned a moment ago; those are waited for.
     fn assign_again(&mut self, runtime: &Handle) -> Result<(), Ended> {
         let idle = self.unsought(|since| since.elapsed() >= SEEK_PATIENCE);
-        if idle.is_empty() {
+        // A rebalance waits for an answer, which this would be taken for.
+        if idle.is_empty() || self.consumer.context().has_rebalance() {
             return Ok(());
         }
         let partitions: Vec<i32> = idle.iter().map(|start| start.partition).collect();
@@ -105,10 +112,14 @@ impl Poller {
     }
 }
 
-/// Whether librdkafka says that a partition cannot be sought since it is not fetched: not yet, or not any more.
-fn is_not_fetched(error: &KafkaError) -> bool {
+/// Whether librdkafka does not seek a partition now: it does not fetch it, not yet or not any more, or has paused it meanwhile.
+fn is_refused(error: &KafkaError) -> bool {
     matches!(
         error.rdkafka_error_code(),
-        Some(RDKafkaErrorCode::State | RDKafkaErrorCode::PreviousInProgress)
+        Some(
+            RDKafkaErrorCode::State
+                | RDKafkaErrorCode::PreviousInProgress
+                | RDKafkaErrorCode::Outdated
+        )
     )
 }

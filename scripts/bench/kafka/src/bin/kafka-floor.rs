@@ -73,9 +73,7 @@ fn main() -> anyhow::Result<()> {
     let (mut read, mut in_vain) = (Read::default(), 0);
     while read.partitions_ended < partitions.len() {
         let any = match &queue {
-            Some(queue) => {
-                queue.serve(WAIT, |record| read.count(record.map(|found| found.payload)))
-            }
+            Some(queue) => queue.serve(WAIT, |message| read.count(payload(message))),
             None => consumer.poll(WAIT).is_some_and(|message| {
                 let _ = read.count(message.as_ref().map(Message::payload).map_err(Clone::clone));
                 true
@@ -106,6 +104,17 @@ fn consumer(cli: &Cli) -> anyhow::Result<BaseConsumer> {
         .set("fetch.queue.backoff.ms", "10")
         .create()
         .context("create the consumer")
+}
+
+/// A message as polling gives it.
+fn payload(message: speed_layer_fetch::Message<'_>) -> Result<Option<&[u8]>, KafkaError> {
+    match message {
+        speed_layer_fetch::Message::Record(record) => Ok(record.payload),
+        speed_layer_fetch::Message::End { partition, .. } => {
+            Err(KafkaError::PartitionEOF(partition))
+        }
+        speed_layer_fetch::Message::Fault(error) => Err(error),
+    }
 }
 
 impl Read {
