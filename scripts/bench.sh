@@ -25,13 +25,13 @@ usage: scripts/bench.sh speed     [--events N] [--runs N] [--store disk|minio|bo
   speed      the speed layer from a cold start at the earliest offset of a full topic to its end, into a fresh lake, beside
              consumers that do nothing: CPU seconds, throughput, resident memory, commits, files, bytes
     --events N   events in the topic of 1,000 cameras and 12 partitions, 2 % of them late (default 20000000)
-    --runs N     runs of each, of which the median is told (default 3)
+    --runs N     runs of each, of which the median is reported (default 3)
     --store S    where the lake is (default both)
 
   stages     what each stage of the speed layer takes by itself: fetching, decoding, folding, encoding, uploading,
              committing; their sum beside the whole, in turn with it
     --events N   events in the topic, which is also held in memory (default 5000000)
-    --runs N     runs of each, of which the median is told (default 3)
+    --runs N     runs of each, of which the median is reported (default 3)
     --store S    where the lake is (default both)
 
   profile    where the speed layer's processor time goes, on local disk: a flame graph, and shares by thread and by part.

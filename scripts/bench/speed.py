@@ -1,8 +1,8 @@
 """Measures `speed-layer run --until-end` beside a consumer that does nothing. Started by scripts/bench.sh.
 
 One topic is filled; then, as often as there are to be runs, it is read from a cold start at the earliest offset to its end:
-by kafka-floor, and by the speed layer into a fresh lake on each store. That every record was landed once is checked by the
-tables' logs before a run counts. A run that fails is left out, and makes the command fail in the end.
+by kafka-floor, and by the speed layer into a fresh lake on each store. That as many rows were landed as there are records is
+checked by the tables' logs before a run counts. A run that fails is left out, and makes the command fail in the end.
 """
 
 import json

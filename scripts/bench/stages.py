@@ -2,7 +2,8 @@
 
 One topic is filled; then, as often as there are to be runs, the speed layer lands it as in speed.py, and bench-stages takes
 it through the stages one after another, with averages committed after as many records as in the whole. Both begin cold, in
-processes and lakes of their own, and that every record was landed once is checked by the tables' logs before a run counts.
+processes and lakes of their own, and that as many rows were landed as there are records is checked by the tables'
+logs before a run counts.
 A pair of which one fails is left out, and makes the command fail in the end.
 """
 
@@ -124,7 +125,7 @@ def table_for_people(store, pairs):
         lines.append(row(name, found["medians"][key], spread(found["values"][key], "{:.3f}", " s"), what))
     lines.append(row("**Sum of the stages**", found["sum"], f"{found['sum']:.3f} s", ""))
     lines.append(row("**`speed-layer run`**", whole, spread(found["whole"], "{:.3f}", " s"), "the whole process"))
-    lines.append(row("Not accounted for", found["left"], f"{found['left']:.3f} s", "start and end, the way between threads"))
+    lines.append(row("Not accounted for", found["left"], f"{found['left']:.3f} s", "start and end, passing records between threads"))
     return lines
 
 
