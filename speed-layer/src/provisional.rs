@@ -4,7 +4,7 @@
 //! merge of its twelve. A group is written whole, and leaves memory once it is written and every window in
 //! it is closed. After a restart open groups are read back from their files: there is no other state.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use lake::paths::{GroupWindows, ProvisionalGroup};
@@ -25,8 +25,8 @@ pub struct WindowEvent<'a> {
     pub limit: Option<Speed>,
 }
 
-/// Memory of a camera in a group beside its panes: its id, its places, the tree of its panes.
-const CAMERA_BYTES: usize = 256;
+/// Memory of a camera in a group beside its panes: its id and its places.
+const CAMERA_BYTES: usize = 128;
 
 /// The open windows of one partition.
 #[derive(Debug, Default)]
@@ -49,9 +49,13 @@ struct Group {
     dirty: bool,
 }
 
-/// A camera's panes by group, in the order of keys; those of an hour group by the place of the 5-minute window in the day.
+/// A camera's panes by group, in the order of keys.
 #[derive(Debug, Default)]
-struct CameraPanes(Vec<(Key, BTreeMap<u32, Pane>)>);
+struct CameraPanes(Vec<(Key, Panes)>);
+
+/// A camera's panes in a group, in the order of their windows: by the place of the 5-minute window in the day, or 0 in a
+/// group of a day.
+type Panes = Vec<(u32, Pane)>;
 
 impl Provisional {
     /// Folds an event, which is in the day of `span` and not late.
@@ -67,8 +71,7 @@ impl Provisional {
             None => self.cameras.entry(event.camera_id.into()).or_default(),
         };
         for (windows, index) in places {
-            let pane = panes.of((span.day, windows)).entry(index).or_default();
-            pane.add(event.speed, event.limit);
+            pane(panes.of((span.day, windows)), index).add(event.speed, event.limit);
         }
     }
 
@@ -80,7 +83,7 @@ impl Provisional {
         };
         self.group(span, group.windows).dirty = false;
         let panes = self.cameras.entry(Arc::clone(&row.camera_id)).or_default();
-        panes.of((span.day, group.windows)).insert(index, row.pane());
+        *pane(panes.of((span.day, group.windows)), index) = row.pane();
     }
 
     /// Whether any group has changed since it was last written.
@@ -117,7 +120,7 @@ impl Provisional {
             if let Some(hour) = merged {
                 let window = span.window(WindowSize::OneHour, hour);
                 let missed = usize::from(panes.len() > 1 && defects::is_on(Defect::HourShort));
-                rows.push(row(camera, window, merge(panes.values().skip(missed))));
+                rows.push(row(camera, window, merge(panes.iter().skip(missed))));
             }
         }
         rows
@@ -145,12 +148,14 @@ impl Provisional {
 
     /// Panes held.
     pub fn panes(&self) -> usize {
-        self.held().map(BTreeMap::len).sum()
+        self.held().map(Vec::len).sum()
     }
 
     /// About how much memory the panes take, in bytes.
     pub fn bytes(&self) -> usize {
-        self.held().map(|held| CAMERA_BYTES + held.values().map(Pane::bytes).sum::<usize>()).sum()
+        self.held()
+            .map(|held| CAMERA_BYTES + held.iter().map(|(_, pane)| pane.bytes()).sum::<usize>())
+            .sum()
     }
 
     /// Forgets five-minute windows that are closed: a deliberate defect.
@@ -163,7 +168,7 @@ impl Provisional {
                     continue;
                 }
                 let end = |index| groups[at].1.span.window(WindowSize::FiveMinutes, index).end;
-                panes.retain(|index, _| !clock.has_closed(end(*index), lateness));
+                panes.retain(|(index, _)| !clock.has_closed(end(*index), lateness));
             }
             panes.0.retain(|(_, panes)| !panes.is_empty());
             !panes.0.is_empty()
@@ -186,7 +191,7 @@ impl Provisional {
     }
 
     /// The panes of each camera in each group.
-    fn held(&self) -> impl Iterator<Item = &BTreeMap<u32, Pane>> {
+    fn held(&self) -> impl Iterator<Item = &Panes> {
         self.cameras.values().flat_map(|panes| &panes.0).map(|(_, panes)| panes)
     }
 
@@ -210,17 +215,17 @@ fn place_of(groups: &[(Key, Group)], key: Key) -> Result<usize, usize> {
 
 impl CameraPanes {
     /// The panes in a group.
-    fn get(&self, key: Key) -> Option<&BTreeMap<u32, Pane>> {
+    fn get(&self, key: Key) -> Option<&Panes> {
         self.0.iter().find(|(held, _)| *held == key).map(|(_, panes)| panes)
     }
 
     /// The panes in a group, where there may be none yet. Most events belong to the last ones.
-    fn of(&mut self, key: Key) -> &mut BTreeMap<u32, Pane> {
+    fn of(&mut self, key: Key) -> &mut Panes {
         let at = match self.0.iter().rposition(|(held, _)| *held <= key) {
             Some(at) if self.0[at].0 == key => at,
             before => {
                 let at = before.map_or(0, |before| before + 1);
-                self.0.insert(at, (key, BTreeMap::new()));
+                self.0.insert(at, (key, Panes::new()));
                 at
             }
         };
@@ -228,9 +233,25 @@ impl CameraPanes {
     }
 }
 
-fn merge<'a>(panes: impl Iterator<Item = &'a Pane>) -> Pane {
+/// The pane of that window, where there may be none yet. Most events belong to the last one.
+#[inline]
+fn pane(panes: &mut Panes, index: u32) -> &mut Pane {
+    let at = match panes.iter().rposition(|(held, _)| *held <= index) {
+        Some(at) if panes[at].0 == index => at,
+        before => {
+            let at = before.map_or(0, |before| before + 1);
+            // There are twelve at most, and one in a group of a day: doubling would waste half of their memory.
+            panes.reserve_exact(1);
+            panes.insert(at, (index, Pane::default()));
+            at
+        }
+    };
+    &mut panes[at].1
+}
+
+fn merge<'a>(panes: impl Iterator<Item = &'a (u32, Pane)>) -> Pane {
     let mut merged = Pane::default();
-    panes.for_each(|pane| merged.merge(pane));
+    panes.for_each(|(_, pane)| merged.merge(pane));
     merged
 }
 

@@ -31,7 +31,11 @@ impl SpeedHistogram {
     /// Counts one speed.
     #[inline]
     pub fn add(&mut self, speed: Speed) {
-        self.add_to_bin(speed.thousandths() / BIN_WIDTH, 1);
+        let bin = speed.thousandths() / BIN_WIDTH;
+        match self.counts.get_mut(bin.wrapping_sub(self.first_bin) as usize) {
+            Some(count) => *count = count.saturating_add(1),
+            None => self.add_to_bin(bin, 1),
+        }
     }
 
     /// Adds the counts of `other`.

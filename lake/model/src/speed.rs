@@ -25,8 +25,10 @@ impl Speed {
         reason = "accepted speeds are within 0 and 10,000 km/h; `as` saturates beyond"
     )]
     pub fn rounded(kmh: f64) -> Speed {
-        let cut = defects::is_on(Defect::SpeedCut);
-        Speed(if cut { (kmh * 1000.0) as u32 } else { (kmh * 1000.0).round() as u32 })
+        let thousandths = kmh * 1000.0;
+        let whole = thousandths as u32;
+        let rounds_up = thousandths - f64::from(whole) >= 0.5 && !defects::is_on(Defect::SpeedCut);
+        Speed(whole.saturating_add(u32::from(rounds_up)))
     }
 
     /// The speed of that many thousandths of km/h.
@@ -85,6 +87,14 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn rounding_is_that_of_the_standard_library(kmh in 0.0..20_000.0_f64, thousandths in 0_u32..20_000_000) {
+            let half = (f64::from(thousandths) + 0.5) / 1000.0;
+            for kmh in [kmh, half, half.next_down(), half.next_up()] {
+                prop_assert_eq!(f64::from(Speed::rounded(kmh).thousandths()), (kmh * 1000.0).round());
+            }
+        }
+
         #[test]
         fn thousandths_survive_a_round_trip_through_kmh(t in 0_u32..=10_000_000) {
             prop_assert_eq!(Speed::rounded(Speed(t).kmh()), Speed(t));

@@ -20,9 +20,10 @@ const WITHOUT_BOUNDS: [&str; 4] = ["extra", "detail", "kafka_offsets", "run_id"]
 /// Greatest length of a bound of text, in bytes: that of a camera id, whose bounds are never cut.
 pub(super) const TEXT_BYTES: usize = lake_model::camera::MAX_CAMERA_ID_BYTES;
 
+/// What is known of a column. Nothing is of one that Parquet keeps no statistics of.
 #[derive(Default)]
 struct Column {
-    nulls: u64,
+    nulls: Option<u64>,
     bounds: Option<(Scalar, Scalar)>,
 }
 
@@ -47,7 +48,9 @@ pub(super) fn json(schema: &Schema, file: &ParquetMetaData) -> String {
         let groups = file.row_groups().iter();
         let chunks = groups.filter_map(|group| group.column(index).statistics());
         let column = chunks.fold(Column::default(), |column, chunk| column.and(field, chunk));
-        stats.null_count.insert(name, column.nulls);
+        if let Some(nulls) = column.nulls {
+            stats.null_count.insert(name, nulls);
+        }
         let Some((min, max)) = column.bounds.filter(|_| !WITHOUT_BOUNDS.contains(&name)) else {
             continue;
         };
@@ -73,7 +76,7 @@ struct StatsJson<'a> {
 impl Column {
     /// The column with what is known of another of its chunks.
     fn and(self, field: &Field, chunk: &Statistics) -> Column {
-        let nulls = self.nulls + chunk.null_count_opt().unwrap_or(0);
+        let nulls = chunk.null_count_opt().map(|nulls| self.nulls.unwrap_or(0) + nulls);
         let bounds = match (self.bounds, bounds(field.data_type(), chunk)) {
             (None, bounds) | (bounds, None) => bounds,
             (Some((min, max)), Some((other_min, other_max))) => Some((

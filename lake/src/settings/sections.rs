@@ -182,10 +182,10 @@ pub(super) fn build(values: &Values) -> Settings {
 fn event(values: &Values) -> EventFormat {
     let max_future_skew = values.duration("event.max_future_skew");
     EventFormat {
-        camera_field: values.text("event.camera_field"),
-        timestamp_field: values.text("event.timestamp_field"),
-        speed_field: values.text("event.speed_field"),
-        plate_field: values.text("event.plate_field"),
+        camera_field: values.text("event.camera_field").into(),
+        timestamp_field: values.text("event.timestamp_field").into(),
+        speed_field: values.text("event.speed_field").into(),
+        plate_field: values.text("event.plate_field").into(),
         max_speed_kmh: values.number("event.max_speed_kmh"),
         max_record_bytes: values.whole("event.max_record_bytes"),
         max_future_skew_us: i64::try_from(max_future_skew.as_micros()).unwrap_or(i64::MAX),

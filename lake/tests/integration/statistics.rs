@@ -200,7 +200,9 @@ fn check<T: Bound + std::fmt::Debug>(
 }
 
 fn check_column(name: &str, stats: &Stats, values: &ArrayRef) {
-    assert_eq!(stats.null_count[name], values.null_count(), "{name}");
+    let nulls = stats.null_count.get(name).copied();
+    let is_known = nulls.is_some() || name != "plate_number";
+    assert_eq!(nulls, is_known.then(|| values.null_count()), "{name}");
     match values.data_type() {
         DataType::Utf8 => {
             let text = values.as_string::<i32>().iter();

@@ -62,13 +62,13 @@ impl<'a> Members<'a> {
         value: &'a RawValue,
         settings: &EventFormat,
     ) -> Result<(), String> {
-        let known = if name == settings.camera_field {
+        let known = if name == &*settings.camera_field {
             &mut self.camera
-        } else if name == settings.timestamp_field {
+        } else if name == &*settings.timestamp_field {
             &mut self.timestamp
-        } else if name == settings.speed_field {
+        } else if name == &*settings.speed_field {
             &mut self.speed
-        } else if name == settings.plate_field {
+        } else if name == &*settings.plate_field {
             &mut self.plate
         } else {
             append(&mut self.extra, name, value);

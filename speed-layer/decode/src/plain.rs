@@ -15,6 +15,7 @@ mod tests;
 use std::borrow::Cow;
 use std::str::from_utf8;
 
+use lake_model::event_format::FieldName;
 use lake_model::{CameraId, EventFormat, EventTime, Speed};
 
 use self::reader::Reader;
@@ -29,6 +30,15 @@ struct Members<'a> {
     plate: Option<Plate<'a>>,
     /// The others as a JSON object that is still open.
     extra: Option<String>,
+}
+
+/// A known member. Records are read faster if it is the one that follows the last.
+#[derive(Clone, Copy)]
+enum Field {
+    Camera,
+    Timestamp,
+    Speed,
+    Plate,
 }
 
 /// The value of the plate's field.
@@ -60,10 +70,16 @@ impl<'a> Members<'a> {
     fn read(&mut self, payload: &'a [u8], settings: &EventFormat) -> Option<()> {
         let mut reader = Reader::new(payload);
         reader.mark(b'{')?;
+        let mut expected = Field::Camera;
         loop {
-            let name = reader.string()?;
-            reader.mark(b':')?;
-            self.take(name, &mut reader, settings)?;
+            let field = match reader.member(expected.name(settings)) {
+                Some(()) => Some(expected),
+                None => self.take_name(&mut reader, settings)?,
+            };
+            if let Some(field) = field {
+                self.take(field, &mut reader)?;
+                expected = field.next();
+            }
             if reader.mark(b',').is_none() {
                 break;
             }
@@ -72,22 +88,38 @@ impl<'a> Members<'a> {
         reader.is_at_end().then_some(())
     }
 
-    /// Takes the value of the member `name`. A second value of a known one is not understood.
-    fn take(&mut self, name: &[u8], reader: &mut Reader<'a>, settings: &EventFormat) -> Option<()> {
-        if name == settings.camera_field.as_bytes() {
-            fill(&mut self.camera_id, from_utf8(reader.string()?).ok()?)
-        } else if name == settings.timestamp_field.as_bytes() {
-            fill(&mut self.event_time, EventTime::parse_event_bytes(reader.string()?)?)
-        } else if name == settings.speed_field.as_bytes() {
-            fill(&mut self.speed_kmh, reader.number()?.to_unsigned()?)
-        } else if name == settings.plate_field.as_bytes() {
-            let plate = match reader.string() {
-                Some(text) => Plate::Text(from_utf8(text).ok()?),
-                None => reader.word(b"null").map(|()| Plate::Null)?,
-            };
-            fill(&mut self.plate, plate)
-        } else {
-            append(&mut self.extra, name, reader)
+    /// Takes the name of a known member and gives its field, or takes a whole member that is not known.
+    fn take_name(
+        &mut self,
+        reader: &mut Reader<'a>,
+        settings: &EventFormat,
+    ) -> Option<Option<Field>> {
+        let name = reader.string()?;
+        reader.mark(b':')?;
+        let mut known = Field::ALL.into_iter();
+        let field = known.find(|field| name == field.name(settings).as_bytes());
+        if field.is_none() {
+            append(&mut self.extra, name, reader)?;
+        }
+        Some(field)
+    }
+
+    /// Takes a known member's value. A second one is not understood.
+    #[inline]
+    fn take(&mut self, field: Field, reader: &mut Reader<'a>) -> Option<()> {
+        match field {
+            Field::Camera => fill(&mut self.camera_id, from_utf8(reader.string()?).ok()?),
+            Field::Timestamp => {
+                fill(&mut self.event_time, EventTime::parse_event_bytes(reader.string()?)?)
+            }
+            Field::Speed => fill(&mut self.speed_kmh, reader.number()?.to_unsigned()?),
+            Field::Plate => {
+                let plate = match reader.string() {
+                    Some(text) => Plate::Text(from_utf8(text).ok()?),
+                    None => reader.word(b"null").map(|()| Plate::Null)?,
+                };
+                fill(&mut self.plate, plate)
+            }
         }
     }
 
@@ -110,6 +142,29 @@ impl<'a> Members<'a> {
             plate_number,
             extra,
         })
+    }
+}
+
+impl Field {
+    /// In the order that they are mostly sent in.
+    const ALL: [Field; 4] = [Field::Camera, Field::Timestamp, Field::Speed, Field::Plate];
+
+    fn name(self, settings: &EventFormat) -> &FieldName {
+        match self {
+            Field::Camera => &settings.camera_field,
+            Field::Timestamp => &settings.timestamp_field,
+            Field::Speed => &settings.speed_field,
+            Field::Plate => &settings.plate_field,
+        }
+    }
+
+    /// The one that mostly follows.
+    fn next(self) -> Field {
+        match self {
+            Field::Camera => Field::Timestamp,
+            Field::Timestamp => Field::Speed,
+            Field::Speed | Field::Plate => Field::Plate,
+        }
     }
 }
 

@@ -22,6 +22,7 @@ use rdkafka::message::{Message as _, Timestamp};
 use speed_layer_fetch::{Message, Record, RecordQueue};
 use tokio::runtime::Handle;
 
+use self::outgoing::{BATCH_BYTES, FLUSH_RECORDS};
 use super::context::{GroupContext, Rebalance};
 use super::queue::Sender;
 use super::timestamps::warn_of_create_time;
@@ -183,8 +184,13 @@ impl Poller {
     fn take(&mut self, message: Message<'_>, runtime: &Handle) -> Result<(), Ended> {
         match message {
             Message::Record(record) => {
-                self.keep(&record);
-                self.flush_what_is_full(record.partition, runtime)
+                if self.keep(&record) {
+                    self.flush_partition(record.partition, runtime)?;
+                }
+                if self.pending_records < FLUSH_RECORDS {
+                    return Ok(());
+                }
+                self.flush(runtime)
             }
             Message::End { partition, next_offset } => {
                 self.tell_end(partition, next_offset, runtime)
@@ -196,9 +202,9 @@ impl Poller {
         }
     }
 
-    /// Decodes a record into its partition's pending batch.
-    fn keep(&mut self, record: &Record<'_>) {
-        let Some(fetched) = sought(&mut self.fetched, record.partition) else { return };
+    /// Decodes a record into its partition's pending batch. Says whether that is full.
+    fn keep(&mut self, record: &Record<'_>) -> bool {
+        let Some(fetched) = sought(&mut self.fetched, record.partition) else { return false };
         let millis = match record.timestamp {
             Timestamp::LogAppendTime(millis) => millis,
             Timestamp::CreateTime(millis) => {
@@ -211,6 +217,7 @@ impl Poller {
         let (key, payload) = (record.key, record.payload);
         fetched.pending.push(record.offset, kafka_timestamp, key, payload, &self.decode);
         self.pending_records += 1;
+        fetched.pending.bytes() >= BATCH_BYTES
     }
 
     /// Does what an error asks for. It was logged where it came: those of the client by the context.

@@ -1,6 +1,7 @@
 //! Events written down again: under whatever names, what is written is read back.
 
 use lake_model::EventTime;
+use lake_model::event_format::FieldName;
 use speed_layer_decode::{EventFormat, Fields, decode};
 
 /// Bytes that a record may grow by: its time is written in full, and its names may be longer.
@@ -16,10 +17,10 @@ pub(super) fn check_round_trip(
     let max_record_bytes = settings.max_record_bytes + GROWTH_BYTES;
     let same = EventFormat { max_record_bytes, ..settings.clone() };
     let escaped = EventFormat {
-        camera_field: "имя \"k\"".to_owned(),
-        timestamp_field: "\\u0074ime\n".to_owned(),
-        speed_field: "\u{1}\u{7f}".to_owned(),
-        plate_field: "🚗/".to_owned(),
+        camera_field: "имя \"k\"".into(),
+        timestamp_field: "\\u0074ime\n".into(),
+        speed_field: "\u{1}\u{7f}".into(),
+        plate_field: "🚗/".into(),
         ..same
     };
     for settings in [&same, &escaped] {
@@ -32,7 +33,7 @@ pub(super) fn check_round_trip(
     }
 }
 
-fn names(settings: &EventFormat) -> [&String; 4] {
+fn names(settings: &EventFormat) -> [&FieldName; 4] {
     [
         &settings.camera_field,
         &settings.timestamp_field,

@@ -16,14 +16,14 @@ const DEEPEST: usize = 128;
 /// Asserts that `fields` hold what the object in `payload` does, nothing less and nothing more.
 pub(super) fn check_event(payload: &[u8], fields: &Fields<'_>, settings: &EventFormat) {
     let Ok(mut object) = serde_json::from_slice::<Map<String, Value>>(payload) else { return };
-    let camera = object.remove(&settings.camera_field);
+    let camera = object.remove(&*settings.camera_field);
     assert_eq!(camera.as_ref().and_then(Value::as_str), Some(&*fields.camera_id));
-    let plate = object.remove(&settings.plate_field).filter(|plate| !plate.is_null());
+    let plate = object.remove(&*settings.plate_field).filter(|plate| !plate.is_null());
     assert_eq!(plate.as_ref().and_then(Value::as_str), fields.plate_number.as_deref());
-    let time = object.remove(&settings.timestamp_field);
+    let time = object.remove(&*settings.timestamp_field);
     let time = time.as_ref().and_then(Value::as_str).and_then(EventTime::parse_event);
     assert_eq!(time, Some(fields.event_time));
-    let speed = object.remove(&settings.speed_field).and_then(|speed| speed.as_f64());
+    let speed = object.remove(&*settings.speed_field).and_then(|speed| speed.as_f64());
     assert!(speed.is_some_and(|kmh| (kmh - fields.speed_kmh).abs() <= PRECISION), "{speed:?}");
     let extra = fields.extra.as_deref().map(serde_json::from_str::<Map<String, Value>>);
     match extra {

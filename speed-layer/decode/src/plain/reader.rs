@@ -1,5 +1,7 @@
 //! JSON's tokens, one after the other. `None` means that the token is not here, or is not spelled plainly.
 
+use lake_model::event_format::FieldName;
+
 use super::decimal::Decimal;
 
 /// What is left of a payload. Before each token, space is passed over; a token that is not here is not passed over.
@@ -29,6 +31,13 @@ impl<'a> Reader<'a> {
             self.skip_space();
         }
         self.rest = self.rest.strip_prefix(&[mark])?;
+        Some(())
+    }
+
+    /// Takes the name and the colon of the member that is called so, where no space is.
+    #[inline]
+    pub(super) fn member(&mut self, name: &FieldName) -> Option<()> {
+        self.rest = self.rest.strip_prefix(name.member()?.as_bytes())?;
         Some(())
     }
 

@@ -27,10 +27,10 @@ fn spelled(part: &str, otherwise: &str) -> String {
 /// Names that JSON spells with escapes, one of which is empty.
 fn odd_names() -> EventFormat {
     EventFormat {
-        camera_field: "a\"b".to_owned(),
-        timestamp_field: String::new(),
-        speed_field: "\\u0061\n".to_owned(),
-        plate_field: "я".to_owned(),
+        camera_field: "a\"b".into(),
+        timestamp_field: "".into(),
+        speed_field: "\\u0061\n".into(),
+        plate_field: "я".into(),
         ..settings()
     }
 }
@@ -118,6 +118,16 @@ fn whatever_is_not_plain_is_left_to_the_strict_reading() {
         assert!(!is_plain(&payload), "{payload}");
         check_same(payload.as_bytes());
     }
+}
+
+#[test]
+fn names_that_need_escapes_are_not_names_without_them() {
+    let time = "2025-04-05T10:15:30Z";
+    let raw = format!("{{\"a\"b\":\"KV1\",\"\":\"{time}\",\"\\u0061\n\":1,\"я\":\"A1\"}}");
+    check_same(raw.as_bytes());
+    let escaped = raw.replace("a\"b", "a\\\"b").replace("\\u0061\n", "\\\\u0061\\n");
+    check_same(escaped.as_bytes());
+    assert!(crate::decode(Some(escaped.as_bytes()), KAFKA_TIME, &odd_names()).is_ok());
 }
 
 #[test]

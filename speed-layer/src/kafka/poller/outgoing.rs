@@ -10,28 +10,13 @@ use super::{Ended, Poller, now, sought};
 use crate::source::SourceEvent;
 
 /// Batches are sent on when they are about this large.
-const BATCH_BYTES: usize = 512 << 10;
+pub(super) const BATCH_BYTES: usize = 512 << 10;
 /// Records after which pending batches are sent on however busy the topic is.
-const FLUSH_RECORDS: usize = 60_000;
+pub(super) const FLUSH_RECORDS: usize = 60_000;
 /// How long the thread waits for the engine before it polls to stay in the group.
 pub(super) const SEND_TIMEOUT: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 60 });
 
 impl Poller {
-    pub(super) fn flush_what_is_full(
-        &mut self,
-        partition: i32,
-        runtime: &Handle,
-    ) -> Result<(), Ended> {
-        let fetched = self.fetched.get(&partition);
-        if fetched.is_some_and(|fetched| fetched.pending.bytes() >= BATCH_BYTES) {
-            self.flush_partition(partition, runtime)?;
-        }
-        if self.pending_records >= FLUSH_RECORDS {
-            self.flush(runtime)?;
-        }
-        Ok(())
-    }
-
     /// The partition's end has come, with all that came before it. Transaction markers and aborted records, which no message
     /// tells of, are counted in it.
     pub(super) fn tell_end(
