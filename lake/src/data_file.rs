@@ -3,13 +3,13 @@
 //! A file is encoded in memory, uploaded whole, and only then named by a commit; one that no commit names
 //! is an orphan, which maintenance deletes later.
 
+mod pieces;
 mod statistics;
 
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use bytes::Bytes;
 use lake_model::Day;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart};
@@ -18,6 +18,7 @@ use parquet::basic::{Compression, Encoding, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 use parquet::schema::types::ColumnPath;
 
+use self::pieces::Pieces;
 use crate::error::LakeError;
 use crate::storage::Lake;
 use crate::tables::Table;
@@ -61,7 +62,7 @@ pub struct FileWriter {
     path: String,
     partition: Option<Day>,
     schema: SchemaRef,
-    encoder: ArrowWriter<Vec<u8>>,
+    encoder: ArrowWriter<Pieces>,
     rows: u64,
 }
 
@@ -74,7 +75,7 @@ impl FileWriter {
     ) -> Result<FileWriter, LakeError> {
         let schema = table.file_schema();
         let encoder =
-            ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), Some(properties(&path)))
+            ArrowWriter::try_new(Pieces::default(), Arc::clone(&schema), Some(properties(&path)))
                 .map_err(|error| LakeError::data_file(&path, error))?;
         Ok(FileWriter { table, path, partition, schema, encoder, rows: 0 })
     }
@@ -99,33 +100,30 @@ impl FileWriter {
     pub async fn upload(self, lake: &Lake) -> Result<DataFile, LakeError> {
         let FileWriter { table, path, partition, schema, mut encoder, rows } = self;
         let damaged = |error| LakeError::data_file(&path, error);
-        // As it grew by itself, all of it would be copied again and again.
-        let still_to_come = encoder.in_progress_size();
-        encoder.inner_mut().reserve(still_to_come);
         let stats = statistics::json(&schema, &encoder.finish().map_err(damaged)?);
-        let bytes: Bytes = std::mem::take(encoder.inner_mut()).into();
-        let size = bytes.len() as u64;
-        put(&*lake.table_store(table), &path, bytes)
+        let payload = std::mem::take(encoder.inner_mut()).into_payload();
+        let size = payload.content_length() as u64;
+        put(&*lake.table_store(table), &path, payload)
             .await
             .map_err(LakeError::storage(format!("write data file {table}/{path}")))?;
         Ok(DataFile { path, partition, size, rows, stats })
     }
 }
 
-async fn put(store: &dyn ObjectStore, path: &str, bytes: Bytes) -> object_store::Result<()> {
+async fn put(store: &dyn ObjectStore, path: &str, payload: PutPayload) -> object_store::Result<()> {
     let path = Path::parse(path)?;
-    if bytes.len() <= PART_BYTES {
-        return store.put(&path, PutPayload::from(bytes)).await.map(|_| ());
+    if payload.content_length() <= PART_BYTES {
+        return store.put(&path, payload).await.map(|_| ());
     }
     let upload = store.put_multipart(&path).await?;
     let mut parts = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
-    for start in (0..bytes.len()).step_by(PART_BYTES) {
+    for piece in payload {
         if let Err(error) = parts.wait_for_capacity(CONCURRENT_PARTS).await {
             // Parts that are there already take space until they are thrown away.
             let _ = parts.abort().await;
             return Err(error);
         }
-        parts.put(bytes.slice(start..(start + PART_BYTES).min(bytes.len())));
+        parts.put(piece);
     }
     parts.finish().await.map(|_| ())
 }

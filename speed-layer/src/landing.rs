@@ -9,7 +9,7 @@ mod day_rows;
 use std::collections::BTreeMap;
 use std::ops::Range;
 
-use arrow::array::{RecordBatch, UInt32Array};
+use arrow::array::{BooleanBufferBuilder, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
 use lake::tables::events;
 use lake::tables::offset_gaps::GapReason;
@@ -47,7 +47,7 @@ pub struct Landing {
 #[derive(Debug)]
 pub struct Judged {
     /// Whether each came after its window was closed to the speed layer.
-    pub late: Vec<bool>,
+    pub late: BooleanBufferBuilder,
     /// The rows that are to land, in order. Neighbours in the log are mostly of one day.
     runs: Vec<(Day, Range<usize>)>,
 }
@@ -55,7 +55,7 @@ pub struct Judged {
 impl Judged {
     /// Nothing is decided yet over `rows` rows.
     pub fn with_room_for(rows: usize) -> Judged {
-        Judged { late: Vec::with_capacity(rows), runs: Vec::new() }
+        Judged { late: BooleanBufferBuilder::new(rows), runs: Vec::new() }
     }
 
     /// The event at `row`, which is behind those that were named before, is to land in `day`.
@@ -86,14 +86,15 @@ impl Landing {
 
     /// Takes the accepted events that are to land.
     pub fn push_events(&mut self, kafka_partition: i32, mut events: EventColumns, judged: Judged) {
-        let Judged { late, runs } = judged;
+        let Judged { mut late, runs } = judged;
         if runs.is_empty() {
             return;
         }
         if defects::is_on(Defect::ExtraDropped) {
             events.extra.clear();
         }
-        let late_in = |rows: &Range<usize>| late[rows.clone()].iter().filter(|late| **late).count();
+        let late = late.finish();
+        let late_in = |rows: &Range<usize>| late.slice(rows.start, rows.len()).count_set_bits();
         self.late_rows += runs.iter().map(|(_, rows)| late_in(rows)).sum::<usize>() as u64;
         let all = 0..events.len();
         let batch = events::batch(events, kafka_partition, late);

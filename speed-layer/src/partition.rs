@@ -189,13 +189,13 @@ impl Partition {
     ) {
         let offset = events.kafka_offset[row];
         if !self.reaches(offset, EventTime::from_micros(events.kafka_timestamp[row])) {
-            judged.late.push(false);
+            judged.late.append(false);
             return;
         }
         let event_time = EventTime::from_micros(events.event_time[row]);
         let span = self.span_at(event_time, &rules.calendar);
         let late = self.clock.observe(event_time, &span, rules.lateness);
-        judged.late.push(late);
+        judged.late.append(late);
         if self.landing.wants(offset) {
             judged.land(row, span.day);
         }

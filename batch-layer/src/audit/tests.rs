@@ -61,7 +61,7 @@ async fn add_row(world: &World, partition: i32, offset: i64) {
     let id = world.context.lake.ambient().unique_id();
     let path = paths::landed("event_date", day(DAY), partition, id);
     let file = world
-        .write(Table::Events, path, day(DAY), &events::batch(rows, partition, vec![false]))
+        .write(Table::Events, path, day(DAY), &events::batch(rows, partition, vec![false].into()))
         .await;
     let commit = Commit::new(&world.context.lake, "ADD").add([file]);
     world.commit(Table::Events, &commit).await;

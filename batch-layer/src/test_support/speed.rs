@@ -85,7 +85,7 @@ impl World {
         for ((partition, day), (rows, late)) in files {
             let id = self.ambient.unique_id();
             let path = paths::landed("event_date", day, partition, id);
-            let rows = events::batch(rows, partition, late);
+            let rows = events::batch(rows, partition, late.into());
             commit = commit.add([self.write(Table::Events, path, day, &rows).await]);
         }
         for (partition, next) in next {

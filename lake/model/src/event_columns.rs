@@ -3,6 +3,9 @@
 //! The decoder fills the columns, the engine judges them row by row, and the table takes them over as they are: an
 //! event's texts and numbers are copied once, out of Kafka's buffer.
 
+use arrow_array::StringArray;
+use arrow_array::builder::StringBuilder;
+
 use crate::speed::Speed;
 use crate::time::EventTime;
 
@@ -28,7 +31,7 @@ pub struct EventRow<'a> {
 }
 
 /// Events in the order of their offsets, column by column. All columns are of one length.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct EventColumns {
     /// The cameras as sent.
     pub camera_id: TextColumn,
@@ -49,23 +52,20 @@ pub struct EventColumns {
 }
 
 /// Texts one after another, with the places where they end.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct TextColumn {
     text: String,
     /// 0, and where each text ends.
     bounds: Vec<i32>,
 }
 
-/// Texts of which some may be missing.
-#[derive(Clone, Debug, Default)]
-pub struct OptionalTextColumn {
-    texts: TextColumn,
-    is_present: Vec<bool>,
-}
+/// Texts of which some may be missing. Unlike those of a [`TextColumn`] they are read by nobody before the table takes
+/// them, and so are not checked for being UTF-8 again.
+#[derive(Debug)]
+pub struct OptionalTextColumn(StringBuilder);
 
-/// Bytes that a row takes beside its texts.
-const FIXED_ROW_BYTES: usize =
-    4 * size_of::<i64>() + size_of::<Speed>() + 3 * size_of::<i32>() + 2 * size_of::<bool>();
+/// Bytes that a row takes beside its texts; whether they are missing takes two bits.
+const FIXED_ROW_BYTES: usize = 4 * size_of::<i64>() + size_of::<Speed>() + 3 * size_of::<i32>() + 1;
 
 /// A little more, since no two batches are alike.
 fn with_headroom(size: usize) -> usize {
@@ -88,17 +88,13 @@ impl EventColumns {
     #[must_use]
     pub fn with_as_much_room(&self) -> EventColumns {
         let rows = with_headroom(self.len());
-        let optional = |column: &OptionalTextColumn| OptionalTextColumn {
-            texts: column.texts.with_as_much_room(),
-            is_present: Vec::with_capacity(rows),
-        };
         EventColumns {
             camera_id: self.camera_id.with_as_much_room(),
             event_time: Vec::with_capacity(rows),
             speed_kmh: Vec::with_capacity(rows),
             speed: Vec::with_capacity(rows),
-            plate_number: optional(&self.plate_number),
-            extra: optional(&self.extra),
+            plate_number: self.plate_number.with_as_much_room(),
+            extra: self.extra.with_as_much_room(),
             kafka_timestamp: Vec::with_capacity(rows),
             kafka_offset: Vec::with_capacity(rows),
         }
@@ -110,15 +106,14 @@ impl EventColumns {
         trim(&mut self.event_time);
         trim(&mut self.speed_kmh);
         trim(&mut self.speed);
-        for column in [&mut self.plate_number, &mut self.extra] {
-            column.texts.trim();
-            trim(&mut column.is_present);
-        }
+        self.plate_number.trim();
+        self.extra.trim();
         trim(&mut self.kafka_timestamp);
         trim(&mut self.kafka_offset);
     }
 
     /// Takes one event.
+    #[inline]
     pub fn push(&mut self, row: &EventRow<'_>) {
         self.camera_id.push(row.camera_id);
         self.event_time.push(row.event_time.micros());
@@ -143,8 +138,8 @@ impl EventColumns {
     /// About how much memory the events take.
     pub fn bytes(&self) -> usize {
         let text = self.camera_id.text.len()
-            + self.plate_number.texts.text.len()
-            + self.extra.texts.text.len();
+            + self.plate_number.0.values_slice().len()
+            + self.extra.0.values_slice().len();
         text + self.len() * FIXED_ROW_BYTES
     }
 }
@@ -154,6 +149,7 @@ impl TextColumn {
     ///
     /// # Panics
     /// Past 2 GiB of text, which no batch of records comes near.
+    #[inline]
     pub fn push(&mut self, text: &str) {
         self.text.push_str(text);
         self.bounds.push(i32::try_from(self.text.len()).expect("columns hold less than 2 GiB"));
@@ -195,32 +191,56 @@ impl Default for TextColumn {
 
 impl OptionalTextColumn {
     /// Takes one text, or that there is none.
-    pub fn push(&mut self, text: Option<&str>) {
-        self.texts.push(text.unwrap_or_default());
-        self.is_present.push(text.is_some());
-    }
-
-    /// The text of that row, if there is one.
     ///
     /// # Panics
-    /// Without such a row.
-    pub fn get(&self, row: usize) -> Option<&str> {
-        self.is_present[row].then(|| self.texts.get(row))
+    /// Past 2 GiB of text, which no batch of records comes near.
+    #[inline]
+    pub fn push(&mut self, text: Option<&str>) {
+        self.0.append_option(text);
     }
 
     /// No text is present any more: a deliberate defect.
     pub fn clear(&mut self) {
-        self.is_present.fill(false);
+        let (rows, _) = self.rows_and_bytes();
+        self.0 = StringBuilder::with_capacity(rows, 0);
+        self.0.append_nulls(rows);
     }
 
-    /// All texts one after another, missing ones empty; whether each is present.
-    pub fn into_parts(self) -> (TextColumn, Vec<bool>) {
-        (self.texts, self.is_present)
+    /// All texts as the table holds them.
+    pub fn into_array(mut self) -> StringArray {
+        self.0.finish()
+    }
+
+    fn with_as_much_room(&self) -> OptionalTextColumn {
+        let (rows, bytes) = self.rows_and_bytes();
+        OptionalTextColumn(StringBuilder::with_capacity(with_headroom(rows), with_headroom(bytes)))
+    }
+
+    fn trim(&mut self) {
+        let (rows, bytes) = self.rows_and_bytes();
+        let (room_for_rows, room_for_bytes) = (self.0.offsets_capacity(), self.0.values_capacity());
+        if is_roomy(rows, room_for_rows) || is_roomy(bytes, room_for_bytes) {
+            let texts = self.0.finish();
+            self.0 = StringBuilder::with_capacity(rows, bytes);
+            self.0.append_array(&texts).expect("it is no more text than before");
+        }
+    }
+
+    fn rows_and_bytes(&self) -> (usize, usize) {
+        (self.0.offsets_slice().len() - 1, self.0.values_slice().len())
+    }
+}
+
+impl Default for OptionalTextColumn {
+    fn default() -> OptionalTextColumn {
+        OptionalTextColumn(StringBuilder::with_capacity(0, 0))
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use arrow_array::Array;
+
     use super::*;
 
     fn event(kafka_offset: i64) -> EventRow<'static> {
@@ -242,11 +262,12 @@ mod tests {
         (0..5000).for_each(|offset| columns.push(&event(offset)));
         columns.trim();
         assert_eq!(columns.len(), 5000);
-        assert_eq!(columns.extra.get(4999), event(4999).extra);
-        assert_eq!(columns.plate_number.get(4999), None);
-        let room = columns.extra.texts.text.capacity() + 8 * columns.event_time.capacity();
-        let used = columns.extra.texts.text.len() + 8 * columns.event_time.len();
+        let room = columns.extra.0.values_capacity() + 8 * columns.event_time.capacity();
+        let used = columns.extra.0.values_slice().len() + 8 * columns.event_time.len();
         assert!(room <= used + used / 8, "{room} bytes for {used}");
+        let (extra, plates) = (columns.extra.into_array(), columns.plate_number.into_array());
+        assert_eq!(Some(extra.value(4999)), event(4999).extra);
+        assert!(plates.is_null(4999) && !plates.is_null(4998));
     }
 
     #[test]

@@ -14,11 +14,13 @@ impl Speed {
     /// zero. `None` unless `kmh` is finite and from 0 to `max_kmh` inclusive.
     ///
     /// `max_kmh` is at most [`GREATEST_SPEED_LIMIT_KMH`].
+    #[inline]
     pub fn from_kmh(kmh: f64, max_kmh: f64) -> Option<Speed> {
         (0.0..=max_kmh).contains(&kmh).then(|| Speed::rounded(kmh))
     }
 
     /// The speed of a value that was accepted before, such as one read back from a table.
+    #[inline]
     #[expect(
         clippy::cast_possible_truncation,
         clippy::cast_sign_loss,

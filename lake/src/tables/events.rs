@@ -6,9 +6,9 @@ use arrow::array::{
     ArrayRef, BooleanArray, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
     TimestampMicrosecondArray,
 };
-use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer};
+use arrow::buffer::{BooleanBuffer, Buffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field};
-use lake_model::event_columns::{EventColumns, OptionalTextColumn, TextColumn};
+use lake_model::event_columns::{EventColumns, TextColumn};
 
 use super::{Table, optional, required, timestamp};
 
@@ -31,18 +31,18 @@ pub(super) fn fields() -> Vec<Field> {
 ///
 /// # Panics
 /// If `late` is not as long as the columns.
-pub fn batch(events: EventColumns, kafka_partition: i32, late: Vec<bool>) -> RecordBatch {
+pub fn batch(events: EventColumns, kafka_partition: i32, late: BooleanBuffer) -> RecordBatch {
     let rows = events.len();
     let columns: Vec<ArrayRef> = vec![
-        text(events.camera_id, None),
+        text(events.camera_id),
         times(events.event_time),
         Arc::new(Float64Array::from(events.speed_kmh)),
-        optional_text(events.plate_number),
-        optional_text(events.extra),
+        Arc::new(events.plate_number.into_array()),
+        Arc::new(events.extra.into_array()),
         times(events.kafka_timestamp),
         Arc::new(Int32Array::from_value(kafka_partition, rows)),
         Arc::new(Int64Array::from(events.kafka_offset)),
-        Arc::new(BooleanArray::from(late)),
+        Arc::new(BooleanArray::new(late, None)),
     ];
     RecordBatch::try_new(Table::Events.file_schema(), columns)
         .expect("the columns follow the schema and are of one length")
@@ -52,13 +52,8 @@ fn times(micros: Vec<i64>) -> ArrayRef {
     Arc::new(TimestampMicrosecondArray::from(micros).with_timezone("UTC"))
 }
 
-fn optional_text(column: OptionalTextColumn) -> ArrayRef {
-    let (texts, is_present) = column.into_parts();
-    text(texts, Some(NullBuffer::from(is_present)))
-}
-
-fn text(column: TextColumn, nulls: Option<NullBuffer>) -> ArrayRef {
+fn text(column: TextColumn) -> ArrayRef {
     let (text, bounds) = column.into_parts();
     let bounds = OffsetBuffer::new(bounds.into());
-    Arc::new(StringArray::new(bounds, Buffer::from(text.into_bytes()), nulls))
+    Arc::new(StringArray::new(bounds, Buffer::from(text.into_bytes()), None))
 }

@@ -39,7 +39,7 @@ pub fn events(kafka_partition: i32, range: OffsetRange) -> RecordBatch {
         });
         late.push(kafka_offset % 5 == 0);
     }
-    events_table::batch(rows, kafka_partition, late)
+    events_table::batch(rows, kafka_partition, late.into())
 }
 
 /// Rows of every kind of `table`.

@@ -24,9 +24,9 @@ pub(super) fn group_consumer(settings: &Settings) -> ClientConfig {
     // librdkafka's own queue is bounded per consumer, and overshot by one answer of each broker; larger answers
     // save requests while catching up.
     config
-        .set("queued.max.messages.kbytes", "16384")
-        .set("fetch.message.max.bytes", "4194304")
-        .set("fetch.max.bytes", "8388608")
+        .set("queued.max.messages.kbytes", "8192")
+        .set("fetch.message.max.bytes", "2097152")
+        .set("fetch.max.bytes", "4194304")
         .set("fetch.queue.backoff.ms", "50")
         // An answer of a few records costs as much as a large one: brokers gather records for a moment.
         .set("fetch.min.bytes", "65536")

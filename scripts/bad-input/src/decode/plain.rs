@@ -3,6 +3,7 @@
 //! It shares no code with the decoder but the readers of times, and can't read all that the decoder can: numbers beyond a
 //! double, 128 levels, and half surrogate pairs in members that nobody asks for.
 
+use lake_model::event_format::FieldName;
 use lake_model::{CameraId, DeadLetterReason, EventTime};
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
@@ -50,7 +51,7 @@ pub(super) fn check_reason(
         _ => {
             assert!(is_json && text.trim_start().starts_with('{'), "{text}");
             let Ok(object) = serde_json::from_str::<Map<String, Value>>(text) else { return };
-            let kmh = object.get(&settings.speed_field).and_then(Value::as_f64);
+            let kmh = object.get(&*settings.speed_field).and_then(Value::as_f64);
             let near = |limit: f64| kmh.is_some_and(|kmh| (kmh - limit).abs() <= PRECISION);
             if near(0.0) || near(settings.max_speed_kmh) {
                 return;
@@ -69,7 +70,7 @@ fn may_be_refused(text: &str, settings: &EventFormat) -> bool {
         &settings.speed_field,
         &settings.plate_field,
     ];
-    let is_twice = |name: &&String| text.matches(&format!("\"{name}\"")).count() > 1;
+    let is_twice = |name: &&FieldName| text.matches(&format!("\"{name}\"")).count() > 1;
     text.contains("\\u") || text.matches(['{', '[']).count() > DEEPEST || names.iter().any(is_twice)
 }
 
@@ -80,11 +81,11 @@ fn first_reason(
     settings: &EventFormat,
 ) -> Option<DeadLetterReason> {
     let members = [&settings.camera_field, &settings.timestamp_field, &settings.speed_field]
-        .map(|name| object.get(name));
+        .map(|name| object.get(&**name));
     let [Some(camera), Some(timestamp), Some(speed)] = members else {
         return Some(DeadLetterReason::MissingField);
     };
-    let plate = object.get(&settings.plate_field).unwrap_or(&Value::Null);
+    let plate = object.get(&*settings.plate_field).unwrap_or(&Value::Null);
     let (Some(camera), Some(timestamp), Some(kmh), true) =
         (camera.as_str(), timestamp.as_str(), speed.as_f64(), plate.is_string() || plate.is_null())
     else {

@@ -53,10 +53,10 @@ fn main() -> ExitCode {
 /// The defaults of the speed layer.
 fn settings() -> EventFormat {
     EventFormat {
-        camera_field: "kvfv_id".to_owned(),
-        timestamp_field: "timestamp".to_owned(),
-        speed_field: "vehicle_speed".to_owned(),
-        plate_field: "plate_number".to_owned(),
+        camera_field: "kvfv_id".into(),
+        timestamp_field: "timestamp".into(),
+        speed_field: "vehicle_speed".into(),
+        plate_field: "plate_number".into(),
         max_speed_kmh: 400.0,
         max_record_bytes: 1 << 20,
         max_future_skew_us: 600_000_000,
