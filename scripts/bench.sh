@@ -13,7 +13,7 @@ CACHE=${LAMBDALAKE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lambdalake}
 
 usage() {
     cat <<'TEXT'
-usage: scripts/bench.sh speed     [--events N] [--runs N] [--store disk|minio|both]
+usage: scripts/bench.sh speed     [--events N] [--runs N] [--store disk|minio|both] [--compression lz4|none|both]
        scripts/bench.sh stages    [--events N] [--runs N] [--store disk|minio|both]
        scripts/bench.sh profile   [--events N] [--name NAME]
        scripts/bench.sh peers     [--events N] [--runs N]
@@ -27,6 +27,7 @@ usage: scripts/bench.sh speed     [--events N] [--runs N] [--store disk|minio|bo
     --events N   events in the topic of 1,000 cameras and 12 partitions, 2 % of them late (default 20000000)
     --runs N     runs of each, of which the median is reported (default 3)
     --store S    where the lake is (default both)
+    --compression C  how the topic's records are compressed; each has a topic and a report of its own (default both)
 
   stages     what each stage of the speed layer takes by itself: fetching, decoding, folding, encoding, uploading,
              committing; their sum beside the whole, in turn with it
@@ -83,7 +84,7 @@ die() {
 parse() {
     local -A defaults=()
     case ${1:-} in
-        speed) defaults=([--events]=20000000 [--runs]=3 [--store]=both) ;;
+        speed) defaults=([--events]=20000000 [--runs]=3 [--store]=both [--compression]=both) ;;
         stages) defaults=([--events]=5000000 [--runs]=3 [--store]=both) ;;
         profile) defaults=([--events]=5000000 [--name]=profile) ;;
         peers) defaults=([--events]=20000000 [--runs]=1) ;;
@@ -126,6 +127,7 @@ check() {
     case $1 in
         --name) [[ $2 =~ ^[a-z0-9][a-z0-9-]*$ ]] || die 2 "--name '$2': expected small letters, digits and hyphens" ;;
         --store) [[ $2 =~ ^(disk|minio|both)$ ]] || die 2 "--store '$2': expected disk, minio or both" ;;
+        --compression) [[ $2 =~ ^(lz4|none|both)$ ]] || die 2 "--compression '$2': expected lz4, none or both" ;;
         *) [[ $2 =~ ^[1-9][0-9]*$ ]] || die 2 "$1 '$2': expected a whole number from 1" ;;
     esac
 }

@@ -83,11 +83,16 @@ class Bed:
             made.delete()
 
     @contextlib.contextmanager
-    def filled(self, events, *, cameras=CAMERAS, partitions=PARTITIONS, shares=("--late", str(LATE))):
+    def filled(
+        self, events, *, cameras=CAMERAS, partitions=PARTITIONS, shares=("--late", str(LATE)), compression="lz4"
+    ):
         """A topic with the events of one past day, deleted afterwards."""
+        config = self.folder / f"{compression}.toml"
+        config.write_text(f'[kafka.properties]\n"compression.type" = "{compression}"\n')
         with self.topic(partitions) as topic:
             started = time.monotonic()
-            command, environment = self.simulator(topic, "--cameras", cameras, "--events", events, *shares)
+            what = ("--cameras", cameras, "--events", events, *shares)
+            command, environment = self.simulator(topic, *what, config=config)
             found = subprocess.run(command, env=environment, stdout=subprocess.PIPE, text=True, timeout=FILLING_LIMIT_S)
             if found.returncode != 0:
                 fail(f"the simulator failed with {found.returncode}")
@@ -106,9 +111,9 @@ class Bed:
 
     # -- programs: commands with their environments
 
-    def simulator(self, topic, *arguments):
+    def simulator(self, topic, *arguments, config="/dev/null"):
         """The simulator, sending to a topic."""
-        return self._program("camera-simulator", "--quiet", *arguments, topic=topic)
+        return self._program("camera-simulator", "--quiet", *arguments, topic=topic, config=config)
 
     def speed_layer(self, topic, lake, *arguments, **settings):
         """The speed layer, from a topic to a lake; `settings` as in `speed__commit_interval="1s"`."""
@@ -123,11 +128,11 @@ class Bed:
         where = {"lake__uri": lake.uri, "kafka__group": self.new_name("bench"), "speed__metrics_listen": ""}
         return self._program(name, *arguments, topic=topic, **(where | storage | settings))
 
-    def _program(self, name, *arguments, topic, **settings):
+    def _program(self, name, *arguments, topic, config="/dev/null", **settings):
         settings |= {"kafka__brokers": self.stack.brokers, "kafka__topic": topic.name}
         variables = {f"LAKEHOUSE__{key.upper()}": str(value) for key, value in settings.items()}
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("LAKEHOUSE__", "AWS_", "RUST_LOG"))}
-        command = [binary(name), *map(str, arguments), "--config", "/dev/null"]
+        command = [binary(name), *map(str, arguments), "--config", str(config)]
         return command, inherited | variables
 
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 # Where a lake is.
 STORES = ("disk", "minio")
+# How records may be compressed.
+COMPRESSIONS = ("lz4", "none")
 
 
 def options(description, *names):
@@ -15,16 +17,21 @@ def options(description, *names):
     return parser
 
 
-def stores(text):
-    """The stores that one of their names, or "both", stands for."""
-    if text not in (*STORES, "both"):
-        raise argparse.ArgumentTypeError(f"{text}: expected {', '.join(STORES)} or both")
-    return STORES if text == "both" else (text,)
+def one_or_both(all_there_are):
+    """A reader of an option that names one of two, or "both"."""
+
+    def read(text):
+        if text not in (*all_there_are, "both"):
+            raise argparse.ArgumentTypeError(f"{text}: expected {', '.join(all_there_are)} or both")
+        return all_there_are if text == "both" else (text,)
+
+    return read
 
 
 NUMBERS = ("events", "runs", "seconds", "commits", "records", "seed")
 OPTIONS = {name: {"type": int} for name in NUMBERS} | {
-    "store": {"type": stores},
+    "store": {"type": one_or_both(STORES)},
+    "compression": {"type": one_or_both(COMPRESSIONS)},
     "name": {},
     "program": {"type": Path},
     "docs": {"type": Path},

@@ -1,7 +1,7 @@
 """Measures `speed-layer run --until-end` beside a consumer that does nothing. Started by scripts/bench.sh.
 
-One topic is filled; then, as often as there are to be runs, it is read from a cold start at the earliest offset to its end:
-by kafka-floor, and by the speed layer into a fresh lake on each store. That as many rows were landed as there are records is
+A topic is filled with records of each compression; then, as often as there are to be runs, it is read from a cold start at
+the earliest offset to its end: by kafka-floor, and by the speed layer into a fresh lake on each store. That as many rows were landed as there are records is
 checked by the tables' logs before a run counts. A run that fails is left out, and makes the command fail in the end.
 """
 
@@ -33,6 +33,9 @@ FIGURES = [
     ("Bytes of data files written", "mebibytes", "{:.0f}", " MiB"),
     ("Load average of the machine before the run", "load_before", "{:.1f}", ""),
 ]
+# What the report of a compression is called.
+REPORTS = {"lz4": "speed", "none": "speed-uncompressed"}
+COMPRESSED = {"lz4": "compressed with lz4", "none": "not compressed"}
 HEADINGS = {
     "callback": "consume only, by callback",
     "polling": "consume only, by polling",
@@ -42,10 +45,21 @@ HEADINGS = {
 
 
 def main():
-    arguments = options(__doc__, "events", "runs", "store").parse_args()
+    arguments = options(__doc__, "events", "runs", "store", "compression").parse_args()
+    failures = []
+    with a_bed() as bed:
+        for compression in arguments.compression:
+            tell(f"records {COMPRESSED[compression]}")
+            measure(bed, arguments, compression, failures)
+    sys.exit(max(failures, default=0))
+
+
+def measure(bed, arguments, compression, failures):
+    """All runs on a topic of records of that compression, and their report."""
+    name, on = REPORTS[compression], machine()
     runs = {kind: [] for kind in (*FLOORS, *arguments.store)}
-    steps, failures, on = Steps(arguments.docs, "speed"), [], machine()
-    with a_bed() as bed, bed.filled(arguments.events) as filled:
+    steps = Steps(arguments.docs, name)
+    with bed.filled(arguments.events, compression=compression) as filled:
         for kind in arguments.runs * list(runs):
             with going_on(failures):
                 runs[kind].append(floor(bed, filled, kind) if kind in FLOORS else landing(bed, filled, kind))
@@ -53,9 +67,9 @@ def main():
                 steps.add(kind=kind, **runs[kind][-1])
     if all(runs.values()):
         compare_with_floors(runs)
-        report = {"machine": on, "topic": filled.described(), "runs": runs}
-        publish(arguments.docs, "speed", report, text(report))
-    sys.exit(max(failures, default=0))
+        topic = filled.described() | {"compression": compression}
+        report = {"machine": on, "topic": topic, "runs": runs}
+        publish(arguments.docs, name, report, text(report))
 
 
 def compare_with_floors(runs):
@@ -109,8 +123,8 @@ def text(report):
     counts = ", ".join(f"{len(runs[kind])} of {HEADINGS[kind]}" for kind in kinds)
     lines = [
         f"{topic['produced']:,} records ({topic['events']:,} events of {topic['cameras']:,} cameras, {topic['late']:,} held up "
-        f"on their way, {topic['duplicates']:,} sent twice, {topic['bad']:,} bad) in {topic['partitions']} partitions of a real "
-        f"Kafka on the same machine; runs in turn ({counts}): median (least to greatest).",
+        f"on their way, {topic['duplicates']:,} sent twice, {topic['bad']:,} bad), {COMPRESSED[topic['compression']]}, in "
+        f"{topic['partitions']} partitions of a real Kafka on the same machine; runs in turn ({counts}): median (least to greatest).",
         "",
         described(report["machine"]),
         "",

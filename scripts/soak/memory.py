@@ -7,8 +7,8 @@ MB = 1_000_000
 PROGRAM = 100 * MIB
 LANDING_BYTES = QUEUE_BYTES = 64 * MB
 # librdkafka's, as the speed layer sets them; the stack has one broker.
-QUEUED_BYTES, FETCH_BYTES, BROKERS = 16 * MIB, 8 * MIB, 1
-ALLOCATOR = 1.25
+QUEUED_BYTES, FETCH_BYTES, BROKERS = 8 * MIB, 4 * MIB, 1
+ALLOCATOR = 1.5
 
 
 def bound_mib(samples, partitions):
