@@ -1,8 +1,9 @@
 """Measures `speed-layer run --until-end` beside a consumer that does nothing. Started by scripts/bench.sh.
 
-A topic is filled with records of each compression; then, as often as there are to be runs, it is read from a cold start at
-the earliest offset to its end: by kafka-floor, and by the speed layer into a fresh lake on each store. That as many rows were landed as there are records is
-checked by the tables' logs before a run counts. A run that fails is left out, and makes the command fail in the end.
+A topic is filled with records of each compression; then, as often as there are to be runs, it is read from a cold start
+at the earliest offset to its end: by kafka-floor, and by the speed layer into a fresh lake on each store. That as many rows
+were landed as there are records is checked by the tables' logs before a run counts. A run that fails is left out, and makes
+the command fail in the end.
 """
 
 import json
@@ -50,7 +51,8 @@ def main():
     with a_bed() as bed:
         for compression in arguments.compression:
             tell(f"records {COMPRESSED[compression]}")
-            measure(bed, arguments, compression, failures)
+            with going_on(failures):
+                measure(bed, arguments, compression, failures)
     sys.exit(max(failures, default=0))
 
 

@@ -26,7 +26,7 @@ pub struct WindowEvent<'a> {
 }
 
 /// Memory of a camera in a group beside its panes: its id and its places.
-const CAMERA_BYTES: usize = 128;
+const CAMERA_BYTES: usize = 256;
 
 /// The open windows of one partition.
 #[derive(Debug, Default)]

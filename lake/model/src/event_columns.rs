@@ -218,8 +218,8 @@ impl OptionalTextColumn {
 
     fn trim(&mut self) {
         let (rows, bytes) = self.rows_and_bytes();
-        let (room_for_rows, room_for_bytes) = (self.0.offsets_capacity(), self.0.values_capacity());
-        if is_roomy(rows, room_for_rows) || is_roomy(bytes, room_for_bytes) {
+        let bounds = (rows + 1, self.0.offsets_capacity());
+        if is_roomy(bounds.0, bounds.1) || is_roomy(bytes, self.0.values_capacity()) {
             let texts = self.0.finish();
             self.0 = StringBuilder::with_capacity(rows, bytes);
             self.0.append_array(&texts).expect("it is no more text than before");

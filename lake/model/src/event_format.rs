@@ -26,7 +26,6 @@ pub struct EventFormat {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldName {
     name: String,
-    /// As it mostly stands in an object: in quotes and with the colon. `None` if JSON spells the name with escapes.
     member: Option<String>,
 }
 

@@ -18,6 +18,10 @@ pub(super) struct Pieces {
 impl Pieces {
     /// All that was written.
     pub(super) fn into_payload(mut self) -> PutPayload {
+        // A small file is not to hold the memory of a large one while it is uploaded.
+        if self.last.len() < PIECE_BYTES / 2 {
+            self.last.shrink_to_fit();
+        }
         self.full.push(self.last.into());
         self.full.into_iter().collect()
     }

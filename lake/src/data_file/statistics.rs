@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::datatypes::{DataType, Schema};
 use lake_model::{Day, EventTime};
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
@@ -19,13 +19,6 @@ const WITHOUT_BOUNDS: [&str; 4] = ["extra", "detail", "kafka_offsets", "run_id"]
 
 /// Greatest length of a bound of text, in bytes: that of a camera id, whose bounds are never cut.
 pub(super) const TEXT_BYTES: usize = lake_model::camera::MAX_CAMERA_ID_BYTES;
-
-/// What is known of a column. Nothing is of one that Parquet keeps no statistics of.
-#[derive(Default)]
-struct Column {
-    nulls: Option<u64>,
-    bounds: Option<(Scalar, Scalar)>,
-}
 
 #[derive(Clone, Debug, PartialEq, PartialOrd)]
 enum Scalar {
@@ -46,12 +39,16 @@ pub(super) fn json(schema: &Schema, file: &ParquetMetaData) -> String {
     for (index, field) in schema.fields().iter().enumerate() {
         let name = field.name().as_str();
         let groups = file.row_groups().iter();
-        let chunks = groups.filter_map(|group| group.column(index).statistics());
-        let column = chunks.fold(Column::default(), |column, chunk| column.and(field, chunk));
-        if let Some(nulls) = column.nulls {
+        let chunks: Option<Vec<_>> = groups.map(|group| group.column(index).statistics()).collect();
+        // Nothing is known of a column that Parquet keeps no statistics of.
+        let Some(chunks) = chunks else { continue };
+        let nulls = chunks.iter().map(|chunk| chunk.null_count_opt()).sum::<Option<u64>>();
+        if let Some(nulls) = nulls {
             stats.null_count.insert(name, nulls);
         }
-        let Some((min, max)) = column.bounds.filter(|_| !WITHOUT_BOUNDS.contains(&name)) else {
+        let bounds = chunks.into_iter().filter_map(|chunk| bounds(field.data_type(), chunk));
+        let Some((min, max)) = bounds.reduce(wider).filter(|_| !WITHOUT_BOUNDS.contains(&name))
+        else {
             continue;
         };
         if let (Some(min), Some(max)) = (min.json(false), max.json(true)) {
@@ -73,19 +70,12 @@ struct StatsJson<'a> {
     null_count: BTreeMap<&'a str, u64>,
 }
 
-impl Column {
-    /// The column with what is known of another of its chunks.
-    fn and(self, field: &Field, chunk: &Statistics) -> Column {
-        let nulls = chunk.null_count_opt().map(|nulls| self.nulls.unwrap_or(0) + nulls);
-        let bounds = match (self.bounds, bounds(field.data_type(), chunk)) {
-            (None, bounds) | (bounds, None) => bounds,
-            (Some((min, max)), Some((other_min, other_max))) => Some((
-                if min < other_min { min } else { other_min },
-                if max > other_max { max } else { other_max },
-            )),
-        };
-        Column { nulls, bounds }
-    }
+/// Bounds of what two pairs of bounds hold.
+fn wider(
+    (min, max): (Scalar, Scalar),
+    (other_min, other_max): (Scalar, Scalar),
+) -> (Scalar, Scalar) {
+    (if min < other_min { min } else { other_min }, if max > other_max { max } else { other_max })
 }
 
 impl Scalar {
@@ -172,6 +162,7 @@ mod tests {
     use std::sync::Arc;
 
     use arrow::array::{RecordBatch, StringArray};
+    use arrow::datatypes::Field;
     use parquet::arrow::ArrowWriter;
 
     use super::*;

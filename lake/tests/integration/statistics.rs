@@ -105,17 +105,20 @@ fn batch(table: Table) -> impl Strategy<Value = RecordBatch> {
     })
 }
 
-fn rows() -> impl Strategy<Value = (Table, Vec<RecordBatch>)> {
-    prop::sample::select(Table::ALL.to_vec())
-        .prop_flat_map(|table| (Just(table), prop::collection::vec(batch(table), 1..3)))
+/// Batches for a table, and whether their file is one that just landed.
+fn rows() -> impl Strategy<Value = (Table, bool, Vec<RecordBatch>)> {
+    prop::sample::select(Table::ALL.to_vec()).prop_flat_map(|table| {
+        (Just(table), any::<bool>(), prop::collection::vec(batch(table), 1..3))
+    })
 }
 
 /// Writes and commits one file of `batches`; returns it and what is read back.
-async fn written(table: Table, batches: &[RecordBatch]) -> (DataFile, RecordBatch) {
+async fn written(table: Table, landed: bool, batches: &[RecordBatch]) -> (DataFile, RecordBatch) {
     let lake = Lake::in_memory(Arc::new(SystemAmbient));
     let mut log = TableLog::open_or_create(&lake, table, &[]).await.unwrap();
     let id = lake.ambient().unique_id();
     let (path, partition) = match table.partition_column() {
+        Some(column) if landed => (paths::landed(column, day(), 3, id), Some(day())),
         Some(column) => (paths::compacted(column, day(), id), Some(day())),
         None => (paths::unpartitioned(id), None),
     };
@@ -199,10 +202,11 @@ fn check<T: Bound + std::fmt::Debug>(
     }
 }
 
-fn check_column(name: &str, stats: &Stats, values: &ArrayRef) {
+fn check_column(name: &str, landed: bool, stats: &Stats, values: &ArrayRef) {
+    let is_known = !(landed && name == "plate_number");
     let nulls = stats.null_count.get(name).copied();
-    let is_known = nulls.is_some() || name != "plate_number";
     assert_eq!(nulls, is_known.then(|| values.null_count()), "{name}");
+    assert!(is_known || !stats.min_values.contains_key(name), "{name}");
     match values.data_type() {
         DataType::Utf8 => {
             let text = values.as_string::<i32>().iter();
@@ -226,8 +230,8 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(100))]
 
     #[test]
-    fn rows_are_read_back_and_lie_within_the_bounds_of_their_file((table, batches) in rows()) {
-        let (file, read) = RUNTIME.block_on(written(table, &batches));
+    fn rows_are_read_back_and_lie_within_the_bounds_of_their_file((table, landed, batches) in rows()) {
+        let (file, read) = RUNTIME.block_on(written(table, landed, &batches));
         let all = concat_batches(&table.file_schema(), &batches).unwrap();
         prop_assert_eq!(&read, &all);
         prop_assert_eq!(file.rows, all.num_rows() as u64);
@@ -235,13 +239,13 @@ proptest! {
         prop_assert_eq!(stats.num_records, all.num_rows());
         prop_assert!(stats.min_values.keys().eq(stats.max_values.keys()));
         for (field, values) in all.schema().fields().iter().zip(all.columns()) {
-            check_column(field.name(), &stats, values);
+            check_column(field.name(), landed, &stats, values);
         }
     }
 
     #[test]
-    fn columns_that_readers_filter_by_have_bounds(batch in batch(Table::Events)) {
-        let (file, _) = RUNTIME.block_on(written(Table::Events, &[batch]));
+    fn columns_that_readers_filter_by_have_bounds(batch in batch(Table::Events), landed in any::<bool>()) {
+        let (file, _) = RUNTIME.block_on(written(Table::Events, landed, &[batch]));
         let stats: Stats = serde_json::from_str(&file.stats).unwrap();
         for name in ["event_time", "kafka_timestamp", "kafka_partition", "kafka_offset", "speed_kmh"] {
             prop_assert!(stats.min_values.contains_key(name), "{name}");

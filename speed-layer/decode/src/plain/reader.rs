@@ -4,7 +4,8 @@ use lake_model::event_format::FieldName;
 
 use super::decimal::Decimal;
 
-/// What is left of a payload. Before each token, space is passed over; a token that is not here is not passed over.
+/// What is left of a payload. Before each token but [`Reader::member`], space is passed over; a token that is not here is
+/// not passed over.
 pub(super) struct Reader<'a> {
     rest: &'a [u8],
 }
