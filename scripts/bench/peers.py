@@ -42,10 +42,10 @@ def main():
         peer.home()
     steps, failures, on = Steps(arguments.docs, "peers"), [], machine()
     with a_bed() as bed:
-        with bed.filled(FEW_EVENTS, shares=SHARES) as few:
+        with bed.filled(FEW_EVENTS, shares=SHARES, compression="none") as few:
             starts = {peer.name: run_peer(bed, few, peer, bed.folder / bed.new_name("start")) for peer in PEERS}
         runs = {name: [] for name in TITLES}
-        with bed.filled(arguments.events, shares=SHARES) as filled:
+        with bed.filled(arguments.events, shares=SHARES, compression="none") as filled:
             for _ in range(arguments.runs):
                 equal = one_round(Round(bed, filled, runs, steps), starts, failures)
     report = {"machine": on, "topic": filled.described(), "starts": starts, "runs": runs, "results": equal}
@@ -151,8 +151,8 @@ def text(report):
     ours = statistics.median(run["cpu_seconds_per_million"] for run in runs[OURS])
     lines = [
         f"{topic['produced']:,} records ({topic['late']:,} of them held up for up to two hours, {topic['duplicates']:,} sent "
-        f"twice, none bad) of {topic['cameras']:,} cameras in {topic['partitions']} partitions of a real Kafka on the same "
-        f"machine; runs of each: {len(runs[OURS])}. Heaps are of {heaps}.",
+        f"twice, none bad) of {topic['cameras']:,} cameras, not compressed, in {topic['partitions']} partitions of a real Kafka "
+        f"on the same machine; runs of each: {len(runs[OURS])}. Heaps are of {heaps}.",
         "",
         described(report["machine"]),
         "",
