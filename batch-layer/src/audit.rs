@@ -17,7 +17,8 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use lake::{Table, TableState};
+use lake_delta::TableState;
+use lake_tables::Table;
 
 use crate::batch_runs::BatchRuns;
 use crate::context::Context;

@@ -6,9 +6,10 @@
 
 use std::collections::BTreeMap;
 
-use lake::tables::batch_runs::{self, BatchRun};
-use lake::{Commit, CommitOutcome, LakeError, Table, TableLog, data_file, paths, read};
+use lake_delta::{Commit, CommitOutcome, LakeError, TableLog, data_file, read};
 use lake_model::Day;
+use lake_tables::batch_runs::{self, BatchRun};
+use lake_tables::{Table, file_kind};
 
 use crate::context::Context;
 use crate::error::BatchError;
@@ -58,9 +59,9 @@ impl BatchRuns {
                 return Ok(0);
             }
             let lake = self.log.lake().clone();
-            let path = paths::unpartitioned(lake.ambient().unique_id());
+            let new = file_kind::unpartitioned(lake.unique_id());
             let batch = batch_runs::batch(&missing);
-            let file = data_file::write(&lake, Table::BatchRuns, path, None, &batch).await?;
+            let file = data_file::write(&lake, Table::BatchRuns, new, &batch).await?;
             let commit = Commit::new(&lake, "RECORD BATCH RUNS").add([file]);
             let outcome = self.log.try_commit(&commit).await?;
             self.read_files().await?;

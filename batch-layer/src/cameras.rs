@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use lake::log::FileEntry;
+use lake_delta::log::FileEntry;
 
 /// Camera ids from one, inclusive, up to another, exclusive, in byte order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,8 +1,10 @@
 //! What every command works with: settings, the lake, the calendar and the names of offsets in the logs.
 
-use lake::txn::AppIds;
-use lake::{Lake, LakeError, Settings, Table, TableLog};
+use lake_config::Settings;
+use lake_delta::{Lake, LakeError, TableLog};
 use lake_model::{Calendar, EventTime, Speed};
+use lake_tables::Table;
+use lake_tables::txn::AppIds;
 
 use crate::error::BatchError;
 
@@ -37,7 +39,7 @@ impl Context {
 
     /// The present instant.
     pub(crate) fn now(&self) -> EventTime {
-        self.lake.ambient().now()
+        self.lake.now()
     }
 
     /// Opens the log of `table`, which must have been made by the pipeline that the settings describe.

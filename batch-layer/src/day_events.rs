@@ -13,10 +13,11 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use lake::log::FileEntry;
-use lake::tables::columns::{self, ColumnError};
-use lake::{Lake, LakeError, Table};
+use lake_delta::columns::{self, ColumnError};
+use lake_delta::log::FileEntry;
+use lake_delta::{Lake, LakeError};
 use lake_model::DaySpan;
+use lake_tables::Table;
 
 pub(crate) use self::rows::DistinctEvents;
 use crate::cameras::{self, CameraRange};

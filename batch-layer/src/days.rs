@@ -4,13 +4,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lake::TableState;
-use lake::log::FileEntry;
-use lake::paths::AvgSpeedFile;
-use lake::tables::avg_speed::Status;
-use lake::tables::batch_runs::BatchRun;
+use lake_delta::TableState;
+use lake_delta::log::FileEntry;
 use lake_model::Day;
 use lake_model::closing::{self, DayDecision, DayFacts};
+use lake_tables::batch_runs::BatchRun;
+use lake_tables::file_kind::AvgSpeedFile;
 
 use crate::batch_runs::BatchRuns;
 use crate::context::Context;
@@ -31,33 +30,13 @@ pub(crate) fn final_day(avg_speed: &TableState, day: Day) -> Option<FinalDay> {
     let mut files = avg_speed.files_of(day).peekable();
     files.peek()?;
     for file in files {
-        if !is_final(file) {
+        if !AvgSpeedFile::is_final(file) {
             return None;
         }
-        found.run_id = run_id_of(file).or(found.run_id);
+        found.run_id = AvgSpeedFile::run_id(file).or(found.run_id);
         found.events_version = found.events_version.max(events_version_of(file));
     }
     Some(found)
-}
-
-/// Whether the rows of a file of `avg_speed` are final.
-pub(crate) fn is_final(file: &FileEntry) -> bool {
-    match AvgSpeedFile::parse(&file.path) {
-        Some(AvgSpeedFile::Final { .. }) => true,
-        Some(AvgSpeedFile::Provisional(_)) => false,
-        None => {
-            let only = Status::Final.as_str();
-            file.bounds("status").is_some_and(|(least, most)| least == only && most == only)
-        }
-    }
-}
-
-/// The run that wrote a final file of `avg_speed`.
-pub(crate) fn run_id_of(file: &FileEntry) -> Option<String> {
-    match AvgSpeedFile::parse(&file.path) {
-        Some(AvgSpeedFile::Final { run_id, .. }) => Some(run_id),
-        _ => None,
-    }
 }
 
 /// The version of `events` that a final file's rows were computed from.
@@ -67,7 +46,7 @@ pub(crate) fn events_version_of(file: &FileEntry) -> Option<i64> {
 
 /// The Kafka partitions whose events a provisional file may count. A file that does not tell may count any.
 pub(crate) fn partitions_of(file: &FileEntry, all: &[i32]) -> Vec<i32> {
-    if let Some(AvgSpeedFile::Provisional(group)) = AvgSpeedFile::parse(&file.path) {
+    if let Some(AvgSpeedFile::Provisional(group)) = AvgSpeedFile::tagged(file) {
         return vec![group.kafka_partition];
     }
     let bounds = file.bounds("kafka_partition");

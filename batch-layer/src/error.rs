@@ -1,11 +1,9 @@
 //! What can go wrong in the batch layer, and the exit code that says whose fault it is.
 
-use lake::LakeError;
-use lake::startup::{OUTSIDE_FAULT, USAGE_ERROR};
+use lake_delta::LakeError;
+use lake_kafka::ClientError;
 use lake_model::Day;
-use polars::error::PolarsError;
-
-use crate::kafka_ends::KafkaEndsError;
+use lake_model::exit_code::{EXTERNAL_FAILURE, USAGE_ERROR};
 
 /// A command that could not be carried out. What a check found is no error but part of its report.
 #[derive(Debug, thiserror::Error)]
@@ -15,7 +13,7 @@ pub enum BatchError {
     Lake(#[from] LakeError),
     /// Kafka did not say how far its partitions reach; trying later may help.
     #[error(transparent)]
-    Kafka(#[from] KafkaEndsError),
+    Kafka(#[from] ClientError),
     /// The settings do not fit the tables.
     #[error("{0}")]
     Configuration(String),
@@ -25,7 +23,7 @@ pub enum BatchError {
         /// The day.
         day: Day,
         /// The library's own error.
-        source: Box<PolarsError>,
+        source: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
@@ -35,7 +33,8 @@ impl BatchError {
         match self {
             BatchError::Configuration(_) => USAGE_ERROR,
             BatchError::Lake(error) => error.exit_code(),
-            BatchError::Kafka(_) | BatchError::Polars { .. } => OUTSIDE_FAULT,
+            BatchError::Kafka(error) => error.exit_code(),
+            BatchError::Polars { .. } => EXTERNAL_FAILURE,
         }
     }
 }

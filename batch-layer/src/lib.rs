@@ -16,7 +16,6 @@ mod context;
 mod day_events;
 mod days;
 mod error;
-pub mod kafka_ends;
 pub mod maintain;
 pub mod nightly;
 mod progress;
@@ -24,6 +23,7 @@ mod scan;
 mod shutdown;
 #[cfg(test)]
 mod test_support;
+#[cfg(feature = "verify")]
 pub mod verify;
 mod window_totals;
 

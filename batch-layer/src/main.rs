@@ -7,12 +7,16 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use batch_layer::kafka_ends::KafkaEnds;
 use batch_layer::nightly::NightlyOptions;
-use batch_layer::{BatchError, Context, Shutdown, audit, maintain, nightly, verify};
+use batch_layer::{BatchError, Context, Shutdown, audit, maintain, nightly};
 use clap::Parser;
-use lake::startup::{self, Ending, OUTSIDE_FAULT};
-use lake::{Lake, Settings, SystemAmbient, telemetry};
+use lake_config::Settings;
+use lake_delta::Lake;
+use lake_kafka::TopicEnds;
+use lake_model::Day;
+use lake_model::exit_code::EXTERNAL_FAILURE;
+use lake_runtime::startup::{self, RunOutcome};
+use lake_runtime::{RandomIds, SystemClock, telemetry};
 
 use self::cli::{Cli, Command};
 
@@ -22,19 +26,20 @@ fn main() -> ExitCode {
     startup::run(command.config(), &[], work, exit_code)
 }
 
-fn ending(in_order: bool) -> Ending {
-    if in_order { Ending::Done } else { Ending::CheckFailed }
+fn ending(in_order: bool) -> RunOutcome {
+    if in_order { RunOutcome::Done } else { RunOutcome::CheckFailed }
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {
-    error.downcast_ref::<BatchError>().map_or(OUTSIDE_FAULT, BatchError::exit_code)
+    error.downcast_ref::<BatchError>().map_or(EXTERNAL_FAILURE, BatchError::exit_code)
 }
 
 /// Carries out the command; returns whether everything was in order.
 async fn run(command: &Command, settings: Settings) -> anyhow::Result<bool> {
     let recorder = telemetry::install_metrics();
-    let lake = Lake::open(&settings.lake, Arc::new(SystemAmbient)).map_err(BatchError::from)?;
-    let ends = KafkaEnds::new(&settings);
+    let lake = Lake::open(&settings.lake, Arc::new(SystemClock), Arc::new(RandomIds))
+        .map_err(BatchError::from)?;
+    let ends = TopicEnds::new(&settings.kafka);
     let metrics_file = settings.batch.metrics_file.clone();
     let context = Context::new(settings, lake)?;
     match command {
@@ -64,17 +69,31 @@ async fn run(command: &Command, settings: Settings) -> anyhow::Result<bool> {
             }
             Ok(report.is_ok())
         }
-        Command::Verify(args) => {
-            let report = verify::run(&context, args.date).await?;
-            say(&report)?;
-            Ok(report.is_ok())
-        }
+        Command::Verify(args) => verify(&context, args.date).await,
         Command::Maintain(args) => {
             let stop = stop_signal()?;
             say(&maintain::run(&context, &ends, args.dry_run, &stop).await?)?;
             Ok(true)
         }
     }
+}
+
+#[cfg(feature = "verify")]
+async fn verify(context: &Context, day: Day) -> anyhow::Result<bool> {
+    let report = batch_layer::verify::run(context, day).await?;
+    say(&report)?;
+    Ok(report.is_ok())
+}
+
+#[cfg(not(feature = "verify"))]
+#[expect(clippy::unused_async, reason = "it stands in for one that reads the tables")]
+async fn verify(_context: &Context, _day: Day) -> anyhow::Result<bool> {
+    Err(BatchError::Configuration(
+        "batch-layer verify: this program was built without Polars; build it with the cargo feature `verify`, which is on \
+         by default"
+            .to_owned(),
+    )
+    .into())
 }
 
 fn say(report: &dyn std::fmt::Display) -> anyhow::Result<()> {

@@ -20,14 +20,15 @@ mod rewrite;
 mod tests;
 mod vacuum;
 
-use lake::{Table, TableLog, housekeeping};
+use lake_delta::{TableLog, housekeeping};
+use lake_tables::Table;
 
 use crate::batch_runs::BatchRuns;
 use crate::context::Context;
 use crate::days::{self, KnownDay};
 use crate::error::BatchError;
-use crate::kafka_ends::LogEnds;
 use crate::shutdown::Shutdown;
+use lake_kafka::LogEnds;
 
 pub use self::report::{MaintainReport, Rewritten};
 
@@ -84,7 +85,7 @@ async fn tidy(
     vacuum::vacuum(context, table, report).await?;
     if !report.dry_run {
         let log: TableLog = context.open(table).await?;
-        if housekeeping::tidy_log(&context.lake, table, log.state().version()).await? {
+        if housekeeping::checkpoint_if_due(&context.lake, table, log.state().version()).await? {
             report.checkpointed.push(table);
         }
     }

@@ -32,9 +32,10 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lake::{Table, TableLog, TableState};
+use lake_delta::{TableLog, TableState};
 use lake_model::closing::{DayDecision, Reason};
 use lake_model::{Day, EventTime};
+use lake_tables::Table;
 use tokio::time::Instant;
 
 use self::landing::{Landing, Waiter};
@@ -43,8 +44,8 @@ use crate::batch_runs::BatchRuns;
 use crate::context::Context;
 use crate::days::{self, KnownDay};
 use crate::error::BatchError;
-use crate::kafka_ends::LogEnds;
 use crate::shutdown::Shutdown;
+use lake_kafka::LogEnds;
 use lake_model::defects::{self, Defect};
 
 pub use self::plan::{DayFilter, PlannedDay};
@@ -148,7 +149,7 @@ impl<'a> Run<'a> {
     fn plan(
         &self,
         events: &TableState,
-        unrecorded: &[lake::tables::batch_runs::BatchRun],
+        unrecorded: &[lake_tables::batch_runs::BatchRun],
     ) -> Vec<PlannedDay> {
         let known = days::known_days(self.context, events, &self.base, &self.runs);
         known
@@ -275,6 +276,6 @@ impl<'a> Run<'a> {
 fn run_id(context: &Context) -> String {
     let second = context.now().micros().div_euclid(1_000_000) * 1_000_000;
     let started = EventTime::from_micros(second).to_string().replace(['-', ':'], "");
-    let unique = context.lake.ambient().unique_id().simple().to_string();
+    let unique = context.lake.unique_id().simple().to_string();
     format!("{started}-{}", &unique[..8])
 }

@@ -9,8 +9,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::RecordBatch;
 use futures::TryStreamExt;
-use lake::log::FileEntry;
-use lake::{Lake, LakeError, Table, read};
+use lake_delta::log::FileEntry;
+use lake_delta::{Lake, LakeError, read};
+use lake_tables::Table;
 use object_store::ObjectStore;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;

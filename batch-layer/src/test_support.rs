@@ -4,49 +4,34 @@
 mod speed;
 
 use std::collections::BTreeMap;
-use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use async_trait::async_trait;
-use lake::ambient::Ambient;
-use lake::paths;
-use lake::tables::avg_speed::{self, AvgSpeedRow};
-use lake::tables::{batch_runs, offset_gaps};
-use lake::{Commit, CommitOutcome, Lake, Settings, Table, TableLog, data_file, read};
+use lake_config::Settings;
+use lake_delta::data_file::NewFile;
+use lake_delta::log::FileEntry;
+use lake_delta::{Commit, CommitOutcome, TableLog, data_file, read};
 use lake_model::{Day, EventTime, OffsetRange, WindowSize};
+use lake_tables::Table;
+use lake_tables::avg_speed::{self, AvgSpeedRow};
+use lake_tables::file_kind::{self, AvgSpeedFile};
+use lake_tables::{batch_runs, offset_gaps};
+use lake_testing::memory::lake_in_memory_with;
+use lake_testing::{CountedIds, ManualClock};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
-use uuid::Uuid;
 
 use self::speed::Groups;
 pub(crate) use self::speed::{Seen, seen};
-use crate::kafka_ends::{KafkaEndsError, LogEnds};
 use crate::nightly::{self, DayFilter, NightlyOptions, NightlyReport};
 use crate::{Context, Shutdown};
+use lake_kafka::{ClientError, LogEnds};
 
 /// Microseconds of a minute and of an hour.
 pub(crate) const MINUTE_US: i64 = 60_000_000;
 pub(crate) const HOUR_US: i64 = 60 * MINUTE_US;
-
-/// A clock that stands still, and ids that count up.
-#[derive(Debug)]
-pub(crate) struct TestAmbient {
-    now: AtomicI64,
-    ids: AtomicU64,
-}
-
-impl Ambient for TestAmbient {
-    fn now(&self) -> EventTime {
-        EventTime::from_micros(self.now.load(Ordering::Relaxed))
-    }
-
-    fn unique_id(&self) -> Uuid {
-        let id = self.ids.fetch_add(1, Ordering::Relaxed);
-        Uuid::from_u64_pair(id.wrapping_mul(0x9e37_79b9_7f4a_7c15), id)
-    }
-}
 
 /// What Kafka has of the topic.
 #[derive(Debug, Default)]
@@ -54,7 +39,7 @@ pub(crate) struct FixedEnds(Mutex<BTreeMap<i32, OffsetRange>>);
 
 #[async_trait]
 impl LogEnds for FixedEnds {
-    async fn ends(&self) -> Result<BTreeMap<i32, OffsetRange>, KafkaEndsError> {
+    async fn ends(&self) -> Result<BTreeMap<i32, OffsetRange>, ClientError> {
         Ok(self.0.lock().expect("no test panics while it holds the lock").clone())
     }
 }
@@ -64,7 +49,7 @@ pub(crate) struct NobodyAsks;
 
 #[async_trait]
 impl LogEnds for NobodyAsks {
-    async fn ends(&self) -> Result<BTreeMap<i32, OffsetRange>, KafkaEndsError> {
+    async fn ends(&self) -> Result<BTreeMap<i32, OffsetRange>, ClientError> {
         panic!("Kafka was asked though nothing depends on it");
     }
 }
@@ -80,7 +65,7 @@ pub(crate) fn day(day: &str) -> Day {
 /// A lake with everything that a command needs.
 pub(crate) struct World {
     pub(crate) context: Context,
-    pub(crate) ambient: Arc<TestAmbient>,
+    pub(crate) clock: ManualClock,
     pub(crate) kafka: FixedEnds,
     panes: Groups,
 }
@@ -94,9 +79,8 @@ impl World {
     }
 
     pub(crate) async fn with_settings(settings: Settings, now: &str) -> World {
-        let ambient =
-            Arc::new(TestAmbient { now: AtomicI64::new(at(now).micros()), ids: AtomicU64::new(1) });
-        let lake = Lake::in_memory(Arc::<TestAmbient>::clone(&ambient));
+        let clock = ManualClock::at(at(now));
+        let lake = lake_in_memory_with(Arc::new(clock.clone()), Arc::new(CountedIds::default()));
         let properties = [
             ("lambdalake.timezone".to_owned(), settings.pipeline.timezone.clone()),
             ("lambdalake.topic".to_owned(), settings.kafka.topic.clone()),
@@ -105,16 +89,16 @@ impl World {
             TableLog::open_or_create(&lake, table, &properties).await.expect("memory holds tables");
         }
         let context = Context::new(settings, lake).expect("the zone is known");
-        World { context, ambient, kafka: FixedEnds::default(), panes: Groups::new() }
+        World { context, clock, kafka: FixedEnds::default(), panes: Groups::new() }
     }
 
     pub(crate) fn set_clock(&self, now: &str) {
-        self.ambient.now.store(at(now).micros(), Ordering::Relaxed);
+        self.clock.set(at(now));
     }
 
     /// Moves the clock to that many microseconds after `now`.
     pub(crate) fn set_clock_after(&self, now: EventTime, micros: i64) {
-        self.ambient.now.store(now.saturating_add(micros).micros(), Ordering::Relaxed);
+        self.clock.set(now.saturating_add(micros));
     }
 
     pub(crate) async fn log(&self, table: Table) -> TableLog {
@@ -147,12 +131,11 @@ impl World {
     pub(crate) async fn write(
         &self,
         table: Table,
-        path: String,
-        day: Day,
+        new: NewFile,
         batch: &RecordBatch,
-    ) -> lake::DataFile {
+    ) -> lake_delta::DataFile {
         let lake = &self.context.lake;
-        data_file::write(lake, table, path, Some(day), batch).await.expect("memory takes files")
+        data_file::write(lake, table, new, batch).await.expect("memory takes files")
     }
 
     pub(crate) async fn commit(&self, table: Table, commit: &Commit) {
@@ -171,9 +154,9 @@ impl World {
 
     /// Notes gaps as the speed layer does.
     pub(crate) async fn note_gaps(&self, gaps: &[offset_gaps::OffsetGap]) {
-        let path = paths::unpartitioned(self.ambient.unique_id());
+        let new = file_kind::unpartitioned(self.context.lake.unique_id());
         let (lake, batch) = (&self.context.lake, offset_gaps::batch(gaps));
-        let file = data_file::write(lake, Table::OffsetGaps, path, None, &batch).await;
+        let file = data_file::write(lake, Table::OffsetGaps, new, &batch).await;
         let commit = Commit::new(lake, "NOTE GAPS").add([file.expect("memory takes files")]);
         self.commit(Table::OffsetGaps, &commit).await;
     }
@@ -186,16 +169,16 @@ impl World {
         change: impl Fn(&mut Vec<AvgSpeedRow>),
     ) {
         let log = self.log(Table::AvgSpeed).await;
-        let old = log.state().files_of(day).find(|file| file.path.contains(&format!("-{size}-")));
+        let holds = |file: &&FileEntry| matches!(AvgSpeedFile::tagged(file), Some(AvgSpeedFile::Final { size: Some(held), .. }) if held == size);
+        let old = log.state().files_of(day).find(holds);
         let old = old.expect("the day is final").clone();
         let lake = &self.context.lake;
         let rows = read::collect(lake, Table::AvgSpeed, [&old], &[], avg_speed::rows).await;
         let mut rows = rows.expect("the file can be read");
         change(&mut rows);
-        // The id and the ending are of fixed length.
-        let stem = &old.path[..old.path.len() - 44];
-        let path = format!("{stem}{}.parquet", self.ambient.unique_id());
-        let new = self.write(Table::AvgSpeed, path, day, &avg_speed::batch(&rows)).await;
+        let run_id = AvgSpeedFile::run_id(&old).expect("its files say who wrote them");
+        let new = AvgSpeedFile::new_final(day, &run_id, size, lake.unique_id());
+        let new = self.write(Table::AvgSpeed, new, &avg_speed::batch(&rows)).await;
         let commit = Commit::new(lake, "TAMPER").remove([old]).add([new]);
         self.commit(Table::AvgSpeed, &commit).await;
     }

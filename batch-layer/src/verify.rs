@@ -12,9 +12,10 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use lake::log::FileEntry;
-use lake::{Table, TableState};
+use lake_delta::TableState;
+use lake_delta::log::FileEntry;
 use lake_model::Day;
+use lake_tables::Table;
 
 use self::recompute::Recomputation;
 use crate::batch_runs::BatchRuns;
@@ -88,9 +89,9 @@ async fn bytes_of(
     context: &Context,
     table: Table,
     file: &FileEntry,
-) -> Result<Vec<u8>, lake::LakeError> {
+) -> Result<Vec<u8>, lake_delta::LakeError> {
     use object_store::ObjectStoreExt;
-    let failed = |source| lake::LakeError::Storage {
+    let failed = |source| lake_delta::LakeError::Storage {
         action: format!("read data file {table}/{}", file.path),
         source,
     };

@@ -4,10 +4,11 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use lake::log::FileEntry;
-use lake::tables::columns;
-use lake::{Lake, LakeError, Table};
+use lake_delta::columns;
+use lake_delta::log::FileEntry;
+use lake_delta::{Lake, LakeError};
 use lake_model::{EventTime, Speed, Summary, WindowSize};
+use lake_tables::Table;
 
 use crate::cameras::CameraSpan;
 use crate::scan::scan;

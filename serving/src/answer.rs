@@ -1,7 +1,7 @@
 //! Answers as JSON.
 
-use lake::tables::avg_speed::Status;
 use lake_model::{EventTime, Speed};
+use lake_tables::avg_speed::Status;
 use serde::Serialize;
 use utoipa::ToSchema;
 

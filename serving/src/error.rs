@@ -3,8 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
-use lake::LakeError;
-use lake::startup::OUTSIDE_FAULT;
+use lake_delta::LakeError;
+use lake_model::exit_code::EXTERNAL_FAILURE;
 
 /// A server that cannot start or go on.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +38,7 @@ impl ServingError {
     pub fn exit_code(&self) -> u8 {
         match self {
             ServingError::Lake(error) => error.exit_code(),
-            ServingError::Listen { .. } | ServingError::System { .. } => OUTSIDE_FAULT,
+            ServingError::Listen { .. } | ServingError::System { .. } => EXTERNAL_FAILURE,
         }
     }
 }

@@ -3,8 +3,8 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use lake::Settings;
-use lake::startup::{self, Ending};
+use lake_config::Settings;
+use lake_runtime::startup::{self, RunOutcome};
 use serving::{Cli, Command, ServingError, run};
 
 fn main() -> ExitCode {
@@ -14,9 +14,9 @@ fn main() -> ExitCode {
     }
 }
 
-async fn serve(settings: Settings) -> Result<Ending, ServingError> {
+async fn serve(settings: Settings) -> Result<RunOutcome, ServingError> {
     let action = "listen for signals";
     let stop = startup::stop_signal().map_err(|source| ServingError::System { action, source })?;
     run(&settings, stop).await?;
-    Ok(Ending::Done)
+    Ok(RunOutcome::Done)
 }

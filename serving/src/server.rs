@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::serve::ListenerExt;
-use lake::{Lake, Settings, SystemAmbient, telemetry};
+use lake_config::Settings;
+use lake_delta::Lake;
+use lake_runtime::{RandomIds, SystemClock, telemetry};
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tracing::{info, warn};
@@ -42,7 +44,7 @@ impl Server {
     /// # Errors
     /// The lake can't be opened as configured, or the address can't be listened on.
     pub async fn bind(settings: &Settings) -> Result<Server, ServingError> {
-        let lake = Lake::open(&settings.lake, Arc::new(SystemAmbient))?;
+        let lake = Lake::open(&settings.lake, Arc::new(SystemClock), Arc::new(RandomIds))?;
         let address = settings.serving.listen;
         let listen_error = |source| ServingError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen_error)?;

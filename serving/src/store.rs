@@ -23,9 +23,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
-use lake::settings::Serving;
-use lake::{Lake, LakeError, Table};
+use lake_config::Serving;
+use lake_delta::{Lake, LakeError};
 use lake_model::{EventTime, WindowSize};
+use lake_tables::Table;
 use tokio::sync::{Mutex as AsyncMutex, watch};
 use tracing::{info, warn};
 
@@ -120,7 +121,7 @@ impl Store {
 
     /// The present instant.
     pub(crate) fn now(&self) -> EventTime {
-        self.lake.ambient().now()
+        self.lake.now()
     }
 
     /// The windows of a camera that start in `[from, to)`, ascending; `None` if the camera is unknown.

@@ -5,8 +5,8 @@
 
 use std::collections::VecDeque;
 
-use lake::txn::WatermarkReset;
 use lake_model::{DaySpan, EventTime, Lateness, PartitionClock};
+use lake_tables::txn::WatermarkReset;
 
 /// The clock of a partition.
 #[derive(Clone, Debug, Default)]

@@ -18,7 +18,8 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
-use lake::{Lake, LakeError, Settings};
+use lake_config::Settings;
+use lake_delta::{Lake, LakeError};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use self::tidy::Tidy;
@@ -94,7 +95,7 @@ impl<S: Source> Engine<S> {
             position_interval: settings.speed.position_interval,
             shutdown_timeout: settings.speed.shutdown_timeout,
             landing_bytes: usize::try_from(settings.speed.landing_bytes).unwrap_or(usize::MAX),
-            accept_loss: settings.kafka.on_data_loss == lake::settings::OnDataLoss::Accept,
+            accept_loss: settings.kafka.on_data_loss == lake_config::OnDataLoss::Accept,
         };
         let tidy = Tidy::new(&lake);
         Ok(Engine {

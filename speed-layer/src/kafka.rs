@@ -6,10 +6,8 @@
 //! While the engine is behind, the queue is full and the thread stops fetching; librdkafka's own queue is
 //! bounded too, and its heartbeats go on.
 
-mod bounds;
 mod config;
 mod context;
-mod ends;
 mod poller;
 mod queue;
 mod timestamps;
@@ -20,81 +18,19 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lake::Settings;
+use lake_config::Settings;
+use lake_kafka::ClientError;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::{Offset, TopicPartitionList};
 
 use self::context::GroupContext;
 use self::poller::{Poller, Seek};
 use crate::source::{Source, SourceEvent, Start};
 
-pub use self::ends::end_offsets;
 pub use self::timestamps::check_timestamps;
 
 /// How long leaving the group may take.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// A failure to reach or to use Kafka.
-#[derive(Debug, thiserror::Error)]
-pub enum SourceError {
-    /// librdkafka refuses a setting.
-    #[error(
-        "kafka.properties.{key} = {value:?}: {reason}; librdkafka's CONFIGURATION.md lists its properties and \
-         their values"
-    )]
-    Setting {
-        /// The property.
-        key: String,
-        /// Its value.
-        value: String,
-        /// What librdkafka says.
-        reason: String,
-    },
-    /// The brokers failed or did not answer.
-    #[error("{action} (kafka.brokers = {brokers}): {source}")]
-    Brokers {
-        /// What was being done.
-        action: String,
-        /// The brokers.
-        brokers: String,
-        /// What librdkafka says.
-        source: Box<KafkaError>,
-    },
-}
-
-impl SourceError {
-    fn new(
-        settings: &Settings,
-        action: impl Into<String>,
-    ) -> impl FnOnce(KafkaError) -> SourceError {
-        let (action, brokers) = (action.into(), settings.kafka.brokers.clone());
-        move |error| match error {
-            KafkaError::ClientConfig(_, reason, key, value) => {
-                SourceError::Setting { key, value, reason }
-            }
-            error => SourceError::Brokers { action, brokers, source: Box::new(error) },
-        }
-    }
-}
-
-/// Whether asking Kafka again would not help.
-fn is_for_good(error: &KafkaError) -> bool {
-    let code = match error {
-        KafkaError::AdminOp(code) => Some(*code),
-        error => error.rdkafka_error_code(),
-    };
-    matches!(
-        code,
-        Some(
-            RDKafkaErrorCode::TopicAuthorizationFailed
-                | RDKafkaErrorCode::ClusterAuthorizationFailed
-                | RDKafkaErrorCode::SaslAuthenticationFailed
-                | RDKafkaErrorCode::Authentication
-                | RDKafkaErrorCode::UnsupportedFeature
-        )
-    )
-}
 
 /// The topic's consumer in its group.
 pub struct KafkaSource {
@@ -108,14 +44,14 @@ pub struct KafkaSource {
 
 impl KafkaSource {
     /// Joins the group and begins to poll.
-    pub fn start(settings: &Settings) -> Result<KafkaSource, SourceError> {
+    pub fn start(settings: &Settings) -> Result<KafkaSource, ClientError> {
         let topic = settings.kafka.topic.clone();
         let consumer: BaseConsumer<GroupContext> = config::group_consumer(settings)
             .create_with_context(GroupContext::default())
-            .map_err(SourceError::new(settings, "create the consumer"))?;
+            .map_err(ClientError::new(&settings.kafka, "create the consumer"))?;
         consumer
             .subscribe(&[&topic])
-            .map_err(SourceError::new(settings, format!("subscribe to topic {topic}")))?;
+            .map_err(ClientError::new(&settings.kafka, format!("subscribe to topic {topic}")))?;
         let consumer = Arc::new(consumer);
         let (sender, events) = queue::bounded(settings.speed.queue_bytes);
         let (seeks, seek_requests) = std::sync::mpsc::channel();

@@ -11,10 +11,10 @@ use std::ops::Range;
 
 use arrow::array::{BooleanBufferBuilder, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
-use lake::tables::events;
-use lake::tables::offset_gaps::GapReason;
 use lake_model::defects::{self, Defect};
 use lake_model::{Day, DeadLetter, EventColumns, OffsetRange, OffsetRanges};
+use lake_tables::events;
+use lake_tables::offset_gaps::GapReason;
 
 use self::day_rows::DayRows;
 

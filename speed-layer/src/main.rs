@@ -6,13 +6,16 @@ use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
-use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
-use lake::startup::{self, Ending, OUTSIDE_FAULT, USAGE_ERROR};
-use lake::txn::WatermarkReset;
-use lake::{Lake, LakeError, Settings, SystemAmbient, telemetry};
+use lake_config::Settings;
+use lake_delta::{Lake, LakeError};
+use lake_kafka::{ClientError, LogEnds, TopicEnds};
 use lake_model::EventTime;
-use speed_layer::kafka::{KafkaSource, SourceError, check_timestamps, end_offsets};
+use lake_model::exit_code::EXTERNAL_FAILURE;
+use lake_runtime::startup::{self, RunOutcome};
+use lake_runtime::{RandomIds, SystemClock, telemetry};
+use lake_tables::txn::WatermarkReset;
+use speed_layer::kafka::{KafkaSource, check_timestamps};
 use speed_layer::reset::{ResetOutcome, reset_watermark};
 use speed_layer::tables::Tables;
 use speed_layer::{Engine, EngineError};
@@ -20,6 +23,7 @@ use speed_layer::{Engine, EngineError};
 /// Rows are allocated by one thread and freed by another, and every few minutes a checkpoint takes tens of MiB for
 /// a moment. jemalloc gives back what that leaves behind, by threads of its own; the system's allocator keeps it.
 /// librdkafka, which allocates every message in one thread and frees it in another, uses jemalloc too.
+#[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
@@ -100,13 +104,13 @@ fn exit_code(error: &anyhow::Error) -> u8 {
         Some(EngineError::Lake(error)) => Some(error),
         _ => error.downcast_ref::<LakeError>(),
     };
-    match error.downcast_ref::<SourceError>() {
-        Some(SourceError::Setting { .. }) => USAGE_ERROR,
-        _ => lake.map_or(OUTSIDE_FAULT, LakeError::exit_code),
+    match error.downcast_ref::<ClientError>() {
+        Some(error) => error.exit_code(),
+        None => lake.map_or(EXTERNAL_FAILURE, LakeError::exit_code),
     }
 }
 
-async fn run(settings: &Settings, until_end: bool) -> anyhow::Result<Ending> {
+async fn run(settings: &Settings, until_end: bool) -> anyhow::Result<RunOutcome> {
     let recorder = telemetry::install_metrics();
     if let Some(listen) = settings.speed.metrics_listen {
         tokio::spawn(telemetry::serve_metrics(listen, recorder));
@@ -114,7 +118,7 @@ async fn run(settings: &Settings, until_end: bool) -> anyhow::Result<Ending> {
     let mut stop = pin!(startup::stop_signal()?);
     let (tables, ends) = tokio::select! {
         biased;
-        () = &mut stop => return Ok(Ending::Done),
+        () = &mut stop => return Ok(RunOutcome::Done),
         opened = open(settings, until_end) => opened?,
     };
     tokio::spawn(check_timestamps(settings.clone()));
@@ -127,7 +131,7 @@ async fn run(settings: &Settings, until_end: bool) -> anyhow::Result<Ending> {
     };
     engine.run(stop).await?;
     tracing::info!("everything is committed");
-    Ok(Ending::Done)
+    Ok(RunOutcome::Done)
 }
 
 /// Opens the tables and, where the run is to end there, asks for the ends of the topic.
@@ -135,19 +139,21 @@ async fn open(
     settings: &Settings,
     until_end: bool,
 ) -> anyhow::Result<(Tables, Option<BTreeMap<i32, i64>>)> {
-    let lake = Lake::open(&settings.lake, Arc::new(SystemAmbient))?;
+    let lake = Lake::open(&settings.lake, Arc::new(SystemClock), Arc::new(RandomIds))?;
     let tables = Tables::open(&lake, settings).await?;
     if !until_end {
         return Ok((tables, None));
     }
-    let settings = settings.clone();
-    let asked = tokio::task::spawn_blocking(move || end_offsets(&settings)).await;
-    Ok((tables, Some(asked.context("ask for the ends of the topic")??)))
+    let bounds = TopicEnds::new(&settings.kafka).ends().await?;
+    Ok((
+        tables,
+        Some(bounds.into_iter().map(|(partition, range)| (partition, range.next)).collect()),
+    ))
 }
 
-async fn reset(settings: &Settings, args: &ResetArgs) -> anyhow::Result<Ending> {
-    let lake = Lake::open(&settings.lake, Arc::new(SystemAmbient))?;
-    let to = args.to.unwrap_or_else(|| lake.ambient().now());
+async fn reset(settings: &Settings, args: &ResetArgs) -> anyhow::Result<RunOutcome> {
+    let lake = Lake::open(&settings.lake, Arc::new(SystemClock), Arc::new(RandomIds))?;
+    let to = args.to.unwrap_or_else(|| lake.now());
     match reset_watermark(&lake, settings, args.partition, to).await? {
         ResetOutcome::Reset(WatermarkReset { partition, offset, from, to, .. }) => {
             tracing::info!(partition, offset, %from, %to, "watermark reset");
@@ -160,5 +166,5 @@ async fn reset(settings: &Settings, args: &ResetArgs) -> anyhow::Result<Ending> 
             tracing::warn!(partition = args.partition, "the partition has no watermark yet");
         }
     }
-    Ok(Ending::Done)
+    Ok(RunOutcome::Done)
 }

@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use lake::tables::offset_gaps::GapReason;
-use lake::txn::PartitionProgress;
-use lake::{LakeError, Settings};
+use lake_config::Settings;
+use lake_delta::LakeError;
 use lake_model::{
     Calendar, DaySpan, DeadLetter, EventColumns, EventTime, Lateness, OffsetRange, Speed,
 };
+use lake_tables::offset_gaps::GapReason;
+use lake_tables::txn::PartitionProgress;
 
 use crate::clock::Clock;
 use crate::decode::DecodedBatch;

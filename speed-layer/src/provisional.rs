@@ -7,10 +7,10 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use lake::paths::{GroupWindows, ProvisionalGroup};
-use lake::tables::avg_speed::AvgSpeedRow;
 use lake_model::defects::{self, Defect};
 use lake_model::{Day, DaySpan, EventTime, Lateness, Pane, PartitionClock, Speed, WindowSize};
+use lake_tables::avg_speed::AvgSpeedRow;
+use lake_tables::file_kind::{GroupWindows, ProvisionalGroup};
 
 /// An event as the windows see it.
 #[derive(Clone, Copy, Debug)]

@@ -8,12 +8,13 @@
 
 use std::collections::BTreeSet;
 
-use lake::paths::{AvgSpeedFile, ProvisionalGroup};
-use lake::txn::{AppIds, PartitionProgress};
-use lake::{Commit, CommitOutcome, DataFile, LakeError, TableLog, TableState};
-use lake_model::Day;
+use lake_delta::log::FileEntry;
+use lake_delta::{Commit, CommitOutcome, DataFile, LakeError, TableLog, TableState};
 use lake_model::commit::{PartitionDecision, PartitionFacts, decide};
 use lake_model::defects::{self, Defect};
+use lake_model::{Calendar, Day};
+use lake_tables::file_kind::{self, AvgSpeedFile, ProvisionalGroup};
+use lake_tables::txn::{AppIds, PartitionProgress};
 
 /// What a partition wants committed to a table.
 #[derive(Clone, Debug)]
@@ -43,11 +44,12 @@ pub struct Published {
 pub async fn publish(
     log: &mut TableLog,
     app_ids: &AppIds,
+    calendar: &Calendar,
     operation: &'static str,
     work: &[Work],
 ) -> Result<Published, LakeError> {
     loop {
-        let (commit, published) = assemble(log, app_ids, operation, work);
+        let (commit, published) = assemble(log, app_ids, calendar, operation, work)?;
         if commit.is_empty() {
             return Ok(published);
         }
@@ -67,18 +69,16 @@ pub async fn publish(
 
 /// Whether the batch has made `day` final.
 pub fn is_final(state: &TableState, day: Day) -> bool {
-    !defects::is_on(Defect::FinalOverwritten)
-        && state
-            .files_of(day)
-            .any(|file| matches!(AvgSpeedFile::parse(&file.path), Some(AvgSpeedFile::Final { .. })))
+    !defects::is_on(Defect::FinalOverwritten) && state.files_of(day).any(AvgSpeedFile::is_final)
 }
 
 fn assemble(
     log: &TableLog,
     app_ids: &AppIds,
+    calendar: &Calendar,
     operation: &'static str,
     work: &[Work],
-) -> (Commit, Published) {
+) -> Result<(Commit, Published), LakeError> {
     let state = log.state();
     let mut commit = Commit::new(log.lake(), operation);
     let mut published = Published::default();
@@ -92,20 +92,22 @@ fn assemble(
             }
             PartitionDecision::NothingNew => {}
             PartitionDecision::Commit => {
-                commit = add_work(commit, state, app_ids, work, &mut published.final_days);
+                commit = add_work(commit, log, app_ids, calendar, work, &mut published.final_days)?;
             }
         }
     }
-    (commit, published)
+    Ok((commit, published))
 }
 
 fn add_work(
     commit: Commit,
-    state: &TableState,
+    log: &TableLog,
     app_ids: &AppIds,
+    calendar: &Calendar,
     work: &Work,
     final_days: &mut BTreeSet<Day>,
-) -> Commit {
+) -> Result<Commit, LakeError> {
+    let state = log.state();
     let (mut adds, mut removes) = (Vec::new(), Vec::new());
     for (group, file) in &work.files {
         if let Some(group) = group {
@@ -113,14 +115,26 @@ fn add_work(
                 final_days.insert(group.day);
                 continue;
             }
-            let replaced = AvgSpeedFile::Provisional(*group);
-            let files =
-                state.files_of(group.day).filter(|_| !defects::is_on(Defect::StaleFileKept));
-            removes.extend(
-                files.filter(|f| AvgSpeedFile::parse(&f.path) == Some(replaced.clone())).cloned(),
-            );
+            removes.extend(files_of_group(state, calendar, group)?);
         }
         adds.push(file.clone());
     }
-    commit.add(adds).remove(removes).txns(app_ids.record(work.partition, work.progress))
+    Ok(commit.add(adds).remove(removes).txns(app_ids.record(work.partition, work.progress)))
+}
+
+/// The files that hold the rows of `group`.
+fn files_of_group(
+    state: &TableState,
+    calendar: &Calendar,
+    group: &ProvisionalGroup,
+) -> Result<Vec<FileEntry>, LakeError> {
+    let mut found = Vec::new();
+    for file in state.files_of(group.day) {
+        match AvgSpeedFile::of(file, calendar) {
+            AvgSpeedFile::Provisional(of_file) if of_file == *group => found.push(file.clone()),
+            AvgSpeedFile::Provisional(_) | AvgSpeedFile::Final { .. } => {}
+            AvgSpeedFile::Mixed => return Err(file_kind::mixed_file(file)),
+        }
+    }
+    Ok(found)
 }

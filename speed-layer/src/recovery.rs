@@ -7,13 +7,15 @@
 //! with the greatest event time stored beside it and the resets that lie ahead of it, and each table passes over
 //! what it has.
 
-use lake::paths::{AvgSpeedFile, GroupWindows};
-use lake::read;
-use lake::tables::{avg_speed, offset_gaps};
-use lake::txn::PartitionProgress;
-use lake::{Lake, LakeError, Table, TableLog};
+use lake_delta::log::FileEntry;
+use lake_delta::read;
+use lake_delta::{Lake, LakeError, TableLog};
 use lake_model::resume::{self, Resume, ResumeFacts};
 use lake_model::{OffsetRange, OffsetRanges, PartitionClock, WindowSize};
+use lake_tables::Table;
+use lake_tables::file_kind::{self, AvgSpeedFile, GroupWindows};
+use lake_tables::txn::PartitionProgress;
+use lake_tables::{avg_speed, offset_gaps};
 
 use crate::clock::Clock;
 use crate::landing::{Landed, Landing};
@@ -21,8 +23,8 @@ use crate::partition::{Partition, Rules};
 use crate::provisional::Provisional;
 use crate::source::AssignedPartition;
 use crate::tables::Tables;
-use lake::tables::offset_gaps::GapReason;
 use lake_model::defects::{self, Defect};
+use lake_tables::offset_gaps::GapReason;
 
 /// Why a partition can't be continued.
 #[derive(Debug, thiserror::Error)]
@@ -158,7 +160,8 @@ async fn covered(
                 .is_none_or(|max| max >= next)
         });
         let columns = ["kafka_partition", "kafka_offset"];
-        let found = read::collect(lake, Table::DeadLetters, files, &columns, read::offsets).await?;
+        let found =
+            read::collect(lake, Table::DeadLetters, files, &columns, lake_tables::offsets).await?;
         for (_, offset) in
             found.into_iter().filter(|(p, offset)| *p == partition && *offset >= next)
         {
@@ -189,9 +192,15 @@ async fn open_windows(
     if defects::is_on(Defect::WindowsNotReadBack) {
         return Ok(provisional);
     }
+    let may_be_open = |file: &FileEntry| {
+        let end = file.partition.map(|day| rules.calendar.span(day).end);
+        end.is_none_or(|end| !clock.has_closed(end, rules.lateness))
+    };
     for file in log.state().files() {
-        let Some(AvgSpeedFile::Provisional(group)) = AvgSpeedFile::parse(&file.path) else {
-            continue;
+        let group = match AvgSpeedFile::of(file, &rules.calendar) {
+            AvgSpeedFile::Provisional(group) => group,
+            AvgSpeedFile::Mixed if may_be_open(file) => return Err(file_kind::mixed_file(file)),
+            AvgSpeedFile::Mixed | AvgSpeedFile::Final { .. } => continue,
         };
         let span = rules.calendar.span(group.day);
         let end = match group.windows {

@@ -15,9 +15,11 @@
 //! A reset that is asked for and not in force is put in force by whoever loads the partition next, before anything
 //! else, or by the next reset of that partition.
 
-use lake::txn::{PartitionProgress, WatermarkReset};
-use lake::{Commit, CommitOutcome, Lake, LakeError, Settings, Table, TableLog};
+use lake_config::Settings;
+use lake_delta::{Commit, CommitOutcome, Lake, LakeError, TableLog};
 use lake_model::EventTime;
+use lake_tables::Table;
+use lake_tables::txn::{PartitionProgress, WatermarkReset};
 use serde_json::{Value, json};
 
 use crate::clock::Clock;
@@ -61,7 +63,7 @@ pub async fn reset_watermark(
             return Ok(ResetOutcome::NotAhead(from));
         }
         let number = tables.app_ids.reset_count(tables.avg_speed.state(), partition) + 1;
-        let requested_at = lake.ambient().now();
+        let requested_at = lake.now();
         let said = json!({
             "kafkaPartition": partition, "from": from.to_string(), "to": to.to_string(),
         });

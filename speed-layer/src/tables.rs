@@ -1,7 +1,9 @@
 //! The tables that the speed layer writes, opened and checked against the settings.
 
-use lake::txn::AppIds;
-use lake::{Lake, LakeError, Settings, Table, TableLog};
+use lake_config::Settings;
+use lake_delta::{Lake, LakeError, TableLog};
+use lake_tables::Table;
+use lake_tables::txn::AppIds;
 
 /// The properties that tie a lake to a pipeline: the same days and the same topic for as long as it lives.
 const TIME_ZONE: &str = "lambdalake.timezone";

@@ -4,10 +4,11 @@
 use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
-use lake::tables::columns;
-use lake::tables::offset_gaps::GapReason;
-use lake::{Lake, LakeError, Table, TableState, read};
+use lake_delta::columns;
+use lake_delta::{Lake, LakeError, TableState, read};
 use lake_model::{OffsetRange, OffsetRanges};
+use lake_tables::Table;
+use lake_tables::offset_gaps::GapReason;
 
 use super::offset_set::OffsetSet;
 use super::report::{AuditReport, AuditedPartition};
@@ -102,7 +103,7 @@ async fn for_each_offset(
     mut take: impl FnMut(i32, i64),
 ) -> Result<(), LakeError> {
     let files: Vec<_> = state.files().cloned().collect();
-    scan(lake, table, &files, &OFFSET_COLUMNS, read::offsets, |offsets: Vec<(i32, i64)>| {
+    scan(lake, table, &files, &OFFSET_COLUMNS, lake_tables::offsets, |offsets: Vec<(i32, i64)>| {
         offsets.into_iter().for_each(|(partition, offset)| take(partition, offset));
     })
     .await

@@ -6,8 +6,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lake::log::FileEntry;
-use lake::{LakeError, TableState};
+use lake_delta::log::FileEntry;
+use lake_delta::{LakeError, TableState};
 use lake_model::Day;
 
 use super::report::{AuditReport, AuditedDay, DayStatus};

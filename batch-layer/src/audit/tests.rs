@@ -2,14 +2,15 @@
 
 #![allow(clippy::unwrap_used)]
 
-use lake::tables::dead_letters::{self, DeadLetter};
-use lake::tables::events;
-use lake::tables::offset_gaps::{GapReason, OffsetGap};
-use lake::txn::WatermarkReset;
-use lake::{Commit, Table, housekeeping, paths};
+use lake_delta::{Commit, housekeeping};
 use lake_model::{
     DeadLetterReason, EventColumns, EventRow, OffsetRange, Speed, Summary, WindowSize,
 };
+use lake_tables::dead_letters::{self, DeadLetter};
+use lake_tables::events;
+use lake_tables::offset_gaps::{GapReason, OffsetGap};
+use lake_tables::txn::WatermarkReset;
+use lake_tables::{Table, file_kind};
 
 use super::report::DayStatus;
 use super::{AuditReport, run};
@@ -58,11 +59,10 @@ async fn add_row(world: &World, partition: i32, offset: i64) {
         kafka_timestamp: time,
         kafka_offset: offset,
     });
-    let id = world.context.lake.ambient().unique_id();
-    let path = paths::landed("event_date", day(DAY), partition, id);
-    let file = world
-        .write(Table::Events, path, day(DAY), &events::batch(rows, partition, vec![false].into()))
-        .await;
+    let id = world.context.lake.unique_id();
+    let new = file_kind::landed(Table::Events, day(DAY), partition, id);
+    let file =
+        world.write(Table::Events, new, &events::batch(rows, partition, vec![false].into())).await;
     let commit = Commit::new(&world.context.lake, "ADD").add([file]);
     world.commit(Table::Events, &commit).await;
 }
@@ -77,10 +77,10 @@ async fn add_dead_letter(world: &World, partition: i32, offset: i64) {
         kafka_partition: partition,
         kafka_offset: offset,
     };
-    let id = world.context.lake.ambient().unique_id();
-    let path = paths::landed("landed_date", day(DAY), partition, id);
+    let id = world.context.lake.unique_id();
+    let new = file_kind::landed(Table::DeadLetters, day(DAY), partition, id);
     let batch = dead_letters::batch([&letter]);
-    let file = world.write(Table::DeadLetters, path, day(DAY), &batch).await;
+    let file = world.write(Table::DeadLetters, new, &batch).await;
     let commit = Commit::new(&world.context.lake, "ADD").add([file]);
     world.commit(Table::DeadLetters, &commit).await;
 }
@@ -162,7 +162,7 @@ async fn what_lies_below_the_retention_floor_is_passed_over() {
 async fn a_wrong_count_of_a_final_day_is_found() {
     let world = world().await;
     world.nightly().await;
-    let change = |rows: &mut Vec<lake::tables::avg_speed::AvgSpeedRow>| {
+    let change = |rows: &mut Vec<lake_tables::avg_speed::AvgSpeedRow>| {
         let s = rows[0].summary;
         let (sum, over) = (s.sum_thousandths(), s.over_limit());
         rows[0].summary = Summary::from_parts(s.count() + 1, sum, s.min(), s.max(), over);

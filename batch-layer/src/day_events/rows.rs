@@ -8,7 +8,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch};
-use lake::tables::columns;
+use lake_delta::columns;
 use lake_model::{DaySpan, EventTime, Speed};
 
 use crate::cameras::CameraSpan;

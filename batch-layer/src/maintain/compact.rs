@@ -12,10 +12,11 @@ use arrow::compute::{
 };
 use arrow::error::ArrowError;
 use futures::TryStreamExt;
-use lake::log::FileEntry;
-use lake::tables::columns;
-use lake::{LakeError, Table, TableLog, read};
+use lake_delta::columns;
+use lake_delta::log::FileEntry;
+use lake_delta::{LakeError, TableLog, TableSpec, read};
 use lake_model::Day;
+use lake_tables::Table;
 
 use super::plan;
 use super::report::{MaintainReport, Rewritten};
@@ -47,12 +48,16 @@ pub(super) async fn day(
     if inputs.is_empty() {
         return Ok(());
     }
-    let mut rewritten =
-        Rewritten { table: Table::Events, day: Some(day), before: inputs.len(), after: None };
+    let mut rewritten = Rewritten {
+        table: Table::Events.spec(),
+        day: Some(day),
+        before: inputs.len(),
+        after: None,
+    };
     if !report.dry_run {
         let census = Census::take(&context.lake, &inputs).await?;
         let bar = progress::rows(census.rows, format!("{day} compaction"));
-        let mut output = Output::new(&context.lake, Table::Events, Some(day), target_bytes);
+        let mut output = Output::new(&context.lake, Table::Events.spec(), Some(day), target_bytes);
         for range in census.ranges(max_rows(context, &inputs)) {
             let sorted = sorted_rows(context, &inputs, &range).await?;
             bar.inc(sorted.num_rows() as u64);
@@ -103,14 +108,14 @@ pub(super) async fn small_files(
 
 async fn append(
     context: &Context,
-    table: Table,
+    table: &'static TableSpec,
     input: &FileEntry,
     output: &mut Output<'_>,
 ) -> Result<(), LakeError> {
     let damaged = |error: ArrowError| LakeError::data_file(&input.path, error);
     let mut batches = read::stream(context.lake.table_store(table), input, &[]).await?;
     while let Some(batch) = batches.try_next().await? {
-        output.push(&conformed(&batch, &table.file_schema()).map_err(damaged)?).await?;
+        output.push(&conformed(&batch, &(table.file_schema)()).map_err(damaged)?).await?;
     }
     Ok(())
 }

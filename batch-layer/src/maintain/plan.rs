@@ -1,6 +1,7 @@
 //! Which files are worth rewriting.
 
-use lake::log::FileEntry;
+use lake_delta::log::FileEntry;
+use lake_tables::file_kind;
 
 /// Files of a table that is not compacted by day are merged once there are more than this many small ones.
 const MANY_FILES: usize = 100;
@@ -12,7 +13,7 @@ pub(super) fn worth_compacting<'a>(
     target_bytes: u64,
 ) -> Vec<FileEntry> {
     let small = small(files, target_bytes);
-    let is_worth_it = small.len() > 1 && small.iter().any(|file| !is_compacted(file));
+    let is_worth_it = small.len() > 1 && small.iter().any(|file| !file_kind::is_compacted(file));
     if is_worth_it { small } else { Vec::new() }
 }
 
@@ -22,7 +23,7 @@ pub(super) fn worth_merging<'a>(
     target_bytes: u64,
 ) -> Vec<FileEntry> {
     let mut small = small(files, target_bytes);
-    if small.len() <= MANY_FILES || small.iter().all(is_compacted) {
+    if small.len() <= MANY_FILES || small.iter().all(file_kind::is_compacted) {
         return Vec::new();
     }
     // Rows stay in the order in which they were appended.
@@ -32,8 +33,4 @@ pub(super) fn worth_merging<'a>(
 
 fn small<'a>(files: impl Iterator<Item = &'a FileEntry>, target_bytes: u64) -> Vec<FileEntry> {
     files.filter(|file| file.size < target_bytes / 2).cloned().collect()
-}
-
-fn is_compacted(file: &FileEntry) -> bool {
-    file.path.contains("/compacted-")
 }

@@ -2,8 +2,9 @@
 
 use std::fmt;
 
-use lake::Table;
+use lake_delta::TableSpec;
 use lake_model::Day;
+use lake_tables::Table;
 
 /// What maintenance did, or would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -24,7 +25,7 @@ pub struct MaintainReport {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rewritten {
     /// The table.
-    pub table: Table,
+    pub table: &'static TableSpec,
     /// The day, in a table that is partitioned by it.
     pub day: Option<Day>,
     /// Files before.

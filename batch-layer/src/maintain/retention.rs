@@ -12,11 +12,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lake::log::FileEntry;
-use lake::tables::offset_gaps::{self, GapReason, OffsetGap};
-use lake::{Commit, CommitOutcome, LakeError, Table, TableLog, data_file, paths, read};
+use lake_delta::log::FileEntry;
+use lake_delta::{Commit, CommitOutcome, LakeError, TableLog, data_file, read};
 use lake_model::closing::DayDecision;
 use lake_model::{Day, EventTime, OffsetRange};
+use lake_tables::offset_gaps::{self, GapReason, OffsetGap};
+use lake_tables::{Table, file_kind};
 
 use super::report::MaintainReport;
 use crate::batch_runs::BatchRuns;
@@ -114,7 +115,7 @@ async fn next_offsets(context: &Context, files: &[FileEntry]) -> Result<NextOffs
             *held = (offset + 1).max(*held);
         }
     };
-    scan(&context.lake, Table::Events, files, columns, read::offsets, take).await?;
+    scan(&context.lake, Table::Events, files, columns, lake_tables::offsets, take).await?;
     Ok(next)
 }
 
@@ -126,9 +127,9 @@ async fn raise_floors(context: &Context, floors: &NextOffsets) -> Result<(), Bat
         if gaps.is_empty() {
             return Ok(());
         }
-        let path = paths::unpartitioned(context.lake.ambient().unique_id());
+        let new = file_kind::unpartitioned(context.lake.unique_id());
         let batch = offset_gaps::batch(&gaps);
-        let file = data_file::write(&context.lake, Table::OffsetGaps, path, None, &batch).await?;
+        let file = data_file::write(&context.lake, Table::OffsetGaps, new, &batch).await?;
         let commit = Commit::new(&context.lake, "NOTE RETENTION FLOORS").add([file]);
         if let CommitOutcome::Committed { .. } = log.try_commit(&commit).await? {
             return Ok(());
@@ -144,12 +145,12 @@ async fn new_floors(
 ) -> Result<Vec<OffsetGap>, LakeError> {
     let files = log.state().files();
     let rows = read::collect(&context.lake, Table::OffsetGaps, files, &[], |batch| {
-        let reasons = lake::tables::columns::string(batch, "reason")?;
+        let reasons = lake_delta::columns::string(batch, "reason")?;
         let retained = |at: &usize| reasons.value(*at) == GapReason::Retention.as_str();
         let ranges = offset_gaps::ranges(batch)?;
         let kept: Vec<(i32, OffsetRange)> =
             (0..ranges.len()).filter(retained).map(|at| ranges[at]).collect();
-        Ok::<_, lake::tables::columns::ColumnError>(kept)
+        Ok::<_, lake_delta::columns::ColumnError>(kept)
     })
     .await?;
     let is_news = |partition: i32, floor: i64| {

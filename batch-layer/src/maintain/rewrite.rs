@@ -3,11 +3,12 @@
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use lake::data_file::FileWriter;
-use lake::log::FileEntry;
-use lake::{Commit, CommitOutcome, DataFile, Lake, LakeError, Table, TableLog, paths};
+use lake_delta::data_file::FileWriter;
+use lake_delta::log::FileEntry;
+use lake_delta::{Commit, CommitOutcome, DataFile, Lake, LakeError, TableLog, TableSpec};
 use lake_model::Day;
 use lake_model::defects::{self, Defect};
+use lake_tables::file_kind;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
@@ -17,7 +18,7 @@ const ROWS_AT_A_TIME: usize = 65_536;
 /// Takes rows and writes them into files of about the target size.
 pub(super) struct Output<'a> {
     lake: &'a Lake,
-    table: Table,
+    table: &'static TableSpec,
     partition: Option<Day>,
     target_bytes: u64,
     file: Option<FileWriter>,
@@ -27,7 +28,7 @@ pub(super) struct Output<'a> {
 impl<'a> Output<'a> {
     pub(super) fn new(
         lake: &'a Lake,
-        table: Table,
+        table: &'static TableSpec,
         partition: Option<Day>,
         target_bytes: u64,
     ) -> Output<'a> {
@@ -41,8 +42,9 @@ impl<'a> Output<'a> {
             let file = match &mut self.file {
                 Some(file) => file,
                 None => {
-                    let path = self.path();
-                    self.file.insert(FileWriter::new(self.table, path, self.partition)?)
+                    let id = self.lake.unique_id();
+                    let file = file_kind::compacted(self.table, self.partition, id);
+                    self.file.insert(FileWriter::new(self.table, file)?)
                 }
             };
             file.push(&batch.slice(start, rows))?;
@@ -64,14 +66,6 @@ impl<'a> Output<'a> {
             self.done.push(file.upload(self.lake).await?);
         }
         Ok(())
-    }
-
-    fn path(&self) -> String {
-        let id = self.lake.ambient().unique_id();
-        match (self.table.partition_column(), self.partition) {
-            (Some(column), Some(day)) => paths::compacted(column, day, id),
-            _ => paths::unpartitioned(id),
-        }
     }
 }
 

@@ -5,11 +5,12 @@
 use std::time::Duration;
 
 use futures::TryStreamExt;
-use lake::log::FileEntry;
-use lake::tables::offset_gaps::{GapReason, OffsetGap};
-use lake::{Commit, Table, data_file, read};
+use lake_delta::log::FileEntry;
+use lake_delta::{Commit, data_file, read};
 use lake_model::closing::DayDecision;
 use lake_model::{OffsetRange, WindowSize};
+use lake_tables::Table;
+use lake_tables::offset_gaps::{GapReason, OffsetGap};
 
 use super::{MaintainReport, run};
 use crate::test_support::{NobodyAsks, Seen, World, at, day, options, seen};
@@ -91,10 +92,10 @@ async fn compacted_rows_are_in_order_of_camera_and_event_time() {
     maintain(&world).await;
     let log = world.log(Table::Events).await;
     let order = |batch: &arrow::array::RecordBatch| {
-        let cameras = lake::tables::columns::string(batch, "camera_id")?;
-        let times = lake::tables::columns::timestamp(batch, "event_time")?;
+        let cameras = lake_delta::columns::string(batch, "camera_id")?;
+        let times = lake_delta::columns::timestamp(batch, "event_time")?;
         let row = |at| (cameras.value(at).to_owned(), times.value(at));
-        Ok::<_, lake::tables::columns::ColumnError>((0..batch.num_rows()).map(row).collect())
+        Ok::<_, lake_delta::columns::ColumnError>((0..batch.num_rows()).map(row).collect())
     };
     let files = log.state().files_of(day(DAY));
     let rows = read::collect(&world.context.lake, Table::Events, files, &[], order).await.unwrap();
@@ -255,11 +256,12 @@ async fn removed_files_are_deleted_after_their_retention_and_not_before() {
 async fn files_that_no_log_names_are_deleted_once_they_are_old() {
     let world = world().await;
     let rows = world.served(day(DAY)).await;
-    let batch = lake::tables::avg_speed::batch(&rows);
-    let id = world.context.lake.ambient().unique_id();
-    let path = lake::paths::AvgSpeedFile::final_path(day(DAY), "lost", WindowSize::Day, id);
+    let batch = lake_tables::avg_speed::batch(&rows);
+    let id = world.context.lake.unique_id();
+    let new =
+        lake_tables::file_kind::AvgSpeedFile::new_final(day(DAY), "lost", WindowSize::Day, id);
     let lake = &world.context.lake;
-    data_file::write(lake, Table::AvgSpeed, path, Some(day(DAY)), &batch).await.unwrap();
+    data_file::write(lake, Table::AvgSpeed, new, &batch).await.unwrap();
     let before = stored(&world, Table::AvgSpeed).await;
     // The store in memory dates files by the machine's clock, of which it is only sure that it is past this.
     assert!(maintain(&world).await.deleted.iter().all(|(_, files, _)| *files < before));

@@ -12,7 +12,8 @@ use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
-use lake::{Lake, LakeError, Table, TableState, housekeeping};
+use lake_delta::{Lake, LakeError, TableState, housekeeping};
+use lake_tables::Table;
 use object_store::ObjectMeta;
 use object_store::path::Path;
 

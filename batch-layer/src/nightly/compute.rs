@@ -3,12 +3,13 @@
 use std::sync::Arc;
 
 use indicatif::ProgressBar;
-use lake::data_file::FileWriter;
-use lake::paths::AvgSpeedFile;
-use lake::tables::avg_speed::{self, AvgSpeedRow, Quantiles, Status};
-use lake::{DataFile, LakeError, Table, TableState};
+use lake_delta::data_file::FileWriter;
+use lake_delta::{DataFile, LakeError, TableState};
 use lake_model::speed::nearest_rank;
 use lake_model::{Day, DaySpan, EventTime, Speed, Summary, WindowSize};
+use lake_tables::Table;
+use lake_tables::avg_speed::{self, AvgSpeedRow, Quantiles, Status};
+use lake_tables::file_kind::AvgSpeedFile;
 
 use crate::context::Context;
 use crate::day_events::{DayEvents, DistinctEvents};
@@ -173,7 +174,7 @@ impl<'a> DayWriter<'a> {
     }
 
     fn encode(&mut self, at: usize) -> Result<(), LakeError> {
-        let (day, id) = (self.span.day, self.context.lake.ambient().unique_id());
+        let (day, id) = (self.span.day, self.context.lake.unique_id());
         let writer = &mut self.sizes[at];
         if writer.rows.is_empty() {
             return Ok(());
@@ -181,8 +182,8 @@ impl<'a> DayWriter<'a> {
         let file = match &mut writer.file {
             Some(file) => file,
             None => {
-                let path = AvgSpeedFile::final_path(day, &self.run_id, writer.size, id);
-                writer.file.insert(FileWriter::new(Table::AvgSpeed, path, Some(day))?)
+                let file = AvgSpeedFile::new_final(day, &self.run_id, writer.size, id);
+                writer.file.insert(FileWriter::new(Table::AvgSpeed, file)?)
             }
         };
         file.push(&avg_speed::batch(&writer.rows))?;

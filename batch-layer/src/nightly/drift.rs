@@ -4,8 +4,8 @@
 
 use std::sync::Arc;
 
-use lake::log::FileEntry;
-use lake::{Lake, LakeError};
+use lake_delta::log::FileEntry;
+use lake_delta::{Lake, LakeError};
 
 use super::compute::{ComputedDay, NewWindow};
 use crate::cameras;

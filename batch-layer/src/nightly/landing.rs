@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lake::txn::AppIds;
-use lake::{LakeError, TableLog, TableState};
+use lake_delta::{LakeError, TableLog, TableState};
+use lake_tables::txn::AppIds;
 use tokio::time::{Instant, sleep};
 
 use crate::shutdown::Shutdown;

@@ -2,10 +2,10 @@
 
 use std::fmt;
 
-use lake::TableState;
-use lake::tables::batch_runs::BatchRun;
+use lake_delta::TableState;
 use lake_model::Day;
 use lake_model::closing::DayDecision;
+use lake_tables::batch_runs::BatchRun;
 
 use crate::days::{self, KnownDay};
 

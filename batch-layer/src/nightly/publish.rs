@@ -9,11 +9,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lake::log::FileEntry;
-use lake::tables::batch_runs::BatchRun;
-use lake::txn::AppIds;
-use lake::{Commit, CommitOutcome, LakeError, TableLog, TableState};
+use lake_delta::log::FileEntry;
+use lake_delta::{Commit, CommitOutcome, LakeError, TableLog, TableState};
 use lake_model::Day;
+use lake_tables::batch_runs::BatchRun;
+use lake_tables::file_kind::AvgSpeedFile;
+use lake_tables::txn::AppIds;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
@@ -128,7 +129,7 @@ pub(super) async fn publish(
         }
         let replaced: Vec<FileEntry> =
             avg_speed.state().files_of(computed.span.day).cloned().collect();
-        if replaced.iter().any(days::is_final) {
+        if replaced.iter().any(AvgSpeedFile::is_final) {
             runs.refresh().await?;
             let unrecorded = missing_runs(&replaced, runs, avg_speed).await?;
             runs.append(&unrecorded).await?;
@@ -165,8 +166,8 @@ fn facts(
     let day = computed.span.day;
     let new: Vec<&FileEntry> =
         avg_speed.files_of(day).filter(|file| !base.files.contains(&file.path)).collect();
-    let new_finals = new.iter().filter(|file| days::is_final(file)).map(|file| {
-        let run_id = days::run_id_of(file).unwrap_or_else(|| file.path.clone());
+    let new_finals = new.iter().filter(|file| AvgSpeedFile::is_final(file)).map(|file| {
+        let run_id = AvgSpeedFile::run_id(file).unwrap_or_else(|| file.path.clone());
         (run_id, days::events_version_of(file).unwrap_or(i64::MAX))
     });
     let app_ids = &context.app_ids;
@@ -189,8 +190,9 @@ fn provisional_offsets<'a>(
 ) -> BTreeMap<i32, i64> {
     let known: BTreeMap<i32, i64> = app_ids.partitions(avg_speed).into_iter().collect();
     let all: Vec<i32> = known.keys().copied().collect();
-    let counted =
-        files.filter(|file| !days::is_final(file)).flat_map(|file| days::partitions_of(file, &all));
+    let counted = files
+        .filter(|file| !AvgSpeedFile::is_final(file))
+        .flat_map(|file| days::partitions_of(file, &all));
     let counted = counted.filter(|_| !defects::is_on(Defect::ProvisionalAheadIgnored));
     counted.filter_map(|partition| Some((partition, *known.get(&partition)?))).collect()
 }

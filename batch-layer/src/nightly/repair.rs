@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use lake::log::FileEntry;
-use lake::tables::batch_runs::BatchRun;
-use lake::{LakeError, TableLog};
+use lake_delta::log::FileEntry;
+use lake_delta::{LakeError, TableLog};
 use lake_model::Day;
+use lake_tables::batch_runs::BatchRun;
+use lake_tables::file_kind::AvgSpeedFile;
 
 use crate::batch_runs::BatchRuns;
-use crate::days;
 use lake_model::defects::{self, Defect};
 
 /// The key of the row in the `commitInfo` of the commit that makes a day final.
@@ -50,6 +50,6 @@ fn unrecorded<'a>(
     runs: &BatchRuns,
 ) -> BTreeSet<(String, Day)> {
     let written =
-        files.into_iter().filter_map(|file| Some((days::run_id_of(file)?, file.partition?)));
+        files.into_iter().filter_map(|file| Some((AvgSpeedFile::run_id(file)?, file.partition?)));
     written.filter(|(run_id, day)| runs.find(run_id, *day).is_none()).collect()
 }

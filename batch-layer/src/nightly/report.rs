@@ -2,9 +2,9 @@
 
 use std::fmt;
 
-use lake::tables::batch_runs::BatchRun;
 use lake_model::closing::{DayDecision, Reason};
 use lake_model::{Day, EventTime};
+use lake_tables::batch_runs::BatchRun;
 
 use super::plan::PlannedDay;
 use super::publish::Published;

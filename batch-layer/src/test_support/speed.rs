@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
-use lake::ambient::Ambient;
-use lake::paths::{self, GroupWindows, ProvisionalGroup};
-use lake::tables::avg_speed::{self, AvgSpeedRow};
-use lake::tables::events;
-use lake::txn::PartitionProgress;
-use lake::{Commit, Table};
+use lake_delta::Commit;
 use lake_model::{Day, EventColumns, EventRow, EventTime, Pane, Speed, Window, WindowSize};
-use uuid::Uuid;
+use lake_tables::Table;
+use lake_tables::avg_speed::{self, AvgSpeedRow};
+use lake_tables::events;
+use lake_tables::file_kind::{self, AvgSpeedFile, GroupWindows, ProvisionalGroup};
+use lake_tables::txn::PartitionProgress;
 
 use super::{World, at};
 
@@ -83,10 +82,10 @@ impl World {
         }
         let mut commit = Commit::new(&self.context.lake, "LAND EVENTS");
         for ((partition, day), (rows, late)) in files {
-            let id = self.ambient.unique_id();
-            let path = paths::landed("event_date", day, partition, id);
+            let id = self.context.lake.unique_id();
+            let new = file_kind::landed(Table::Events, day, partition, id);
             let rows = events::batch(rows, partition, late.into());
-            commit = commit.add([self.write(Table::Events, path, day, &rows).await]);
+            commit = commit.add([self.write(Table::Events, new, &rows).await]);
         }
         for (partition, next) in next {
             self.kafka_reaches(partition, next);
@@ -111,13 +110,12 @@ impl World {
         let log = self.log(Table::AvgSpeed).await;
         for (partition, day, windows) in changed {
             let group = ProvisionalGroup { day, kafka_partition: partition, windows };
-            let prefix = group.path(Uuid::nil());
-            let prefix = prefix.split(&Uuid::nil().to_string()).next().unwrap_or_default();
-            let old = log.state().files_of(day).filter(|file| file.path.starts_with(prefix));
+            let kind = Some(AvgSpeedFile::Provisional(group));
+            let old = log.state().files_of(day).filter(|file| AvgSpeedFile::tagged(file) == kind);
             let rows = self.rows(partition, day, windows);
-            let path = group.path(self.ambient.unique_id());
+            let new = group.new_file(self.context.lake.unique_id());
             let batch = avg_speed::batch(&rows);
-            let new = self.write(Table::AvgSpeed, path, day, &batch).await;
+            let new = self.write(Table::AvgSpeed, new, &batch).await;
             commit = commit.remove(old.cloned()).add([new]);
         }
         for (partition, added) in next {

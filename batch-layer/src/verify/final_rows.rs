@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use futures::TryStreamExt;
-use lake::log::FileEntry;
-use lake::tables::columns::{self, ColumnError};
-use lake::{Lake, LakeError, Table, read};
+use lake_delta::columns::{self, ColumnError};
+use lake_delta::log::FileEntry;
+use lake_delta::{Lake, LakeError, read};
+use lake_tables::Table;
 
 use super::compare::{Figures, Key};
 use crate::cameras::CameraSpan;

@@ -8,9 +8,9 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::sync::Arc;
 
-use lake::Table;
-use lake::log::FileEntry;
+use lake_delta::log::FileEntry;
 use lake_model::DaySpan;
+use lake_tables::Table;
 use polars::prelude::*;
 
 use super::bytes_of;

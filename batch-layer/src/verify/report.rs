@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use lake::tables::batch_runs::BatchRun;
 use lake_model::Day;
+use lake_tables::batch_runs::BatchRun;
 
 use super::compare::Difference;
 

@@ -2,9 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-use lake::Settings;
-use lake::tables::avg_speed::AvgSpeedRow;
+use lake_config::Settings;
 use lake_model::{EventTime, Speed, Summary, WindowSize};
+use lake_tables::avg_speed::AvgSpeedRow;
 
 use super::{Verdict, VerifyReport, run};
 use crate::test_support::{MINUTE_US, Seen, World, day, seen};

@@ -7,9 +7,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use lake::settings::{Settings, SettingsError};
-use lake::{Lake, LakeError, SystemAmbient};
+use lake_config::{Settings, SettingsError};
+use lake_delta::{Lake, LakeError};
 use lake_model::Calendar;
+use lake_runtime::{RandomIds, SystemClock};
 use tempfile::NamedTempFile;
 
 /// Divides the parts of an input.
@@ -110,7 +111,7 @@ fn check_options(settings: &Settings) {
 
 /// A bucket that the settings name opens, or the fault names a setting. A folder would be made, so that is left alone.
 fn check_bucket(settings: &Settings) {
-    match Lake::open(&settings.lake, Arc::new(SystemAmbient)) {
+    match Lake::open(&settings.lake, Arc::new(SystemClock), Arc::new(RandomIds)) {
         Ok(_) => {}
         Err(LakeError::Configuration(message)) => assert!(message.contains("lake."), "{message}"),
         Err(other) => panic!("{other}"),

@@ -52,7 +52,7 @@ pub fn check_records(payloads: &[Option<&[u8]>], settings: &EventFormat) {
 
 /// The settings that records are decoded with: the defaults but for the length.
 pub fn settings() -> EventFormat {
-    EventFormat { max_record_bytes: MAX_RECORD_BYTES, ..lake::Settings::default().event }
+    EventFormat { max_record_bytes: MAX_RECORD_BYTES, ..lake_config::Settings::default().event }
 }
 
 /// 2025-04-05T10:16:00Z, when every record arrives.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
-use lake::Settings;
+use lake_config::Settings;
 use lake_model::{Calendar, Day, EventTime};
 
 use crate::error::SimulatorError;

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use lake::startup::{OUTSIDE_FAULT, USAGE_ERROR};
+use lake_model::exit_code::{EXTERNAL_FAILURE, USAGE_ERROR};
 use rdkafka::error::KafkaError;
 
 /// A run that failed.
@@ -81,7 +81,7 @@ impl SimulatorError {
     pub fn exit_code(&self) -> u8 {
         match self {
             SimulatorError::Usage(_) => USAGE_ERROR,
-            _ => OUTSIDE_FAULT,
+            _ => EXTERNAL_FAILURE,
         }
     }
 }

@@ -5,8 +5,10 @@ use std::process::ExitCode;
 use anyhow::Context;
 use camera_simulator::{Cli, Shutdown, SimulatorError, run};
 use clap::Parser;
-use lake::startup::{self, Ending, OUTSIDE_FAULT};
-use lake::{Settings, SystemAmbient};
+use lake_config::Settings;
+use lake_model::exit_code::EXTERNAL_FAILURE;
+use lake_runtime::SystemClock;
+use lake_runtime::startup::{self, RunOutcome};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -16,23 +18,23 @@ fn main() -> ExitCode {
 }
 
 /// Runs, on a thread that may block, until all is sent or a signal comes.
-async fn simulate(cli: Cli, settings: Settings) -> anyhow::Result<Ending> {
+async fn simulate(cli: Cli, settings: Settings) -> anyhow::Result<RunOutcome> {
     let shutdown = Shutdown::default();
     let (stop, told) = (startup::stop_signal()?, shutdown.clone());
     tokio::spawn(async move {
         stop.await;
         told.request();
     });
-    let run = move || run(&cli, &settings, &SystemAmbient, &shutdown, &mut std::io::stdout());
+    let run = move || run(&cli, &settings, &SystemClock, &shutdown, &mut std::io::stdout());
     let summary = tokio::task::spawn_blocking(run).await.context("run the simulator")??;
     let not_delivered = summary.not_delivered;
     anyhow::ensure!(
         not_delivered == 0,
         "Kafka did not take {not_delivered} records; see the first refusal above"
     );
-    Ok(Ending::Done)
+    Ok(RunOutcome::Done)
 }
 
 fn exit_code(error: &anyhow::Error) -> u8 {
-    error.downcast_ref::<SimulatorError>().map_or(OUTSIDE_FAULT, SimulatorError::exit_code)
+    error.downcast_ref::<SimulatorError>().map_or(EXTERNAL_FAILURE, SimulatorError::exit_code)
 }

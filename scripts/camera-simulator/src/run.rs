@@ -6,7 +6,8 @@
 use std::io::Write;
 use std::time::Duration;
 
-use lake::{Ambient, Settings};
+use lake_config::Settings;
+use lake_model::Clock;
 use lake_model::EventTime;
 
 use crate::cli::{Cli, Plan};
@@ -32,11 +33,11 @@ const RECORDS_PER_LOOK: u64 = 512;
 pub fn run(
     cli: &Cli,
     settings: &Settings,
-    ambient: &dyn Ambient,
+    clock: &dyn Clock,
     shutdown: &Shutdown,
     out: &mut dyn Write,
 ) -> Result<Summary, SimulatorError> {
-    let plan = Plan::new(cli, settings, ambient.now())?;
+    let plan = Plan::new(cli, settings, clock.now())?;
     if let Some(warning) = &plan.warning {
         tracing::warn!("{warning}");
     }
@@ -46,7 +47,7 @@ pub fn run(
     let progress = Progress::new(plan.events, cli.quiet);
     let wire = Wire::new(field_names(settings));
     let mut run = Run { world: &world, wire, target, progress, tally: Tally::default(), shutdown };
-    run.produce(generator, Hold::new(cli, ambient))?;
+    run.produce(generator, Hold::new(cli, clock))?;
     let not_delivered = run.finish()?;
     let summary = run.tally.summary(cli.cameras, &brokers, &settings.kafka.topic, not_delivered);
     let line = serde_json::to_string(&summary).expect("a summary is plain data");
@@ -128,13 +129,13 @@ enum Hold<'a> {
     /// Its turn.
     Pace(Pace, Stopwatch),
     /// Its arrival.
-    Clock(&'a dyn Ambient),
+    Clock(&'a dyn Clock),
 }
 
 impl<'a> Hold<'a> {
-    fn new(cli: &Cli, ambient: &'a dyn Ambient) -> Hold<'a> {
+    fn new(cli: &Cli, clock: &'a dyn Clock) -> Hold<'a> {
         match cli.rate {
-            _ if cli.live => Hold::Clock(ambient),
+            _ if cli.live => Hold::Clock(clock),
             Some(rate) => Hold::Pace(Pace::new(rate), Stopwatch::start()),
             None => Hold::Free,
         }
@@ -145,9 +146,9 @@ impl<'a> Hold<'a> {
         match self {
             Hold::Free => Duration::ZERO,
             Hold::Pace(pace, stopwatch) => pace.next(stopwatch.elapsed()),
-            Hold::Clock(ambient) => {
+            Hold::Clock(clock) => {
                 let arrival = EventTime::from_millis(delivery.arrival_ms);
-                let ahead_us = arrival.saturating_since(ambient.now());
+                let ahead_us = arrival.saturating_since(clock.now());
                 Duration::from_micros(u64::try_from(ahead_us).unwrap_or(0))
             }
         }

@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use lake::settings::Kafka;
+use lake_config::Kafka;
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
@@ -32,12 +32,10 @@ const STOPPED_FLUSH_STEPS: u32 = 50;
 
 /// The configuration of every client of a real Kafka: the user's properties over our own.
 pub fn client_config(kafka: &Kafka) -> ClientConfig {
-    let mut config = ClientConfig::new();
-    config.set("client.id", CLIENT_ID);
-    for (name, value) in &kafka.properties {
-        config.set(name, value);
+    let mut config = lake_kafka::client::client(kafka);
+    if !kafka.properties.contains_key("client.id") {
+        config.set("client.id", CLIENT_ID);
     }
-    config.set("bootstrap.servers", &kafka.brokers);
     config.set_log_level(RDKafkaLogLevel::Warning);
     config
 }

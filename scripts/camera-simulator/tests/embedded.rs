@@ -11,7 +11,9 @@ use camera_simulator::cli::Plan;
 use camera_simulator::wire::{FieldNames, Wire};
 use camera_simulator::{Cli, Generator, Shutdown, SimulatorError, Summary, World, run};
 use clap::Parser;
-use lake::{Ambient, Settings, SystemAmbient};
+use lake_config::Settings;
+use lake_model::Clock;
+use lake_runtime::SystemClock;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::message::{BorrowedMessage, Timestamp};
@@ -57,7 +59,7 @@ impl Simulator {
         let (own_cli, own_shutdown) = (cli.clone(), shutdown.clone());
         let thread = std::thread::spawn(move || {
             let mut out = Lines(sender, Vec::new());
-            run(&own_cli, &Settings::default(), &SystemAmbient, &own_shutdown, &mut out)
+            run(&own_cli, &Settings::default(), &SystemClock, &own_shutdown, &mut out)
         });
         let line = lines.recv_timeout(TIMEOUT).unwrap();
         let brokers = line.strip_prefix("brokers=").unwrap().to_owned();
@@ -101,7 +103,7 @@ impl Stored {
 
 /// What each partition should hold, drawn again from the options alone.
 fn expected(cli: &Cli, partitions: u16) -> Vec<Vec<Stored>> {
-    let plan = Plan::new(cli, &Settings::default(), SystemAmbient.now()).unwrap();
+    let plan = Plan::new(cli, &Settings::default(), SystemClock.now()).unwrap();
     let world = World::new(cli.seed, cli.cameras, plan.plates);
     let names = FieldNames::new("kvfv_id", "timestamp", "vehicle_speed", "plate_number");
     let wire = Wire::new(names);

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use batch_layer::kafka_ends::{KafkaEndsError, LogEnds};
+use lake_kafka::{ClientError, LogEnds};
 use lake_model::OffsetRange;
 use speed_layer::source::AssignedPartition;
 use tokio::sync::Notify;
@@ -246,7 +246,7 @@ impl Ends {
 
 #[async_trait]
 impl LogEnds for Ends {
-    async fn ends(&self) -> Result<BTreeMap<i32, OffsetRange>, KafkaEndsError> {
+    async fn ends(&self) -> Result<BTreeMap<i32, OffsetRange>, ClientError> {
         sleep(ANSWER).await;
         let mut state = self.broker.state();
         let range = |log: &PartitionLog| OffsetRange::new(log.bounds().0, log.bounds().1);

@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::ThreadId;
 use std::time::Duration;
 
-use lake::Ambient;
 use lake_model::EventTime;
+use lake_model::IdSource;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use tokio::time::Instant;
@@ -130,16 +130,16 @@ impl State {
 }
 
 /// What one process sees of time and chance.
-pub struct ProcessAmbient {
+pub struct ProcessEnvironment {
     clock: Arc<Clock>,
     skew_us: AtomicI64,
     ids: Mutex<SmallRng>,
 }
 
-impl ProcessAmbient {
-    /// The surroundings of the process called `name`.
-    pub fn new(clock: &Arc<Clock>, seed: u64, name: &str, skew_us: i64) -> Arc<ProcessAmbient> {
-        Arc::new(ProcessAmbient {
+impl ProcessEnvironment {
+    /// The environment of the process called `name`.
+    pub fn new(clock: &Arc<Clock>, seed: u64, name: &str, skew_us: i64) -> Arc<ProcessEnvironment> {
+        Arc::new(ProcessEnvironment {
             clock: Arc::clone(clock),
             skew_us: AtomicI64::new(skew_us),
             ids: Mutex::new(chance::stream(seed, &format!("ids of {name}"))),
@@ -152,19 +152,21 @@ impl ProcessAmbient {
     }
 }
 
-impl Ambient for ProcessAmbient {
+impl lake_model::Clock for ProcessEnvironment {
     fn now(&self) -> EventTime {
         EventTime::from_micros(self.clock.now_us() + self.skew_us.load(Ordering::Relaxed))
     }
+}
 
+impl IdSource for ProcessEnvironment {
     fn unique_id(&self) -> Uuid {
         let mut ids = self.ids.lock().unwrap_or_else(PoisonError::into_inner);
         Uuid::from_u64_pair(ids.random(), ids.random())
     }
 }
 
-impl fmt::Debug for ProcessAmbient {
+impl fmt::Debug for ProcessEnvironment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("ProcessAmbient")
+        f.write_str("ProcessEnvironment")
     }
 }

@@ -10,7 +10,7 @@ mod instances;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lake::settings::OnDataLoss;
+use lake_config::OnDataLoss;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use tokio::time::{Instant, sleep, sleep_until};

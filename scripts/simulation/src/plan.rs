@@ -3,8 +3,8 @@
 
 use std::time::Duration;
 
-use lake::Settings;
-use lake::settings::OnDataLoss;
+use lake_config::OnDataLoss;
+use lake_config::Settings;
 use lake_model::EventTime;
 use rand::RngExt;
 use rand::rngs::SmallRng;

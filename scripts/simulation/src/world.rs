@@ -7,9 +7,10 @@ use std::time::Duration;
 
 use batch_layer::nightly::{DayFilter, NightlyOptions};
 use batch_layer::{BatchError, Context, Shutdown, maintain, nightly};
-use lake::settings::OnDataLoss;
-use lake::storage::TableOptions;
-use lake::{Lake, LakeError, Settings};
+use lake_config::OnDataLoss;
+use lake_config::Settings;
+use lake_delta::storage::TableOptions;
+use lake_delta::{Lake, LakeError};
 use lake_model::EventTime;
 use speed_layer::recovery::RecoveryError;
 use speed_layer::reset::reset_watermark;
@@ -20,7 +21,7 @@ use tokio::task::JoinHandle;
 
 use crate::broker::{Broker, Ends};
 use crate::chance;
-use crate::clock::{Clock, ProcessAmbient};
+use crate::clock::{Clock, ProcessEnvironment};
 use crate::connection::Connection;
 use crate::faults::Faults;
 use crate::process::{Death, Exit, Process};
@@ -54,7 +55,7 @@ pub struct Running {
     /// The process.
     pub process: Arc<Process>,
     /// Its clock.
-    pub ambient: Arc<ProcessAmbient>,
+    pub environment: Arc<ProcessEnvironment>,
     stop: Option<oneshot::Sender<()>>,
     task: JoinHandle<bool>,
 }
@@ -84,7 +85,7 @@ pub struct Fortune {
 }
 
 impl World {
-    fn connect(&self, process: &Arc<Process>, ambient: &Arc<ProcessAmbient>) -> Lake {
+    fn connect(&self, process: &Arc<Process>, environment: &Arc<ProcessEnvironment>) -> Lake {
         let connection =
             Connection::new(process, &self.store, &self.faults, &self.clock, &self.trace);
         let lake = &self.settings.lake;
@@ -94,7 +95,9 @@ impl World {
             checkpoint_interval: lake.checkpoint_interval,
             retry_timeout: lake.retry_timeout,
         };
-        Lake::on_store(Arc::new(connection), Arc::<ProcessAmbient>::clone(ambient), options)
+        let clock = Arc::<ProcessEnvironment>::clone(environment);
+        let ids = Arc::<ProcessEnvironment>::clone(environment);
+        Lake::on_store(Arc::new(connection), clock, ids, options)
     }
 
     /// Starts what `work` makes of the process's lake and its signal to stop. Says what became of it.
@@ -107,9 +110,9 @@ impl World {
     where
         F: Future<Output = Result<bool, Failure>> + 'static,
     {
-        let ambient = ProcessAmbient::new(&self.clock, self.seed, &name, fortune.skew_us);
+        let environment = ProcessEnvironment::new(&self.clock, self.seed, &name, fortune.skew_us);
         let process = Process::new(name, fortune.death);
-        let lake = self.connect(&process, &ambient);
+        let lake = self.connect(&process, &environment);
         let (stop, stopped) = oneshot::channel();
         let contained = process.contain(work(Arc::clone(&process), lake, stopped));
         self.trace.say(&format!("{} starts", process.name()));
@@ -136,7 +139,7 @@ impl World {
                 }
             }
         });
-        Running { process, ambient, stop: Some(stop), task }
+        Running { process, environment, stop: Some(stop), task }
     }
 
     /// Starts `speed-layer run`, which stops at `ends` if there are any.

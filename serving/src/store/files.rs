@@ -6,11 +6,13 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use lake::log::FileEntry;
-use lake::tables::avg_speed::AvgSpeedRow;
-use lake::tables::{avg_speed, columns};
-use lake::{Lake, LakeError, Table, read};
+use lake_delta::columns;
+use lake_delta::log::FileEntry;
+use lake_delta::{Lake, LakeError, read};
 use lake_model::{EventTime, WindowSize};
+use lake_tables::Table;
+use lake_tables::avg_speed;
+use lake_tables::avg_speed::AvgSpeedRow;
 use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 use tokio::sync::Semaphore;

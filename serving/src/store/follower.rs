@@ -5,9 +5,10 @@ use std::collections::HashSet;
 use std::sync::Arc;
 
 use futures::{StreamExt, TryStreamExt};
-use lake::log::FileEntry;
-use lake::{Lake, LakeError, Table, TableLog, TableState};
+use lake_delta::log::FileEntry;
+use lake_delta::{Lake, LakeError, TableLog, TableState};
 use lake_model::Day;
+use lake_tables::Table;
 use tracing::{debug, error};
 
 use super::CONCURRENT_FILES;

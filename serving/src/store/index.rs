@@ -7,9 +7,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use lake::log::FileEntry;
-use lake::paths::{AvgSpeedFile, GroupWindows};
+use lake_delta::log::FileEntry;
 use lake_model::{Day, EventTime, WindowSize};
+use lake_tables::file_kind::{AvgSpeedFile, GroupWindows};
 
 use super::rows::MergedWindow;
 
@@ -199,13 +199,13 @@ impl IndexedFile {
     /// Whether cameras are known by files like this one. Final 24-hour rows name every camera of their day, so
     /// that the other final files need not be read for it.
     pub(super) fn lists_cameras(entry: &FileEntry) -> bool {
-        match AvgSpeedFile::parse(&entry.path) {
-            Some(AvgSpeedFile::Final { size, .. }) => size == WindowSize::Day,
-            Some(AvgSpeedFile::Provisional(_)) | None => true,
+        match AvgSpeedFile::tagged(entry) {
+            Some(AvgSpeedFile::Final { size: Some(size), .. }) => size == WindowSize::Day,
+            _ => true,
         }
     }
 
-    /// Describes a file by its path and its statistics; without them it may hold anything.
+    /// Describes a file by its tags and its statistics; without them it may hold anything.
     pub(super) fn new(entry: FileEntry, cameras: Option<Arc<[Arc<str>]>>) -> IndexedFile {
         let times = |column| {
             let (least, greatest) = entry.bounds(column)?;
@@ -215,7 +215,7 @@ impl IndexedFile {
             Some((least.as_str()?.to_owned(), greatest.as_str()?.to_owned()))
         };
         IndexedFile {
-            kind: AvgSpeedFile::parse(&entry.path),
+            kind: AvgSpeedFile::tagged(&entry),
             starts: times("window_start"),
             camera_bounds: entry.bounds("camera_id").and_then(text),
             newest_computed_at: times("computed_at").map(|(_, newest)| newest),
@@ -232,8 +232,8 @@ impl IndexedFile {
     /// Whether it may hold windows of `size`.
     fn holds(&self, size: WindowSize) -> bool {
         match &self.kind {
-            None => true,
-            Some(AvgSpeedFile::Final { size: held, .. }) => *held == size,
+            None | Some(AvgSpeedFile::Final { size: None, .. } | AvgSpeedFile::Mixed) => true,
+            Some(AvgSpeedFile::Final { size: Some(held), .. }) => *held == size,
             Some(AvgSpeedFile::Provisional(group)) => match group.windows {
                 GroupWindows::Hour(_) => size != WindowSize::Day,
                 GroupWindows::Day => size == WindowSize::Day,
@@ -254,14 +254,14 @@ impl IndexedFile {
                 GroupWindows::Hour(hour) => Some(hour),
                 GroupWindows::Day => None,
             },
-            AvgSpeedFile::Final { .. } => None,
+            AvgSpeedFile::Final { .. } | AvgSpeedFile::Mixed => None,
         }
     }
 
     fn kafka_partition(&self) -> Option<i32> {
         match self.kind.as_ref()? {
             AvgSpeedFile::Provisional(group) => Some(group.kafka_partition),
-            AvgSpeedFile::Final { .. } => None,
+            AvgSpeedFile::Final { .. } | AvgSpeedFile::Mixed => None,
         }
     }
 }

@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lake::LakeError;
+use lake_delta::LakeError;
 use lake_model::Day;
 
 use super::index::{DayFiles, Index};

@@ -1,7 +1,7 @@
 //! Rows as they are held in memory, and the merge of those of one window.
 
-use lake::tables::avg_speed::{AvgSpeedRow, Quantiles, Status};
 use lake_model::{Pane, SpeedHistogram, Summary, Window};
+use lake_tables::avg_speed::{AvgSpeedRow, Quantiles, Status};
 
 /// A row of the table, less what answers do not need. The histogram stays encoded, which is a tenth of its size
 /// and needed only where rows are merged.

@@ -1,8 +1,8 @@
 //! `GET /kvfv`: the cameras with their latest 5-minute window.
 
 use axum::http::StatusCode;
-use lake::tables::avg_speed::AvgSpeedRow;
 use lake_model::{Calendar, EventTime, Pane, Speed, WindowSize};
+use lake_tables::avg_speed::AvgSpeedRow;
 use serde_json::{Value, json};
 
 use crate::fixture::{Fixture, event};
@@ -118,7 +118,7 @@ async fn a_camera_is_known_by_any_row() {
         pane.add(Speed::from_thousandths(50_000), None);
         let row =
             AvgSpeedRow::provisional(camera.into(), span.window_at(size, time), 1, pane, time);
-        let id = fixture.lake.ambient().unique_id();
+        let id = fixture.lake.unique_id();
         let path = format!("event_date=2025-04-05/{path}-{id}.parquet");
         fixture.add_file(&path, "2025-04-05", &[row]).await;
     }

@@ -6,16 +6,18 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, Method, Request, StatusCode, header};
-use lake::paths::{AvgSpeedFile, GroupWindows, ProvisionalGroup};
-use lake::settings::Serving;
-use lake::storage::TableOptions;
-use lake::tables::avg_speed::{self, AvgSpeedRow, Quantiles, Status};
-use lake::{
-    Commit, CommitOutcome, DataFile, Lake, Settings, SystemAmbient, Table, TableLog, data_file,
-    telemetry,
-};
+use lake_config::Serving;
+use lake_config::Settings;
+use lake_delta::data_file::NewFile;
+use lake_delta::log::FileEntry;
+use lake_delta::storage::TableOptions;
+use lake_delta::{Commit, CommitOutcome, DataFile, FileUse, Lake, TableLog, data_file};
 use lake_model::speed::nearest_rank;
 use lake_model::{Calendar, Day, EventTime, Pane, Speed, Window, WindowSize};
+use lake_runtime::{RandomIds, SystemClock, telemetry};
+use lake_tables::Table;
+use lake_tables::avg_speed::{self, AvgSpeedRow, Quantiles, Status};
+use lake_tables::file_kind::{AvgSpeedFile, GroupWindows, ProvisionalGroup};
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
 use serde::Deserialize;
@@ -132,7 +134,12 @@ impl Fixture {
     pub fn without_table(settings: &Serving) -> Fixture {
         let outage = Outage::default();
         let options = TableOptions::default();
-        let lake = Lake::on_store(Arc::new(outage.clone()), Arc::new(SystemAmbient), options);
+        let lake = Lake::on_store(
+            Arc::new(outage.clone()),
+            Arc::new(SystemClock),
+            Arc::new(RandomIds),
+            options,
+        );
         let app = App::new(&lake, settings, telemetry::install_metrics());
         Fixture {
             router: router(app.clone()),
@@ -176,10 +183,10 @@ impl Fixture {
         groups.retain(|group, _| touched.contains(group));
         let mut files = Vec::new();
         for (group, rows) in &groups {
-            let path = group.path(self.lake.ambient().unique_id());
-            files.push(self.write(path, group.day, rows).await);
+            let new = group.new_file(self.lake.unique_id());
+            files.push(self.write(new, rows).await);
         }
-        let is_replaced = |path: &str| match AvgSpeedFile::parse(path) {
+        let is_replaced = |file: &FileEntry| match AvgSpeedFile::tagged(file) {
             Some(AvgSpeedFile::Provisional(group)) => touched.contains(&group),
             _ => false,
         };
@@ -193,18 +200,24 @@ impl Fixture {
         let mut files = Vec::new();
         for size in WindowSize::ALL {
             let rows: Vec<_> = rows.iter().filter(|row| row.window.size == size).cloned().collect();
-            let id = self.lake.ambient().unique_id();
-            let path = AvgSpeedFile::final_path(day, "run", size, id);
-            files.push(self.write(path, day, &rows).await);
+            let id = self.lake.unique_id();
+            let new = AvgSpeedFile::new_final(day, "run", size, id);
+            files.push(self.write(new, &rows).await);
         }
         let folder = format!("event_date={day}/");
-        self.commit(files, |path| path.starts_with(&folder)).await;
+        self.commit(files, |file| file.path.starts_with(&folder)).await;
         self.refresh().await;
     }
 
     /// Commits a file of rows at any path.
     pub async fn add_file(&mut self, path: &str, day: &str, rows: &[AvgSpeedRow]) {
-        let file = self.write(path.to_owned(), Day::parse(day).unwrap(), rows).await;
+        let new = NewFile {
+            path: path.to_owned(),
+            partition: Some(Day::parse(day).unwrap()),
+            file_use: FileUse::LongLived,
+            tags: BTreeMap::new(),
+        };
+        let file = self.write(new, rows).await;
         self.commit(vec![file], |_| false).await;
     }
 
@@ -262,7 +275,7 @@ impl Fixture {
         }
         let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
         for ((group, camera, window), pane) in panes {
-            let (partition, now) = (group.kafka_partition, self.lake.ambient().now());
+            let (partition, now) = (group.kafka_partition, self.lake.now());
             let row = AvgSpeedRow::provisional(camera.into(), window, partition, pane, now);
             groups.entry(group).or_default().push(row);
         }
@@ -281,7 +294,7 @@ impl Fixture {
         let row = |((camera, window), speeds): ((&str, Window), Vec<Speed>)| {
             let mut pane = Pane::default();
             speeds.iter().for_each(|speed| pane.add(*speed, self.limit));
-            let now = self.lake.ambient().now();
+            let now = self.lake.now();
             AvgSpeedRow {
                 kafka_partition: None,
                 status: Status::Final,
@@ -294,15 +307,15 @@ impl Fixture {
         speeds.into_iter().map(row).collect()
     }
 
-    async fn write(&self, path: String, day: Day, rows: &[AvgSpeedRow]) -> DataFile {
+    async fn write(&self, new: NewFile, rows: &[AvgSpeedRow]) -> DataFile {
         let batch = avg_speed::batch(rows);
-        data_file::write(&self.lake, Table::AvgSpeed, path, Some(day), &batch).await.unwrap()
+        data_file::write(&self.lake, Table::AvgSpeed, new, &batch).await.unwrap()
     }
 
-    async fn commit(&mut self, files: Vec<DataFile>, is_replaced: impl Fn(&str) -> bool) {
+    async fn commit(&mut self, files: Vec<DataFile>, is_replaced: impl Fn(&FileEntry) -> bool) {
         let log = self.log.as_mut().unwrap();
         let replaced: Vec<_> =
-            log.state().files().filter(|file| is_replaced(&file.path)).cloned().collect();
+            log.state().files().filter(|file| is_replaced(file)).cloned().collect();
         let commit = Commit::new(&self.lake, "TEST").add(files).remove(replaced);
         let outcome = log.try_commit(&commit).await.unwrap();
         assert!(matches!(outcome, CommitOutcome::Committed { .. }));

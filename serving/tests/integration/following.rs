@@ -1,7 +1,7 @@
 //! Following the table: what commits, outages and vacuum mean for answers.
 
 use axum::http::StatusCode;
-use lake::Settings;
+use lake_config::Settings;
 
 use crate::fixture::{Fixture, event};
 

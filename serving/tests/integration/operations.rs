@@ -1,7 +1,7 @@
 //! What operators and programs ask beside averages: health, metrics, the description, the page of paths.
 
 use axum::http::{Method, StatusCode, header};
-use lake::Settings;
+use lake_config::Settings;
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::Value;
 use serving::{App, router};

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use axum::http::{Method, StatusCode, header};
-use lake::Settings;
+use lake_config::Settings;
 
 use crate::fixture::{Answer, Fixture, event};
 

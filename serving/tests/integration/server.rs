@@ -1,6 +1,6 @@
 //! The server on a real socket: its address, its answers, its end.
 
-use lake::Settings;
+use lake_config::Settings;
 use serving::{Server, ServingError, run};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};

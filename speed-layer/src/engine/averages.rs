@@ -1,10 +1,10 @@
 //! Committing provisional averages: the groups of windows that changed, each as one file in place of the last.
 
 use futures::future::try_join_all;
-use lake::paths::{GroupWindows, ProvisionalGroup};
-use lake::tables::{Table, avg_speed};
-use lake::{DataFile, LakeError, data_file};
+use lake_delta::{DataFile, LakeError, data_file};
 use lake_model::Day;
+use lake_tables::file_kind::{GroupWindows, ProvisionalGroup};
+use lake_tables::{Table, avg_speed};
 
 use super::{Engine, EngineError};
 use crate::partition::Partition;
@@ -64,12 +64,11 @@ impl<S: Source> Engine<S> {
         key: (Day, GroupWindows),
     ) -> Result<(Option<ProvisionalGroup>, DataFile), LakeError> {
         let (day, windows) = key;
-        let ambient = self.lake.ambient();
-        let rows = partition.provisional.rows(key, partition.id(), ambient.now());
+        let rows = partition.provisional.rows(key, partition.id(), self.lake.now());
         let group = ProvisionalGroup { day, kafka_partition: partition.id(), windows };
-        let path = group.path(ambient.unique_id());
+        let new = group.new_file(self.lake.unique_id());
         let batch = avg_speed::batch(&rows);
-        let file = data_file::write(&self.lake, Table::AvgSpeed, path, Some(day), &batch).await?;
+        let file = data_file::write(&self.lake, Table::AvgSpeed, new, &batch).await?;
         Ok((Some(group), file))
     }
 
@@ -89,7 +88,7 @@ impl<S: Source> Engine<S> {
     fn tell_freshness(&self) {
         let newest = self.partitions.values().filter_map(Partition::newest_record).max();
         if let Some(newest) = newest {
-            let age_us = self.lake.ambient().now().saturating_since(newest);
+            let age_us = self.lake.now().saturating_since(newest);
             metrics::gauge!("lambdalake_speed_freshness_seconds").set(age_us as f64 / 1e6);
         }
         let panes: usize = self.partitions.values().map(|p| p.provisional.panes()).sum();

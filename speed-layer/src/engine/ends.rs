@@ -19,7 +19,7 @@ impl<S: Source> Engine<S> {
         ends.iter().all(|(id, end)| match self.partitions.get(id) {
             Some(partition) => partition.position() >= *end,
             None => {
-                let next = |log: &lake::TableLog| {
+                let next = |log: &lake_delta::TableLog| {
                     self.tables.app_ids.progress(log.state(), *id).next_offset.unwrap_or(0)
                 };
                 next(&self.tables.events).min(next(&self.tables.avg_speed)) >= *end

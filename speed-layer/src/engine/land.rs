@@ -6,12 +6,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::stream::{self, StreamExt, TryStreamExt};
-use lake::paths::ProvisionalGroup;
-use lake::tables::offset_gaps::{self, OffsetGap};
-use lake::tables::{Table, dead_letters};
-use lake::txn::PartitionProgress;
-use lake::{DataFile, LakeError, data_file, paths};
+use lake_delta::{DataFile, LakeError, data_file};
 use lake_model::Day;
+use lake_tables::file_kind;
+use lake_tables::file_kind::ProvisionalGroup;
+use lake_tables::offset_gaps::{self, OffsetGap};
+use lake_tables::txn::PartitionProgress;
+use lake_tables::{Table, dead_letters};
 
 use super::averages::CONCURRENT_FILES;
 use super::{Engine, EngineError};
@@ -51,7 +52,7 @@ impl<S: Source> Engine<S> {
 
     async fn land_gaps(&mut self) -> Result<BTreeSet<i32>, LakeError> {
         let mut work = Vec::new();
-        let noted_at = self.lake.ambient().now();
+        let noted_at = self.lake.now();
         for partition in self.partitions.values().filter(|p| !p.landing.gaps().is_empty()) {
             let gaps: Vec<OffsetGap> = partition
                 .landing
@@ -64,9 +65,9 @@ impl<S: Source> Engine<S> {
                     noted_at,
                 })
                 .collect();
-            let path = paths::unpartitioned(self.lake.ambient().unique_id());
+            let new = file_kind::unpartitioned(self.lake.unique_id());
             let batch = offset_gaps::batch(&gaps);
-            let file = data_file::write(&self.lake, Table::OffsetGaps, path, None, &batch).await?;
+            let file = data_file::write(&self.lake, Table::OffsetGaps, new, &batch).await?;
             let built_on = partition.landing.landed().offset_gaps;
             work.push(beside(partition, built_on, vec![file]));
         }
@@ -87,13 +88,10 @@ impl<S: Source> Engine<S> {
             }
             let mut files = Vec::new();
             for (day, letters) in days {
-                let id = self.lake.ambient().unique_id();
-                let path = paths::landed("landed_date", day, partition.id(), id);
+                let id = self.lake.unique_id();
+                let new = file_kind::landed(Table::DeadLetters, day, partition.id(), id);
                 let batch = dead_letters::batch(letters);
-                files.push(
-                    data_file::write(&self.lake, Table::DeadLetters, path, Some(day), &batch)
-                        .await?,
-                );
+                files.push(data_file::write(&self.lake, Table::DeadLetters, new, &batch).await?);
             }
             work.push(beside(partition, partition.landing.landed().dead_letters, files));
         }
@@ -143,10 +141,10 @@ impl<S: Source> Engine<S> {
         for partition in self.partitions.values_mut().filter(|p| !fenced.contains(&p.id())) {
             let id = partition.id();
             for (day, rows) in partition.landing.days_mut() {
-                let path = paths::landed("event_date", *day, id, lake.ambient().unique_id());
-                let (day, batches) = (Some(*day), rows.batches().to_vec());
+                let new = file_kind::landed(Table::Events, *day, id, lake.unique_id());
+                let batches = rows.batches().to_vec();
                 writes.push(async move {
-                    let mut writer = data_file::FileWriter::new(Table::Events, path, day)?;
+                    let mut writer = data_file::FileWriter::new(Table::Events, new)?;
                     batches.iter().try_for_each(|batch| writer.push(batch))?;
                     Ok::<_, LakeError>((id, writer.upload(lake).await?))
                 });
@@ -168,7 +166,7 @@ impl<S: Source> Engine<S> {
         if work.is_empty() {
             return Ok(Published::default());
         }
-        let started = self.lake.ambient().now();
+        let started = self.lake.now();
         let tables = &mut self.tables;
         let (log, operation) = match table {
             Table::Events => (&mut tables.events, "LAND EVENTS"),
@@ -177,9 +175,10 @@ impl<S: Source> Engine<S> {
             Table::AvgSpeed => (&mut tables.avg_speed, "UPDATE PROVISIONAL AVERAGES"),
             Table::BatchRuns => unreachable!("the speed layer commits nothing there"),
         };
-        let published = publish(log, &tables.app_ids, operation, work).await?;
+        let published =
+            publish(log, &tables.app_ids, &self.rules.calendar, operation, work).await?;
         self.tidy.after_commit(&self.lake, table, log.state().version());
-        let ended = self.lake.ambient().now();
+        let ended = self.lake.now();
         metrics::histogram!("lambdalake_speed_commit_duration_seconds", "table" => table.as_str())
             .record(ended.saturating_since(started) as f64 / 1e6);
         metrics::gauge!("lambdalake_speed_last_commit_timestamp_seconds", "table" => table.as_str())

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use lake::{Lake, Table, housekeeping};
+use lake_delta::{Lake, housekeeping};
+use lake_tables::Table;
 use tokio::task::JoinHandle;
 
 /// When each table's log is looked after next.
@@ -29,7 +30,7 @@ impl Tidy {
         self.due.insert(table, version.saturating_add(self.interval));
         let lake = lake.clone();
         self.running = Some(tokio::spawn(async move {
-            match housekeeping::tidy_log(&lake, table, version).await {
+            match housekeeping::checkpoint_if_due(&lake, table, version).await {
                 Ok(true) => tracing::debug!(%table, version, "checkpointed"),
                 Ok(false) => {}
                 Err(error) => tracing::warn!(%table, %error, "the log was not checkpointed"),

@@ -6,7 +6,7 @@ use crate::source::Source;
 impl<S: Source> Engine<S> {
     /// Tells it of the partitions held.
     pub(super) fn tell_watermarks(&self) {
-        let now = self.lake.ambient().now();
+        let now = self.lake.now();
         for partition in self.partitions.values() {
             let max = partition.clock.now().max_event_time();
             let watermark = max.map(|max| self.rules.lateness.watermark(max));

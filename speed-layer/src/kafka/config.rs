@@ -1,22 +1,9 @@
 //! The consumer's librdkafka settings: ours, then the user's `kafka.properties`, then those that exactly-once
 //! landing depends on (which settings refuse to override).
 
-use lake::Settings;
+use lake_config::Settings;
+use lake_kafka::client;
 use rdkafka::ClientConfig;
-
-/// A client of the configured brokers that reads committed records only.
-pub(super) fn client(settings: &Settings) -> ClientConfig {
-    let mut config = ClientConfig::new();
-    for (key, value) in &settings.kafka.properties {
-        config.set(key, value);
-    }
-    config
-        .set("bootstrap.servers", &settings.kafka.brokers)
-        .set("isolation.level", "read_committed")
-        .set("group.id", &settings.kafka.group)
-        .set("enable.auto.commit", "false");
-    config
-}
 
 /// The group's consumer.
 pub(super) fn group_consumer(settings: &Settings) -> ClientConfig {
@@ -32,7 +19,7 @@ pub(super) fn group_consumer(settings: &Settings) -> ClientConfig {
         .set("fetch.min.bytes", "65536")
         .set("fetch.wait.max.ms", "100")
         .set("statistics.interval.ms", "5000");
-    for (key, value) in client(settings).config_map() {
+    for (key, value) in client::consumer(&settings.kafka).config_map() {
         config.set(key.to_owned(), value.to_owned());
     }
     config

@@ -101,7 +101,7 @@ mod tests {
 
     use super::*;
     use crate::decode::DecodedBatch;
-    use lake::Settings;
+    use lake_config::Settings;
     use lake_model::EventTime;
 
     /// A batch of one dead letter of about so many bytes.

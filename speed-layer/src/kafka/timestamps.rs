@@ -6,14 +6,13 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use lake::Settings;
-use rdkafka::ClientConfig;
+use lake_config::Settings;
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
 use rdkafka::client::ClientContext;
 use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 
-use super::is_for_good;
+use lake_kafka::{client, is_permanent};
 
 /// A client that leaves what goes wrong to the one that consumes, which meets the same.
 struct Quiet;
@@ -39,7 +38,7 @@ pub async fn check_timestamps(settings: Settings) {
             Ok(_) => return,
             Err(error) => {
                 tracing::debug!(%error, "the topic's settings can't be read");
-                if is_for_good(&error) {
+                if is_permanent(&error) {
                     return;
                 }
             }
@@ -61,11 +60,7 @@ pub(super) fn warn_of_create_time(topic: &str) {
 }
 
 async fn timestamp_type(settings: &Settings) -> KafkaResult<String> {
-    let mut config = ClientConfig::new();
-    for (key, value) in &settings.kafka.properties {
-        config.set(key, value);
-    }
-    config.set("bootstrap.servers", &settings.kafka.brokers);
+    let config = client::client(&settings.kafka);
     let admin: AdminClient<Quiet> = AdminClient::from_config_and_context(&config, Quiet)?;
     let topic = ResourceSpecifier::Topic(&settings.kafka.topic);
     let options = AdminOptions::new().request_timeout(Some(settings.kafka.request_timeout));

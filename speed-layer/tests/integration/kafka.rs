@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use lake::Settings;
+use lake_config::Settings;
 use rdkafka::ClientConfig;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};

@@ -1,7 +1,7 @@
 //! What the tables must hold of a topic, by plain arithmetic on the contract's rules, in UTC.
 
-use lake::txn::WatermarkReset;
 use lake_model::{OffsetRange, Speed};
+use lake_tables::txn::WatermarkReset;
 use serde_json::Value;
 
 use crate::log_source::{Record, Topic};

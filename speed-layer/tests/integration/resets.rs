@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use lake::txn::{AppIds, WatermarkReset};
-use lake::{Lake, Table, TableLog};
+use lake_delta::{Lake, TableLog};
 use lake_model::EventTime;
+use lake_tables::Table;
+use lake_tables::txn::{AppIds, WatermarkReset};
 use object_store::memory::InMemory;
 use speed_layer::reset::{ResetOutcome, reset_watermark};
 use speed_layer::tables::Tables;

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use lake::{Lake, Settings};
+use lake_config::Settings;
+use lake_delta::Lake;
 use object_store::memory::InMemory;
 use speed_layer::Engine;
 use speed_layer::tables::Tables;
@@ -108,7 +109,7 @@ async fn lost_partitions_are_dropped_without_a_commit_and_replayed() {
         .run_until(async {
             let (lake, topic) = (lake_on(Arc::new(InMemory::new())), topic());
             let slow = Settings {
-                speed: lake::settings::Speed {
+                speed: lake_config::Speed {
                     landing_interval: std::time::Duration::from_secs(600),
                     commit_interval: std::time::Duration::from_secs(300),
                     position_interval: std::time::Duration::from_secs(600),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use lake::Lake;
+use lake_delta::Lake;
 use object_store::memory::InMemory;
 use speed_layer::recovery::RecoveryError;
 use speed_layer::source::{AssignedPartition, Source, SourceEvent, Start};

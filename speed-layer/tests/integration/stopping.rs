@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lake::Settings;
+use lake_config::Settings;
 use object_store::memory::InMemory;
 use speed_layer::tables::Tables;
 use speed_layer::{Engine, EngineError};

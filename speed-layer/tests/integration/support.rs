@@ -4,11 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lake::storage::TableOptions;
-use lake::tables::{avg_speed, columns, offset_gaps};
-use lake::txn::AppIds;
-use lake::{Lake, Settings, SystemAmbient, Table, TableLog, read};
+use lake_config::Settings;
+use lake_delta::columns;
+use lake_delta::storage::TableOptions;
+use lake_delta::{Lake, TableLog, read};
 use lake_model::{EventTime, OffsetRange};
+use lake_runtime::{RandomIds, SystemClock};
+use lake_tables::Table;
+use lake_tables::txn::AppIds;
+use lake_tables::{avg_speed, offset_gaps};
 use object_store::ObjectStore;
 use speed_layer::Engine;
 use speed_layer::tables::Tables;
@@ -26,7 +30,7 @@ pub fn settings() -> Settings {
 }
 
 pub fn lake_on(store: Arc<dyn ObjectStore>) -> Lake {
-    Lake::on_store(store, Arc::new(SystemAmbient), TableOptions::default())
+    Lake::on_store(store, Arc::new(SystemClock), Arc::new(RandomIds), TableOptions::default())
 }
 
 pub fn event(offset: i64, camera: &str, minute: i64, thousandths: i64) -> Record {
@@ -102,7 +106,7 @@ pub async fn held(lake: &Lake) -> Held {
     held.offsets = app_ids.partitions(log.state());
     let late = |batch: &_| {
         let late = columns::boolean(batch, "late").unwrap();
-        let offsets = read::offsets(batch)?.into_iter().zip(late.iter().map(Option::unwrap));
+        let offsets = lake_tables::offsets(batch)?.into_iter().zip(late.iter().map(Option::unwrap));
         Ok::<_, columns::ColumnError>(offsets.collect())
     };
     let events = read::collect(lake, Table::Events, log.state().files(), &[], late).await.unwrap();
@@ -111,7 +115,7 @@ pub async fn held(lake: &Lake) -> Held {
     let log = TableLog::open(lake, Table::DeadLetters).await.unwrap();
     let files = log.state().files();
     held.dead_letters =
-        read::collect(lake, Table::DeadLetters, files, &[], read::offsets).await.unwrap();
+        read::collect(lake, Table::DeadLetters, files, &[], lake_tables::offsets).await.unwrap();
     held.dead_letters.sort_unstable();
     let log = TableLog::open(lake, Table::OffsetGaps).await.unwrap();
     let files = log.state().files();

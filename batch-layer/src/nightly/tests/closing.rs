@@ -1,7 +1,8 @@
 //! Which days a run recomputes, and when.
 
-use lake::{Commit, Table};
+use lake_delta::Commit;
 use lake_model::closing::DayDecision;
+use lake_tables::Table;
 
 use super::super::{DayFilter, NightlyOptions};
 use crate::nightly;
@@ -181,7 +182,7 @@ async fn settings_of_another_pipeline_are_refused_with_both_values() {
 #[tokio::test]
 async fn a_lake_without_tables_is_a_matter_of_configuration() {
     let world = world().await;
-    let empty = lake::Lake::in_memory(std::sync::Arc::new(lake::SystemAmbient));
+    let empty = lake_testing::lake_in_memory();
     let context = crate::Context::new(world.context.settings.clone(), empty).unwrap();
     let error = nightly::run(&context, &NobodyAsks, &options(), &Shutdown::never()).await;
     assert_eq!(error.map(|_| ()).map_err(|error: BatchError| error.exit_code()), Err(2));

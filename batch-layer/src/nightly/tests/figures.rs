@@ -107,7 +107,7 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 }
 
 async fn world_of(events: &[Seen], max_rows: usize, limit_kmh: Option<f64>) -> World {
-    let mut settings = lake::Settings::default();
+    let mut settings = lake_config::Settings::default();
     settings.batch.max_rows_in_memory = max_rows;
     settings.speed_limits.default_kmh = limit_kmh;
     let mut world = World::with_settings(settings, "2025-04-07T12:00:00Z").await;

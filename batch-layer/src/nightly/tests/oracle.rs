@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lake::tables::avg_speed::{AvgSpeedRow, Quantiles, Status};
 use lake_model::{Calendar, Day, EventTime, Speed, Summary, Window, WindowSize};
+use lake_tables::avg_speed::{AvgSpeedRow, Quantiles, Status};
 
 use crate::test_support::Seen;
 

@@ -1,7 +1,8 @@
 //! Runs that are killed, and runs that race.
 
-use lake::{Table, TableLog};
+use lake_delta::TableLog;
 use lake_model::Day;
+use lake_tables::Table;
 
 use super::super::compute::{ComputedDay, compute};
 use super::super::publish::{Base, Published, Tables, publish};
@@ -47,8 +48,11 @@ impl Computing {
 /// The runs that wrote the rows served.
 async fn writers(world: &World) -> Vec<String> {
     let log = world.log(Table::AvgSpeed).await;
-    let mut writers: Vec<String> =
-        log.state().files_of(the_day()).filter_map(crate::days::run_id_of).collect();
+    let mut writers: Vec<String> = log
+        .state()
+        .files_of(the_day())
+        .filter_map(lake_tables::file_kind::AvgSpeedFile::run_id)
+        .collect();
     writers.dedup();
     writers
 }

@@ -1,15 +1,17 @@
 //! A server over a small table in memory, one per thread, asked without a socket.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use axum::Router;
 use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, Uri, header};
-use lake::paths::{GroupWindows, ProvisionalGroup};
-use lake::tables::avg_speed::{self, AvgSpeedRow};
-use lake::{Commit, Lake, Settings, SystemAmbient, Table, TableLog, data_file, telemetry};
+use lake_config::Settings;
+use lake_delta::{Commit, Lake, TableLog, data_file};
 use lake_model::{Calendar, EventTime, Pane, Speed, Window, WindowSize};
+use lake_runtime::telemetry;
+use lake_tables::Table;
+use lake_tables::avg_speed::{self, AvgSpeedRow};
+use lake_tables::file_kind::{GroupWindows, ProvisionalGroup};
 use serde_json::Value;
 use serving::{App, router};
 use tokio::runtime::{Builder, Runtime};
@@ -78,20 +80,20 @@ impl Server {
 }
 
 async fn loaded_router() -> Router {
-    let lake = Lake::in_memory(Arc::new(SystemAmbient));
+    let lake = lake_testing::lake_in_memory();
     fill(&lake).await.expect("a table in memory can be written");
     let app = App::new(&lake, &Settings::default().serving, telemetry::install_metrics());
     app.store().refresh().await.expect("a table in memory can be read");
     router(app)
 }
 
-async fn fill(lake: &Lake) -> Result<(), lake::LakeError> {
+async fn fill(lake: &Lake) -> Result<(), lake_delta::LakeError> {
     let mut log = TableLog::open_or_create(lake, Table::AvgSpeed, &[]).await?;
     let mut files = Vec::new();
     for (group, rows) in rows_by_file() {
-        let path = group.path(lake.ambient().unique_id());
+        let new = group.new_file(lake.unique_id());
         let batch = avg_speed::batch(&rows);
-        let file = data_file::write(lake, Table::AvgSpeed, path, Some(group.day), &batch).await?;
+        let file = data_file::write(lake, Table::AvgSpeed, new, &batch).await?;
         files.push(file);
     }
     let commit = Commit::new(lake, "WRITE").add(files);

@@ -9,11 +9,12 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
-use lake::paths::{AvgSpeedFile, GroupWindows, ProvisionalGroup};
-use lake::tables::avg_speed::{self, AvgSpeedRow};
-use lake::txn::{AppIds, PartitionProgress};
-use lake::{Commit, CommitOutcome, DataFile, Lake, Table, TableLog, data_file, housekeeping};
+use lake_delta::{Commit, CommitOutcome, DataFile, Lake, TableLog, data_file, housekeeping};
 use lake_model::{Calendar, DaySpan, EventTime, Pane, Speed, WindowSize};
+use lake_tables::Table;
+use lake_tables::avg_speed::{self, AvgSpeedRow};
+use lake_tables::file_kind::{AvgSpeedFile, GroupWindows, ProvisionalGroup};
+use lake_tables::txn::{AppIds, PartitionProgress};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
@@ -79,7 +80,8 @@ impl Commits {
         self.delete(&replaced).await?;
         let begun = now();
         let is_due = version.unsigned_abs().is_multiple_of(self.lake.options().checkpoint_interval);
-        let tidied = is_due && housekeeping::tidy_log(&self.lake, Table::AvgSpeed, version).await?;
+        let tidied =
+            is_due && housekeeping::checkpoint_if_due(&self.lake, Table::AvgSpeed, version).await?;
         Ok(Took { writing, committing, tidying: tidied.then(|| begun.elapsed()) })
     }
 
@@ -111,7 +113,7 @@ impl Commits {
             let old = AvgSpeedFile::Provisional(group);
             let of_day = self.log.state().files_of(span.day);
             let old: Vec<_> = of_day
-                .filter(|f| AvgSpeedFile::parse(&f.path).as_ref() == Some(&old))
+                .filter(|f| AvgSpeedFile::tagged(f).as_ref() == Some(&old))
                 .cloned()
                 .collect();
             replaced.extend(old.iter().map(|file| file.path.clone()));
@@ -137,9 +139,9 @@ impl Commits {
             AvgSpeedRow::provisional(id, window, PARTITION, pane.clone(), at)
         };
         let rows: Vec<AvgSpeedRow> = (0..CAMERAS).map(row).collect();
-        let path = group.path(self.lake.ambient().unique_id());
+        let new = group.new_file(self.lake.unique_id());
         let batch = avg_speed::batch(&rows);
-        Ok(data_file::write(&self.lake, Table::AvgSpeed, path, Some(span.day), &batch).await?)
+        Ok(data_file::write(&self.lake, Table::AvgSpeed, new, &batch).await?)
     }
 
     async fn delete(&self, paths: &[String]) -> anyhow::Result<()> {

@@ -6,8 +6,10 @@ use std::time::Duration;
 use anyhow::Context;
 use bench_commits::{Commits, Took};
 use clap::Parser;
-use lake::settings::environment;
-use lake::{Lake, Settings, SystemAmbient};
+use lake_config::Settings;
+use lake_config::environment;
+use lake_delta::Lake;
+use lake_runtime::{RandomIds, SystemClock};
 
 /// As the speed layer has it: checkpoints leave memory behind, and it is the allocator that gives it back.
 #[global_allocator]
@@ -30,7 +32,7 @@ struct Cli {
 async fn main() -> anyhow::Result<()> {
     let cli = Cli::parse();
     let settings = Settings::load(None, environment(), &[]).context("read the settings")?;
-    let lake = Lake::open(&settings.lake, Arc::new(SystemAmbient))?;
+    let lake = Lake::open(&settings.lake, Arc::new(SystemClock), Arc::new(RandomIds))?;
     let mut commits = Commits::new(lake).await?;
     let mut span = Vec::with_capacity(cli.every);
     for made in 1..=cli.commits {

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use bench_kafka::partitions;
-use lake::settings::Kafka;
+use lake_config::Kafka;
 use lake_model::EventTime;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};

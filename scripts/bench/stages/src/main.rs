@@ -12,8 +12,11 @@ use bench_stages::replay::held::held;
 use bench_stages::replay::{Replay, Replayed};
 use bench_stages::{input, reading};
 use clap::Parser;
-use lake::startup::{self, Ending, OUTSIDE_FAULT};
-use lake::{Lake, Settings, SystemAmbient, telemetry};
+use lake_config::Settings;
+use lake_delta::Lake;
+use lake_model::exit_code::EXTERNAL_FAILURE;
+use lake_runtime::startup::{self, RunOutcome};
+use lake_runtime::{RandomIds, SystemClock, telemetry};
 
 /// As the speed layer has it: how allocations are made is a part of what every stage takes.
 #[global_allocator]
@@ -34,24 +37,24 @@ struct Cli {
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let work = async |settings| run(&settings, cli.average_every).await;
-    startup::run(cli.config.as_deref(), &[], work, |_: &anyhow::Error| OUTSIDE_FAULT)
+    startup::run(cli.config.as_deref(), &[], work, |_: &anyhow::Error| EXTERNAL_FAILURE)
 }
 
 #[expect(clippy::print_stdout, reason = "the line is the program's output")]
-async fn run(settings: &Settings, average_every: u64) -> anyhow::Result<Ending> {
+async fn run(settings: &Settings, average_every: u64) -> anyhow::Result<RunOutcome> {
     // Metrics are recorded on the way, as the speed layer does it.
     telemetry::install_metrics();
     let reading = reading::read(settings).await?;
     let kafka = settings.kafka.clone();
     let input = tokio::task::spawn_blocking(move || input::read(&kafka)).await;
     let input = input.context("read the topic again")??;
-    let lake = Lake::open(&settings.lake, Arc::new(SystemAmbient))?;
+    let lake = Lake::open(&settings.lake, Arc::new(SystemClock), Arc::new(RandomIds))?;
     let replay = Replay::new(lake.clone(), settings, Box::new(processor_time)).await?;
     let replayed = replay.run(&input, &reading.batches, average_every).await?;
     let held = held(&lake).await?;
     if let Err(problem) = replayed.check(&held) {
         tracing::error!("{problem}");
-        return Ok(Ending::CheckFailed);
+        return Ok(RunOutcome::CheckFailed);
     }
     let Replayed { spent, tally } = replayed;
     println!(
@@ -62,5 +65,5 @@ async fn run(settings: &Settings, average_every: u64) -> anyhow::Result<Ending> 
             "seconds": seconds(reading.spent, &spent),
         })
     );
-    Ok(Ending::Done)
+    Ok(RunOutcome::Done)
 }

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use lake::Settings;
-use speed_layer::kafka::{KafkaSource, end_offsets};
+use lake_config::Settings;
+use lake_kafka::{LogEnds, TopicEnds};
+use speed_layer::kafka::KafkaSource;
 use speed_layer::source::{AssignedPartition, Source, SourceEvent, Start};
 use tokio::time::timeout;
 
@@ -40,9 +41,8 @@ pub struct BatchEnd {
 /// # Errors
 /// Kafka that fails, and another member of the group.
 pub async fn read(settings: &Settings) -> anyhow::Result<Reading> {
-    let asked = settings.clone();
-    let ends = tokio::task::spawn_blocking(move || end_offsets(&asked)).await;
-    let mut open: BTreeSet<i32> = ends.context("ask for the topic's ends")??.into_keys().collect();
+    let ends = TopicEnds::new(&settings.kafka).ends().await?;
+    let mut open: BTreeSet<i32> = ends.into_keys().collect();
     let begun = processor_time();
     let mut source = KafkaSource::start(settings)?;
     let mut batches = Vec::new();

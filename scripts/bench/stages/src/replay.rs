@@ -20,8 +20,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
-use lake::{Lake, Settings, Table};
+use lake_config::Settings;
+use lake_delta::Lake;
 use lake_model::EventFormat;
+use lake_tables::Table;
 use speed_layer::decode::DecodedBatch;
 use speed_layer::landing::Landing;
 use speed_layer::partition::{Partition, Rules};
@@ -182,7 +184,8 @@ impl Replay {
             Table::DeadLetters => &mut self.tables.dead_letters,
             _ => &mut self.tables.avg_speed,
         };
-        let published = publish(log, &self.tables.app_ids, operation, work).await?;
+        let published =
+            publish(log, &self.tables.app_ids, &self.rules.calendar, operation, work).await?;
         ensure!(published == Published::default(), "another writer commits to {table}");
         for work in work {
             if let Some(lane) = self.lanes.get_mut(&work.partition) {

@@ -87,7 +87,7 @@ impl Director {
                 let skew_us = self.chance.random_range(-MAX_SKEW_US..=MAX_SKEW_US);
                 if let Some(running) = &self.slots[place].running {
                     self.world.trace.count("clock jump");
-                    running.ambient.jump_to(skew_us);
+                    running.environment.jump_to(skew_us);
                 }
             }
             _ => {

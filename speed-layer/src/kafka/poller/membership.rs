@@ -13,8 +13,8 @@ use tokio::time::timeout;
 use super::outgoing::SEND_TIMEOUT;
 use super::{Ended, Fetched, Poller};
 use crate::decode::DecodedBatch;
-use crate::kafka::bounds::bounds_of;
 use crate::source::{AssignedPartition, SourceEvent, Start};
+use lake_kafka::partition_bounds;
 
 /// How long the engine may take to let go of partitions, for which the others in the group wait; below
 /// librdkafka's `max.poll.interval.ms` of 5 minutes.
@@ -84,7 +84,7 @@ impl Poller {
     fn bounds_of(&mut self, partition: i32, runtime: &Handle) -> Result<AssignedPartition, Ended> {
         let is_over = || self.stop.load(Ordering::Relaxed);
         let result =
-            bounds_of(&self.consumer, &self.topic, partition, self.request_timeout, is_over);
+            partition_bounds(&self.consumer, &self.topic, partition, self.request_timeout, is_over);
         match result {
             Ok((low, high)) => Ok(AssignedPartition { partition, low, high }),
             Err(error) => {

@@ -4,7 +4,7 @@
 
 use std::collections::BTreeMap;
 
-use lake::Settings;
+use lake_config::Settings;
 use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;

@@ -1,8 +1,8 @@
 //! Committing averages: every group of windows that changed, as one file in place of the last.
 
-use lake::Table;
-use lake::paths::ProvisionalGroup;
-use lake::tables::avg_speed;
+use lake_tables::Table;
+use lake_tables::avg_speed;
+use lake_tables::file_kind::ProvisionalGroup;
 use speed_layer::publish::Work;
 
 use super::Replay;
@@ -21,12 +21,12 @@ impl Replay {
             let mut files = Vec::new();
             for (day, windows) in partition.provisional.dirty() {
                 self.meter.enter(Stage::Average);
-                let ambient = self.files.ambient();
-                let rows = partition.provisional.rows((day, windows), id, ambient.now());
+                let lake = self.files.lake();
+                let rows = partition.provisional.rows((day, windows), id, lake.now());
                 let group = ProvisionalGroup { day, kafka_partition: id, windows };
-                let (path, rows) = (group.path(ambient.unique_id()), [avg_speed::batch(&rows)]);
+                let (new, rows) = (group.new_file(lake.unique_id()), [avg_speed::batch(&rows)]);
                 let table = Table::AvgSpeed;
-                let file = self.files.write(&mut self.meter, table, path, day, &rows).await?;
+                let file = self.files.write(&mut self.meter, table, new, &rows).await?;
                 files.push((Some(group), file));
             }
             work.push(Work { partition: id, built_on, resets: 0, progress, files });

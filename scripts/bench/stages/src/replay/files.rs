@@ -4,9 +4,10 @@
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use lake::data_file::FileWriter;
-use lake::{Ambient, DataFile, Lake, Table};
-use lake_model::Day;
+use lake_delta::data_file::{FileWriter, NewFile};
+use lake_delta::{DataFile, Lake};
+use lake_tables::Table;
+use lake_testing::memory::lake_in_memory_with;
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
 
@@ -20,13 +21,13 @@ pub(super) struct Files {
 
 impl Files {
     pub(super) fn new(lake: Lake) -> Files {
-        let memory = Lake::in_memory(Arc::clone(lake.ambient()));
+        let memory = lake_in_memory_with(Arc::clone(lake.clock()), Arc::clone(lake.ids()));
         Files { lake, memory }
     }
 
-    /// Time and randomness.
-    pub(super) fn ambient(&self) -> &dyn Ambient {
-        &**self.lake.ambient()
+    /// The lake that files end up in.
+    pub(super) fn lake(&self) -> &Lake {
+        &self.lake
     }
 
     /// Encodes rows, in the stage under way, and uploads the file.
@@ -34,11 +35,10 @@ impl Files {
         &self,
         meter: &mut Meter,
         table: Table,
-        path: String,
-        day: Day,
+        new: NewFile,
         rows: &[RecordBatch],
     ) -> anyhow::Result<DataFile> {
-        let mut writer = FileWriter::new(table, path, Some(day))?;
+        let mut writer = FileWriter::new(table, new)?;
         for batch in rows {
             writer.push(batch)?;
         }

@@ -1,8 +1,9 @@
 //! What the tables hold of a replay, read back from them.
 
-use lake::tables::avg_speed;
-use lake::{Lake, LakeError, Table, TableLog, read};
+use lake_delta::{Lake, LakeError, TableLog, read};
 use lake_model::WindowSize;
+use lake_tables::Table;
+use lake_tables::avg_speed;
 
 /// What the tables hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -2,10 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use lake::tables::dead_letters;
-use lake::txn::PartitionProgress;
-use lake::{DataFile, Table, paths};
+use lake_delta::DataFile;
 use lake_model::{Calendar, Day, DeadLetter};
+use lake_tables::dead_letters;
+use lake_tables::txn::PartitionProgress;
+use lake_tables::{Table, file_kind};
 use speed_layer::publish::Work;
 
 use super::Replay;
@@ -26,11 +27,11 @@ impl Replay {
             let mut files = Vec::new();
             for (day, letters) in by_day(partition.landing.dead_letters(), &self.rules.calendar) {
                 self.meter.enter(Stage::Encode);
-                let id = self.files.ambient().unique_id();
-                let path = paths::landed("landed_date", day, partition.id(), id);
+                let id = self.files.lake().unique_id();
+                let new = file_kind::landed(Table::DeadLetters, day, partition.id(), id);
                 let rows = [dead_letters::batch(letters)];
                 let table = Table::DeadLetters;
-                files.push(self.files.write(&mut self.meter, table, path, day, &rows).await?);
+                files.push(self.files.write(&mut self.meter, table, new, &rows).await?);
             }
             let next_offset = Some(partition.position());
             let progress = PartitionProgress { next_offset, max_event_time: None };
@@ -54,9 +55,9 @@ impl Replay {
             let mut files = Vec::new();
             for (day, rows) in partition.landing.days_mut() {
                 self.meter.enter(Stage::Encode);
-                let path = paths::landed("event_date", *day, id, self.files.ambient().unique_id());
+                let new = file_kind::landed(Table::Events, *day, id, self.files.lake().unique_id());
                 let (table, rows) = (Table::Events, rows.batches());
-                files.push(self.files.write(&mut self.meter, table, path, *day, rows).await?);
+                files.push(self.files.write(&mut self.meter, table, new, rows).await?);
             }
             self.tally.late += partition.landing.late_rows();
             work.push(work_of(id, built_on, progress, files));

@@ -2,9 +2,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::sync::Arc;
-
-use lake::{SystemAmbient, TableLog};
+use lake_delta::TableLog;
 use lake_model::EventTime;
 
 use super::held::held;
@@ -61,7 +59,7 @@ fn clock() -> Clock {
 }
 
 fn lake() -> Lake {
-    Lake::in_memory(Arc::new(SystemAmbient))
+    lake_testing::lake_in_memory()
 }
 
 /// Lands after every few batches.

@@ -1,0 +1,117 @@
+//! The rules for texts: names, addresses, and where the lake is.
+
+use std::net::{IpAddr, SocketAddr};
+
+use lake_model::Calendar;
+
+use crate::kind::TextRule;
+
+/// The name of the pipeline. The tables' transactions are named `<pipeline>:<topic>:<partition>`.
+pub(super) const PIPELINE_NAME: TextRule = TextRule {
+    expected: "1 to 128 bytes without \":\", blanks or control characters",
+    holds: |text| (1..=128).contains(&text.len()) && is_word(text) && !text.contains(':'),
+};
+
+/// A time zone.
+pub(super) const TIME_ZONE: TextRule = TextRule {
+    expected: "an IANA time-zone name such as UTC or Europe/Moscow",
+    holds: |text| Calendar::new(text).is_ok(),
+};
+
+/// A field of a JSON object.
+pub(super) const FIELD: TextRule =
+    TextRule { expected: "the name of a JSON field, not empty", holds: |text| !text.is_empty() };
+
+/// Kafka's brokers.
+pub(super) const BROKERS: TextRule = TextRule {
+    expected: "host:port, several separated by commas, without blanks",
+    holds: |text| text.split(',').all(is_host_and_port),
+};
+
+/// A topic, by Kafka's rules (`org.apache.kafka.common.internals.Topic`).
+pub(super) const TOPIC: TextRule = TextRule {
+    expected: "1 to 249 of the characters a-z, A-Z, 0-9, \".\", \"_\" and \"-\", not \".\" or \"..\"",
+    holds: |text| {
+        let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        (1..=249).contains(&text.len()) && text.bytes().all(legal) && !matches!(text, "." | "..")
+    },
+};
+
+/// A consumer group.
+pub(super) const GROUP: TextRule = TextRule {
+    expected: "1 to 255 bytes without blanks or control characters",
+    holds: |text| (1..=255).contains(&text.len()) && is_word(text),
+};
+
+/// Where the lake is.
+pub(super) const LAKE_URI: TextRule = TextRule {
+    expected: "a path, file:///path or s3://bucket/prefix",
+    holds: |text| {
+        if let Some(rest) = text.strip_prefix("s3://") {
+            return is_bucket_and_prefix(rest);
+        }
+        match text.strip_prefix("file://") {
+            Some(path) => path.starts_with('/') && !path.contains(char::is_control),
+            None => !text.is_empty() && !text.contains(char::is_control) && !has_scheme(text),
+        }
+    },
+};
+
+/// An address to listen on.
+pub(super) const ADDRESS: TextRule = TextRule {
+    expected: "an IP address and a port such as 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080",
+    holds: is_address,
+};
+
+/// An address to listen on, or nothing.
+pub(super) const ADDRESS_OR_NONE: TextRule = TextRule {
+    expected: "\"\" for none, or an IP address and a port such as 127.0.0.1:9101 or [::]:9101",
+    holds: |text| text.is_empty() || is_address(text),
+};
+
+/// A file for metrics, or nothing. Prometheus's textfile collector reads no other names.
+pub(super) const PROM_FILE_OR_NONE: TextRule = TextRule {
+    expected: "\"\" for none, or the path of a file whose name ends in .prom",
+    holds: |text| {
+        let name = text.rsplit('/').next().unwrap_or_default();
+        text.is_empty() || (name.len() > 5 && name.ends_with(".prom") && !text.contains('\0'))
+    },
+};
+
+fn is_word(text: &str) -> bool {
+    !text.contains(|c: char| c.is_whitespace() || c.is_control())
+}
+
+fn is_address(text: &str) -> bool {
+    text.parse::<SocketAddr>().is_ok()
+}
+
+fn is_host_and_port(text: &str) -> bool {
+    let Some((host, port)) = text.rsplit_once(':') else { return false };
+    let digits = !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit());
+    let port_is_good = digits && port.parse::<u16>().is_ok_and(|port| port > 0);
+    port_is_good && is_host(host)
+}
+
+fn is_host(host: &str) -> bool {
+    if let Some(address) = host.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')) {
+        return address.parse::<IpAddr>().is_ok_and(|address| address.is_ipv6());
+    }
+    let legal = |c: char| c.is_alphanumeric() || matches!(c, '.' | '-' | '_');
+    !host.is_empty() && host.chars().all(legal)
+}
+
+fn is_bucket_and_prefix(text: &str) -> bool {
+    let (bucket, prefix) = text.split_once('/').unwrap_or((text, ""));
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b".-_".contains(&byte);
+    (3..=255).contains(&bucket.len())
+        && bucket.bytes().all(legal)
+        && !prefix.contains(|c: char| c.is_control() || matches!(c, '?' | '#'))
+}
+
+/// Whether `text` begins like a URL, `s3:/bucket` and the like included.
+fn has_scheme(text: &str) -> bool {
+    let Some((scheme, _)) = text.split_once(':') else { return false };
+    let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte);
+    scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.bytes().all(legal)
+}

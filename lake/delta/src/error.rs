@@ -1,0 +1,102 @@
+//! What can go wrong with the tables, and whether trying again may help.
+
+use lake_model::exit_code::{EXTERNAL_FAILURE, USAGE_ERROR};
+
+/// A failure to read or commit a table.
+#[derive(Debug, thiserror::Error)]
+pub enum LakeError {
+    /// The store failed or did not answer; trying later may help.
+    #[error("{action}: {source}{}", remedy(source))]
+    Storage {
+        /// What was being done.
+        action: String,
+        /// The store's own error.
+        source: object_store::Error,
+    },
+    /// The lake can't be opened as configured.
+    #[error("{0}")]
+    Configuration(String),
+    /// The table's log can't be read as a Delta log of the supported protocol.
+    #[error("the log of table {table} at version {version}: {problem}")]
+    Log {
+        /// The table.
+        table: &'static str,
+        /// The version whose entry is at fault.
+        version: i64,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// The table does not exist.
+    #[error(
+        "there is no table {table} at {uri}: start `speed-layer run`, which creates it, or correct lake.uri"
+    )]
+    NoTable {
+        /// The table.
+        table: &'static str,
+        /// Where it was looked for.
+        uri: String,
+    },
+    /// A data file's contents are not what its table prescribes.
+    #[error("data file {path}: {problem}")]
+    DataFile {
+        /// The file, relative to its table.
+        path: String,
+        /// What is wrong with it.
+        problem: String,
+    },
+    /// Work done through the deltalake library failed; trying later may help.
+    #[error("{action}: {source}")]
+    Delta {
+        /// What was being done.
+        action: String,
+        /// The library's own error.
+        source: Box<deltalake::DeltaTableError>,
+    },
+}
+
+impl LakeError {
+    /// Whether the same call may succeed later, without anybody changing anything but the outside.
+    pub fn is_transient(&self) -> bool {
+        matches!(self, LakeError::Storage { .. } | LakeError::Delta { .. })
+    }
+
+    /// Whether the store refuses the credentials. That may pass (policies take time to spread, and temporary
+    /// credentials are renewed), but whoever starts with it is configured wrongly as a rule.
+    pub fn is_denied(&self) -> bool {
+        matches!(self, LakeError::Storage { source, .. } if is_refusal(source))
+    }
+
+    /// The exit code of a program that ends with it.
+    pub fn exit_code(&self) -> u8 {
+        match self {
+            _ if self.is_denied() => USAGE_ERROR,
+            LakeError::Configuration(_) | LakeError::NoTable { .. } => USAGE_ERROR,
+            _ => EXTERNAL_FAILURE,
+        }
+    }
+
+    pub(crate) fn storage(
+        action: impl Into<String>,
+    ) -> impl FnOnce(object_store::Error) -> LakeError {
+        let action = action.into();
+        move |source| LakeError::Storage { action, source }
+    }
+
+    /// A data file that does not hold what it must.
+    pub fn data_file(path: &str, problem: impl std::fmt::Display) -> LakeError {
+        LakeError::DataFile { path: path.to_owned(), problem: problem.to_string() }
+    }
+}
+
+fn is_refusal(error: &object_store::Error) -> bool {
+    use object_store::Error::{PermissionDenied, Unauthenticated};
+    matches!(error, PermissionDenied { .. } | Unauthenticated { .. })
+}
+
+fn remedy(error: &object_store::Error) -> &'static str {
+    if !is_refusal(error) {
+        return "";
+    }
+    "; see that the credentials in lake.storage (or AWS_…) are the right ones, and may read, write, list and delete \
+     under lake.uri"
+}

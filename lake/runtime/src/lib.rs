@@ -1,0 +1,11 @@
+//! What every program has around its work: its start and exit code, the request to stop, logs, metrics, and the
+//! machine's clock and ids.
+//!
+//! A `main` calls [`startup::run`] with its work. [`telemetry`] is where logs and metrics go; [`SystemClock`] and
+//! [`RandomIds`] are passed to whatever needs time and ids.
+
+pub mod startup;
+mod system;
+pub mod telemetry;
+
+pub use system::{RandomIds, SystemClock};

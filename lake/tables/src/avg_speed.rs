@@ -1,0 +1,363 @@
+//! `avg_speed`: the serving table. One row per camera, window and, while provisional, Kafka partition.
+
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{
+    Array, ArrayRef, BinaryBuilder, Decimal128Builder, Float64Builder, Int32Builder, Int64Builder,
+    RecordBatch, StringBuilder, TimestampMicrosecondBuilder,
+};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use lake_delta::TableSpec;
+use lake_model::{EventTime, Pane, Speed, SpeedHistogram, Summary, Window, WindowSize};
+
+use super::encoding::encode;
+use super::{Table, optional, required, timestamp};
+use lake_delta::columns::{self, binary, decimal, double, int, long, string};
+
+/// Precision and scale of the exact sum: thousandths of km/h.
+const SUM_TYPE: DataType = DataType::Decimal128(20, 3);
+
+/// The column that provisional percentiles are merged and resumed from.
+pub const HISTOGRAM: &str = "speed_histogram";
+
+/// The table.
+pub(crate) static SPEC: TableSpec = TableSpec {
+    name: "avg_speed",
+    partition_column: Some("event_date"),
+    file_schema,
+    schema: schema,
+    without_bounds: &[],
+    encoding: encode,
+};
+
+fn file_schema() -> SchemaRef {
+    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(fields())));
+    Arc::clone(&SCHEMA)
+}
+
+/// The partition column follows the columns that readers rely on and precedes the one that only the speed layer needs to
+/// resume.
+fn schema() -> Schema {
+    let mut fields = fields();
+    let at = fields.iter().position(|field| field.name() == HISTOGRAM).unwrap_or(fields.len());
+    fields.insert(at, required("event_date", DataType::Date32));
+    Schema::new(fields)
+}
+
+fn fields() -> Vec<Field> {
+    vec![
+        required("camera_id", DataType::Utf8),
+        required("window_start", timestamp()),
+        required("window_end", timestamp()),
+        optional("kafka_partition", DataType::Int32),
+        required("avg_speed_kmh", DataType::Float64),
+        required("vehicle_count", DataType::Int64),
+        required("speed_sum_kmh", SUM_TYPE),
+        required("min_speed_kmh", DataType::Float64),
+        required("max_speed_kmh", DataType::Float64),
+        required("p50_speed_kmh", DataType::Float64),
+        required("p85_speed_kmh", DataType::Float64),
+        required("p95_speed_kmh", DataType::Float64),
+        optional("over_limit_count", DataType::Int64),
+        required("status", DataType::Utf8),
+        optional("events_version", DataType::Int64),
+        required("computed_at", timestamp()),
+        required("window_size", DataType::Utf8),
+        optional(HISTOGRAM, DataType::Binary),
+    ]
+}
+
+/// Who computed a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Status {
+    /// The speed layer, from the events that were not late.
+    Provisional,
+    /// The batch, from every distinct event.
+    Final,
+}
+
+impl Status {
+    /// The status as the table holds it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Status::Provisional => "provisional",
+            Status::Final => "final",
+        }
+    }
+
+    /// The status that the table spells so.
+    pub fn parse(text: &str) -> Option<Status> {
+        [Status::Provisional, Status::Final].into_iter().find(|status| status.as_str() == text)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Nearest-rank percentiles of a window's speeds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Quantiles {
+    /// The median.
+    pub p50: Speed,
+    /// The 85th percentile, the one that speed limits are set by.
+    pub p85: Speed,
+    /// The 95th percentile.
+    pub p95: Speed,
+}
+
+impl Quantiles {
+    /// The percentiles by `quantile`, which is asked for 50, 85 and 95.
+    pub fn by(quantile: impl Fn(u32) -> Speed) -> Quantiles {
+        Quantiles { p50: quantile(50), p85: quantile(85), p95: quantile(95) }
+    }
+}
+
+impl From<&Pane> for Quantiles {
+    fn from(pane: &Pane) -> Quantiles {
+        let [p50, p85, p95] = pane.quantiles([50, 85, 95]);
+        Quantiles { p50, p85, p95 }
+    }
+}
+
+/// One row.
+#[derive(Clone, Debug, PartialEq)]
+pub struct AvgSpeedRow {
+    /// The camera.
+    pub camera_id: Arc<str>,
+    /// The window.
+    pub window: Window,
+    /// The Kafka partition whose events it counts; `None` in final rows, which count all.
+    pub kafka_partition: Option<i32>,
+    /// Count, sum, minimum and maximum.
+    pub summary: Summary,
+    /// Percentiles, exact in final rows.
+    pub quantiles: Quantiles,
+    /// Who computed it.
+    pub status: Status,
+    /// The version of `events` that a final row was computed from.
+    pub events_version: Option<i64>,
+    /// When it was computed.
+    pub computed_at: EventTime,
+    /// What a provisional row's percentiles are merged and resumed from.
+    pub histogram: Option<SpeedHistogram>,
+}
+
+impl AvgSpeedRow {
+    /// A row of the speed layer.
+    pub fn provisional(
+        camera_id: Arc<str>,
+        window: Window,
+        kafka_partition: i32,
+        pane: Pane,
+        computed_at: EventTime,
+    ) -> AvgSpeedRow {
+        AvgSpeedRow {
+            camera_id,
+            window,
+            kafka_partition: Some(kafka_partition),
+            summary: pane.summary,
+            quantiles: Quantiles::from(&pane),
+            status: Status::Provisional,
+            events_version: None,
+            computed_at,
+            histogram: Some(pane.histogram),
+        }
+    }
+
+    /// The pane that the row was written from; of a final row without the histogram.
+    pub fn pane(&self) -> Pane {
+        Pane { summary: self.summary, histogram: self.histogram.clone().unwrap_or_default() }
+    }
+}
+
+/// The rows as a batch of the table's file schema.
+pub fn batch<'a>(rows: impl IntoIterator<Item = &'a AvgSpeedRow>) -> RecordBatch {
+    let mut builder = Builder::default();
+    rows.into_iter().for_each(|row| builder.push(row));
+    builder.finish()
+}
+
+/// The rows of a batch of the table.
+pub fn rows(batch: &RecordBatch) -> Result<Vec<AvgSpeedRow>, String> {
+    let reader = Reader::new(batch).map_err(|error| error.to_string())?;
+    (0..batch.num_rows()).map(|row| reader.row(row)).collect()
+}
+
+#[derive(Default)]
+struct Builder {
+    camera_id: StringBuilder,
+    window_start: TimestampMicrosecondBuilder,
+    window_end: TimestampMicrosecondBuilder,
+    kafka_partition: Int32Builder,
+    doubles: [Float64Builder; 6],
+    vehicle_count: Int64Builder,
+    speed_sum: Decimal128Builder,
+    over_limit: Int64Builder,
+    status: StringBuilder,
+    events_version: Int64Builder,
+    computed_at: TimestampMicrosecondBuilder,
+    window_size: StringBuilder,
+    histogram: BinaryBuilder,
+}
+
+impl Builder {
+    fn push(&mut self, row: &AvgSpeedRow) {
+        let summary = &row.summary;
+        self.camera_id.append_value(&row.camera_id);
+        self.window_start.append_value(row.window.start.micros());
+        self.window_end.append_value(row.window.end.micros());
+        self.kafka_partition.append_option(row.kafka_partition);
+        let quantiles = [row.quantiles.p50, row.quantiles.p85, row.quantiles.p95];
+        let speeds = [summary.min(), summary.max()].into_iter().chain(quantiles).map(Speed::kmh);
+        let doubles = std::iter::once(summary.average_kmh()).chain(speeds);
+        for (builder, value) in self.doubles.iter_mut().zip(doubles) {
+            builder.append_value(value);
+        }
+        self.vehicle_count.append_value(summary.count().cast_signed());
+        self.speed_sum.append_value(i128::from(summary.sum_thousandths()));
+        self.over_limit.append_option(summary.over_limit().map(u64::cast_signed));
+        self.status.append_value(row.status.as_str());
+        self.events_version.append_option(row.events_version);
+        self.computed_at.append_value(row.computed_at.micros());
+        self.window_size.append_value(row.window.size.as_str());
+        self.histogram.append_option(row.histogram.as_ref().map(SpeedHistogram::encode));
+    }
+
+    fn finish(mut self) -> RecordBatch {
+        let sum = self.speed_sum.finish().with_precision_and_scale(20, 3);
+        let [average, min, max, p50, p85, p95] = self.doubles.each_mut().map(|double| {
+            let column: ArrayRef = Arc::new(double.finish());
+            column
+        });
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(self.camera_id.finish()),
+            Arc::new(self.window_start.finish().with_timezone("UTC")),
+            Arc::new(self.window_end.finish().with_timezone("UTC")),
+            Arc::new(self.kafka_partition.finish()),
+            average,
+            Arc::new(self.vehicle_count.finish()),
+            Arc::new(sum.expect("20 digits and 3 decimals are a decimal type")),
+            min,
+            max,
+            p50,
+            p85,
+            p95,
+            Arc::new(self.over_limit.finish()),
+            Arc::new(self.status.finish()),
+            Arc::new(self.events_version.finish()),
+            Arc::new(self.computed_at.finish().with_timezone("UTC")),
+            Arc::new(self.window_size.finish()),
+            Arc::new(self.histogram.finish()),
+        ];
+        RecordBatch::try_new(Table::AvgSpeed.file_schema(), columns)
+            .expect("the builders follow the schema")
+    }
+}
+
+struct Reader<'a> {
+    camera_id: &'a arrow::array::StringArray,
+    window_start: &'a arrow::array::TimestampMicrosecondArray,
+    window_end: &'a arrow::array::TimestampMicrosecondArray,
+    kafka_partition: &'a arrow::array::Int32Array,
+    /// Minimum, maximum and the three percentiles.
+    speeds: [&'a arrow::array::Float64Array; 5],
+    vehicle_count: &'a arrow::array::Int64Array,
+    speed_sum: &'a arrow::array::Decimal128Array,
+    over_limit: &'a arrow::array::Int64Array,
+    status: &'a arrow::array::StringArray,
+    events_version: &'a arrow::array::Int64Array,
+    computed_at: &'a arrow::array::TimestampMicrosecondArray,
+    window_size: &'a arrow::array::StringArray,
+    histogram: &'a arrow::array::BinaryArray,
+}
+
+impl<'a> Reader<'a> {
+    fn new(batch: &'a RecordBatch) -> Result<Reader<'a>, columns::ColumnError> {
+        Ok(Reader {
+            camera_id: string(batch, "camera_id")?,
+            window_start: columns::timestamp(batch, "window_start")?,
+            window_end: columns::timestamp(batch, "window_end")?,
+            kafka_partition: int(batch, "kafka_partition")?,
+            speeds: [
+                double(batch, "min_speed_kmh")?,
+                double(batch, "max_speed_kmh")?,
+                double(batch, "p50_speed_kmh")?,
+                double(batch, "p85_speed_kmh")?,
+                double(batch, "p95_speed_kmh")?,
+            ],
+            vehicle_count: long(batch, "vehicle_count")?,
+            speed_sum: decimal(batch, "speed_sum_kmh")?,
+            over_limit: long(batch, "over_limit_count")?,
+            status: string(batch, "status")?,
+            events_version: long(batch, "events_version")?,
+            computed_at: columns::timestamp(batch, "computed_at")?,
+            window_size: string(batch, "window_size")?,
+            histogram: binary(batch, HISTOGRAM)?,
+        })
+    }
+
+    fn row(&self, row: usize) -> Result<AvgSpeedRow, String> {
+        let [min, max, p50, p85, p95] = self.speeds.map(|speed| Speed::rounded(speed.value(row)));
+        let histogram = (!self.histogram.is_null(row)).then(|| self.histogram.value(row));
+        Ok(AvgSpeedRow {
+            camera_id: self.camera_id.value(row).into(),
+            window: Window {
+                size: parsed("window_size", self.window_size.value(row), WindowSize::parse)?,
+                start: EventTime::from_micros(self.window_start.value(row)),
+                end: EventTime::from_micros(self.window_end.value(row)),
+            },
+            kafka_partition: columns::optional(self.kafka_partition, row),
+            summary: Summary::from_parts(
+                self.vehicle_count.value(row).cast_unsigned(),
+                u64::try_from(self.speed_sum.value(row)).map_err(|_| "a negative sum of speeds")?,
+                min,
+                max,
+                columns::optional(self.over_limit, row).map(i64::cast_unsigned),
+            ),
+            quantiles: Quantiles { p50, p85, p95 },
+            status: parsed("status", self.status.value(row), Status::parse)?,
+            events_version: columns::optional(self.events_version, row),
+            computed_at: EventTime::from_micros(self.computed_at.value(row)),
+            histogram: histogram
+                .map(SpeedHistogram::decode)
+                .transpose()
+                .map_err(|error| error.to_string())?,
+        })
+    }
+}
+
+fn parsed<T>(column: &str, text: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, String> {
+    parse(text).ok_or_else(|| format!("{text:?} is no {column}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_survive_a_round_trip_through_a_batch() {
+        let window = Window {
+            size: WindowSize::FiveMinutes,
+            start: EventTime::from_micros(0),
+            end: EventTime::from_micros(300_000_000),
+        };
+        let mut pane = Pane::default();
+        pane.add(Speed::from_thousandths(85_200), Some(Speed::from_thousandths(60_000)));
+        pane.add(Speed::from_thousandths(10_001), Some(Speed::from_thousandths(60_000)));
+        let now = EventTime::from_micros(7);
+        let provisional = AvgSpeedRow::provisional("KV1".into(), window, 3, pane, now);
+        let last = AvgSpeedRow {
+            kafka_partition: None,
+            status: Status::Final,
+            events_version: Some(12),
+            histogram: None,
+            ..provisional.clone()
+        };
+        let written = vec![provisional, last];
+        assert_eq!(rows(&batch(&written)), Ok(written));
+    }
+}

@@ -1,0 +1,227 @@
+//! What a data file holds: put into the tags of its `add` action when it is written, and read back from there.
+//!
+//! Files without tags (written by an earlier release, or by another tool) are recognised by their statistics: status,
+//! Kafka partition and windows. A file of `avg_speed` whose rows belong to several groups, or that says too little, is
+//! [`AvgSpeedFile::Mixed`]. Names of files are for people, and nothing is read from them.
+
+mod recognise;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use lake_delta::data_file::NewFile;
+use lake_delta::log::FileEntry;
+use lake_delta::{FileUse, LakeError, TableSpec};
+use lake_model::{Calendar, Day, WindowSize};
+use uuid::Uuid;
+
+use crate::avg_speed::Status;
+
+const KIND: &str = "lambdalake.kind";
+const KAFKA_PARTITION: &str = "lambdalake.kafkaPartition";
+const WINDOWS: &str = "lambdalake.windows";
+const WINDOW_SIZE: &str = "lambdalake.windowSize";
+const RUN_ID: &str = "lambdalake.runId";
+
+const COMPACTED: &str = "compacted";
+const PROVISIONAL: &str = "provisional";
+const FINAL: &str = "final";
+
+/// A file of landed rows of one Kafka partition and day.
+pub fn landed(
+    table: impl Into<&'static TableSpec>,
+    day: Day,
+    kafka_partition: i32,
+    id: Uuid,
+) -> NewFile {
+    NewFile {
+        path: format!("{}landed-p{kafka_partition}-{id}.parquet", folder(table.into(), Some(day))),
+        partition: Some(day),
+        file_use: FileUse::ShortLived,
+        tags: tags("landed", [(KAFKA_PARTITION, kafka_partition.to_string())]),
+    }
+}
+
+/// A file that maintenance writes from several others, of one day where the table has days.
+pub fn compacted(table: impl Into<&'static TableSpec>, day: Option<Day>, id: Uuid) -> NewFile {
+    NewFile {
+        path: format!("{}compacted-{id}.parquet", folder(table.into(), day)),
+        partition: day,
+        file_use: FileUse::LongLived,
+        tags: tags(COMPACTED, []),
+    }
+}
+
+/// A file of a table without days.
+pub fn unpartitioned(id: Uuid) -> NewFile {
+    NewFile {
+        path: format!("rows-{id}.parquet"),
+        partition: None,
+        file_use: FileUse::ShortLived,
+        tags: tags("rows", []),
+    }
+}
+
+/// Whether maintenance made the file. One that does not say so counts as landed.
+pub fn is_compacted(file: &FileEntry) -> bool {
+    file.tags.get(KIND).is_some_and(|kind| kind == COMPACTED)
+}
+
+fn folder(table: &TableSpec, day: Option<Day>) -> String {
+    match (table.partition_column, day) {
+        (Some(column), Some(day)) => format!("{column}={day}/"),
+        _ => String::new(),
+    }
+}
+
+fn tags<const N: usize>(kind: &str, more: [(&str, String); N]) -> BTreeMap<String, String> {
+    let more = more.into_iter().map(|(key, value)| (key.to_owned(), value));
+    std::iter::once((KIND.to_owned(), kind.to_owned())).chain(more).collect()
+}
+
+/// What a file of `avg_speed` holds.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum AvgSpeedFile {
+    /// Rows of the speed layer.
+    Provisional(ProvisionalGroup),
+    /// Rows of the batch.
+    Final {
+        /// The batch run that wrote them, if the file says so.
+        run_id: Option<String>,
+        /// The windows of the rows; `None` if they are of several sizes.
+        size: Option<WindowSize>,
+    },
+    /// Rows of several groups, or of unknown ones: another tool has rewritten the file.
+    Mixed,
+}
+
+/// The error of whoever needs the groups of `file` told apart, which is [`AvgSpeedFile::Mixed`].
+pub fn mixed_file(file: &FileEntry) -> LakeError {
+    LakeError::data_file(
+        &file.path,
+        "another tool has put provisional averages of several Kafka partitions or hours into one file, which can't be \
+         updated: restore table avg_speed to the version before (RESTORE in Spark, DeltaTable.restore in Python), and \
+         let nothing but `batch-layer maintain` compact days that are not final",
+    )
+}
+
+/// Provisional rows that are kept in one file and rewritten together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ProvisionalGroup {
+    /// The day of the rows.
+    pub day: Day,
+    /// The Kafka partition whose events they count.
+    pub kafka_partition: i32,
+    /// Which of the day's windows.
+    pub windows: GroupWindows,
+}
+
+/// Which windows of a day a provisional file holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum GroupWindows {
+    /// The one-hour window at this place in the day, and its 5-minute windows.
+    Hour(u32),
+    /// The window of the whole day.
+    Day,
+}
+
+impl GroupWindows {
+    fn parse(text: &str) -> Option<GroupWindows> {
+        match text.strip_prefix('h') {
+            Some(hour) => hour.parse().ok().map(GroupWindows::Hour),
+            None => (text == "day").then_some(GroupWindows::Day),
+        }
+    }
+}
+
+impl fmt::Display for GroupWindows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            GroupWindows::Hour(hour) => write!(f, "h{hour:02}"),
+            GroupWindows::Day => f.write_str("day"),
+        }
+    }
+}
+
+impl ProvisionalGroup {
+    /// A new file for the group's rows.
+    pub fn new_file(&self, id: Uuid) -> NewFile {
+        let ProvisionalGroup { day, kafka_partition, windows } = *self;
+        NewFile {
+            path: format!("event_date={day}/provisional-p{kafka_partition}-{windows}-{id}.parquet"),
+            partition: Some(day),
+            file_use: FileUse::ShortLived,
+            tags: tags(
+                PROVISIONAL,
+                [(KAFKA_PARTITION, kafka_partition.to_string()), (WINDOWS, windows.to_string())],
+            ),
+        }
+    }
+}
+
+impl AvgSpeedFile {
+    /// A new file for final rows.
+    pub fn new_final(day: Day, run_id: &str, size: WindowSize, id: Uuid) -> NewFile {
+        NewFile {
+            path: format!("event_date={day}/final-{run_id}-{size}-{id}.parquet"),
+            partition: Some(day),
+            file_use: FileUse::LongLived,
+            tags: tags(FINAL, [(RUN_ID, run_id.to_owned()), (WINDOW_SIZE, size.to_string())]),
+        }
+    }
+
+    /// What `file` holds, by its tags or else its statistics. `calendar` is that of the lake.
+    pub fn of(file: &FileEntry, calendar: &Calendar) -> AvgSpeedFile {
+        AvgSpeedFile::tagged(file).unwrap_or_else(|| recognise::by_statistics(file, calendar))
+    }
+
+    /// What `file` holds by its tags alone.
+    pub fn tagged(file: &FileEntry) -> Option<AvgSpeedFile> {
+        let tag = |key: &str| file.tags.get(key).map(String::as_str);
+        match tag(KIND)? {
+            PROVISIONAL => Some(AvgSpeedFile::Provisional(ProvisionalGroup {
+                day: file.partition?,
+                kafka_partition: tag(KAFKA_PARTITION)?.parse().ok()?,
+                windows: GroupWindows::parse(tag(WINDOWS)?)?,
+            })),
+            FINAL => Some(AvgSpeedFile::Final {
+                run_id: tag(RUN_ID).map(str::to_owned),
+                size: tag(WINDOW_SIZE).and_then(WindowSize::parse),
+            }),
+            _ => None,
+        }
+    }
+
+    /// Whether the rows of `file` are final.
+    pub fn is_final(file: &FileEntry) -> bool {
+        match AvgSpeedFile::tagged(file) {
+            Some(kind) => matches!(kind, AvgSpeedFile::Final { .. }),
+            None => recognise::only_status(file) == Some(Status::Final),
+        }
+    }
+
+    /// The batch run that wrote `file`, if it is of a batch run and says so.
+    pub fn run_id(file: &FileEntry) -> Option<String> {
+        match AvgSpeedFile::tagged(file) {
+            Some(AvgSpeedFile::Final { run_id, .. }) => run_id,
+            _ => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+
+    #[test]
+    fn the_windows_of_a_group_survive_a_round_trip() {
+        for windows in [GroupWindows::Hour(0), GroupWindows::Hour(24), GroupWindows::Day] {
+            assert_eq!(GroupWindows::parse(&windows.to_string()), Some(windows));
+        }
+        for text in ["", "h", "hx", "12", "week"] {
+            assert_eq!(GroupWindows::parse(text), None, "{text}");
+        }
+    }
+}

@@ -1,0 +1,106 @@
+//! `offset_gaps`: offsets that no record is landed for, and why.
+
+use std::fmt;
+use std::sync::{Arc, LazyLock};
+
+use arrow::array::{
+    ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use lake_delta::TableSpec;
+use lake_model::{EventTime, OffsetRange};
+
+use super::encoding::encode;
+use super::{Table, required, timestamp};
+use lake_delta::columns::{ColumnError, int, long};
+
+/// The table.
+pub(crate) static SPEC: TableSpec = TableSpec {
+    name: "offset_gaps",
+    partition_column: None,
+    file_schema,
+    schema: || Schema::new(fields()),
+    without_bounds: &[],
+    encoding: encode,
+};
+
+fn file_schema() -> SchemaRef {
+    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(fields())));
+    Arc::clone(&SCHEMA)
+}
+
+fn fields() -> Vec<Field> {
+    vec![
+        required("kafka_partition", DataType::Int32),
+        required("first_offset", DataType::Int64),
+        required("next_offset", DataType::Int64),
+        required("reason", DataType::Utf8),
+        required("noted_at", timestamp()),
+    ]
+}
+
+/// Why offsets have no record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum GapReason {
+    /// Older than the first record consumed.
+    BeforeStart,
+    /// Transaction markers, aborted or compacted records.
+    NotDelivered,
+    /// Gone from Kafka before they were consumed, and a setting accepts it.
+    AcceptedLoss,
+    /// Below the partition's floor, under which `maintain` has dropped days.
+    Retention,
+}
+
+impl GapReason {
+    /// The reason as the table holds it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            GapReason::BeforeStart => "before_start",
+            GapReason::NotDelivered => "not_delivered",
+            GapReason::AcceptedLoss => "accepted_loss",
+            GapReason::Retention => "retention",
+        }
+    }
+}
+
+impl fmt::Display for GapReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OffsetGap {
+    /// The partition.
+    pub kafka_partition: i32,
+    /// The offsets.
+    pub range: OffsetRange,
+    /// Why they have no record.
+    pub reason: GapReason,
+    /// When this was noticed.
+    pub noted_at: EventTime,
+}
+
+/// The gaps as a batch of the table's file schema.
+pub fn batch(gaps: &[OffsetGap]) -> RecordBatch {
+    let noted_at = gaps.iter().map(|gap| gap.noted_at.micros());
+    let columns: Vec<ArrayRef> = vec![
+        Arc::new(Int32Array::from_iter_values(gaps.iter().map(|gap| gap.kafka_partition))),
+        Arc::new(Int64Array::from_iter_values(gaps.iter().map(|gap| gap.range.first))),
+        Arc::new(Int64Array::from_iter_values(gaps.iter().map(|gap| gap.range.next))),
+        Arc::new(StringArray::from_iter_values(gaps.iter().map(|gap| gap.reason.as_str()))),
+        Arc::new(TimestampMicrosecondArray::from_iter_values(noted_at).with_timezone("UTC")),
+    ];
+    RecordBatch::try_new(Table::OffsetGaps.file_schema(), columns)
+        .expect("the columns follow the schema")
+}
+
+/// The partitions and offsets of a batch of the table.
+pub fn ranges(batch: &RecordBatch) -> Result<Vec<(i32, OffsetRange)>, ColumnError> {
+    let (partitions, first, next) =
+        (int(batch, "kafka_partition")?, long(batch, "first_offset")?, long(batch, "next_offset")?);
+    let range = |row| OffsetRange::new(first.value(row), next.value(row));
+    Ok((0..batch.num_rows()).map(|row| (partitions.value(row), range(row))).collect())
+}

@@ -1,0 +1,84 @@
+//! The app ids under which offsets live in the Delta logs, beside the files they count for.
+//!
+//! Per Kafka partition a commit of `events` or `avg_speed` carries the next offset and the greatest event
+//! time so far; `dead_letters` and `offset_gaps` carry the next offset alone. Watermarks that were set back are
+//! in `resets`.
+
+mod resets;
+
+use lake_model::{Day, EventTime};
+
+pub use self::resets::WatermarkReset;
+use lake_delta::TableState;
+
+/// The app ids of one pipeline on one topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppIds {
+    pipeline: String,
+    prefix: String,
+}
+
+/// What a table's log holds for a partition.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PartitionProgress {
+    /// The next offset; `None` before the first commit.
+    pub next_offset: Option<i64>,
+    /// The greatest event time of accepted events before that offset.
+    pub max_event_time: Option<EventTime>,
+}
+
+impl AppIds {
+    /// The app ids of `pipeline` on `topic`.
+    pub fn new(pipeline: &str, topic: &str) -> AppIds {
+        AppIds { pipeline: pipeline.to_owned(), prefix: format!("{pipeline}:{topic}") }
+    }
+
+    /// The app id of a partition's next offset.
+    pub fn next_offset(&self, partition: i32) -> String {
+        format!("{}:{partition}", self.prefix)
+    }
+
+    /// The app id of a partition's greatest event time, in microseconds.
+    pub fn max_event_time(&self, partition: i32) -> String {
+        format!("{}:{partition}:max_event_time", self.prefix)
+    }
+
+    /// The app id of the retention floor: the first day that retention has not dropped, in days since 1970.
+    pub fn retention_floor(&self) -> String {
+        format!("{}:retention_floor_day", self.pipeline)
+    }
+
+    /// What `state` holds for `partition`.
+    pub fn progress(&self, state: &TableState, partition: i32) -> PartitionProgress {
+        PartitionProgress {
+            next_offset: state.txn(&self.next_offset(partition)),
+            max_event_time: state.txn(&self.max_event_time(partition)).map(EventTime::from_micros),
+        }
+    }
+
+    /// The transactions that record `progress` of `partition`.
+    pub fn record(&self, partition: i32, progress: PartitionProgress) -> Vec<(String, i64)> {
+        let offset = progress.next_offset.map(|next| (self.next_offset(partition), next));
+        let time = progress.max_event_time.map(|t| (self.max_event_time(partition), t.micros()));
+        offset.into_iter().chain(time).collect()
+    }
+
+    /// The partitions that `state` holds a next offset for, ascending, with that offset.
+    pub fn partitions(&self, state: &TableState) -> Vec<(i32, i64)> {
+        let mut found: Vec<(i32, i64)> = state
+            .txns()
+            .filter_map(|(app_id, next)| {
+                let rest = app_id.strip_prefix(&self.prefix)?.strip_prefix(':')?;
+                Some((rest.parse().ok()?, next))
+            })
+            .collect();
+        found.sort_unstable();
+        found
+    }
+
+    /// The first day of `state` that retention has not dropped.
+    pub fn retention_floor_day(&self, state: &TableState) -> Option<Day> {
+        let days = state.txn(&self.retention_floor())?;
+        i32::try_from(days).ok().map(Day::from_days)
+    }
+}

@@ -1,0 +1,72 @@
+//! Cases about tables coming and going.
+
+use futures::TryStreamExt;
+use lake_delta::{CommitOutcome, Lake, LakeError, TableLog};
+use lake_tables::Table;
+use object_store::ObjectStoreExt;
+
+use crate::bed::{Bed, DAY, entry, events};
+use crate::rows;
+
+pub async fn of_two_creators_one_creates_and_both_have_the_same_table(bed: Bed) {
+    let create = async |who: &str| {
+        let lake = bed.lake();
+        let properties = [("lambdalake.creator".to_owned(), who.to_owned())];
+        TableLog::open_or_create(&lake, Table::Events, &properties).await.unwrap()
+    };
+    let (one, other) = tokio::join!(create("one"), create("other"));
+    let creator = one.state().property("lambdalake.creator").unwrap();
+    assert_eq!(other.state().property("lambdalake.creator"), Some(creator));
+    assert_eq!((one.state().version(), other.state().version()), (0, 0));
+    let info = one.commit_info(0).await.unwrap().unwrap();
+    assert_eq!(info["operation"], "CREATE TABLE");
+    assert_eq!(one.commit_info(1).await.unwrap(), None);
+}
+
+pub async fn a_table_that_is_not_there_is_named_with_the_remedy(bed: Bed) {
+    let lake = bed.lake();
+    assert!(TableLog::open_if_exists(&lake, Table::AvgSpeed).await.unwrap().is_none());
+    let error = TableLog::open(&lake, Table::AvgSpeed).await.unwrap_err();
+    assert!(matches!(error, LakeError::NoTable { .. }));
+    let message = error.to_string();
+    for word in ["avg_speed", lake.uri(), "speed-layer run", "lake.uri"] {
+        assert!(message.contains(word), "{message}");
+    }
+}
+
+async fn delete_events(lake: &Lake) {
+    let store = lake.table_store(Table::Events);
+    let found = store.list(None).try_collect::<Vec<_>>().await.unwrap();
+    for object in found {
+        store.delete(&object.location).await.unwrap();
+    }
+}
+
+pub async fn a_table_deleted_under_a_follower_is_noticed(bed: Bed) {
+    let lake = bed.lake();
+    let mut log = events(&lake).await;
+    let _ = log.try_commit(&rows::landing(&lake)).await.unwrap();
+    let mut follower = events(&bed.lake()).await;
+    delete_events(&lake).await;
+    let error = follower.refresh().await.unwrap_err();
+    assert!(matches!(error, LakeError::NoTable { .. }), "{error}");
+
+    events(&lake).await;
+    follower.refresh().await.unwrap();
+    assert_eq!((follower.state().version(), follower.state().files().count()), (0, 0));
+}
+
+pub async fn a_table_made_anew_under_an_old_state_is_a_conflict(bed: Bed) {
+    let lake = bed.lake();
+    let mut log = events(&lake).await;
+    for _ in 0..2 {
+        let _ = log.try_commit(&rows::landing(&lake)).await.unwrap();
+    }
+    delete_events(&lake).await;
+    events(&lake).await;
+    bed.clock.advance(2 * DAY);
+    let outcome = log.try_commit(&rows::landing(&lake)).await.unwrap();
+    assert_eq!(outcome, CommitOutcome::Conflict);
+    assert_eq!((log.state().version(), log.state().files().count()), (0, 0));
+    assert_eq!(entry(&lake, 3).await, None);
+}

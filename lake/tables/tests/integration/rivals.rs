@@ -1,0 +1,124 @@
+//! Cases about writers at the same time.
+
+use std::collections::BTreeMap;
+
+use futures::future::join_all;
+use lake_delta::{Commit, CommitOutcome, Lake, TableLog, read};
+use lake_model::commit::{PartitionDecision, PartitionFacts, decide};
+use lake_model::{OffsetRange, OffsetRanges};
+use lake_tables::Table;
+use lake_tables::txn::{AppIds, PartitionProgress};
+
+use crate::bed::{Bed, entry, events};
+use crate::rows;
+
+const WRITERS: usize = 4;
+const COMMITS: usize = 4;
+
+pub async fn concurrent_commits_are_each_in_exactly_one_version(bed: Bed) {
+    events(&bed.lake()).await;
+    let writers = (0..WRITERS).map(|_| tokio::spawn(commit_several(bed.lake())));
+    let mut committed = BTreeMap::new();
+    for outcome in join_all(writers).await {
+        for (version, path) in outcome.unwrap() {
+            assert_eq!(committed.insert(version, path), None, "version {version} was given twice");
+        }
+    }
+    let all = i64::try_from(WRITERS * COMMITS).unwrap();
+    assert_eq!(committed.keys().copied().collect::<Vec<_>>(), (1..=all).collect::<Vec<_>>());
+    for (version, path) in &committed {
+        let lines = entry(&bed.lake(), *version).await.unwrap();
+        assert_eq!(lines[1]["add"]["path"], serde_json::json!(path));
+    }
+    assert_eq!(events(&bed.lake()).await.state().files().count(), WRITERS * COMMITS);
+}
+
+async fn commit_several(lake: Lake) -> Vec<(i64, String)> {
+    let mut log = events(&lake).await;
+    let mut committed = Vec::new();
+    for _ in 0..COMMITS {
+        let file = rows::unwritten(&lake, rows::day());
+        let commit = Commit::new(&lake, "LAND").add([file.clone()]);
+        loop {
+            match log.try_commit(&commit).await.unwrap() {
+                CommitOutcome::Committed { version } => break committed.push((version, file.path)),
+                CommitOutcome::Conflict => {}
+            }
+        }
+    }
+    committed
+}
+
+/// An instance of the speed layer, as far as one partition goes.
+struct Writer {
+    lake: Lake,
+    log: TableLog,
+    app_ids: AppIds,
+    built_on: Option<i64>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Step {
+    Landed,
+    Fenced,
+}
+
+impl Writer {
+    async fn new(bed: &Bed) -> Writer {
+        let lake = bed.lake();
+        let log = events(&lake).await;
+        Writer { lake, log, app_ids: AppIds::new("camera-speeds", "camera-events"), built_on: None }
+    }
+
+    /// Consumes `count` more records and lands them, or finds out that another did.
+    async fn step(&mut self, count: i64) -> Step {
+        let first = self.built_on.unwrap_or(0);
+        let target = first + count;
+        let file = rows::file(&self.lake, 0, OffsetRange::new(first, target)).await;
+        let progress = PartitionProgress { next_offset: Some(target), max_event_time: None };
+        loop {
+            let found = self.app_ids.progress(self.log.state(), 0).next_offset;
+            match decide(PartitionFacts {
+                built_on: self.built_on,
+                found,
+                target,
+                was_reset: false,
+            }) {
+                PartitionDecision::Commit => {}
+                PartitionDecision::NothingNew => unreachable!("every step has new offsets"),
+                PartitionDecision::Fenced => {
+                    self.built_on = found;
+                    return Step::Fenced;
+                }
+            }
+            let txns = self.app_ids.record(0, progress);
+            let commit = Commit::new(&self.lake, "LAND").add([file.clone()]).txns(txns);
+            if let CommitOutcome::Committed { .. } = self.log.try_commit(&commit).await.unwrap() {
+                self.built_on = Some(target);
+                return Step::Landed;
+            }
+        }
+    }
+}
+
+pub async fn of_two_writers_of_a_partition_one_wins_each_step_and_every_offset_lands_once(
+    bed: Bed,
+) {
+    let (mut one, mut other) = (Writer::new(&bed).await, Writer::new(&bed).await);
+    let mut next = 0;
+    for (a, b) in [(3, 5), (2, 2), (4, 1), (1, 6)] {
+        let (first, second) = tokio::join!(one.step(a), other.step(b));
+        assert_ne!(first, second, "one lands and the other is fenced");
+        next += if first == Step::Landed { a } else { b };
+        assert_eq!((one.built_on, other.built_on), (Some(next), Some(next)));
+    }
+    let log = events(&bed.lake()).await;
+    let files = log.state().files();
+    let offsets =
+        read::collect(log.lake(), Table::Events, files, &[], lake_tables::offsets).await.unwrap();
+    let mut landed = OffsetRanges::default();
+    for (_, offset) in offsets {
+        assert_eq!(landed.insert(OffsetRange::new(offset, offset + 1)), 0, "{offset} landed twice");
+    }
+    assert_eq!(landed.ranges(), [OffsetRange::new(0, next)]);
+}

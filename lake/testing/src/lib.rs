@@ -1,0 +1,9 @@
+//! What the tests of several crates share. A dependency of tests and of tools for measuring only, never of a program.
+//!
+//! [`memory`] makes lakes in memory; [`clock`] has clocks that stand still until they are set, and ids that count up.
+
+pub mod clock;
+pub mod memory;
+
+pub use clock::{CountedIds, ManualClock};
+pub use memory::lake_in_memory;

@@ -1,0 +1,19 @@
+//! Lakes in memory.
+
+use std::sync::Arc;
+
+use lake_delta::Lake;
+use lake_delta::storage::TableOptions;
+use lake_model::{Clock, IdSource};
+use lake_runtime::{RandomIds, SystemClock};
+use object_store::memory::InMemory;
+
+/// An empty lake in memory, with the machine's clock and random ids.
+pub fn lake_in_memory() -> Lake {
+    lake_in_memory_with(Arc::new(SystemClock), Arc::new(RandomIds))
+}
+
+/// An empty lake in memory, with that clock and those ids.
+pub fn lake_in_memory_with(clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> Lake {
+    Lake::on_store(Arc::new(InMemory::new()), clock, ids, TableOptions::default())
+}
