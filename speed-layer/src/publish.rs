@@ -13,7 +13,6 @@ use lake::txn::{AppIds, PartitionProgress};
 use lake::{Commit, CommitOutcome, DataFile, LakeError, TableLog, TableState};
 use lake_model::Day;
 use lake_model::commit::{PartitionDecision, PartitionFacts, decide};
-use lake_model::defects::{self, Defect};
 
 /// What a partition wants committed to a table.
 #[derive(Clone, Debug)]
@@ -56,10 +55,6 @@ pub async fn publish(
                 tracing::debug!(table = %log.table(), version, operation, "committed");
                 return Ok(published);
             }
-            CommitOutcome::Conflict if defects::is_on(Defect::FencedOnOldSnapshot) => {
-                while log.try_commit(&commit).await? == CommitOutcome::Conflict {}
-                return Ok(published);
-            }
             CommitOutcome::Conflict => {}
         }
     }
@@ -67,10 +62,9 @@ pub async fn publish(
 
 /// Whether the batch has made `day` final.
 pub fn is_final(state: &TableState, day: Day) -> bool {
-    !defects::is_on(Defect::FinalOverwritten)
-        && state
-            .files_of(day)
-            .any(|file| matches!(AvgSpeedFile::parse(&file.path), Some(AvgSpeedFile::Final { .. })))
+    state
+        .files_of(day)
+        .any(|file| matches!(AvgSpeedFile::parse(&file.path), Some(AvgSpeedFile::Final { .. })))
 }
 
 fn assemble(
@@ -114,8 +108,7 @@ fn add_work(
                 continue;
             }
             let replaced = AvgSpeedFile::Provisional(*group);
-            let files =
-                state.files_of(group.day).filter(|_| !defects::is_on(Defect::StaleFileKept));
+            let files = state.files_of(group.day);
             removes.extend(
                 files.filter(|f| AvgSpeedFile::parse(&f.path) == Some(replaced.clone())).cloned(),
             );

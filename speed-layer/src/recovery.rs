@@ -22,7 +22,6 @@ use crate::provisional::Provisional;
 use crate::source::AssignedPartition;
 use crate::tables::Tables;
 use lake::tables::offset_gaps::GapReason;
-use lake_model::defects::{self, Defect};
 
 /// Why a partition can't be continued.
 #[derive(Debug, thiserror::Error)]
@@ -91,20 +90,13 @@ pub async fn load(
     // Whatever a reset ahead opens again has to be there by then.
     let earliest = clock_at(averaged.next_offset, averaged.max_event_time).earliest();
     let provisional = open_windows(lake, &tables.avg_speed, id, earliest, rules).await?;
-    let mut begun_with = stored.max_event_time;
-    if defects::is_on(Defect::WatermarkAhead) {
-        begun_with = events.max_event_time.max(averaged.max_event_time);
-    } else if defects::is_on(Defect::WatermarkForgotten) {
-        begun_with = None;
-    }
-    let clock = clock_at(stored.next_offset, begun_with);
+    let clock = clock_at(stored.next_offset, stored.max_event_time);
     Ok(Partition::new(id, epoch, position, clock, landing, provisional, averaged.next_offset))
 }
 
 /// The progress that a replay begins at.
 fn lesser(events: PartitionProgress, averaged: PartitionProgress) -> PartitionProgress {
-    let is_reversed = defects::is_on(Defect::ResumedTooFar);
-    if (events.next_offset <= averaged.next_offset) != is_reversed { events } else { averaged }
+    if events.next_offset <= averaged.next_offset { events } else { averaged }
 }
 
 fn start(partition: i32, resume: Resume, landing: &mut Landing) -> Result<i64, RecoveryError> {
@@ -141,9 +133,6 @@ async fn covered(
     next: i64,
 ) -> Result<OffsetRanges, LakeError> {
     let mut covered = OffsetRanges::default();
-    if defects::is_on(Defect::CoveredIgnored) {
-        return Ok(covered);
-    }
     let is_ahead = |log: &TableLog| {
         tables
             .app_ids
@@ -186,9 +175,6 @@ async fn open_windows(
     rules: &Rules,
 ) -> Result<Provisional, LakeError> {
     let mut provisional = Provisional::default();
-    if defects::is_on(Defect::WindowsNotReadBack) {
-        return Ok(provisional);
-    }
     for file in log.state().files() {
         let Some(AvgSpeedFile::Provisional(group)) = AvgSpeedFile::parse(&file.path) else {
             continue;

@@ -12,7 +12,6 @@ use super::properties::{CHECKPOINT_INTERVAL, DELETED_FILE_RETENTION, LOG_RETENTI
 use crate::data_file::DataFile;
 use crate::storage::Lake;
 use crate::tables::{Table, schema_json};
-use lake_model::defects::{self, Defect};
 
 /// The versions of the Delta protocol that tables are written in.
 pub(super) const READER_VERSION: i32 = 1;
@@ -69,7 +68,7 @@ impl Commit {
     /// The rows stay as they are and only their files change.
     #[must_use]
     pub fn rearranging(mut self) -> Commit {
-        self.rearranges = !defects::is_on(Defect::CompactionChangesData);
+        self.rearranges = true;
         self
     }
 
