@@ -13,7 +13,6 @@ use lake_tables::{Table, file_kind};
 
 use crate::context::Context;
 use crate::error::BatchError;
-use lake_model::defects::{self, Defect};
 
 /// The rows of `batch_runs` at the version followed to.
 #[derive(Debug)]
@@ -72,8 +71,7 @@ impl BatchRuns {
     }
 
     fn is_recorded(&self, run: &BatchRun) -> bool {
-        let is_blind = defects::is_on(Defect::RunRecordedTwice);
-        !is_blind && self.find(&run.run_id, run.day()).is_some()
+        self.find(&run.run_id, run.day()).is_some()
     }
 
     async fn read_files(&mut self) -> Result<(), LakeError> {

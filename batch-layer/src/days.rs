@@ -13,7 +13,6 @@ use lake_tables::file_kind::AvgSpeedFile;
 
 use crate::batch_runs::BatchRuns;
 use crate::context::Context;
-use lake_model::defects::{self, Defect};
 
 /// A day's final rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -85,8 +84,7 @@ pub(crate) fn known_days(
 ) -> Vec<KnownDay> {
     let rows = event_rows(events);
     let served = avg_speed.files().filter_map(|file| file.partition);
-    let landed = rows.keys().copied().filter(|_| !defects::is_on(Defect::LateOnlyDayMissed));
-    let days: BTreeSet<Day> = landed.chain(served).collect();
+    let days: BTreeSet<Day> = rows.keys().copied().chain(served).collect();
     let floor = context.app_ids.retention_floor_day(events);
     let known = |day: Day| {
         let found = final_day(avg_speed, day);

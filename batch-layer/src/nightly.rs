@@ -46,7 +46,6 @@ use crate::days::{self, KnownDay};
 use crate::error::BatchError;
 use crate::shutdown::Shutdown;
 use lake_kafka::LogEnds;
-use lake_model::defects::{self, Defect};
 
 pub use self::plan::{DayFilter, PlannedDay};
 pub use self::report::{LeftDay, NightlyReport};
@@ -91,7 +90,6 @@ pub async fn run(
         return Ok(report);
     }
     let wanted = ends.ends().await?.into_iter().map(|(partition, log)| (partition, log.next));
-    let wanted = wanted.filter(|_| !defects::is_on(Defect::LandingNotAwaited));
     match run.wait_for(&wanted.collect()).await? {
         Landing::Reached => {
             let pinned = run.events.state().clone();

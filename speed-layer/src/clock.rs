@@ -60,12 +60,6 @@ impl Clock {
     pub fn resets(&self) -> usize {
         self.resets
     }
-
-    /// Takes over another partition's clock: a deliberate defect.
-    #[cfg(debug_assertions)]
-    pub fn set(&mut self, clock: PartitionClock) {
-        self.now = clock;
-    }
 }
 
 #[cfg(test)]

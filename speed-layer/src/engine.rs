@@ -23,13 +23,10 @@ use lake_delta::{Lake, LakeError};
 use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use self::tidy::Tidy;
-#[cfg(debug_assertions)]
-use self::watermarks::share_clocks;
 use crate::partition::{Partition, Rules};
 use crate::recovery::RecoveryError;
 use crate::source::{Source, SourceEvent};
 use crate::tables::Tables;
-use lake_model::defects::{self, Defect};
 
 /// How long the engine listens to the source after a commit failed, before it tries the next. Trying takes long
 /// while the store is away: without a pause something would always be due, and partitions given or taken away
@@ -152,8 +149,6 @@ impl<S: Source> Engine<S> {
         match event {
             SourceEvent::Records(batch) => {
                 metrics::counter!("lambdalake_speed_records_total").increment(batch.len() as u64);
-                #[cfg(debug_assertions)]
-                share_clocks(&mut self.partitions);
                 let rules = &self.rules;
                 if let Some(partition) = current(&mut self.partitions, batch.partition, batch.epoch)
                 {
@@ -224,9 +219,7 @@ impl<S: Source> Engine<S> {
     /// What failed because the outside is away is kept and tried again; anything else ends the engine.
     fn tolerate(&mut self, result: Result<(), EngineError>) -> Result<(), EngineError> {
         match result {
-            Err(EngineError::Lake(error))
-                if error.is_transient() && !defects::is_on(Defect::StoreFaultFatal) =>
-            {
+            Err(EngineError::Lake(error)) if error.is_transient() => {
                 metrics::counter!("lambdalake_speed_commit_failures_total").increment(1);
                 tracing::error!(
                     %error, waiting_bytes = self.waiting_bytes(), "not committed; trying again"
@@ -239,25 +232,19 @@ impl<S: Source> Engine<S> {
     }
 
     fn tell_group(&mut self) {
-        let offsets: Vec<(i32, i64)> = self
-            .partitions
-            .values()
-            .filter_map(|p| Some((p.id(), self.group_offset(p)?)))
-            .collect();
+        let offsets: Vec<(i32, i64)> =
+            self.partitions.values().filter_map(|p| Some((p.id(), group_offset(p)?))).collect();
         self.source.commit_offsets(&offsets);
-    }
-
-    /// How far both tables are.
-    fn group_offset(&self, partition: &Partition) -> Option<i64> {
-        if defects::is_on(Defect::GroupOffsetTrusted) {
-            return Some(partition.position());
-        }
-        partition.landing.landed().events.min(partition.averaged)
     }
 
     fn waiting_bytes(&self) -> usize {
         self.partitions.values().map(|partition| partition.landing.bytes()).sum()
     }
+}
+
+/// How far both tables are.
+fn group_offset(partition: &Partition) -> Option<i64> {
+    partition.landing.landed().events.min(partition.averaged)
 }
 
 /// The partition, if it is held under that epoch.
@@ -266,8 +253,7 @@ fn current(
     id: i32,
     epoch: u64,
 ) -> Option<&mut Partition> {
-    let is_lax = defects::is_on(Defect::StaleEpochsAccepted);
-    partitions.get_mut(&id).filter(|partition| is_lax || partition.epoch() == epoch)
+    partitions.get_mut(&id).filter(|partition| partition.epoch() == epoch)
 }
 
 fn ticks(period: Duration) -> tokio::time::Interval {

@@ -11,7 +11,6 @@ use std::ops::Range;
 
 use arrow::array::{BooleanBufferBuilder, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
-use lake_model::defects::{self, Defect};
 use lake_model::{Day, DeadLetter, EventColumns, OffsetRange, OffsetRanges};
 use lake_tables::events;
 use lake_tables::offset_gaps::GapReason;
@@ -80,18 +79,14 @@ impl Landing {
 
     /// Whether the record at `offset` is still to be landed.
     pub fn wants(&self, offset: i64) -> bool {
-        let is_new = offset >= self.landed.events.unwrap_or(0);
-        (is_new || defects::is_on(Defect::LandedTwice)) && !self.landed.covered.contains(offset)
+        offset >= self.landed.events.unwrap_or(0) && !self.landed.covered.contains(offset)
     }
 
     /// Takes the accepted events that are to land.
-    pub fn push_events(&mut self, kafka_partition: i32, mut events: EventColumns, judged: Judged) {
+    pub fn push_events(&mut self, kafka_partition: i32, events: EventColumns, judged: Judged) {
         let Judged { mut late, runs } = judged;
         if runs.is_empty() {
             return;
-        }
-        if defects::is_on(Defect::ExtraDropped) {
-            events.extra.clear();
         }
         let late = late.finish();
         let late_in = |rows: &Range<usize>| late.slice(rows.start, rows.len()).count_set_bits();

@@ -14,7 +14,6 @@ use crate::clock::Clock;
 use crate::decode::DecodedBatch;
 use crate::landing::{Judged, Landing};
 use crate::provisional::{Provisional, WindowEvent};
-use lake_model::defects::{self, Defect};
 
 /// What decides over events, the same for every partition.
 #[derive(Debug)]
@@ -134,7 +133,7 @@ impl Partition {
     /// What a commit of all that is held records.
     pub fn progress(&self) -> PartitionProgress {
         PartitionProgress {
-            next_offset: Some(self.position - i64::from(defects::is_on(Defect::TxnOffByOne))),
+            next_offset: Some(self.position),
             max_event_time: self.clock.now().max_event_time(),
         }
     }
@@ -164,9 +163,7 @@ impl Partition {
 
     /// Notes that everything before `next` was delivered or never will be.
     pub fn advance(&mut self, next: i64) {
-        if next > self.position && defects::is_on(Defect::GapNotNoted) {
-            self.position = next;
-        } else if next > self.position {
+        if next > self.position {
             let gap = OffsetRange::new(self.position, next);
             self.landing.push_gap(gap, GapReason::NotDelivered);
             self.position = next;
@@ -200,9 +197,8 @@ impl Partition {
         if self.landing.wants(offset) {
             judged.land(row, span.day);
         }
-        let is_open = !late || defects::is_on(Defect::LateEventFolded);
         let is_new = self.averaged.is_none_or(|next| offset >= next);
-        if is_open && (is_new || defects::is_on(Defect::FoldedTwice)) {
+        if !late && is_new {
             let (camera_id, speed) = (events.camera_id.get(row), events.speed[row]);
             let limit = rules.limits.of(camera_id);
             self.provisional.add(&span, &WindowEvent { camera_id, event_time, speed, limit });

@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use lake_model::defects::{self, Defect};
 use lake_model::{Day, DaySpan, EventTime, Lateness, Pane, PartitionClock, Speed, WindowSize};
 use lake_tables::avg_speed::AvgSpeedRow;
 use lake_tables::file_kind::{GroupWindows, ProvisionalGroup};
@@ -119,8 +118,7 @@ impl Provisional {
             }
             if let Some(hour) = merged {
                 let window = span.window(WindowSize::OneHour, hour);
-                let missed = usize::from(panes.len() > 1 && defects::is_on(Defect::HourShort));
-                rows.push(row(camera, window, merge(panes.iter().skip(missed))));
+                rows.push(row(camera, window, merge(panes)));
             }
         }
         rows
@@ -128,9 +126,6 @@ impl Provisional {
 
     /// Notes that every group is written, and forgets those whose windows are closed.
     pub fn written(&mut self, clock: PartitionClock, lateness: Lateness) {
-        if defects::is_on(Defect::PaneForgotten) {
-            self.forget_closed(clock, lateness);
-        }
         self.groups.iter_mut().for_each(|(_, group)| group.dirty = false);
         self.retain(|(_, windows), span| {
             let end = match windows {
@@ -156,23 +151,6 @@ impl Provisional {
         self.held()
             .map(|held| CAMERA_BYTES + held.iter().map(|(_, pane)| pane.bytes()).sum::<usize>())
             .sum()
-    }
-
-    /// Forgets five-minute windows that are closed: a deliberate defect.
-    fn forget_closed(&mut self, clock: PartitionClock, lateness: Lateness) {
-        let groups = &self.groups;
-        self.cameras.retain(|_, panes| {
-            for (key, panes) in &mut panes.0 {
-                let Ok(at) = place_of(groups, *key) else { continue };
-                if key.1 == GroupWindows::Day {
-                    continue;
-                }
-                let end = |index| groups[at].1.span.window(WindowSize::FiveMinutes, index).end;
-                panes.retain(|(index, _)| !clock.has_closed(end(*index), lateness));
-            }
-            panes.0.retain(|(_, panes)| !panes.is_empty());
-            !panes.0.is_empty()
-        });
     }
 
     /// Forgets all groups but these.
@@ -249,9 +227,9 @@ fn pane(panes: &mut Panes, index: u32) -> &mut Pane {
     &mut panes[at].1
 }
 
-fn merge<'a>(panes: impl Iterator<Item = &'a (u32, Pane)>) -> Pane {
+fn merge(panes: &[(u32, Pane)]) -> Pane {
     let mut merged = Pane::default();
-    panes.for_each(|(_, pane)| merged.merge(pane));
+    panes.iter().for_each(|(_, pane)| merged.merge(pane));
     merged
 }
 

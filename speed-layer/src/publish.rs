@@ -11,7 +11,6 @@ use std::collections::BTreeSet;
 use lake_delta::log::FileEntry;
 use lake_delta::{Commit, CommitOutcome, DataFile, LakeError, TableLog, TableState};
 use lake_model::commit::{PartitionDecision, PartitionFacts, decide};
-use lake_model::defects::{self, Defect};
 use lake_model::{Calendar, Day};
 use lake_tables::file_kind::{self, AvgSpeedFile, ProvisionalGroup};
 use lake_tables::txn::{AppIds, PartitionProgress};
@@ -58,10 +57,6 @@ pub async fn publish(
                 tracing::debug!(table = %log.table(), version, operation, "committed");
                 return Ok(published);
             }
-            CommitOutcome::Conflict if defects::is_on(Defect::FencedOnOldSnapshot) => {
-                while log.try_commit(&commit).await? == CommitOutcome::Conflict {}
-                return Ok(published);
-            }
             CommitOutcome::Conflict => {}
         }
     }
@@ -69,7 +64,7 @@ pub async fn publish(
 
 /// Whether the batch has made `day` final.
 pub fn is_final(state: &TableState, day: Day) -> bool {
-    !defects::is_on(Defect::FinalOverwritten) && state.files_of(day).any(AvgSpeedFile::is_final)
+    state.files_of(day).any(AvgSpeedFile::is_final)
 }
 
 fn assemble(

@@ -23,7 +23,6 @@ use crate::partition::{Partition, Rules};
 use crate::provisional::Provisional;
 use crate::source::AssignedPartition;
 use crate::tables::Tables;
-use lake_model::defects::{self, Defect};
 use lake_tables::offset_gaps::GapReason;
 
 /// Why a partition can't be continued.
@@ -93,20 +92,13 @@ pub async fn load(
     // Whatever a reset ahead opens again has to be there by then.
     let earliest = clock_at(averaged.next_offset, averaged.max_event_time).earliest();
     let provisional = open_windows(lake, &tables.avg_speed, id, earliest, rules).await?;
-    let mut begun_with = stored.max_event_time;
-    if defects::is_on(Defect::WatermarkAhead) {
-        begun_with = events.max_event_time.max(averaged.max_event_time);
-    } else if defects::is_on(Defect::WatermarkForgotten) {
-        begun_with = None;
-    }
-    let clock = clock_at(stored.next_offset, begun_with);
+    let clock = clock_at(stored.next_offset, stored.max_event_time);
     Ok(Partition::new(id, epoch, position, clock, landing, provisional, averaged.next_offset))
 }
 
 /// The progress that a replay begins at.
 fn lesser(events: PartitionProgress, averaged: PartitionProgress) -> PartitionProgress {
-    let is_reversed = defects::is_on(Defect::ResumedTooFar);
-    if (events.next_offset <= averaged.next_offset) != is_reversed { events } else { averaged }
+    if events.next_offset <= averaged.next_offset { events } else { averaged }
 }
 
 fn start(partition: i32, resume: Resume, landing: &mut Landing) -> Result<i64, RecoveryError> {
@@ -143,9 +135,6 @@ async fn covered(
     next: i64,
 ) -> Result<OffsetRanges, LakeError> {
     let mut covered = OffsetRanges::default();
-    if defects::is_on(Defect::CoveredIgnored) {
-        return Ok(covered);
-    }
     let is_ahead = |log: &TableLog| {
         tables
             .app_ids
@@ -189,9 +178,6 @@ async fn open_windows(
     rules: &Rules,
 ) -> Result<Provisional, LakeError> {
     let mut provisional = Provisional::default();
-    if defects::is_on(Defect::WindowsNotReadBack) {
-        return Ok(provisional);
-    }
     let may_be_open = |file: &FileEntry| {
         let end = file.partition.map(|day| rules.calendar.span(day).end);
         end.is_none_or(|end| !clock.has_closed(end, rules.lateness))

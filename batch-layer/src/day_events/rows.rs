@@ -12,7 +12,6 @@ use lake_delta::columns;
 use lake_model::{DaySpan, EventTime, Speed};
 
 use crate::cameras::CameraSpan;
-use lake_model::defects::{self, Defect};
 
 /// The columns that make an event's identity.
 pub(super) const COLUMNS: [&str; 4] = ["camera_id", "event_time", "speed_kmh", "plate_number"];
@@ -100,9 +99,7 @@ impl Rows {
         let Rows { mut rows, plates } = self;
         rows.sort_unstable_by(|a, b| compare(a, b, &plates));
         let read = rows.len();
-        if !defects::is_on(Defect::DuplicatesKept) {
-            rows.dedup_by(|a, b| compare(a, b, &plates) == Ordering::Equal);
-        }
+        rows.dedup_by(|a, b| compare(a, b, &plates) == Ordering::Equal);
         let duplicates = (read - rows.len()) as u64;
         DistinctEvents { rows, duplicates }
     }
@@ -128,8 +125,7 @@ fn compare(a: &Row, b: &Row, plates: &[u8]) -> Ordering {
 
 fn plate<'a>(row: &Row, plates: &'a [u8]) -> Option<&'a [u8]> {
     let end = row.plate_at + row.plate_bytes as usize;
-    let is_none = row.plate_bytes == 0 && defects::is_on(Defect::EmptyPlateIsNone);
-    (row.plate_bytes != NO_PLATE && !is_none).then(|| &plates[row.plate_at..end])
+    (row.plate_bytes != NO_PLATE).then(|| &plates[row.plate_at..end])
 }
 
 #[cfg(test)]

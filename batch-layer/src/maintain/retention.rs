@@ -25,7 +25,6 @@ use crate::context::Context;
 use crate::days::{self, KnownDay};
 use crate::error::BatchError;
 use crate::scan::scan;
-use lake_model::defects::{self, Defect};
 
 /// Partition to the offset after the last one.
 type NextOffsets = BTreeMap<i32, i64>;
@@ -90,8 +89,7 @@ async fn droppable(
         let next_offsets = next_offsets(context, &files).await?;
         let is_expired = next_offsets.iter().all(|(partition, next)| {
             // Kafka says nothing of a partition that it does not have: then nothing is known.
-            let is_blind = defects::is_on(Defect::RetentionUnexpired);
-            is_blind || kafka.get(partition).is_some_and(|log| *next <= log.first)
+            kafka.get(partition).is_some_and(|log| *next <= log.first)
         });
         if !is_expired {
             break;

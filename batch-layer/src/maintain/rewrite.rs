@@ -7,7 +7,6 @@ use lake_delta::data_file::FileWriter;
 use lake_delta::log::FileEntry;
 use lake_delta::{Commit, CommitOutcome, DataFile, Lake, LakeError, TableLog, TableSpec};
 use lake_model::Day;
-use lake_model::defects::{self, Defect};
 use lake_tables::file_kind;
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
@@ -91,8 +90,7 @@ pub(super) async fn swap(
 ) -> Result<bool, LakeError> {
     check_rows(inputs, &outputs)?;
     let lake = log.lake().clone();
-    let is_blind = defects::is_on(Defect::CompactionUnchecked);
-    while is_blind || inputs.iter().all(|input| log.state().file(&input.path) == Some(input)) {
+    while inputs.iter().all(|input| log.state().file(&input.path) == Some(input)) {
         let commit = Commit::new(&lake, "COMPACT")
             .remove(inputs.iter().cloned())
             .add(outputs.iter().cloned())

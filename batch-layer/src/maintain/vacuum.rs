@@ -20,7 +20,6 @@ use object_store::path::Path;
 use super::report::MaintainReport;
 use crate::context::Context;
 use crate::error::BatchError;
-use lake_model::defects::{self, Defect};
 
 /// What a file's fate is decided on. Times are in milliseconds since 1970.
 #[derive(Clone, Copy, Debug)]
@@ -42,8 +41,6 @@ struct Ages {
 fn may_go(facts: Facts, ages: Ages, now: i64) -> bool {
     match facts.removed_at {
         _ if facts.is_active => false,
-        _ if defects::is_on(Defect::VacuumTakesRemoved) && facts.removed_at.is_some() => true,
-        _ if defects::is_on(Defect::VacuumTakesOrphans) && facts.removed_at.is_none() => true,
         Some(removed_at) => now.saturating_sub(removed_at) > ages.removed,
         None => now.saturating_sub(facts.modified_at) > ages.orphan,
     }

@@ -15,7 +15,6 @@ use crate::context::Context;
 use crate::day_events::{DayEvents, DistinctEvents};
 use crate::progress;
 use crate::window_totals::Totals;
-use lake_model::defects::{self, Defect};
 
 /// A new file begins once the last one has about this many bytes.
 const FILE_BYTES: usize = 256 << 20;
@@ -61,8 +60,7 @@ pub(super) async fn compute(
     let started_at = context.now();
     let files = events.files_of(day).cloned().collect();
     let day = DayEvents::open(&context.lake, context.calendar.span(day), files).await?;
-    let version = events.version() - i64::from(defects::is_on(Defect::PinnedVersionWrong));
-    let mut writer = DayWriter::new(context, run_id, &day, version, started_at);
+    let mut writer = DayWriter::new(context, run_id, &day, events.version(), started_at);
     let max_rows = context.settings.batch.max_rows_in_memory as u64;
     for range in day.census().ranges(max_rows) {
         let distinct = day.read(&range).await?;

@@ -8,7 +8,6 @@ use lake_tables::txn::AppIds;
 use tokio::time::{Instant, sleep};
 
 use crate::shutdown::Shutdown;
-use lake_model::defects::{self, Defect};
 
 /// What became of the wait.
 #[must_use]
@@ -65,11 +64,7 @@ pub(super) fn missing(
     wanted: &BTreeMap<i32, i64>,
 ) -> Vec<Shortfall> {
     let shortfall = |(partition, wanted): (&i32, &i64)| {
-        let landed = app_ids.progress(events, *partition).next_offset;
-        if landed.is_none() && defects::is_on(Defect::NewPartitionNotAwaited) {
-            return None;
-        }
-        let landed = landed.unwrap_or(0);
+        let landed = app_ids.progress(events, *partition).next_offset.unwrap_or(0);
         (landed < *wanted).then_some(Shortfall { partition: *partition, landed, wanted: *wanted })
     };
     wanted.iter().filter_map(shortfall).collect()

@@ -25,7 +25,6 @@ use super::repair::{INFO_KEY, missing_runs};
 use crate::batch_runs::BatchRuns;
 use crate::context::Context;
 use crate::days;
-use lake_model::defects::{self, Defect};
 
 /// What became of a computed day.
 #[must_use]
@@ -89,7 +88,6 @@ enum Decision {
 
 fn decide(facts: &Facts) -> Decision {
     let newer = facts.new_finals.iter().find(|(_, version)| *version >= facts.events_version);
-    let newer = newer.filter(|_| !defects::is_on(Defect::NightliesBothWin));
     if let Some((run_id, version)) = newer {
         return Decision::GiveUp(format!("run {run_id} made it final from version {version}"));
     }
@@ -140,14 +138,9 @@ pub(super) async fn publish(
         };
         let run = batch_run(context, &computed, drift);
         let info = serde_json::to_value(&run).expect("a row of numbers and text is JSON");
-        if defects::is_on(Defect::FinalInTwoCommits) && !replaced.is_empty() {
-            let removal = Commit::new(&context.lake, "REMOVE DAY").remove(replaced.iter().cloned());
-            let _ = avg_speed.try_commit(&removal).await?;
-        }
-        let is_beside = defects::is_on(Defect::FinalBesideProvisional);
         let commit = Commit::new(&context.lake, "MAKE DAY FINAL")
             .add(computed.files.iter().cloned())
-            .remove(replaced.iter().filter(|_| !is_beside).cloned())
+            .remove(replaced.iter().cloned())
             .info(INFO_KEY, info);
         if let CommitOutcome::Committed { .. } = avg_speed.try_commit(&commit).await? {
             return Ok(Published::Final(run));
@@ -193,20 +186,18 @@ fn provisional_offsets<'a>(
     let counted = files
         .filter(|file| !AvgSpeedFile::is_final(file))
         .flat_map(|file| days::partitions_of(file, &all));
-    let counted = counted.filter(|_| !defects::is_on(Defect::ProvisionalAheadIgnored));
     counted.filter_map(|partition| Some((partition, *known.get(&partition)?))).collect()
 }
 
 fn batch_run(context: &Context, computed: &ComputedDay, drift: Drift) -> BatchRun {
     let count = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
-    let is_uncounted = defects::is_on(Defect::RunFiguresWrong);
     BatchRun {
         run_id: computed.run_id.clone(),
         event_date: computed.span.day.days(),
         events_version: computed.events_version,
         kafka_offsets: computed.kafka_offsets.clone(),
         rows_read: computed.rows_read.cast_signed(),
-        duplicates_dropped: if is_uncounted { 0 } else { computed.duplicates.cast_signed() },
+        duplicates_dropped: computed.duplicates.cast_signed(),
         late_rows: computed.late_rows.cast_signed(),
         cameras: count(computed.cameras.len()),
         rows_written: count(computed.windows.len()),

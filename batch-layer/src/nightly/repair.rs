@@ -9,7 +9,6 @@ use lake_tables::batch_runs::BatchRun;
 use lake_tables::file_kind::AvgSpeedFile;
 
 use crate::batch_runs::BatchRuns;
-use lake_model::defects::{self, Defect};
 
 /// The key of the row in the `commitInfo` of the commit that makes a day final.
 pub(super) const INFO_KEY: &str = "batchRun";
@@ -23,9 +22,6 @@ pub(super) async fn missing_runs<'a>(
 ) -> Result<Vec<BatchRun>, LakeError> {
     let mut wanted = unrecorded(files, runs);
     let mut found = Vec::new();
-    if defects::is_on(Defect::RunNotRepaired) {
-        return Ok(found);
-    }
     let mut version = log.state().version();
     while !wanted.is_empty() && version >= 0 {
         let Some(info) = log.commit_info(version).await? else { break };

@@ -9,7 +9,6 @@ use std::fmt;
 
 use super::properties::{REDACTED, is_secret};
 use super::source::Entry;
-use lake_model::defects::{self, Defect};
 
 /// Values longer than this many characters are cut in messages.
 const MAX_SHOWN_CHARS: usize = 200;
@@ -24,8 +23,7 @@ pub struct Problem {
 
 impl fmt::Display for Problem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let remedy = if defects::is_on(Defect::RemedyNotNamed) { "" } else { &self.remedy };
-        write!(f, "{}: {}; {remedy}", self.subject, self.fault)
+        write!(f, "{}: {}; {}", self.subject, self.fault, self.remedy)
     }
 }
 
@@ -60,9 +58,8 @@ impl Problems {
         remedy: impl Into<String>,
     ) {
         self.keys.insert(key.to_owned());
-        let name = if defects::is_on(Defect::KeyNotNamed) { "a key" } else { key };
         let subject =
-            format!("{} = {} ({})", name.escape_debug(), shown(key, &entry.value), entry.source);
+            format!("{} = {} ({})", key.escape_debug(), shown(key, &entry.value), entry.source);
         self.with_subject(subject, fault.into(), remedy.into());
     }
 
@@ -98,7 +95,7 @@ fn on_one_line(text: String) -> String {
 
 /// A value as the user would write it, on one line, without secrets.
 fn shown(key: &str, value: &toml::Value) -> String {
-    if is_secret(key) || defects::is_on(Defect::ValueNotNamed) {
+    if is_secret(key) {
         return REDACTED.to_owned();
     }
     let text = literal(value);

@@ -44,7 +44,6 @@ pub use self::state::TableState;
 use crate::error::LakeError;
 use crate::spec::TableSpec;
 use crate::storage::Lake;
-use lake_model::defects::{self, Defect};
 
 /// The wait before the first retry of a commit; it doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(50);
@@ -220,9 +219,7 @@ impl TableLog {
         let bytes = Bytes::from(commit.encode(self.table, begun));
         let entry = Entry::parse(&bytes).map_err(|problem| self.problem(problem))?;
         let (path, payload) = (load::entry_path(version), PutPayload::from(bytes));
-        let overwrites = defects::is_on(Defect::LogEntryOverwritten);
-        let mode = if overwrites { PutMode::Overwrite } else { PutMode::Create };
-        let put = self.store.put_opts(&path, payload, mode.into()).await;
+        let put = self.store.put_opts(&path, payload, PutMode::Create.into()).await;
         if put.is_ok() && !self.is_old() {
             self.state.fold(version, entry).map_err(|problem| self.problem(problem))?;
             self.refreshed_at = begun;
@@ -234,14 +231,7 @@ impl TableLog {
                 action: format!("commit version {version} of table {}", self.table),
                 source,
             }),
-            _ => match self.outcome(commit, version, loads).await? {
-                CommitOutcome::Committed { version }
-                    if defects::is_on(Defect::OrphanFileAddedTwice) =>
-                {
-                    Box::pin(self.attempt(commit, version + 1, loads)).await
-                }
-                outcome => Ok(outcome),
-            },
+            _ => self.outcome(commit, version, loads).await,
         }
     }
 
@@ -262,7 +252,6 @@ impl TableLog {
             }
         };
         let committed = CommitOutcome::Committed { version };
-        let is_ours = is_ours && !defects::is_on(Defect::OwnCommitDisowned);
         Ok(if is_ours { committed } else { CommitOutcome::Conflict })
     }
 
@@ -309,16 +298,14 @@ impl TableLog {
     /// a hole, nor from another table's log at the same place.
     async fn has_own_entry(&self) -> Result<bool, LakeError> {
         let version = self.state.version();
-        let is_trusted = version < 0 || defects::is_on(Defect::OldStateTrusted);
-        Ok(is_trusted || load::has_entry(&*self.store, version).await?)
+        Ok(version < 0 || load::has_entry(&*self.store, version).await?)
     }
 
     /// Whether entries after the state's version may have been cleaned away. A clock that was set back that
     /// far is no witness.
     fn is_old(&self) -> bool {
         let age_us = self.lake.now().saturating_since(self.refreshed_at);
-        let is_trusted = defects::is_on(Defect::OldStateTrusted);
-        !is_trusted && u128::from(age_us.unsigned_abs()) > self.retention().as_micros() / 2
+        u128::from(age_us.unsigned_abs()) > self.retention().as_micros() / 2
     }
 
     /// How long entries stay at least. Whoever cleans keeps them for as long as the longer of the two says.

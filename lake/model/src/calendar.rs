@@ -7,7 +7,6 @@ use std::fmt;
 
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
-use crate::defects::{self, Defect};
 use crate::time::{self, DAY_US, EventTime};
 use crate::window::{Window, WindowSize};
 
@@ -122,10 +121,7 @@ impl Calendar {
 
     /// The bounds of `day`.
     pub fn span(&self, day: Day) -> DaySpan {
-        let (start, mut end) = (self.first_instant(day), self.first_instant(day.plus(1)));
-        if defects::is_on(Defect::DayOf24Hours) {
-            end = start.saturating_add(DAY_US);
-        }
+        let (start, end) = (self.first_instant(day), self.first_instant(day.plus(1)));
         DaySpan { day, start, end }
     }
 

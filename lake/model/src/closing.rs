@@ -1,7 +1,6 @@
 //! Which days the batch recomputes: closed by the clock, and not final or dirty.
 
 use crate::calendar::DaySpan;
-use crate::defects::{self, Defect};
 use crate::time::EventTime;
 
 /// What the tables say of a day.
@@ -63,8 +62,7 @@ impl Reason {
 /// Decides for one day at the instant `now`. A day closes `close_after_us` microseconds after its end;
 /// nothing makes an open day final.
 pub fn decide(facts: &DayFacts, now: EventTime, close_after_us: i64, force: bool) -> DayDecision {
-    let early = defects::is_on(Defect::DayClosedEarly);
-    let closes_at = facts.span.end.saturating_add(if early { 0 } else { close_after_us });
+    let closes_at = facts.span.end.saturating_add(close_after_us);
     if facts.dropped {
         return DayDecision::Frozen;
     }
@@ -77,11 +75,10 @@ pub fn decide(facts: &DayFacts, now: EventTime, close_after_us: i64, force: bool
     if !facts.is_final {
         return DayDecision::Recompute(Reason::NotFinal);
     }
-    let is_blind = defects::is_on(Defect::LateAfterFinalClean) && facts.last_run_rows.is_some();
-    if facts.last_run_rows != Some(facts.event_rows) && !is_blind {
+    if facts.last_run_rows != Some(facts.event_rows) {
         return DayDecision::Recompute(Reason::Dirty);
     }
-    if force || defects::is_on(Defect::CleanDayRecomputed) {
+    if force {
         return DayDecision::Recompute(Reason::Forced);
     }
     DayDecision::Clean

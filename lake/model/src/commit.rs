@@ -1,8 +1,6 @@
 //! What a writer may commit for a partition, decided from what the table's log says at the very version the
 //! commit is built on.
 
-use crate::defects::{self, Defect};
-
 /// What a partition's writer finds in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartitionFacts {
@@ -31,8 +29,7 @@ pub enum PartitionDecision {
 /// Decides for one partition. A log that moved since our work began fences it, in whichever direction it
 /// moved: rows that were built on other offsets would land twice or leave a hole.
 pub fn decide(facts: PartitionFacts) -> PartitionDecision {
-    let has_moved = facts.found != facts.built_on || facts.was_reset;
-    if has_moved && !defects::is_on(Defect::TxnCheckOff) {
+    if facts.found != facts.built_on || facts.was_reset {
         PartitionDecision::Fenced
     } else if facts.built_on.is_some_and(|next| facts.target <= next) {
         PartitionDecision::NothingNew

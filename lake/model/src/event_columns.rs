@@ -199,13 +199,6 @@ impl OptionalTextColumn {
         self.0.append_option(text);
     }
 
-    /// No text is present any more: a deliberate defect.
-    pub fn clear(&mut self) {
-        let (rows, _) = self.rows_and_bytes();
-        self.0 = StringBuilder::with_capacity(rows, 0);
-        self.0.append_nulls(rows);
-    }
-
     /// All texts as the table holds them.
     pub fn into_array(mut self) -> StringArray {
         self.0.finish()

@@ -12,7 +12,6 @@ pub mod camera;
 pub mod closing;
 pub mod commit;
 pub mod dead_letter;
-pub mod defects;
 pub mod environment;
 pub mod event_columns;
 pub mod event_format;

@@ -1,7 +1,5 @@
 //! Speeds as whole thousandths of km/h, so that sums do not depend on the order of events.
 
-use crate::defects::{self, Defect};
-
 /// A speed in whole thousandths of km/h.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Speed(u32);
@@ -29,7 +27,7 @@ impl Speed {
     pub fn rounded(kmh: f64) -> Speed {
         let thousandths = kmh * 1000.0;
         let whole = thousandths as u32;
-        let rounds_up = thousandths - f64::from(whole) >= 0.5 && !defects::is_on(Defect::SpeedCut);
+        let rounds_up = thousandths - f64::from(whole) >= 0.5;
         Speed(whole.saturating_add(u32::from(rounds_up)))
     }
 

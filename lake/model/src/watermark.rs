@@ -5,7 +5,6 @@
 //! before that event. Lateness therefore depends on the partition's log alone, and a replay decides the same.
 
 use crate::calendar::DaySpan;
-use crate::defects::{self, Defect};
 use crate::time::EventTime;
 use crate::window::WindowSize;
 
@@ -29,8 +28,7 @@ impl Lateness {
     #[inline]
     pub fn is_closed(self, end: EventTime, max_event_time: EventTime) -> bool {
         let watermark = self.watermark(max_event_time);
-        let defect_us = i64::from(defects::is_on(Defect::LatenessOffByOne));
-        watermark.saturating_since(end) > self.allowed_us - defect_us
+        watermark.saturating_since(end) > self.allowed_us
     }
 }
 

@@ -38,10 +38,6 @@ where
     E: fmt::Display,
 {
     telemetry::init_logging();
-    #[cfg(debug_assertions)]
-    if let Err(unknown) = take_defect() {
-        return fail(USAGE_ERROR, &unknown);
-    }
     let settings = match Settings::load(config, environment(), overrides) {
         Ok(settings) => settings,
         Err(error) => return fail(USAGE_ERROR, &error),
@@ -82,23 +78,6 @@ pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
         }
         tracing::info!("told to stop");
     })
-}
-
-/// Gives the process the deliberate defect that LAMBDALAKE_DEFECT names, by which the tests are tested.
-#[cfg(debug_assertions)]
-fn take_defect() -> Result<(), String> {
-    use lake_model::defects::{Defect, switch_on};
-
-    let Some(name) = std::env::var_os("LAMBDALAKE_DEFECT") else { return Ok(()) };
-    let name = name.to_string_lossy();
-    let Some(defect) = Defect::from_name(&name) else {
-        let known: Vec<&str> = Defect::ALL.iter().map(|defect| defect.name()).collect();
-        let known = known.join(", ");
-        return Err(format!("LAMBDALAKE_DEFECT = {name:?} is no defect; name one of {known}"));
-    };
-    switch_on(defect);
-    tracing::warn!(%defect, "this process has a deliberate defect: {}", defect.about());
-    Ok(())
 }
 
 fn fail(code: u8, error: &dyn fmt::Display) -> ExitCode {

@@ -166,11 +166,6 @@ impl Broker {
         }
     }
 
-    /// The group's offset of a partition.
-    pub fn told(&self, partition: i32) -> i64 {
-        self.with(partition, |log| log.told()).unwrap_or(0)
-    }
-
     /// The last stable offset of every partition.
     pub fn ends(&self) -> BTreeMap<i32, i64> {
         self.state().partitions.iter().map(|(id, log)| (*id, log.bounds().1)).collect()

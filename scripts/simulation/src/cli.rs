@@ -3,15 +3,12 @@
 use std::num::NonZeroUsize;
 
 use clap::Parser;
-use lake_model::defects::Defect;
 
 const EXAMPLES: &str = "\
 Examples:
   simulate --seeds 1000                        a thousand runs, from seed 1 on
   simulate --seeds 1000 --first 5001           other ones
   simulate --seeds 1 --first 42 --trace        everything that happens in one run
-  simulate --seeds 1000 --defect txn-check-off whether a deliberate defect is found, and how soon
-  simulate --list-defects                      the deliberate defects
 
 Exit codes: 0 all runs are clean, 1 a run is not, 2 usage.";
 
@@ -28,9 +25,6 @@ pub struct Cli {
     /// The first seed
     #[arg(long, value_name = "SEED", default_value_t = 1)]
     pub first: u64,
-    /// Give the product this deliberate defect
-    #[arg(long, value_name = "NAME", value_parser = defect)]
-    pub defect: Option<Defect>,
     /// Print everything that happens
     #[arg(long)]
     pub trace: bool,
@@ -40,14 +34,4 @@ pub struct Cli {
     /// Go on after a run that is not clean
     #[arg(long)]
     pub keep_going: bool,
-    /// List the deliberate defects
-    #[arg(long)]
-    pub list_defects: bool,
-}
-
-fn defect(name: &str) -> Result<Defect, String> {
-    Defect::from_name(name).ok_or_else(|| {
-        let names: Vec<&str> = Defect::ALL.iter().map(|defect| defect.name()).collect();
-        format!("expected one of {}", names.join(", "))
-    })
 }

@@ -5,7 +5,6 @@ use std::num::NonZeroUsize;
 use std::process::ExitCode;
 
 use clap::Parser;
-use lake_model::defects::Defect;
 use simulation::cli::Cli;
 use simulation::summary::{Summary, failure};
 use simulation::sweep::{SeedReport, Sweep};
@@ -17,8 +16,7 @@ const PROGRESS: u64 = 100;
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut out = std::io::stdout().lock();
-    let done = if cli.list_defects { list(&mut out) } else { sweep(&cli, &mut out) };
-    match done {
+    match sweep(&cli, &mut out) {
         Ok(true) => ExitCode::SUCCESS,
         Ok(false) => ExitCode::FAILURE,
         // Whoever read the output has gone.
@@ -26,21 +24,8 @@ fn main() -> ExitCode {
     }
 }
 
-fn list(out: &mut impl Write) -> std::io::Result<bool> {
-    for defect in Defect::ALL {
-        writeln!(out, "{:<32} {}", defect.name(), defect.about())?;
-    }
-    Ok(true)
-}
-
 /// Runs the seeds; returns whether all are clean.
 fn sweep(cli: &Cli, out: &mut impl Write) -> std::io::Result<bool> {
-    if let Some(defect) = cli.defect {
-        #[cfg(debug_assertions)]
-        lake_model::defects::switch_on(defect);
-        #[cfg(not(debug_assertions))]
-        writeln!(out, "release builds have no defects: {defect} is left off")?;
-    }
     let cores = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     let sweep = Sweep {
         first: cli.first,
@@ -76,7 +61,7 @@ fn tell(
         writeln!(out, "seed {} has the trace {:016x}", report.seed, report.hash)?;
     }
     if !report.problems.is_empty() {
-        writeln!(out, "{}", failure(report, cli.defect.map(Defect::name)))?;
+        writeln!(out, "{}", failure(report))?;
     }
     let (seeds, is_terminal) = (summary.seeds(), std::io::stdout().is_terminal());
     if is_terminal && !cli.trace {

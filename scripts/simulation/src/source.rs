@@ -10,7 +10,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lake_model::EventTime;
-use lake_model::defects::{self, Defect};
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use speed_layer::decode::{DecodedBatch, EventFormat};
@@ -97,10 +96,7 @@ impl SimulatedSource {
     }
 
     fn fetch_from(&mut self, start: Start) {
-        let Start { partition, mut offset, epoch } = start;
-        if defects::is_on(Defect::GroupOffsetTrusted) {
-            offset = offset.max(self.broker.told(partition));
-        }
+        let Start { partition, offset, epoch } = start;
         let fetched = Fetched { epoch, position: offset, has_told_end: false };
         self.fetched.insert(partition, fetched);
     }

@@ -71,8 +71,8 @@ impl fmt::Display for Finished<'_> {
     }
 }
 
-/// A seed that is not clean, with the command that replays it. `defect` was switched on, if any.
-pub fn failure(report: &SeedReport, defect: Option<&str>) -> String {
+/// A seed that is not clean, with the command that replays it.
+pub fn failure(report: &SeedReport) -> String {
     let mut text = format!("seed {} is not clean:\n", report.seed);
     for problem in report.problems.iter().take(MAX_PROBLEMS) {
         text.push_str(&format!("  {problem}\n"));
@@ -81,9 +81,8 @@ pub fn failure(report: &SeedReport, defect: Option<&str>) -> String {
     if more > 0 {
         text.push_str(&format!("  and {more} more\n"));
     }
-    let defect = defect.map(|name| format!(" --defect {name}")).unwrap_or_default();
     text.push_str(&format!(
-        "replay: scripts/simulate.sh --seeds 1 --first {} --trace{defect}",
+        "replay: scripts/simulate.sh --seeds 1 --first {} --trace",
         report.seed
     ));
     text

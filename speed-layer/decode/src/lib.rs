@@ -21,7 +21,6 @@ use serde_json::value::RawValue;
 
 pub use self::batch::DecodedBatch;
 use self::object::Members;
-use lake_model::defects::{self, Defect};
 
 /// The fields of an event, borrowed from its payload.
 #[derive(Debug, PartialEq)]
@@ -190,7 +189,5 @@ fn shown(value: &str) -> String {
 }
 
 fn reject<T>(reason: DeadLetterReason, detail: impl Into<String>) -> Result<T, Rejection> {
-    let mut others = DeadLetterReason::ALL.into_iter().cycle().skip_while(|other| *other != reason);
-    let wrong = others.nth(1).filter(|_| defects::is_on(Defect::WrongReason));
-    Err(Rejection { reason: wrong.unwrap_or(reason), detail: detail.into() })
+    Err(Rejection { reason, detail: detail.into() })
 }

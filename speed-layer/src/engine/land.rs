@@ -16,11 +16,9 @@ use lake_tables::{Table, dead_letters};
 
 use super::averages::CONCURRENT_FILES;
 use super::{Engine, EngineError};
-use crate::landing::Landing;
 use crate::partition::Partition;
 use crate::publish::{Published, Work, publish};
 use crate::source::Source;
-use lake_model::defects::{self, Defect};
 
 impl<S: Source> Engine<S> {
     /// Commits the rows that wait, or, where `offsets_alone`, offsets that are ahead without rows too.
@@ -30,21 +28,9 @@ impl<S: Source> Engine<S> {
         if !(has_rows || (offsets_alone && is_ahead)) {
             return Ok(());
         }
-        if defects::is_on(Defect::GroupOffsetTrusted) {
-            self.tell_group();
-        }
-        let mut fenced = BTreeSet::new();
-        if defects::is_on(Defect::EventsFirst) {
-            fenced.extend(self.land_events(&fenced).await?);
-        }
-        fenced.extend(self.land_gaps().await?);
+        let mut fenced = self.land_gaps().await?;
         fenced.extend(self.land_dead_letters().await?);
-        let landed = self.land_events(&fenced).await;
-        if landed.is_err() && defects::is_on(Defect::RowsForgotten) {
-            let forget = |landing: &mut Landing| landing.clear_events(landing.landed().events);
-            self.partitions.values_mut().for_each(|partition| forget(&mut partition.landing));
-        }
-        fenced.extend(landed?);
+        fenced.extend(self.land_events(&fenced).await?);
         self.reload(fenced).await?;
         self.tell_group();
         Ok(())

@@ -4,7 +4,6 @@ use std::future::Future;
 use std::time::Duration;
 
 use futures::FutureExt;
-use lake_model::defects::{self, Defect};
 use tokio::time::sleep;
 
 use super::{Engine, EngineError};
@@ -46,9 +45,6 @@ impl<S: Source> Engine<S> {
         shutdown: impl Future<Output = ()> + Clone,
     ) -> Result<(), EngineError> {
         self.turn_until(shutdown.clone()).await?;
-        if defects::is_on(Defect::StoppedUncommitted) {
-            return Ok(());
-        }
         let has_a_limit = shutdown.now_or_never().is_some();
         loop {
             match self.commit_all().await {

@@ -22,19 +22,6 @@ impl<S: Source> Engine<S> {
     }
 }
 
-/// Gives all partitions one watermark: a deliberate defect.
-#[cfg(debug_assertions)]
-pub(super) fn share_clocks(
-    partitions: &mut std::collections::BTreeMap<i32, crate::partition::Partition>,
-) {
-    use lake_model::defects::{self, Defect};
-
-    let newest = partitions.values().map(|p| p.clock.now()).max_by_key(|c| c.max_event_time());
-    if let Some(clock) = newest.filter(|_| defects::is_on(Defect::WatermarkGlobal)) {
-        partitions.values_mut().for_each(|partition| partition.clock.set(clock));
-    }
-}
-
 fn watermark_ahead(partition: i32) -> metrics::Gauge {
     metrics::gauge!(
         "lambdalake_speed_watermark_ahead_seconds", "partition" => partition.to_string()

@@ -28,7 +28,6 @@ use super::queue::Sender;
 use super::timestamps::warn_of_create_time;
 use crate::decode::{DecodedBatch, EventFormat};
 use crate::source::{SourceEvent, Start};
-use lake_model::defects::{self, Defect};
 
 /// How long a turn waits for records; then what is pending is sent on and positions are looked at.
 const POLL_TIMEOUT: Duration = Duration::from_millis(50);
@@ -229,9 +228,6 @@ impl Poller {
             KafkaError::MessageConsumptionFatal(_) => {
                 let problem = format!("the Kafka consumer failed for good: {error}");
                 self.send(SourceEvent::Failed { problem }, runtime)
-            }
-            error if defects::is_on(Defect::KafkaFaultFatal) => {
-                self.send(SourceEvent::Failed { problem: error.to_string() }, runtime)
             }
             _ => Ok(()),
         }

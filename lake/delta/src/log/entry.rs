@@ -13,7 +13,6 @@ use crate::data_file::DataFile;
 use crate::schema_json;
 use crate::spec::TableSpec;
 use crate::storage::Lake;
-use lake_model::defects::{self, Defect};
 
 /// The versions of the Delta protocol that tables are written in.
 pub(super) const READER_VERSION: i32 = 1;
@@ -70,7 +69,7 @@ impl Commit {
     /// The rows stay as they are and only their files change.
     #[must_use]
     pub fn rearranging(mut self) -> Commit {
-        self.rearranges = !defects::is_on(Defect::CompactionChangesData);
+        self.rearranges = true;
         self
     }
 
