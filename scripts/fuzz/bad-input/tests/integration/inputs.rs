@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-const FUZZ: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../../fuzz");
+const FUZZ: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/..");
 
 /// The inputs of a target, each with its file, in the order of the files' names.
 pub fn inputs(target: &str) -> Vec<(PathBuf, Vec<u8>)> {

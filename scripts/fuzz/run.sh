@@ -10,7 +10,7 @@ LIMITS=(-max_len=4096 -rss_limit_mb=2048 -malloc_limit_mb=256 -timeout=10)
 
 usage() {
     cat <<TEXT
-usage: fuzz/run.sh TARGET|all SECONDS
+usage: scripts/fuzz/run.sh TARGET|all SECONDS
 
   TARGET   one of: $TARGETS
   SECONDS  for how long each is run

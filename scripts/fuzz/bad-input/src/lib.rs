@@ -2,8 +2,8 @@
 //! [`http`].
 //!
 //! Each module has a function that takes the bytes of an input and panics if something does not hold. The fuzz targets in
-//! `fuzz/` call it with inputs that libFuzzer makes up; the tests of this crate call it with the inputs that have been found
-//! worth keeping, so that any compiler replays them.
+//! the folder above call it with inputs that libFuzzer makes up; the tests of this crate call it with the inputs that have
+//! been found worth keeping, so that any compiler replays them.
 
 pub mod configuration;
 pub mod decode;
