@@ -6,9 +6,9 @@ not by a clock.
 
 import random
 
-import checks
-from data import traffic
-from lakehouse import QUICK, until
+from harness import checks
+from harness.data import traffic
+from harness.lakehouse import QUICK, until
 
 DAY = checks.day("2025-04-05")
 

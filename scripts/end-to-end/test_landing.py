@@ -6,10 +6,9 @@ per store; the tests look at the tables.
 
 import pytest
 
-import checks
-import oracle
-from data import at, event, traffic
-from lakehouse import free_port, until
+from harness import checks, oracle
+from harness.data import at, event, traffic
+from harness.lakehouse import free_port, until
 
 DAY = checks.day("2025-04-05")
 

@@ -10,9 +10,8 @@ from collections import Counter
 
 import pytest
 
-import checks
-import oracle
-from data import DAYS, FIRST, at, event, traffic
+from harness import checks, oracle
+from harness.data import DAYS, FIRST, at, event, traffic
 
 
 def replaced(workspace, expected, day):

@@ -8,19 +8,15 @@ import threading
 import urllib.error
 import urllib.request
 from collections import Counter
+from pathlib import Path
 
 import pytest
 
-from lakehouse import REPOSITORY, until
-from oracle import Record
+from chaos import faults, feed, schedule
+from harness.lakehouse import until
+from harness.oracle import Record
 
-CHAOS = REPOSITORY / "scripts" / "chaos"
-sys.path.append(str(CHAOS))
-
-import faults  # noqa: E402
-import feed  # noqa: E402
-import schedule  # noqa: E402
-
+STORE_PROXY = Path(__file__).resolve().parent / "store_proxy.py"
 RECORDS = [Record(partition, offset, 1000 + offset, b"KV1", b"{}") for partition in (0, 1) for offset in (0, 1, 3)]
 
 
@@ -128,7 +124,7 @@ class Door:
         self.store = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Store)
         self.store.puts = {}
         threading.Thread(target=self.store.serve_forever, daemon=True).start()
-        command = [sys.executable, CHAOS / "store_proxy.py", str(self.store.server_port), "1", "7"]
+        command = [sys.executable, STORE_PROXY, str(self.store.server_port), "1", "7"]
         self.proxy = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         [self.port] = json.loads(self.proxy.stdout.readline())
 

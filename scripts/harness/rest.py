@@ -5,8 +5,8 @@ import urllib.parse
 
 import requests
 
-import oracle
-from lakehouse import free_port, until
+from harness import oracle
+from harness.lakehouse import free_port, until
 
 FROM, TO = "2025-04-05T00:00:00Z", "2025-04-07T00:00:00Z"
 

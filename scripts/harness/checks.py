@@ -7,9 +7,9 @@ import datetime as dt
 from collections import Counter
 from decimal import Decimal
 
-import oracle
-from readers import read
-from readers import rows as plain_rows
+from harness import oracle
+from harness.readers import read
+from harness.readers import rows as plain_rows
 
 FEW = 5
 

@@ -7,7 +7,7 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from schedule import KINDS
+from chaos.schedule import KINDS
 
 SCRIPTS = Path(__file__).resolve().parent.parent
 

@@ -1,13 +1,8 @@
 """What `scripts/bench.sh profile` makes of sampled stacks: threads, parts, towers. On stacks made by hand."""
 
-import sys
-
 import pytest
 
-from lakehouse import REPOSITORY
-
-sys.path.append(str(REPOSITORY / "scripts" / "bench"))
-import stacks
+from bench import stacks
 
 WORKER = "tokio::runtime::scheduler::multi_thread::worker::Context::run_task"
 POOL = "tokio::runtime::blocking::pool::Inner::run"

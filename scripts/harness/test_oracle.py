@@ -2,9 +2,9 @@
 
 import datetime as dt
 
-import oracle
-from data import at
-from oracle import HOUR_US, MINUTE_US, Record, Rules
+from harness import oracle
+from harness.data import at
+from harness.oracle import HOUR_US, MINUTE_US, Record, Rules
 
 
 def test_thousandths_round_halves_away_from_zero_after_a_product_in_double():

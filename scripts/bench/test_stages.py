@@ -1,14 +1,8 @@
 """How `scripts/bench.sh stages` adds up what stages took. On figures made by hand; nothing is measured."""
 
-import sys
-
 import pytest
 
-from lakehouse import REPOSITORY
-
-sys.path.append(str(REPOSITORY / "scripts" / "bench"))
-import bed
-import stages
+from bench import bed, stages
 
 SECONDS = {"fetch": 0.8, "decode": 0.2, "fold": 0.1, "encode": 0.3, "average": 0.04, "upload": 0.06, "commit": 0.02}
 

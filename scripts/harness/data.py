@@ -9,7 +9,7 @@ import json
 import random
 from dataclasses import dataclass
 
-from oracle import HOUR_US, MINUTE_US, SECOND_US, day_span
+from harness.oracle import HOUR_US, MINUTE_US, SECOND_US, day_span
 
 # Three days in the past, for tests that need some closed days.
 FIRST = dt.date(2025, 4, 5)

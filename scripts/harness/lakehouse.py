@@ -17,9 +17,9 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import oracle
-from readers import Lake
-from topics import Topic
+from harness import oracle
+from harness.readers import Lake
+from harness.topics import Topic
 
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent

@@ -28,7 +28,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )
 
-from oracle import Record
+from harness.oracle import Record
 
 PATIENCE_S = 30
 # What brokers say of a group for a moment after its first member has come.

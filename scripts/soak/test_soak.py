@@ -1,13 +1,8 @@
 """The verdicts of scripts/soak.sh: what they let pass, and what they do not. On samples made by hand; no server runs."""
 
-import sys
-
 import pytest
 
-from lakehouse import REPOSITORY
-
-sys.path.append(str(REPOSITORY / "scripts" / "soak"))
-import verdicts
+from soak import verdicts
 
 RATE = 1000
 

@@ -4,22 +4,18 @@ scripts/bench.sh.
 A topic is landed from the earliest offset to its end, as in speed.py, while perf samples all threads. The samples are
 unwound, folded and drawn by perf.py and inferno.py; stacks.py says what each belongs to. Every profile that was written
 down has a column in the tables, in the order in which they were taken, so that one is seen beside another.
-
-It is not called as the command is: Python has a `profile` of its own.
 """
 
 import datetime as dt
 import json
 import subprocess
 
-import inferno
-import perf
-import process
-import stacks
-from bed import a_bed, fail, tell
-from command_line import options
-from report import described, machine, publish
-from written import what_was_written
+from bench import inferno, perf, process, stacks
+from bench.bed import a_bed, fail, tell
+from bench.command_line import options
+from bench.report import publish
+from bench.written import what_was_written
+from harness.machine import described, machine
 
 SECTION = "profile"
 
