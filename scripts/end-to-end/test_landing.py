@@ -1,4 +1,4 @@
-"""Contract rules 1 to 3 and 7, on disk and on MinIO: what lands, what is late, what the provisional rows hold.
+"""Rules 1 to 3 and 7 of docs/contract.md, on disk and on MinIO: what lands, what is late, what the provisional rows hold.
 
 One topic of three partitions in use and an idle fourth, with late events, duplicates and bad records, is landed once
 per store; the tests look at the tables.

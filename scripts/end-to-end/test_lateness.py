@@ -1,4 +1,4 @@
-"""Contract rule 2: when an event is late, to the microsecond, and what moves a watermark.
+"""Rule 2 of docs/contract.md: when an event is late, to the microsecond, and what moves a watermark.
 
 Each scenario is the log of one partition: times after 2025-04-05T00:00:00Z, and whether each event must be late.
 """

@@ -1,4 +1,5 @@
-"""Contract rule 1 with several instances: one joins late, one is terminated, one is killed; eager and cooperative."""
+"""Rule 1 of docs/contract.md with several instances: one joins late, one is terminated, one is killed; with the eager and
+the cooperative protocol."""
 
 import pytest
 

@@ -15,7 +15,7 @@ from deltalake import DeltaTable
 
 TABLES = ("events", "dead_letters", "avg_speed", "offset_gaps", "batch_runs")
 
-# (name, Delta type, may be null), in the order of the contract.
+# (name, Delta type, may be null), in the order of docs/contract.md.
 COLUMNS = {
     "events": [
         ("camera_id", "string", False),

@@ -28,7 +28,7 @@ fn payloads(world: &World, events: u64) -> Vec<(Delivery, Option<Vec<u8>>)> {
     Generator::new(world, schedule, SHARES, 1).map(written).collect()
 }
 
-/// The reason for which a record can't be an event, as the contract has it.
+/// The reason for which a record can't be an event, as docs/contract.md has it.
 fn classify(payload: Option<&[u8]>, arrival_ms: i64) -> Option<Reason> {
     let Some(payload) = payload.filter(|payload| !payload.is_empty()) else {
         return Some(Reason::Empty);

@@ -74,7 +74,7 @@ fn may_be_refused(text: &str, settings: &EventFormat) -> bool {
     text.contains("\\u") || text.matches(['{', '[']).count() > DEEPEST || names.iter().any(is_twice)
 }
 
-/// The first reason that applies to an object, as the contract lists them.
+/// The first reason that applies to an object, as docs/contract.md lists them.
 fn first_reason(
     object: &Map<String, Value>,
     kafka_timestamp: EventTime,
