@@ -10,7 +10,7 @@
     machine.py     the machine that figures were measured on
 
 The end-to-end tests and the tools in scripts/chaos, scripts/soak and scripts/bench import it; it imports none of them,
-nor do they import each other. venv.sh sets the environment in which Python finds all of them.
+nor do they import each other (test_rooms.py). venv.sh sets the environment in which Python finds all of them.
 """
 
 import os
