@@ -3,13 +3,13 @@
 # without arguments for its usage.
 #
 # The servers are those of scripts/stack.sh, in a folder of their own unless STACK_DIR names some. What is measured and how
-# it is written down is in scripts/bench/, a Python file for each command; it uses modules of scripts/end-to-end.
+# it is written down is in scripts/bench/, a Python file for each command; it uses scripts/harness.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 CACHE=${LAMBDALAKE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lambdalake}
-# shellcheck source-path=SCRIPTDIR source=end-to-end/venv.sh
-. scripts/end-to-end/venv.sh
+# shellcheck source-path=SCRIPTDIR source=harness/venv.sh
+. scripts/harness/venv.sh
 
 usage() {
     cat <<'TEXT'
@@ -145,10 +145,8 @@ command -v python3 >/dev/null || die 3 "python3 is needed: apt-get install pytho
 trap '[ -z "$fresh" ] || rm -rf "$fresh"' EXIT
 if [ "$what" = garbage ]; then
     build garbage
-    exec python3 scripts/bench/garbage.py --program "$programs/garbage" "${options[@]}" --docs "$docs"
+    exec python3 -m bench.garbage --program "$programs/garbage" "${options[@]}" --docs "$docs"
 fi
 build speed-layer camera-simulator bench-kafka bench-commits bench-stages
-make_venv scripts/soak/requirements.txt
-# Python has a module `profile` of its own.
-script=${what/#profile/cpu_profile}
-LAMBDALAKE_BIN=$programs exec "$PYTHON" "scripts/bench/$script.py" "${options[@]}" --docs "$docs"
+make_venv scripts/harness/requirements-figures.txt
+LAMBDALAKE_BIN=$programs exec "$PYTHON" -m "bench.$what" "${options[@]}" --docs "$docs"

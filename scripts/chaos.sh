@@ -40,8 +40,8 @@ die() {
 
 # shellcheck source-path=SCRIPTDIR source=stack/cache.sh
 . "$here/stack/cache.sh"
-# shellcheck source-path=SCRIPTDIR source=end-to-end/venv.sh
-. "$here/end-to-end/venv.sh"
+# shellcheck source-path=SCRIPTDIR source=harness/venv.sh
+. "$here/harness/venv.sh"
 
 # Sets cycles, seed and report.
 parse() {
@@ -86,7 +86,7 @@ build() {
 run() {
     local code=0
     work=$(mktemp -d "${TMPDIR:-/tmp}/lambdalake-chaos.XXXXXX")
-    "$PYTHON" "$here/chaos/chaos.py" --cycles "$cycles" --seed "$seed" --work "$work" \
+    "$PYTHON" -m chaos.chaos --cycles "$cycles" --seed "$seed" --work "$work" \
         --toxiproxy "$TOXIPROXY_HOME/toxiproxy" ${report:+--report "$report"} &
     pid=$!
     wait "$pid" || code=$?

@@ -15,6 +15,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 CACHE=${LAMBDALAKE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lambdalake}
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
+# shellcheck source=scripts/harness/venv.sh
+. scripts/harness/venv.sh
 
 # What no run of the simulation can show, since it has no programs around the work, and no configuration: the
 # end-to-end tests find these.
@@ -76,14 +78,9 @@ simulated() {
 
 end_to_end() {
     cargo build --workspace --all-targets --locked --quiet || exit 3
-    local key venv
-    key=$({ python3 --version && cat scripts/end-to-end/requirements.txt; } | cksum | tr ' ' '-')
-    venv=$CACHE/venv-$key
-    if ! [ -d "$venv" ]; then
-        echo "defects.sh: $venv is missing: run scripts/test.sh once, which makes it" >&2
-        exit 3
-    fi
-    exec "$venv/bin/python" scripts/end-to-end/defects.py "${names[@]}"
+    trap '[ -z "$fresh" ] || rm -rf "$fresh"' EXIT
+    make_venv || exit 3
+    exec "$PYTHON" scripts/end-to-end/defects.py "${names[@]}"
 }
 
 mode=simulated seeds=1000 jobs=$(nproc) names=()

@@ -3,13 +3,13 @@
 # docs/soak.md for people, docs/soak/ for samples and curves. Run it without arguments for its usage.
 #
 # The servers are those of scripts/stack.sh, in a folder of their own unless STACK_DIR names some. What is run, measured
-# and judged is in scripts/soak/; it uses modules of scripts/end-to-end and scripts/bench.
+# and judged is in scripts/soak/; it uses scripts/harness.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
 CACHE=${LAMBDALAKE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lambdalake}
-# shellcheck source-path=SCRIPTDIR source=end-to-end/venv.sh
-. scripts/end-to-end/venv.sh
+# shellcheck source-path=SCRIPTDIR source=harness/venv.sh
+. scripts/harness/venv.sh
 
 usage() {
     cat <<'TEXT'
@@ -75,6 +75,6 @@ command -v python3 >/dev/null || die 3 "python3 is needed: apt-get install pytho
 unset "${!LAKEHOUSE__@}" "${!AWS_@}" RUST_LOG
 trap '[ -z "$fresh" ] || rm -rf "$fresh"' EXIT
 [ -n "$programs" ] || build
-make_venv scripts/soak/requirements.txt
-LAMBDALAKE_BIN=$programs exec "$PYTHON" scripts/soak/soak.py --hours "${hours:-0}" --outage-minutes "$outage" --rate "$rate" \
+make_venv scripts/harness/requirements-figures.txt
+LAMBDALAKE_BIN=$programs exec "$PYTHON" -m soak.soak --hours "${hours:-0}" --outage-minutes "$outage" --rate "$rate" \
     --cameras "$cameras" --docs "$docs"

@@ -12,8 +12,8 @@ cd "$(dirname "${BASH_SOURCE[0]}")/.."
 CACHE=${LAMBDALAKE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lambdalake}
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
 
-# shellcheck source=scripts/end-to-end/venv.sh
-. scripts/end-to-end/venv.sh
+# shellcheck source=scripts/harness/venv.sh
+. scripts/harness/venv.sh
 
 # step NAME COMMAND...: a heading, the command, the time it took.
 step() {
@@ -109,7 +109,8 @@ step "real Kafka and MinIO" start_stack
 step "cargo test" cargo test --workspace --locked
 step "simulation" scripts/simulate.sh --seeds 100
 step "Python environment" make_venv
-step "end to end" "$PYTHON" -m pytest -p no:cacheprovider scripts/end-to-end
+step "tests of the tools" "$PYTHON" -m pytest scripts --ignore scripts/end-to-end
+step "end to end" "$PYTHON" -m pytest scripts/end-to-end
 step "under fire" env LAMBDALAKE_BIN="$CARGO_TARGET_DIR/debug" scripts/chaos.sh --cycles 20 --seed 7
 echo
 echo "all steps passed in $SECONDS s"

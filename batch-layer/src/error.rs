@@ -28,7 +28,7 @@ pub enum BatchError {
 }
 
 impl BatchError {
-    /// The exit code that the contract has for it.
+    /// The exit code that docs/contract.md has for it.
     pub fn exit_code(&self) -> u8 {
         match self {
             BatchError::Configuration(_) => USAGE_ERROR,

@@ -1,5 +1,5 @@
 //! A lake in memory for tests, with a clock that is set by hand, and a speed layer of a few lines that lands
-//! events and keeps provisional rows as the contract has them.
+//! events and keeps provisional rows as docs/contract.md has them.
 
 mod speed;
 

@@ -1,7 +1,7 @@
 """What a measurement runs on: the servers, topics filled by the simulator, fresh lakes, and the product's programs.
 
 A program sees no setting but where Kafka and its lake are, and those that a measurement is about: everything else is the
-product's default. Modules of scripts/end-to-end start the servers and read the tables.
+product's default. scripts/harness starts the servers and reads the tables.
 """
 
 import contextlib
@@ -17,16 +17,11 @@ import traceback
 from dataclasses import dataclass, field
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.dont_write_bytecode = True
-sys.path.append(str(HERE.parent / "end-to-end"))
-# The servers are on this machine, whatever proxy there is.
-os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
-
 from confluent_kafka import KafkaException
-from lakehouse import REPOSITORY, Stack, a_stack, binary, until
-from readers import Lake
-from topics import Topic
+
+from harness.lakehouse import Stack, a_stack, binary, until
+from harness.readers import Lake
+from harness.topics import Topic
 
 # As one worker of a country's cameras would have it.
 CAMERAS, PARTITIONS, LATE = 1000, 12, 0.02

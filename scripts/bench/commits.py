@@ -10,11 +10,12 @@ import os
 import statistics
 import subprocess
 
-import process
-from bed import a_folder, binary, fail, tell
-from command_line import options
-from commits_figure import draw
-from report import Steps, described, machine, publish
+from bench import process
+from bench.bed import a_folder, binary, fail, tell
+from bench.command_line import options
+from bench.commits_figure import draw
+from bench.report import Steps, publish
+from harness.machine import described, machine
 
 POINTS = 200
 SETTINGS = {

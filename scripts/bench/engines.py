@@ -12,8 +12,9 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from bed import HERE, fail, tell
+from bench.bed import fail, tell
 
+PEERS = Path(__file__).resolve().parent / "peers"
 CACHE = Path(
     os.environ.get("LAMBDALAKE_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lambdalake"
 )
@@ -34,11 +35,11 @@ class Engine:
 
     @property
     def sources(self):
-        return HERE / "peers" / self.name
+        return PEERS / self.name
 
     def home(self):
         """The folder of its jars and of the job's classes, made where it is not there."""
-        files = [HERE / "peers" / "log4j2.properties", *sorted(p for p in self.sources.rglob("*") if p.is_file())]
+        files = [PEERS / "log4j2.properties", *sorted(p for p in self.sources.rglob("*") if p.is_file())]
         key = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
         home = CACHE / f"{self.name}-{key}"
         if not home.exists():
@@ -63,7 +64,7 @@ class Engine:
         run("mvn", "-q", "-B", "-C", "-f", self.sources / "pom.xml", *copy)
         sources = sorted((self.sources / "src").rglob("*.java"))
         run("javac", "-nowarn", "-cp", made / "libs" / "*", "-d", made / "classes", *sources)
-        shutil.copy(HERE / "peers" / "log4j2.properties", made / "classes")
+        shutil.copy(PEERS / "log4j2.properties", made / "classes")
         if (self.sources / "resources").exists():
             shutil.copytree(self.sources / "resources", made / "classes", dirs_exist_ok=True)
 

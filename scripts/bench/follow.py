@@ -7,8 +7,8 @@ import time
 
 import pyarrow.fs
 
-from bed import fail
-from written import open_lake
+from bench.bed import fail
+from bench.written import open_lake
 
 # From one look for the next entry to the next.
 LOOK_EVERY_S = {pyarrow.fs.LocalFileSystem: 0.01, pyarrow.fs.S3FileSystem: 0.025}

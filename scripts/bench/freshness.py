@@ -13,12 +13,14 @@ import resource
 import subprocess
 import sys
 
-import process
-from bed import REPOSITORY, a_bed, binary, fail, going_on, tell
-from command_line import options
-from distribution import Distribution
-from follow import Follower
-from report import Steps, described, machine, publish
+from bench import process
+from bench.bed import a_bed, binary, fail, going_on, tell
+from bench.command_line import options
+from bench.distribution import Distribution
+from bench.follow import Follower
+from bench.report import Steps, publish
+from harness.lakehouse import REPOSITORY
+from harness.machine import described, machine
 
 STEADY_EVENTS_PER_SECOND = 12_000
 # Times of the first seconds of a load are not counted: buffers and caches fill.

@@ -9,8 +9,9 @@ import os
 import subprocess
 import sys
 
-from command_line import options
-from report import described, machine, peak_resident_mib, publish
+from bench.command_line import options
+from bench.report import peak_resident_mib, publish
+from harness.machine import described, machine
 
 # Ten times the records may take so much more memory.
 GROWTH_MIB = 16

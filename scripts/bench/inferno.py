@@ -9,8 +9,8 @@ import subprocess
 import tempfile
 from pathlib import Path
 
-from bed import fail, tell
-from engines import CACHE
+from bench.bed import fail, tell
+from bench.engines import CACHE
 
 VERSION = "0.12.8"
 HOME = CACHE / f"inferno-{VERSION}"

@@ -14,14 +14,15 @@ import sys
 import time
 from dataclasses import dataclass, field
 
-import process
-from bed import LATE, PARTITIONS, Bed, Filled, a_bed, fail, going_on, tell
-from command_line import options
-from engines import FLINK, SPARK
-from report import Steps, described, machine, publish, spread
-from results import Results
-from speed import floor
-from written import what_was_written
+from bench import process
+from bench.bed import LATE, PARTITIONS, Bed, Filled, a_bed, fail, going_on, tell
+from bench.command_line import options
+from bench.engines import FLINK, SPARK
+from bench.report import Steps, publish, spread
+from bench.results import Results
+from bench.speed import floor
+from bench.written import what_was_written
+from harness.machine import described, machine
 
 SHARES = ("--late", str(LATE), "--late-max", "2h", "--bad", "0")
 FEW_EVENTS = 1000

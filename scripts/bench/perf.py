@@ -10,7 +10,7 @@ import shutil
 import subprocess
 from pathlib import Path
 
-from bed import fail, tell
+from bench.bed import fail, tell
 
 # Per second of processor time. A prime, so that it does not keep step with what happens at round intervals.
 FREQUENCY_HZ = 499

@@ -16,7 +16,7 @@ import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from bed import STARTED, fail
+from bench.bed import STARTED, fail
 
 SAMPLE_EVERY_S = 0.1
 # The longest that anything measured may take, unless it is said to last.

@@ -9,13 +9,13 @@ import os
 import sys
 from dataclasses import asdict, dataclass
 
-import process
-import speed
-from bed import CAMERAS, PARTITIONS, a_bed, fail, going_on, tell
-from command_line import options
-from report import Steps, described, machine, publish
-from scale_figure import draw
-from written import what_was_written
+from bench import process, speed
+from bench.bed import CAMERAS, PARTITIONS, a_bed, fail, going_on, tell
+from bench.command_line import options
+from bench.report import Steps, publish
+from bench.scale_figure import draw
+from bench.written import what_was_written
+from harness.machine import described, machine
 
 LATENESS = "3h"
 CORES = os.cpu_count()

@@ -10,11 +10,12 @@ import json
 import statistics
 import sys
 
-import process
-from bed import a_bed, binary, fail, going_on, tell
-from command_line import options
-from report import Steps, described, machine, publish, spread
-from written import what_was_written
+from bench import process
+from bench.bed import a_bed, binary, fail, going_on, tell
+from bench.command_line import options
+from bench.report import Steps, publish, spread
+from bench.written import what_was_written
+from harness.machine import described, machine
 
 # Consuming alone: each way that librdkafka hands records over.
 FLOORS = ("callback", "polling")

@@ -11,13 +11,14 @@ import json
 import statistics
 import sys
 
-import process
-from bed import a_bed, fail, going_on, tell
-from command_line import options
-from freshness import commit_interval_s
-from report import Steps, described, machine, publish, spread
-from speed import HEADINGS, landing
-from written import what_was_written
+from bench import process
+from bench.bed import a_bed, fail, going_on, tell
+from bench.command_line import options
+from bench.freshness import commit_interval_s
+from bench.report import Steps, publish, spread
+from bench.speed import HEADINGS, landing
+from bench.written import what_was_written
+from harness.machine import described, machine
 
 # In the order of the data: the stage as bench-stages names it, as people do, and what it takes in.
 STAGES = [

@@ -20,21 +20,16 @@ import traceback
 from collections import Counter
 from pathlib import Path
 
-sys.dont_write_bytecode = True
-sys.path.append(str(Path(__file__).resolve().parent.parent / "end-to-end"))
-# The servers are on this machine, whatever proxy there is.
-os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
-
-import chaos_report  # noqa: E402
-from disk import Disk  # noqa: E402
-from faults import AWAY, World, strike  # noqa: E402
-from feed import Feed  # noqa: E402
-from inspection import inspect  # noqa: E402
-from lakehouse import Workspaces, a_stack, until  # noqa: E402
-from pipeline import Pipeline, Watch  # noqa: E402
-from proxies import Proxies  # noqa: E402
-from readers import Lake  # noqa: E402
-from schedule import SLOTS, plan  # noqa: E402
+from chaos import report
+from chaos.disk import Disk
+from chaos.faults import AWAY, World, strike
+from chaos.feed import Feed
+from chaos.inspection import inspect
+from chaos.pipeline import Pipeline, Watch
+from chaos.proxies import Proxies
+from chaos.schedule import SLOTS, plan
+from harness.lakehouse import Workspaces, a_stack, until
+from harness.readers import Lake
 
 INSPECT_EVERY = 100
 STALE_CYCLES = 2  # so many cycles without a commit, and the next one is waited for
@@ -82,9 +77,9 @@ def main():
     except Exception:  # whatever is not a finding is a fault outside
         give_up(run)
     wall_s = time.monotonic() - started
-    chaos_report.tell(run, failure, wall_s)
+    report.tell(run, failure, wall_s)
     if arguments.report:
-        arguments.report.write_text(chaos_report.markdown(run, failure, wall_s))
+        arguments.report.write_text(report.markdown(run, failure, wall_s))
     if failure:
         say(f"logs and tables: {arguments.work}")
         say("the same faults again, at other moments:")

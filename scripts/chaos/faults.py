@@ -10,11 +10,10 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
-from lakehouse import Stack
-from pipeline import GAVE_UP, Pipeline
-from proxies import Proxies
-
-from disk import Disk
+from chaos.disk import Disk
+from chaos.pipeline import GAVE_UP, Pipeline
+from chaos.proxies import Proxies
+from harness.lakehouse import Stack
 
 # A run of the batch may be left with 1 (days that must wait) or 3 (something is away) under fire; killed ones with -9.
 UNDER_FIRE = {0, 1, GAVE_UP}

@@ -1,6 +1,6 @@
 """The cameras: a thread that goes on producing, and the ledger of what Kafka has acknowledged.
 
-Records are those of scripts/end-to-end/data.py, day after simulated day: late ones, repeated ones, bad ones. They go to
+Records are those of scripts/harness/data.py, day after simulated day: late ones, repeated ones, bad ones. They go to
 the broker directly, with idempotence and without a time-out, so every one of them is acknowledged once and at a known
 place, however often the broker dies. What a cycle asks for besides, mad clocks and transactions, is queued and produced
 by the same thread.
@@ -17,9 +17,10 @@ from collections import Counter, deque
 from dataclasses import replace
 from functools import partial
 
-import data
 from confluent_kafka import KafkaException, Producer
-from oracle import HOUR_US, MINUTE_US, SECOND_US
+
+from harness import data
+from harness.oracle import HOUR_US, MINUTE_US, SECOND_US
 
 PORTION_S = 0.05
 SLOWER = 10

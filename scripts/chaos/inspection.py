@@ -1,15 +1,15 @@
 """The proof: everything healed and drained, then every row compared with what was produced.
 
 Kafka is compared with the ledger of what it acknowledged; the tables, by Python deltalake, with what the oracle of
-scripts/end-to-end makes of Kafka's records; and the product's own `audit` and `verify` have to agree.
+scripts/harness makes of Kafka's records; and the product's own `audit` and `verify` have to agree.
 """
 
 from collections import Counter
 
-import checks
-import oracle
 from confluent_kafka import Consumer, TopicPartition
-from lakehouse import until
+
+from harness import checks, oracle
+from harness.lakehouse import until
 
 PATIENCE_S = 600
 

@@ -11,8 +11,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-import oracle
-from lakehouse import until
+from harness import oracle
+from harness.lakehouse import until
 
 # Words in the logs of the speed layer, and what they count.
 TELLING = {

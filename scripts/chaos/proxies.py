@@ -15,7 +15,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from lakehouse import free_port, until
+from harness.lakehouse import free_port, until
 
 HERE = Path(__file__).resolve().parent
 PATIENCE_S = 20

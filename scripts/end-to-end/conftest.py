@@ -1,17 +1,9 @@
 """Fixtures: the real Kafka and MinIO, and workspaces on them."""
 
-import os
-import sys
-
 import pytest
 
-import checks
-import lakehouse
-from data import DAYS, FIRST, traffic
-
-sys.dont_write_bytecode = True
-# The servers are on this machine, whatever proxy there is.
-os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
+from harness import checks, lakehouse
+from harness.data import DAYS, FIRST, traffic
 
 
 @pytest.fixture(scope="session")

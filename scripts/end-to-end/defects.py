@@ -12,8 +12,7 @@ import tempfile
 import xml.etree.ElementTree
 from pathlib import Path
 
-import lakehouse
-import oracle
+from harness import lakehouse, oracle
 
 HERE = Path(__file__).resolve().parent
 
@@ -186,14 +185,14 @@ def outcomes(tests, defect):
     chosen = sorted({test if test.endswith("]") else test.partition("[")[0] for test in tests})
     with tempfile.TemporaryDirectory() as folder:
         report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "-q", f"--junitxml={report}", *chosen]
+        command = [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *chosen]
         variables = os.environ | {"LAMBDALAKE_DEFECT": defect}
         run = subprocess.run(command, cwd=HERE, env=variables, capture_output=True, text=True, check=False)
         if not report.exists():
             sys.exit(f"pytest did not run:\n{run.stdout[-2000:]}{run.stderr[-2000:]}")
         cases = xml.etree.ElementTree.parse(report).iter("testcase")
         return {
-            f"{case.get('classname')}.py::{case.get('name')}": bool(
+            f"{case.get('classname').rpartition('.')[2]}.py::{case.get('name')}": bool(
                 case.findall("failure") or case.findall("error")
             )
             for case in cases

@@ -8,8 +8,8 @@ import pyarrow.parquet as pq
 import pytest
 from deltalake import write_deltalake
 
-import checks
-from data import DAYS, FIRST
+from harness import checks
+from harness.data import DAYS, FIRST
 
 
 @pytest.mark.parametrize("day", [str(day) for day in DAYS])

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from data import event
-from lakehouse import toml
+from harness.data import event
+from harness.lakehouse import toml
 
 PROGRAMS = {"speed-layer": ["run"], "batch-layer": ["audit"], "serving": ["run"], "camera-simulator": []}
 S3 = 'lake.uri = "s3://bucket"\nlake.storage.access_key_id = "a"\nlake.storage.secret_access_key = "b"\n'

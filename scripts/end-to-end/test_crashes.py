@@ -1,4 +1,4 @@
-"""Contract rules 1, 3 and 7 when things die: the speed layer by kill -9, the broker, the object store.
+"""Rules 1, 3 and 7 of docs/contract.md when things die: the speed layer by kill -9, the broker, the object store.
 
 Records keep coming all the while. Moments are chosen by what the tables hold (so many versions more), with a seed,
 not by a clock.
@@ -6,9 +6,9 @@ not by a clock.
 
 import random
 
-import checks
-from data import traffic
-from lakehouse import QUICK, until
+from harness import checks
+from harness.data import traffic
+from harness.lakehouse import QUICK, until
 
 DAY = checks.day("2025-04-05")
 

@@ -8,12 +8,11 @@ import datetime as dt
 
 import pytest
 
-import checks
-import oracle
-from data import event, rfc3339, traffic
-from lakehouse import until
-from oracle import HOUR_US, MINUTE_US
-from rest import all_final, compare, merged_figures, serving
+from harness import checks, oracle
+from harness.data import event, rfc3339, traffic
+from harness.lakehouse import until
+from harness.oracle import HOUR_US, MINUTE_US
+from harness.rest import all_final, compare, merged_figures, serving
 
 DAYS = [
     ("Europe/Berlin", "2025-03-30", 23),

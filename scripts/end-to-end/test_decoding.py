@@ -8,10 +8,9 @@ from dataclasses import dataclass
 
 import pytest
 
-import checks
-import oracle
-from data import Message, at
-from readers import read
+from harness import checks, oracle
+from harness.data import Message, at
+from harness.readers import read
 
 NOW = at("2025-04-05T10:15:30+00:00")
 TIME = b'"2025-04-05T10:15:30Z"'

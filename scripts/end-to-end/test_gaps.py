@@ -1,9 +1,8 @@
 """Offsets that no record is landed for: transactions, records gone before the first start, records lost while stopped."""
 
-import checks
-import oracle
-from data import event, traffic
-from lakehouse import until
+from harness import checks, oracle
+from harness.data import event, traffic
+from harness.lakehouse import until
 
 DAY = checks.day("2025-04-05")
 

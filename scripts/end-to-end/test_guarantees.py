@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from lakehouse import REPOSITORY
+from harness.lakehouse import REPOSITORY
 
 PAGE = REPOSITORY / "docs" / "guarantees.md"
 TEST = re.compile(r"`(?P<file>[\w./-]+\.(?:rs|py))::(?P<name>\w+)`")

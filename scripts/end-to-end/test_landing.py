@@ -1,4 +1,4 @@
-"""Contract rules 1 to 3 and 7, on disk and on MinIO: what lands, what is late, what the provisional rows hold.
+"""Rules 1 to 3 and 7 of docs/contract.md, on disk and on MinIO: what lands, what is late, what the provisional rows hold.
 
 One topic of three partitions in use and an idle fourth, with late events, duplicates and bad records, is landed once
 per store; the tests look at the tables.
@@ -6,10 +6,9 @@ per store; the tests look at the tables.
 
 import pytest
 
-import checks
-import oracle
-from data import at, event, traffic
-from lakehouse import free_port, until
+from harness import checks, oracle
+from harness.data import at, event, traffic
+from harness.lakehouse import free_port, until
 
 DAY = checks.day("2025-04-05")
 

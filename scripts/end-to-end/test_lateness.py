@@ -1,4 +1,4 @@
-"""Contract rule 2: when an event is late, to the microsecond, and what moves a watermark.
+"""Rule 2 of docs/contract.md: when an event is late, to the microsecond, and what moves a watermark.
 
 Each scenario is the log of one partition: times after 2025-04-05T00:00:00Z, and whether each event must be late.
 """
@@ -9,12 +9,11 @@ from dataclasses import replace
 import pytest
 from deltalake.exceptions import DeltaError
 
-import checks
-import oracle
-from data import Message, at, event, rfc3339
-from lakehouse import until
-from oracle import HOUR_US, MINUTE_US, SECOND_US
-from readers import read
+from harness import checks, oracle
+from harness.data import Message, at, event, rfc3339
+from harness.lakehouse import until
+from harness.oracle import HOUR_US, MINUTE_US, SECOND_US
+from harness.readers import read
 
 MIDNIGHT = at("2025-04-05T00:00:00+00:00")
 LATENESS, DISORDER = 3 * HOUR_US, 30 * SECOND_US

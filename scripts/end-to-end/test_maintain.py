@@ -1,10 +1,9 @@
 """`batch-layer maintain`: removed files, old log entries and expired days go; rows, audit and runs stay right."""
 
-import checks
-import oracle
-from data import at, event, traffic
-from lakehouse import QUICK, until
-from rest import serving
+from harness import checks, oracle
+from harness.data import at, event, traffic
+from harness.lakehouse import QUICK, until
+from harness.rest import serving
 
 FIRST = checks.day("2025-04-05")
 

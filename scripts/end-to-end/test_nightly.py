@@ -1,4 +1,4 @@
-"""Contract rules 4 to 7: what the nightly run makes final, when, and that nothing else changes it.
+"""Rules 4 to 7 of docs/contract.md: what the nightly run makes final, when, and that nothing else changes it.
 
 Three closed days with late events, duplicates and bad records are landed once; each test works on a copy of that
 lake, or on a topic of its own where it sends more.
@@ -10,9 +10,8 @@ from collections import Counter
 
 import pytest
 
-import checks
-import oracle
-from data import DAYS, FIRST, at, event, traffic
+from harness import checks, oracle
+from harness.data import DAYS, FIRST, at, event, traffic
 
 
 def replaced(workspace, expected, day):

@@ -8,11 +8,10 @@ import contextlib
 
 import requests
 
-import checks
-import oracle
-from data import at, event, traffic
-from lakehouse import free_port, until
-from rest import metrics
+from harness import checks, oracle
+from harness.data import at, event, traffic
+from harness.lakehouse import free_port, until
+from harness.rest import metrics
 
 DAY = checks.day("2025-04-05")
 MB = 1_000_000

@@ -6,9 +6,9 @@ from collections import Counter
 
 import pytest
 
-import checks
-from data import DAYS, FIRST, at, event, traffic
-from lakehouse import QUICK, until
+from harness import checks
+from harness.data import DAYS, FIRST, at, event, traffic
+from harness.lakehouse import QUICK, until
 
 # ---- waiting for landing -----------------------------------------------------------------------------------------
 

@@ -9,9 +9,8 @@ import json
 import polars
 import pytest
 
-import checks
-import readers
-from data import event, traffic
+from harness import checks, readers
+from harness.data import event, traffic
 
 FIRST = checks.day("2025-04-05")
 

@@ -15,9 +15,9 @@ from pathlib import Path
 import duckdb
 import pytest
 
-import checks
-from data import at, event, traffic
-from lakehouse import REPOSITORY
+from harness import checks
+from harness.data import at, event, traffic
+from harness.lakehouse import REPOSITORY
 
 BLOCK = re.compile(r"<!-- test: (?P<name>[\w -]+) -->\s*```(?P<language>python|sql)\n(?P<code>.*?)```", re.DOTALL)
 

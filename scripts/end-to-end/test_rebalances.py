@@ -1,10 +1,11 @@
-"""Contract rule 1 with several instances: one joins late, one is terminated, one is killed; eager and cooperative."""
+"""Rule 1 of docs/contract.md with several instances: one joins late, one is terminated, one is killed; with the eager and
+the cooperative protocol."""
 
 import pytest
 
-import checks
-from data import traffic
-from lakehouse import QUICK, until
+from harness import checks
+from harness.data import traffic
+from harness.lakehouse import QUICK, until
 
 DAY = checks.day("2025-04-05")
 PARTITIONS = 6

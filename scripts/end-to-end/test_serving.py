@@ -6,11 +6,10 @@ The cameras' rows are checked window by window; what a client may get wrong is a
 import pytest
 import requests
 
-import checks
-import oracle
-from data import at, event, rfc3339, traffic
-from lakehouse import free_port, until
-from rest import FROM, TO, Client, all_final, compare, merged_figures, metrics, serving, shows
+from harness import checks, oracle
+from harness.data import at, event, rfc3339, traffic
+from harness.lakehouse import free_port, until
+from harness.rest import FROM, TO, Client, all_final, compare, merged_figures, metrics, serving, shows
 
 DAY = checks.day("2025-04-05")
 DECEMBER = {"from": "2025-12-01T00:00:00Z", "to": "2025-12-02T00:00:00Z", "interval": "5m"}

@@ -8,7 +8,7 @@ matplotlib.rcParams["svg.hashsalt"] = "lambdalake"  # the same samples give the 
 
 from matplotlib import pyplot
 
-from sampler import COMMITTED, MIB
+from soak.sampler import COMMITTED, MIB
 
 MINUTE_S = 60
 

@@ -1,7 +1,7 @@
 """How much memory the speed layer may take: the sum of docs/operations.md, with the defaults of the settings."""
 
-from sampler import MIB
-from verdicts import greatest
+from soak.sampler import MIB
+from soak.verdicts import greatest
 
 MB = 1_000_000
 PROGRAM = 100 * MIB

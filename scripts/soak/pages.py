@@ -6,10 +6,9 @@ short one is made.
 
 import csv
 
-import figures
-from report import described, machine
-import verdicts
-from sampler import COMMITTED, MIB
+from harness.machine import described, machine
+from soak import figures, verdicts
+from soak.sampler import COMMITTED, MIB
 
 TITLES = {"steady": "Soak", "outage": "Outage of the store"}
 MARKERS = ("<!-- soak: {} -->", "<!-- end of soak: {} -->")

@@ -14,8 +14,8 @@ from pathlib import Path
 import pyarrow.fs
 import requests
 
-from readers import TABLES
-from rest import metrics
+from harness.readers import TABLES
+from harness.rest import metrics
 
 MIB = 2**20
 # Tables that the speed layer commits to.

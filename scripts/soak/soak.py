@@ -10,7 +10,6 @@ With --outage the store stops answering in the middle, for longer than any time-
 
 import argparse
 import json
-import os
 import signal
 import sys
 import tempfile
@@ -19,18 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-HERE = Path(__file__).resolve().parent
-sys.dont_write_bytecode = True
-sys.path.append(str(HERE.parent / "end-to-end"))
-sys.path.append(str(HERE.parent / "bench"))
-# The servers are on this machine, whatever proxy there is.
-os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"
-
-import memory
-import pages
-import verdicts
-from lakehouse import Workspaces, a_stack, free_port
-from sampler import MIB, Sampler, StoreWatch
+from harness.lakehouse import Workspaces, a_stack, free_port
+from soak import memory, pages, verdicts
+from soak.sampler import MIB, Sampler, StoreWatch
 
 PARTITIONS = 12
 SAMPLE_EVERY_S = 5

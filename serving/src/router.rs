@@ -60,7 +60,7 @@ impl App {
     }
 }
 
-/// The paths of the contract. Questions to the store are limited in number and time; health and metrics are
+/// The paths of docs/contract.md. Questions to the store are limited in number and time; health and metrics are
 /// always answered.
 pub fn router(app: App) -> Router {
     let limited = Router::new()

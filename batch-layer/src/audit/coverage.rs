@@ -1,4 +1,4 @@
-//! Contract rule 1: of every partition, each offset from 0, or from the retention floor, to the next offset
+//! Rule 1 of docs/contract.md: of every partition, each offset from 0, or from the retention floor, to the next offset
 //! in `events` is accounted for exactly once.
 
 use std::collections::BTreeMap;

@@ -1,4 +1,4 @@
-//! Contract rules 4 to 7 on a lake in memory: which days are made final, from what, and what happens when runs
+//! Rules 4 to 7 of docs/contract.md on a lake in memory: which days are made final, from what, and what happens when runs
 //! are killed or race.
 
 #![allow(clippy::unwrap_used)]

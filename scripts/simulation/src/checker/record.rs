@@ -1,4 +1,4 @@
-//! What a record has to become, by the words of the contract: an event, or a dead letter with the first reason that
+//! What a record has to become, by the words of docs/contract.md: an event, or a dead letter with the first reason that
 //! applies.
 
 use serde::Deserialize;

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// A rule of the contract that does not hold.
+/// A rule of docs/contract.md that does not hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
     /// The rule, by its number in the contract or in words.

@@ -1,0 +1,188 @@
+"""scripts/chaos.sh itself: its schedule, its ledger and its proxy of the store do what its verdict rests on."""
+
+import http.server
+import json
+import subprocess
+import sys
+import threading
+import urllib.error
+import urllib.request
+from collections import Counter
+from pathlib import Path
+
+import pytest
+
+from chaos import faults, feed, schedule
+from harness.lakehouse import until
+from harness.oracle import Record
+
+STORE_PROXY = Path(__file__).resolve().parent / "store_proxy.py"
+RECORDS = [Record(partition, offset, 1000 + offset, b"KV1", b"{}") for partition in (0, 1) for offset in (0, 1, 3)]
+
+
+# ---- the schedule ------------------------------------------------------------------------------------------------
+
+
+def test_a_seed_decides_the_schedule_and_a_longer_run_begins_alike():
+    assert schedule.plan(1, 500)[:20] == schedule.plan(1, 20)
+    assert schedule.plan(1, 20) != schedule.plan(2, 20)
+
+
+def test_every_kind_of_fault_can_be_struck_and_comes_up():
+    assert faults.KINDS_OF_FAULT.keys() == schedule.KINDS.keys()
+    assert {fault.kind for cycle in schedule.plan(3, 100) for fault in cycle.faults} == schedule.KINDS.keys()
+
+
+# ---- the ledger --------------------------------------------------------------------------------------------------
+
+
+def ledger_of(records):
+    ledger = feed.Ledger(partitions=2)
+    for record in records:
+        ledger.enter(record.partition, record.offset, feed.digest_of(record))
+    return ledger
+
+
+def test_records_as_acknowledged_agree_with_the_ledger():
+    ledger_of(RECORDS).compare(RECORDS)
+
+
+@pytest.mark.parametrize(
+    "found",
+    [
+        RECORDS[:-1],
+        [*RECORDS, Record(1, 4, 1004, b"KV1", b"{}")],
+        [*RECORDS[:-1], Record(1, 3, 1003, b"KV1", b"{ }")],
+        [*RECORDS[:-1], Record(1, 3, 1004, b"KV1", b"{}")],
+        [*RECORDS[:-1], Record(1, 3, 1003, None, b"{}")],
+    ],
+    ids=["missing", "surplus", "other_payload", "other_timestamp", "other_key"],
+)
+def test_a_record_that_differs_from_the_ledger_is_found(found):
+    with pytest.raises(AssertionError, match="does not hold what it acknowledged"):
+        ledger_of(RECORDS).compare(found)
+
+
+def test_two_records_at_one_offset_are_found():
+    with pytest.raises(AssertionError, match="two records"):
+        ledger_of([*RECORDS, RECORDS[0]])
+
+
+def test_a_record_acknowledged_without_an_offset_must_be_there_once():
+    for found in (RECORDS, RECORDS[:-1], [*RECORDS, Record(1, 4, 1003, b"KV1", b"{}")]):
+        ledger = ledger_of(RECORDS[:-1])
+        ledger.enter(1, None, feed.digest_of(RECORDS[-1]))
+        if found == RECORDS:
+            ledger.compare(found)
+        else:
+            with pytest.raises(AssertionError, match="does not hold what it acknowledged"):
+                ledger.compare(found)
+
+
+def test_a_transaction_of_unknown_end_is_visible_whole_or_not_at_all():
+    transaction = Counter((record.partition, feed.digest_of(record)) for record in RECORDS[-2:])
+    for found in (RECORDS, RECORDS[:-2]):
+        ledger = ledger_of(RECORDS[:-2])
+        ledger.unsure = [transaction]
+        ledger.compare(found)
+    ledger = ledger_of(RECORDS[:-2])
+    ledger.unsure = [transaction]
+    with pytest.raises(AssertionError, match="1 of 2 records of a transaction"):
+        ledger.compare(RECORDS[:-1])
+
+
+# ---- the proxy of the store --------------------------------------------------------------------------------------
+
+
+class Store(http.server.BaseHTTPRequestHandler):
+    """A store that only remembers what was put."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_PUT(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.server.puts[self.path] = body
+        self.answer(b"done")
+
+    def do_GET(self):
+        self.answer(self.server.puts[self.path])
+
+    def answer(self, body):
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+class Door:
+    """The proxy, with one door, before a store of its own."""
+
+    def __init__(self):
+        self.store = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Store)
+        self.store.puts = {}
+        threading.Thread(target=self.store.serve_forever, daemon=True).start()
+        command = [sys.executable, STORE_PROXY, str(self.store.server_port), "1", "7"]
+        self.proxy = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        [self.port] = json.loads(self.proxy.stdout.readline())
+
+    def set(self, **shares):
+        self.proxy.stdin.write(json.dumps({"door": 0} | shares).encode() + b"\n")
+        self.proxy.stdin.flush()
+        return json.loads(self.proxy.stdout.readline())
+
+    def ask(self, method, path, body=None, **headers):
+        """The answer; None for a refusal or where the proxy hangs up."""
+        headers = {name.replace("_", "-"): value for name, value in headers.items()}
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body, headers, method=method)
+        opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        try:
+            return opener.open(request, timeout=20).read()
+        except urllib.error.HTTPError as error:
+            assert error.code == 503
+        except OSError:
+            pass
+        return None
+
+    def close(self):
+        self.proxy.stdin.close()
+        assert self.proxy.wait(20) == 0, "the proxy ends with its input"
+        self.store.shutdown()
+        self.store.server_close()
+
+
+@pytest.fixture
+def door():
+    opened = Door()
+    yield opened
+    opened.close()
+
+
+def test_the_proxy_passes_requests_and_answers_on(door):
+    body = bytes(range(256)) * 1000
+    assert door.ask("PUT", "/a", body) == b"done"
+    assert door.ask("GET", "/a") == body
+
+
+def test_a_refused_request_has_no_effect(door):
+    door.set(refuse=1)
+    assert door.ask("PUT", "/a", b"1") is None
+    assert door.store.puts == {}
+    assert door.set(refuse=0) == {"refuse": 1}
+    assert door.ask("PUT", "/a", b"1") == b"done"
+
+
+def test_a_lost_answer_leaves_the_effect(door):
+    door.set(lose=1)
+    for path in ("/a", "/b", "/c", "/d"):
+        assert door.ask("PUT", path, b"1") is None
+    assert len(door.store.puts) == 4
+
+
+def test_a_late_create_is_refused_and_arrives_and_other_requests_pass(door):
+    door.set(late=1)
+    assert door.ask("PUT", "/plain", b"1") == b"done"
+    assert door.ask("PUT", "/late", b"2", If_None_Match="*") is None
+    until(lambda: door.store.puts.get("/late") == b"2", "the late create arrives")
