@@ -38,14 +38,17 @@ rust_is_new() {
     esac
 }
 
-# Builds the four programs, in the folder that scripts/test.sh uses too. Sets bin.
+# Builds the four programs without what the demo does not use (TLS, jemalloc and, unless it is asked for, Polars), in the
+# folder that scripts/test.sh uses too. Sets bin.
 build() {
+    local features=(--no-default-features)
+    [ -z "$verify" ] || features+=(--features batch-layer/verify)
     local cache=${LAMBDALAKE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lambdalake}
     export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
     mkdir -p "$CARGO_TARGET_DIR"
     bin=$(cd "$CARGO_TARGET_DIR" && pwd)/debug
-    [ -x "$bin/speed-layer" ] || echo "   the first build takes some minutes: librdkafka, OpenSSL, Delta and Polars are compiled along"
-    cargo build --locked --bins -p camera-simulator -p speed-layer -p batch-layer -p serving ||
+    [ -x "$bin/speed-layer" ] || echo "   the first build takes some minutes: librdkafka and the Delta library are compiled along"
+    cargo build --locked --bins "${features[@]}" -p camera-simulator -p speed-layer -p batch-layer -p serving ||
         die 3 "the build failed: the reason is above"
     echo "   done in $SECONDS s"
 }
