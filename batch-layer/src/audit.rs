@@ -2,12 +2,12 @@
 //!
 //! `coverage` checks that of every Kafka partition each offset is in `events`, `dead_letters` or `offset_gaps`,
 //! exactly once. `days` checks that the counts and sums of every final day are those of its distinct events.
-//! Watermarks that were set back are told: they are what lateness depends on beside the log.
+//! Watermarks that were set back are reported: beside the log, lateness depends on them.
 //!
 //! # Consistency
 //! The tables are read while others write them, so their order matters. Dead letters and gaps are committed
 //! before the events that come after them: what the next offset in `events` reaches is explained in every
-//! version of the others that is read later, and what they hold beyond it is passed over. `avg_speed` and
+//! version of the others that is read later, and what they hold beyond it is ignored. `avg_speed` and
 //! `batch_runs` are read before `events`, so that no day seems to have lost rows that landed in between.
 
 mod coverage;

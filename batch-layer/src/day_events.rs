@@ -29,12 +29,12 @@ pub(crate) struct DayEvents<'a> {
     lake: &'a Lake,
     span: DaySpan,
     files: Vec<FileEntry>,
-    census: Census,
+    camera_counts: CameraCounts,
 }
 
 /// How many rows each camera has.
 #[derive(Debug)]
-pub(crate) struct Census {
+pub(crate) struct CameraCounts {
     /// The cameras, in byte order.
     pub(crate) cameras: Vec<Arc<str>>,
     /// The rows of each camera.
@@ -45,9 +45,9 @@ pub(crate) struct Census {
     pub(crate) late_rows: u64,
 }
 
-impl Census {
-    /// Counts the rows of `files` of `events`, which must be as many as the log says.
-    pub(crate) async fn take(lake: &Lake, files: &[FileEntry]) -> Result<Census, LakeError> {
+impl CameraCounts {
+    /// Counts the rows of `files` of `events`, which must be as many as in the log.
+    pub(crate) async fn count(lake: &Lake, files: &[FileEntry]) -> Result<CameraCounts, LakeError> {
         let mut cameras: BTreeMap<Arc<str>, u64> = BTreeMap::new();
         let mut late_rows = 0;
         scan(lake, Table::Events, files, &["camera_id", "late"], count, |counts: Counts| {
@@ -65,7 +65,7 @@ impl Census {
             return Err(LakeError::data_file(&paths.join(", "), problem));
         }
         let (cameras, camera_rows) = cameras.into_iter().unzip();
-        Ok(Census { cameras, camera_rows, rows, late_rows })
+        Ok(CameraCounts { cameras, camera_rows, rows, late_rows })
     }
 
     /// The cameras in ranges of at most `max_rows` rows.
@@ -81,8 +81,8 @@ impl<'a> DayEvents<'a> {
         span: DaySpan,
         files: Vec<FileEntry>,
     ) -> Result<DayEvents<'a>, LakeError> {
-        let census = Census::take(lake, &files).await?;
-        Ok(DayEvents { lake, span, files, census })
+        let camera_counts = CameraCounts::count(lake, &files).await?;
+        Ok(DayEvents { lake, span, files, camera_counts })
     }
 
     /// The lake that the events are in.
@@ -91,8 +91,8 @@ impl<'a> DayEvents<'a> {
     }
 
     /// The day's cameras and rows.
-    pub(crate) fn census(&self) -> &Census {
-        &self.census
+    pub(crate) fn camera_counts(&self) -> &CameraCounts {
+        &self.camera_counts
     }
 
     /// The day and its bounds.
@@ -107,7 +107,7 @@ impl<'a> DayEvents<'a> {
             .clone()
             .map(|at| {
                 let place = u32::try_from(at).expect("a day has fewer cameras than 2^32");
-                (Arc::clone(&self.census.cameras[at]), place)
+                (Arc::clone(&self.camera_counts.cameras[at]), place)
             })
             .collect();
         let files: Vec<FileEntry> =

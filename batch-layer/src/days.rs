@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lake_delta::TableState;
 use lake_delta::log::FileEntry;
 use lake_model::Day;
-use lake_model::closing::{self, DayDecision, DayFacts};
+use lake_model::finalization::{self, DayDecision, DayFacts};
 use lake_tables::batch_runs::BatchRun;
 use lake_tables::file_kind::AvgSpeedFile;
 
@@ -17,9 +17,9 @@ use crate::context::Context;
 /// A day's final rows.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FinalDay {
-    /// The run that wrote them, if their files tell.
+    /// The run that wrote them, if their files name it.
     pub(crate) run_id: Option<String>,
-    /// The version of `events` that they were computed from, if statistics tell.
+    /// The version of `events` that they were computed from, if statistics name it.
     pub(crate) events_version: Option<i64>,
 }
 
@@ -43,7 +43,7 @@ pub(crate) fn events_version_of(file: &FileEntry) -> Option<i64> {
     file.bounds("events_version").and_then(|(_, greatest)| greatest.as_i64())
 }
 
-/// The Kafka partitions whose events a provisional file may count. A file that does not tell may count any.
+/// The Kafka partitions whose events a provisional file may count. A file without that information may count any.
 pub(crate) fn partitions_of(file: &FileEntry, all: &[i32]) -> Vec<i32> {
     if let Some(AvgSpeedFile::Provisional(group)) = AvgSpeedFile::tagged(file) {
         return vec![group.kafka_partition];
@@ -62,7 +62,7 @@ pub(crate) fn partitions_of(file: &FileEntry, all: &[i32]) -> Vec<i32> {
 /// What is known of a day.
 #[derive(Clone, Debug)]
 pub(crate) struct KnownDay {
-    /// What its fate is decided on.
+    /// What the decision about it is made on.
     pub(crate) facts: DayFacts,
     /// The run that made it final, if it is recorded.
     pub(crate) run: Option<BatchRun>,
@@ -71,7 +71,7 @@ pub(crate) struct KnownDay {
 impl KnownDay {
     /// What becomes of the day in a run.
     pub(crate) fn decision(&self, context: &Context, force: bool) -> DayDecision {
-        closing::decide(&self.facts, context.now(), context.close_after_us(), force)
+        finalization::decide(&self.facts, context.now(), context.close_after_us(), force)
     }
 }
 

@@ -1,4 +1,4 @@
-//! What can go wrong in the batch layer, and the exit code that says whose fault it is.
+//! What can go wrong in the batch layer, and the exit code that shows whose fault it is.
 
 use lake_delta::LakeError;
 use lake_kafka::ClientError;
@@ -11,7 +11,7 @@ pub enum BatchError {
     /// The tables could not be read or committed to.
     #[error(transparent)]
     Lake(#[from] LakeError),
-    /// Kafka did not say how far its partitions reach; trying later may help.
+    /// Kafka did not answer how far its partitions reach; trying later may help.
     #[error(transparent)]
     Kafka(#[from] ClientError),
     /// The settings do not fit the tables.

@@ -4,10 +4,10 @@
 //! proves from the tables alone that every offset and every event is accounted for; [`verify`] recomputes one
 //! day in a way of its own; [`maintain`] compacts, drops and deletes files.
 //!
-//! Underneath, `days` says what the tables hold of each day, `batch_runs` keeps the record of runs,
-//! `day_events` reads the distinct events of a day in bounded memory, `window_totals` reads what `avg_speed`
-//! says of windows, and [`kafka_ends`] asks Kafka how far its partitions reach. Everything outside comes in
-//! through a [`Context`], a [`kafka_ends::LogEnds`] and a [`Shutdown`].
+//! Underneath, `days` knows what the tables hold of each day, `batch_runs` keeps the record of runs,
+//! `day_events` reads the distinct events of a day in bounded memory, and `window_totals` reads count and sum of windows
+//! from `avg_speed`. Everything outside comes in through a [`Context`], a [`lake_kafka::LogEnds`], which asks Kafka
+//! how far its partitions reach, and a [`Shutdown`].
 
 pub mod audit;
 mod batch_runs;
@@ -20,7 +20,6 @@ pub mod maintain;
 pub mod nightly;
 mod progress;
 mod scan;
-mod shutdown;
 #[cfg(test)]
 mod test_support;
 #[cfg(feature = "verify")]
@@ -29,4 +28,4 @@ mod window_totals;
 
 pub use context::Context;
 pub use error::BatchError;
-pub use shutdown::Shutdown;
+pub use lake_runtime::Shutdown;

@@ -56,23 +56,23 @@ async fn run(command: &Command, settings: Settings) -> anyhow::Result<bool> {
                 None => Ok(()),
             };
             let report = done?;
-            say(&report)?;
+            print(&report)?;
             written?;
             Ok(report.is_complete())
         }
         Command::Audit(args) => {
             let report = audit::run(&context).await?;
             if args.json {
-                say(&report.json())?;
+                print(&report.json())?;
             } else {
-                say(&report)?;
+                print(&report)?;
             }
             Ok(report.is_ok())
         }
         Command::Verify(args) => verify(&context, args.date).await,
         Command::Maintain(args) => {
             let stop = stop_signal()?;
-            say(&maintain::run(&context, &ends, args.dry_run, &stop).await?)?;
+            print(&maintain::run(&context, &ends, args.dry_run, &stop).await?)?;
             Ok(true)
         }
     }
@@ -81,7 +81,7 @@ async fn run(command: &Command, settings: Settings) -> anyhow::Result<bool> {
 #[cfg(feature = "verify")]
 async fn verify(context: &Context, day: Day) -> anyhow::Result<bool> {
     let report = batch_layer::verify::run(context, day).await?;
-    say(&report)?;
+    print(&report)?;
     Ok(report.is_ok())
 }
 
@@ -96,7 +96,7 @@ async fn verify(_context: &Context, _day: Day) -> anyhow::Result<bool> {
     .into())
 }
 
-fn say(report: &dyn std::fmt::Display) -> anyhow::Result<()> {
+fn print(report: &dyn std::fmt::Display) -> anyhow::Result<()> {
     let text = report.to_string();
     let mut out = std::io::stdout().lock();
     writeln!(out, "{}", text.trim_end()).context("write the report to standard output")

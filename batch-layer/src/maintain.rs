@@ -21,18 +21,19 @@ mod tests;
 mod vacuum;
 
 use lake_delta::{TableLog, housekeeping};
+use lake_kafka::LogEnds;
+use lake_model::finalization::DayDecision;
+use lake_runtime::Shutdown;
 use lake_tables::Table;
 
 use crate::batch_runs::BatchRuns;
 use crate::context::Context;
 use crate::days::{self, KnownDay};
 use crate::error::BatchError;
-use crate::shutdown::Shutdown;
-use lake_kafka::LogEnds;
 
 pub use self::report::{MaintainReport, Rewritten};
 
-/// Maintains every table. With `dry_run` it only says what it would do.
+/// Maintains every table. With `dry_run` it only reports what it would do.
 ///
 /// # Errors
 /// The tables can't be read or committed to, or Kafka can't be asked while `maintain.event_retention` is set.
@@ -71,12 +72,12 @@ pub async fn run(
     Ok(report)
 }
 
-/// Whether a day is closed, final and clean: events seldom come to it any more.
+/// Whether a day is closed, final and clean: events seldom land in it any more.
 fn is_at_rest(context: &Context, day: &KnownDay) -> bool {
-    matches!(day.decision(context, false), lake_model::closing::DayDecision::Clean)
+    matches!(day.decision(context, false), DayDecision::Clean)
 }
 
-/// Deletes what a table no longer needs, and looks after its log.
+/// Deletes what a table no longer needs, and checkpoints its log.
 async fn tidy(
     context: &Context,
     table: Table,

@@ -3,7 +3,7 @@
 //!
 //! A run goes through these steps:
 //! 1. `repair` appends rows of `batch_runs` that runs before were killed too early to append.
-//! 2. `plan` says for each day what becomes of it. Where there is nothing to recompute, the run ends.
+//! 2. `plan` decides for each day what becomes of it. Where there is nothing to recompute, the run ends.
 //! 3. Kafka is asked how far its partitions reach, and `landing` waits until `events` reaches that far. The
 //!    version of `events` found then is the one that the run is pinned to; the plan is made again on it.
 //! 4. `compute` writes the final rows of one day after the other from every distinct event, and
@@ -33,8 +33,10 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lake_delta::{TableLog, TableState};
-use lake_model::closing::{DayDecision, Reason};
+use lake_kafka::LogEnds;
+use lake_model::finalization::{DayDecision, Reason};
 use lake_model::{Day, EventTime};
+use lake_runtime::Shutdown;
 use lake_tables::Table;
 use tokio::time::Instant;
 
@@ -44,8 +46,6 @@ use crate::batch_runs::BatchRuns;
 use crate::context::Context;
 use crate::days::{self, KnownDay};
 use crate::error::BatchError;
-use crate::shutdown::Shutdown;
-use lake_kafka::LogEnds;
 
 pub use self::plan::{DayFilter, PlannedDay};
 pub use self::report::{LeftDay, NightlyReport};
@@ -58,7 +58,7 @@ const TRIES_PER_DAY: u32 = 3;
 pub struct NightlyOptions {
     /// The days to look at.
     pub days: DayFilter,
-    /// Only say what would be done.
+    /// Only report what would be done.
     pub dry_run: bool,
     /// Recompute clean final days too.
     pub force: bool,
@@ -66,7 +66,7 @@ pub struct NightlyOptions {
     pub wait: Duration,
 }
 
-/// Makes closed days final. The report says what was done and what was left.
+/// Makes closed days final. The report lists what was done and what was left.
 ///
 /// # Errors
 /// The tables or Kafka can't be read, or the settings do not fit the tables. Days that were published
@@ -86,7 +86,7 @@ pub async fn run(
     }
     report.planned = run.plan(run.events.state(), &missing);
     if options.dry_run || !report.has_work() {
-        report.tell(context.now());
+        report.record_success(context.now());
         return Ok(report);
     }
     let wanted = ends.ends().await?.into_iter().map(|(partition, log)| (partition, log.next));
@@ -98,7 +98,7 @@ pub async fn run(
         }
         short => report.leave_all(&short.reason()),
     }
-    report.tell(context.now());
+    report.record_success(context.now());
     Ok(report)
 }
 
@@ -152,7 +152,7 @@ impl<'a> Run<'a> {
         let known = days::known_days(self.context, events, &self.base, &self.runs);
         known
             .into_iter()
-            .filter(|day| self.options.days.takes(day.facts.span.day))
+            .filter(|day| self.options.days.contains(day.facts.span.day))
             .map(|day| plan::with_unrecorded(day, &self.base, unrecorded))
             .map(|day| PlannedDay::of(&day, day.decision(self.context, self.options.force)))
             .collect()
@@ -176,7 +176,7 @@ impl<'a> Run<'a> {
         let days: Vec<(Day, Reason)> = report.to_recompute().collect();
         for (day, reason) in days {
             if self.shutdown.is_requested() {
-                report.leave(day, "the run was told to stop");
+                report.leave(day, "the run was asked to stop");
                 continue;
             }
             tracing::info!(%day, reason = reason.as_str(), version = pinned.version(), "recomputing");
@@ -214,7 +214,7 @@ impl<'a> Run<'a> {
                 biased;
                 published = self.attempt(day, pinned, &base) => published?,
                 () = shutdown.requested() => {
-                    return Ok(Outcome::Left("the run was told to stop".to_owned()));
+                    return Ok(Outcome::Left("the run was asked to stop".to_owned()));
                 }
             };
             match published {
@@ -235,7 +235,7 @@ impl<'a> Run<'a> {
     }
 
     /// Makes sure that the pinned version reaches every offset that the day's provisional rows hold, if need
-    /// be by pinning a newer one. Says what is missing if that can't be had in time.
+    /// be by pinning a newer one. Returns what is missing if that is not reached in time.
     async fn cover(
         &mut self,
         base: &Base,
@@ -270,7 +270,7 @@ impl<'a> Run<'a> {
     }
 }
 
-/// An id that says when the run began, such as `20251121T021500Z-1a2b3c4d`.
+/// An id that shows when the run began, such as `20251121T021500Z-1a2b3c4d`.
 fn run_id(context: &Context) -> String {
     let second = context.now().micros().div_euclid(1_000_000) * 1_000_000;
     let started = EventTime::from_micros(second).to_string().replace(['-', ':'], "");

@@ -1,4 +1,4 @@
-//! Progress of long work: a bar on a terminal. Elsewhere the logs tell, and the bar draws nothing.
+//! Progress of long work: a bar on a terminal. Elsewhere the logs report it, and nothing is drawn.
 
 use std::io::IsTerminal;
 

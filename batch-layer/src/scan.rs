@@ -1,6 +1,6 @@
 //! Reading many data files: two readers decode ahead, and what they make of each batch comes back one by one.
 //!
-//! Memory is bounded by the batches in the readers' hands and in a short queue. The order of batches is not
+//! Memory is bounded by the batches that the readers hold and a short queue. The order of batches is not
 //! kept.
 
 use std::fmt::Display;
@@ -18,10 +18,10 @@ use tokio::task::JoinSet;
 
 /// Files that are decoded at once.
 const READERS: usize = 2;
-/// Decoded pieces that wait to be taken.
+/// Decoded pieces that wait to be consumed.
 const PIECES_AHEAD: usize = 4;
 
-/// Hands to `take` what `extract` makes of every batch of `columns` of `files`; of all columns if none is
+/// Calls `consume` with what `extract` makes of every batch of `columns` of `files`; of all columns if none is
 /// named.
 pub(crate) async fn scan<T, E, F>(
     lake: &Lake,
@@ -29,7 +29,7 @@ pub(crate) async fn scan<T, E, F>(
     files: &[FileEntry],
     columns: &'static [&'static str],
     extract: F,
-    mut take: impl FnMut(T),
+    mut consume: impl FnMut(T),
 ) -> Result<(), LakeError>
 where
     T: Send + 'static,
@@ -39,7 +39,7 @@ where
     let job = Arc::new(Job {
         store: lake.table_store(table),
         files: files.to_vec(),
-        taken: AtomicUsize::new(0),
+        next_file: AtomicUsize::new(0),
         columns,
         extract,
     });
@@ -49,14 +49,14 @@ where
         let (job, sender) = (Arc::clone(&job), sender.clone());
         readers.spawn(async move {
             if let Err(error) = job.read(&sender).await {
-                // Nobody listens any more when another reader has failed before.
+                // Nobody receives any more when another reader has failed before.
                 let _ = sender.send(Err(error)).await;
             }
         });
     }
     drop(sender);
     while let Some(piece) = pieces.recv().await {
-        take(piece?);
+        consume(piece?);
     }
     // A reader that panicked must not pass for one that was done.
     readers.join_all().await;
@@ -66,7 +66,7 @@ where
 struct Job<F> {
     store: Arc<dyn ObjectStore>,
     files: Vec<FileEntry>,
-    taken: AtomicUsize,
+    next_file: AtomicUsize,
     columns: &'static [&'static str],
     extract: F,
 }
@@ -77,7 +77,7 @@ impl<F> Job<F> {
         E: Display,
         F: Fn(&RecordBatch) -> Result<T, E>,
     {
-        while let Some(file) = self.files.get(self.taken.fetch_add(1, Ordering::Relaxed)) {
+        while let Some(file) = self.files.get(self.next_file.fetch_add(1, Ordering::Relaxed)) {
             let store = Arc::clone(&self.store);
             let mut batches = read::stream(store, file, self.columns).await?;
             while let Some(batch) = batches.try_next().await? {

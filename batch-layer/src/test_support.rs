@@ -17,6 +17,7 @@ use lake_model::{Day, EventTime, OffsetRange, WindowSize};
 use lake_tables::Table;
 use lake_tables::avg_speed::{self, AvgSpeedRow};
 use lake_tables::file_kind::{self, AvgSpeedFile};
+use lake_tables::identity::LakeIdentity;
 use lake_tables::{batch_runs, offset_gaps};
 use lake_testing::memory::lake_in_memory_with;
 use lake_testing::{CountedIds, ManualClock};
@@ -81,12 +82,9 @@ impl World {
     pub(crate) async fn with_settings(settings: Settings, now: &str) -> World {
         let clock = ManualClock::at(at(now));
         let lake = lake_in_memory_with(Arc::new(clock.clone()), Arc::new(CountedIds::default()));
-        let properties = [
-            ("lambdalake.timezone".to_owned(), settings.pipeline.timezone.clone()),
-            ("lambdalake.topic".to_owned(), settings.kafka.topic.clone()),
-        ];
+        let identity = LakeIdentity::of(&settings);
         for table in Table::ALL {
-            TableLog::open_or_create(&lake, table, &properties).await.expect("memory holds tables");
+            identity.open_or_create(&lake, table).await.expect("memory holds tables");
         }
         let context = Context::new(settings, lake).expect("the zone is known");
         World { context, clock, kafka: FixedEnds::default(), panes: Groups::new() }

@@ -2,10 +2,11 @@
 //! final rows bit for bit.
 //!
 //! Polars reads the day's files of `events` and computes every figure in `recompute`; only the bounds of the
-//! day come from the calendar that the batch uses too. `final_rows` reads what `avg_speed` says, down to the bits of its
-//! doubles. `compare` puts both side by side, one range of cameras after the other.
+//! day come from the calendar that the batch uses too. `final_rows` reads what `avg_speed` holds, down to the bits of its
+//! doubles. `compare` compares both, one range of cameras after the other; `figures` are what is compared.
 
 mod compare;
+mod figures;
 mod final_rows;
 mod recompute;
 mod report;
@@ -15,6 +16,7 @@ mod tests;
 use lake_delta::TableState;
 use lake_delta::log::FileEntry;
 use lake_model::Day;
+use lake_model::finalization::DayState;
 use lake_tables::Table;
 
 use self::recompute::Recomputation;
@@ -23,7 +25,7 @@ use crate::context::Context;
 use crate::days::{self, KnownDay};
 use crate::error::BatchError;
 
-pub use self::compare::{Difference, Figures};
+pub use self::figures::{Difference, Figures};
 pub use self::report::{Verdict, VerifyReport};
 
 /// Verifies one day.
@@ -47,17 +49,16 @@ pub async fn run(context: &Context, day: Day) -> Result<VerifyReport, BatchError
     Ok(report)
 }
 
-/// What can be said of the day before anything is read.
+/// The outcome as far as it is known before anything is read; [`Verdict::Equal`] if the day can be compared.
 fn verdict(known: &KnownDay) -> Verdict {
     let facts = &known.facts;
-    if !facts.is_final {
-        Verdict::NotFinal
-    } else if facts.dropped {
-        Verdict::Frozen
-    } else if facts.last_run_rows == Some(facts.event_rows) {
-        Verdict::Equal
-    } else {
-        Verdict::Dirty { event_rows: facts.event_rows, rows_read: facts.last_run_rows }
+    match facts.state() {
+        _ if !facts.is_final => Verdict::NotFinal,
+        DayState::Frozen => Verdict::Frozen,
+        DayState::Clean => Verdict::Equal,
+        DayState::Dirty | DayState::Empty | DayState::NotFinal => {
+            Verdict::Dirty { event_rows: facts.event_rows, rows_read: facts.last_run_rows }
+        }
     }
 }
 
@@ -82,20 +83,4 @@ async fn compare_all(
         report.verdict = Verdict::Different;
     }
     Ok(())
-}
-
-/// The files of `table` as the Polars reader needs them: whole, in memory.
-async fn bytes_of(
-    context: &Context,
-    table: Table,
-    file: &FileEntry,
-) -> Result<Vec<u8>, lake_delta::LakeError> {
-    use object_store::ObjectStoreExt;
-    let failed = |source| lake_delta::LakeError::Storage {
-        action: format!("read data file {table}/{}", file.path),
-        source,
-    };
-    let path = object_store::path::Path::from(file.path.as_str());
-    let found = context.lake.table_store(table).get(&path).await.map_err(failed)?;
-    Ok(found.bytes().await.map_err(failed)?.to_vec())
 }

@@ -1,10 +1,10 @@
-//! What `avg_speed` says of windows: count and sum, merged over the rows of several Kafka partitions.
+//! What `avg_speed` holds of windows: count and sum, merged over the rows of several Kafka partitions.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
-use lake_delta::columns;
+use lake_delta::columns::{self, ColumnError};
 use lake_delta::log::FileEntry;
 use lake_delta::{Lake, LakeError};
 use lake_model::{EventTime, Speed, Summary, WindowSize};
@@ -61,13 +61,28 @@ pub(crate) async fn read(
     Ok(totals)
 }
 
-fn extract(batch: &RecordBatch, span: &CameraSpan) -> Result<Vec<(WindowKey, Totals)>, String> {
-    let text = |error: columns::ColumnError| error.to_string();
-    let cameras = columns::string(batch, "camera_id").map_err(text)?;
-    let starts = columns::timestamp(batch, "window_start").map_err(text)?;
-    let sizes = columns::string(batch, "window_size").map_err(text)?;
-    let counts = columns::long(batch, "vehicle_count").map_err(text)?;
-    let sums = columns::decimal(batch, "speed_sum_kmh").map_err(text)?;
+/// Rows that totals can't be read from.
+#[derive(Debug, thiserror::Error)]
+enum TotalsError {
+    #[error(transparent)]
+    Column(#[from] ColumnError),
+    #[error("{0:?} is no window_size")]
+    WindowSize(String),
+    #[error("a negative vehicle_count")]
+    NegativeCount,
+    #[error("a negative speed_sum_kmh")]
+    NegativeSum,
+}
+
+fn extract(
+    batch: &RecordBatch,
+    span: &CameraSpan,
+) -> Result<Vec<(WindowKey, Totals)>, TotalsError> {
+    let cameras = columns::string(batch, "camera_id")?;
+    let starts = columns::timestamp(batch, "window_start")?;
+    let sizes = columns::string(batch, "window_size")?;
+    let counts = columns::long(batch, "vehicle_count")?;
+    let sums = columns::decimal(batch, "speed_sum_kmh")?;
     let mut rows: Vec<(WindowKey, Totals)> = Vec::new();
     for row in (0..batch.num_rows()).filter(|row| span.contains(cameras.value(*row))) {
         let id = cameras.value(row);
@@ -76,11 +91,11 @@ fn extract(batch: &RecordBatch, span: &CameraSpan) -> Result<Vec<(WindowKey, Tot
             _ => id.into(),
         };
         let size = WindowSize::parse(sizes.value(row))
-            .ok_or_else(|| format!("{:?} is no window_size", sizes.value(row)))?;
+            .ok_or_else(|| TotalsError::WindowSize(sizes.value(row).to_owned()))?;
         let start = EventTime::from_micros(starts.value(row));
         let totals = Totals {
-            count: u64::try_from(counts.value(row)).map_err(|_| "a negative vehicle_count")?,
-            sum: u64::try_from(sums.value(row)).map_err(|_| "a negative speed_sum_kmh")?,
+            count: u64::try_from(counts.value(row)).map_err(|_| TotalsError::NegativeCount)?,
+            sum: u64::try_from(sums.value(row)).map_err(|_| TotalsError::NegativeSum)?,
         };
         rows.push((WindowKey { camera, size, start }, totals));
     }

@@ -5,8 +5,9 @@ use std::time::Duration;
 use lake_config::Settings;
 use lake_delta::LakeError;
 use lake_model::{
-    Calendar, DaySpan, DeadLetter, EventColumns, EventTime, Lateness, OffsetRange, Speed,
+    Calendar, DaySpan, DeadLetter, EventColumns, EventTime, Lateness, OffsetRange, SpeedLimits,
 };
+use lake_tables::identity::LakeIdentity;
 use lake_tables::offset_gaps::GapReason;
 use lake_tables::txn::PartitionProgress;
 
@@ -23,7 +24,7 @@ pub struct Rules {
     /// When windows close to the speed layer.
     pub lateness: Lateness,
     /// Speed limits.
-    pub limits: Limits,
+    pub limits: SpeedLimits,
 }
 
 impl Rules {
@@ -32,38 +33,14 @@ impl Rules {
     /// # Errors
     /// A time zone that there is not.
     pub fn new(settings: &Settings) -> Result<Rules, LakeError> {
-        let calendar = Calendar::new(&settings.pipeline.timezone)
-            .map_err(|error| LakeError::Configuration(format!("pipeline.timezone: {error}")))?;
+        let calendar = LakeIdentity::of(settings).calendar()?;
         let lateness = Lateness {
             allowed_us: micros(settings.speed.allowed_lateness),
             out_of_orderness_us: micros(settings.speed.out_of_orderness),
         };
-        let limits = Limits {
-            default: settings.speed_limits.default_kmh.map(Speed::rounded),
-            cameras: settings
-                .speed_limits
-                .cameras
-                .iter()
-                .map(|(camera, kmh)| (camera.clone(), Speed::rounded(*kmh)))
-                .collect(),
-        };
+        let limits = &settings.speed_limits;
+        let limits = SpeedLimits::from_kmh(limits.default_kmh, &limits.cameras);
         Ok(Rules { calendar, lateness, limits })
-    }
-}
-
-/// Speed limits of cameras.
-#[derive(Debug, Default)]
-pub struct Limits {
-    /// The limit of cameras that have none of their own.
-    pub default: Option<Speed>,
-    /// Limits by camera.
-    pub cameras: std::collections::HashMap<String, Speed>,
-}
-
-impl Limits {
-    /// The camera's limit, if one is configured.
-    pub fn of(&self, camera_id: &str) -> Option<Speed> {
-        self.cameras.get(camera_id).copied().or(self.default)
     }
 }
 

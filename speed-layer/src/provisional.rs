@@ -127,13 +127,7 @@ impl Provisional {
     /// Notes that every group is written, and forgets those whose windows are closed.
     pub fn written(&mut self, clock: PartitionClock, lateness: Lateness) {
         self.groups.iter_mut().for_each(|(_, group)| group.dirty = false);
-        self.retain(|(_, windows), span| {
-            let end = match windows {
-                GroupWindows::Day => span.end,
-                GroupWindows::Hour(hour) => span.window(WindowSize::OneHour, *hour).end,
-            };
-            !clock.has_closed(end, lateness)
-        });
+        self.retain(|(_, windows), span| !clock.has_closed(windows.end(span), lateness));
     }
 
     /// Forgets a day, which the batch has made final.

@@ -11,9 +11,9 @@ use lake_delta::log::FileEntry;
 use lake_delta::read;
 use lake_delta::{Lake, LakeError, TableLog};
 use lake_model::resume::{self, Resume, ResumeFacts};
-use lake_model::{OffsetRange, OffsetRanges, PartitionClock, WindowSize};
+use lake_model::{OffsetRange, OffsetRanges, PartitionClock};
 use lake_tables::Table;
-use lake_tables::file_kind::{self, AvgSpeedFile, GroupWindows};
+use lake_tables::file_kind::{self, AvgSpeedFile};
 use lake_tables::txn::PartitionProgress;
 use lake_tables::{avg_speed, offset_gaps};
 
@@ -189,10 +189,7 @@ async fn open_windows(
             AvgSpeedFile::Mixed | AvgSpeedFile::Final { .. } => continue,
         };
         let span = rules.calendar.span(group.day);
-        let end = match group.windows {
-            GroupWindows::Day => span.end,
-            GroupWindows::Hour(hour) => span.window(WindowSize::OneHour, hour).end,
-        };
+        let end = group.windows.end(&span);
         if group.kafka_partition != partition || clock.has_closed(end, rules.lateness) {
             continue;
         }

@@ -3,11 +3,8 @@
 use lake_config::Settings;
 use lake_delta::{Lake, LakeError, TableLog};
 use lake_tables::Table;
+use lake_tables::identity::LakeIdentity;
 use lake_tables::txn::AppIds;
-
-/// The properties that tie a lake to a pipeline: the same days and the same topic for as long as it lives.
-const TIME_ZONE: &str = "lambdalake.timezone";
-const TOPIC: &str = "lambdalake.topic";
 
 /// The logs of the tables.
 #[derive(Debug)]
@@ -27,16 +24,8 @@ pub struct Tables {
 impl Tables {
     /// Opens the tables, or creates those that are missing.
     pub async fn open(lake: &Lake, settings: &Settings) -> Result<Tables, LakeError> {
-        let properties = [
-            (TIME_ZONE.to_owned(), settings.pipeline.timezone.clone()),
-            (TOPIC.to_owned(), settings.kafka.topic.clone()),
-        ];
-        let open = async |table| {
-            let log = TableLog::open_or_create(lake, table, &properties).await?;
-            check(&log, TIME_ZONE, "pipeline.timezone", &settings.pipeline.timezone)?;
-            check(&log, TOPIC, "kafka.topic", &settings.kafka.topic)?;
-            Ok::<TableLog, LakeError>(log)
-        };
+        let identity = LakeIdentity::of(settings);
+        let open = async |table| identity.open_or_create(lake, table).await;
         // Whoever reads finds every table from the first start on.
         open(Table::BatchRuns).await?;
         Ok(Tables {
@@ -44,7 +33,7 @@ impl Tables {
             dead_letters: open(Table::DeadLetters).await?,
             offset_gaps: open(Table::OffsetGaps).await?,
             avg_speed: open(Table::AvgSpeed).await?,
-            app_ids: AppIds::new(&settings.pipeline.name, &settings.kafka.topic),
+            app_ids: identity.app_ids(),
         })
     }
 
@@ -56,17 +45,5 @@ impl Tables {
             log.refresh().await?;
         }
         Ok(())
-    }
-}
-
-fn check(log: &TableLog, property: &str, key: &str, value: &str) -> Result<(), LakeError> {
-    match log.state().property(property) {
-        Some(found) if found != value => Err(LakeError::Configuration(format!(
-            "{key} = {value:?}, but table {} at {} was made with {found:?}; set {key} = {found:?} or \
-             another lake.uri",
-            log.table(),
-            log.lake().uri(),
-        ))),
-        _ => Ok(()),
     }
 }

@@ -51,22 +51,22 @@ pub(super) async fn audit(
     for (partition, next) in context.app_ids.partitions(events) {
         partitions.entry(partition).or_default().extent.next = next;
     }
-    take_gaps(lake, offset_gaps, &mut partitions).await?;
+    add_gaps(lake, offset_gaps, &mut partitions).await?;
     for_each_offset(lake, Table::Events, events, |partition, offset| {
-        partitions.entry(partition).or_default().take_event(offset);
+        partitions.entry(partition).or_default().add_event(offset);
     })
     .await?;
     for_each_offset(lake, Table::DeadLetters, dead_letters, |partition, offset| {
-        partitions.entry(partition).or_default().take_dead_letter(offset);
+        partitions.entry(partition).or_default().add_dead_letter(offset);
     })
     .await?;
     for (id, partition) in partitions {
-        partition.judge(id, report);
+        partition.report(id, report);
     }
     Ok(())
 }
 
-async fn take_gaps(
+async fn add_gaps(
     lake: &Lake,
     offset_gaps: &TableState,
     partitions: &mut BTreeMap<i32, Partition>,
@@ -100,17 +100,17 @@ async fn for_each_offset(
     lake: &Lake,
     table: Table,
     state: &TableState,
-    mut take: impl FnMut(i32, i64),
+    mut use_offset: impl FnMut(i32, i64),
 ) -> Result<(), LakeError> {
     let files: Vec<_> = state.files().cloned().collect();
     scan(lake, table, &files, &OFFSET_COLUMNS, lake_tables::offsets, |offsets: Vec<(i32, i64)>| {
-        offsets.into_iter().for_each(|(partition, offset)| take(partition, offset));
+        offsets.into_iter().for_each(|(partition, offset)| use_offset(partition, offset));
     })
     .await
 }
 
 impl Partition {
-    fn take_event(&mut self, offset: i64) {
+    fn add_event(&mut self, offset: i64) {
         if offset >= self.extent.next {
             self.beyond += 1;
         } else if offset >= self.extent.floor {
@@ -120,14 +120,14 @@ impl Partition {
     }
 
     /// Those beyond the next offset are landed ahead of events that are still on their way.
-    fn take_dead_letter(&mut self, offset: i64) {
+    fn add_dead_letter(&mut self, offset: i64) {
         if (self.extent.floor..self.extent.next).contains(&offset) {
             self.dead_letters += 1;
             self.rows.insert(offset);
         }
     }
 
-    fn judge(self, id: i32, report: &mut AuditReport) {
+    fn report(self, id: i32, report: &mut AuditReport) {
         let Extent { floor, next } = self.extent;
         let extent = OffsetRange::new(floor, next.max(floor));
         let rows = self.rows.ranges();

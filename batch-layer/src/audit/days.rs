@@ -9,6 +9,7 @@ use std::sync::Arc;
 use lake_delta::log::FileEntry;
 use lake_delta::{LakeError, TableState};
 use lake_model::Day;
+use lake_model::finalization::{DayFacts, DayState};
 
 use super::report::{AuditReport, AuditedDay, DayStatus};
 use crate::batch_runs::BatchRuns;
@@ -18,8 +19,8 @@ use crate::day_events::DayEvents;
 use crate::days::{self, KnownDay};
 use crate::window_totals::{self, Totals, WindowKey};
 
-/// Differences of a day that are told one by one.
-const MAX_TOLD: usize = 20;
+/// Differences of a day that are reported one by one.
+const MAX_REPORTED: usize = 20;
 
 /// Checks every final day.
 pub(super) async fn audit(
@@ -31,7 +32,7 @@ pub(super) async fn audit(
 ) -> Result<(), LakeError> {
     let known = days::known_days(context, events, avg_speed, runs);
     for day in known.iter().filter(|day| day.facts.is_final) {
-        let status = status(day);
+        let status = status(&day.facts);
         let mut audited = AuditedDay {
             day: day.facts.span.day.to_string(),
             status,
@@ -54,16 +55,13 @@ pub(super) async fn audit(
     Ok(())
 }
 
-fn status(day: &KnownDay) -> DayStatus {
-    let facts = &day.facts;
-    if facts.dropped {
-        DayStatus::Frozen
-    } else if facts.event_rows == 0 {
-        DayStatus::Lost
-    } else if facts.last_run_rows == Some(facts.event_rows) {
-        DayStatus::Clean
-    } else {
-        DayStatus::Dirty
+/// The status of a day that is final.
+fn status(facts: &DayFacts) -> DayStatus {
+    match facts.state() {
+        DayState::Clean => DayStatus::Clean,
+        DayState::Frozen => DayStatus::Frozen,
+        DayState::Empty => DayStatus::Lost,
+        DayState::Dirty | DayState::NotFinal => DayStatus::Dirty,
     }
 }
 
@@ -79,16 +77,16 @@ async fn check(
     let files = events.files_of(span.day).cloned().collect();
     let final_files: Vec<FileEntry> = avg_speed.files_of(span.day).cloned().collect();
     let day_events = DayEvents::open(&context.lake, span, files).await?;
-    let mut differences = Differences { day: span.day, told: 0 };
+    let mut differences = Differences { day: span.day, found: 0 };
     let mut distinct = 0;
     let max_rows = context.settings.batch.max_rows_in_memory as u64;
-    for range in day_events.census().ranges(max_rows) {
+    for range in day_events.camera_counts().ranges(max_rows) {
         distinct += compare(&day_events, &range, &final_files, audited, |difference| {
-            differences.tell(report, &difference);
+            differences.add(report, &difference);
         })
         .await?;
     }
-    differences.tell_rest(report);
+    differences.report_rest(report);
     audited.distinct_events = Some(distinct);
     Ok(())
 }
@@ -99,7 +97,7 @@ async fn compare(
     range: &CameraRange,
     final_files: &[FileEntry],
     audited: &mut AuditedDay,
-    mut tell: impl FnMut(String),
+    mut report: impl FnMut(String),
 ) -> Result<u64, LakeError> {
     let mut rows = window_totals::read(day.lake(), final_files, &range.span).await?;
     for (key, totals) in &rows {
@@ -114,23 +112,23 @@ async fn compare(
             sum: speeds.iter().map(|speed| u64::from(*speed)).sum(),
         };
         let key = WindowKey {
-            camera: Arc::clone(&day.census().cameras[window.camera]),
+            camera: Arc::clone(&day.camera_counts().cameras[window.camera]),
             size: window.window.size,
             start: window.window.start,
         };
         let row = rows.remove(&key);
         if row != Some(events) {
-            tell(difference(&key, row, Some(events)));
+            report(difference(&key, row, Some(events)));
         }
     }
     let mut invented: Vec<_> = rows.into_iter().collect();
     invented.sort_unstable_by(|a, b| a.0.cmp(&b.0));
-    invented.into_iter().for_each(|(key, row)| tell(difference(&key, Some(row), None)));
+    invented.into_iter().for_each(|(key, row)| report(difference(&key, Some(row), None)));
     Ok(distinct.len())
 }
 
 fn difference(key: &WindowKey, row: Option<Totals>, events: Option<Totals>) -> String {
-    let said = |totals: Option<Totals>| match totals {
+    let describe = |totals: Option<Totals>| match totals {
         Some(Totals { count, sum }) => format!("{count} events with a sum of {sum} thousandths"),
         None => "nothing".to_owned(),
     };
@@ -139,27 +137,27 @@ fn difference(key: &WindowKey, row: Option<Totals>, events: Option<Totals>) -> S
         key.camera,
         key.size,
         key.start,
-        said(row),
-        said(events)
+        describe(row),
+        describe(events)
     )
 }
 
-/// The differences of a day, of which the first are told.
+/// The differences of a day, of which the first are reported.
 struct Differences {
     day: Day,
-    told: usize,
+    found: usize,
 }
 
 impl Differences {
-    fn tell(&mut self, report: &mut AuditReport, difference: &str) {
-        self.told += 1;
-        if self.told <= MAX_TOLD {
+    fn add(&mut self, report: &mut AuditReport, difference: &str) {
+        self.found += 1;
+        if self.found <= MAX_REPORTED {
             report.problem(format!("{}: {difference}", self.day));
         }
     }
 
-    fn tell_rest(&self, report: &mut AuditReport) {
-        let rest = self.told.saturating_sub(MAX_TOLD);
+    fn report_rest(&self, report: &mut AuditReport) {
+        let rest = self.found.saturating_sub(MAX_REPORTED);
         if rest > 0 {
             report.problem(format!("{}: and {rest} more differences", self.day));
         }

@@ -1,7 +1,7 @@
 //! A set of offsets that come in any order, in at most a bit for each and far less once they are dense.
 //!
 //! Rows of compacted files come by camera, and thus offsets in no order: ranges would be as many as rows until
-//! the last file is read. Blocks of bits are not, and a block that is full takes no room.
+//! the last file is read. Blocks of bits are not, and a full block needs no memory.
 
 use std::collections::BTreeMap;
 
@@ -102,7 +102,7 @@ mod tests {
     use proptest::prelude::*;
 
     #[test]
-    fn a_full_block_is_one_range_and_still_tells_repeats() {
+    fn a_full_block_is_one_range_and_still_finds_repeats() {
         let mut set = OffsetSet::default();
         (0..BLOCK + 1).rev().for_each(|offset| set.insert(offset));
         assert!(matches!(set.blocks[&0], Block::Full));

@@ -12,7 +12,7 @@ pub struct AuditReport {
     pub partitions: Vec<AuditedPartition>,
     /// Every final day.
     pub days: Vec<AuditedDay>,
-    /// Every watermark that was set back by `speed-layer reset-watermark`; no fault, but on record.
+    /// Every watermark that was set back by `speed-layer reset-watermark`; not a problem, but recorded.
     pub watermark_resets: Vec<AuditedReset>,
     /// What is wrong; nothing if the lake is in order.
     pub problems: Vec<String>,
@@ -71,7 +71,7 @@ pub struct AuditedDay {
     pub counts: BTreeMap<&'static str, u64>,
 }
 
-/// What can be said of a final day.
+/// The status of a final day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DayStatus {
@@ -117,7 +117,7 @@ impl fmt::Display for AuditReport {
             )?;
         }
         for day in &self.days {
-            writeln!(f, "{}: {}", day.day, said(day))?;
+            writeln!(f, "{}: {}", day.day, describe(day))?;
         }
         for r in &self.watermark_resets {
             writeln!(
@@ -136,7 +136,7 @@ impl fmt::Display for AuditReport {
     }
 }
 
-fn said(day: &AuditedDay) -> String {
+fn describe(day: &AuditedDay) -> String {
     match day.status {
         DayStatus::Clean => format!(
             "final, {} rows, {} distinct events",

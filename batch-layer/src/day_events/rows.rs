@@ -1,6 +1,6 @@
 //! The events of a range of cameras, as small as the batch's figures allow.
 //!
-//! Plates are bytes in one buffer that rows point into. They matter only to tell duplicates, and are looked
+//! Plates are bytes in one buffer that rows point into. They matter only to recognise duplicates, and are looked
 //! at only where everything else is equal.
 
 use std::cmp::Ordering;
@@ -8,8 +8,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch};
-use lake_delta::columns;
-use lake_model::{DaySpan, EventTime, Speed};
+use lake_delta::columns::{self, ColumnError};
+use lake_model::{Day, DaySpan, EventTime, Speed};
 
 use crate::cameras::CameraSpan;
 
@@ -44,18 +44,30 @@ pub(crate) struct DistinctEvents {
     duplicates: u64,
 }
 
+/// Events that can't be used.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum EventsError {
+    #[error(transparent)]
+    Column(#[from] ColumnError),
+    /// A camera that the first pass did not count.
+    #[error("the file changed while it was read")]
+    Changed,
+    /// An event of another day.
+    #[error("an event of camera {camera} at {event_time} is not in {day}")]
+    OtherDay { camera: String, event_time: EventTime, day: Day },
+}
+
 /// The rows of `batch` whose cameras are in `span`; `places` holds the place of each of them.
 pub(super) fn extract(
     batch: &RecordBatch,
     day: &DaySpan,
     span: &CameraSpan,
     places: &HashMap<Arc<str>, u32>,
-) -> Result<Rows, String> {
-    let text = |error: columns::ColumnError| error.to_string();
-    let cameras = columns::string(batch, "camera_id").map_err(text)?;
-    let times = columns::timestamp(batch, "event_time").map_err(text)?;
-    let speeds = columns::double(batch, "speed_kmh").map_err(text)?;
-    let plates = columns::string(batch, "plate_number").map_err(text)?;
+) -> Result<Rows, EventsError> {
+    let cameras = columns::string(batch, "camera_id")?;
+    let times = columns::timestamp(batch, "event_time")?;
+    let speeds = columns::double(batch, "speed_kmh")?;
+    let plates = columns::string(batch, "plate_number")?;
     let mut rows = Rows::default();
     let mut last: Option<(&str, u32)> = None;
     for row in 0..batch.num_rows() {
@@ -63,12 +75,12 @@ pub(super) fn extract(
         let camera = match last {
             Some((held, place)) if held == id => place,
             _ if !span.contains(id) => continue,
-            _ => *places.get(id).ok_or("the file changed while it was read")?,
+            _ => *places.get(id).ok_or(EventsError::Changed)?,
         };
         last = Some((id, camera));
         let event_time = EventTime::from_micros(times.value(row));
         if !day.contains(event_time) {
-            return Err(format!("an event of camera {id} at {event_time} is not in {}", day.day));
+            return Err(EventsError::OtherDay { camera: id.to_owned(), event_time, day: day.day });
         }
         let plate = (!plates.is_null(row)).then(|| plates.value(row));
         rows.push(camera, event_time, Speed::rounded(speeds.value(row)), plate);
@@ -86,7 +98,7 @@ impl Rows {
         self.plates.extend_from_slice(plate.unwrap_or_default().as_bytes());
     }
 
-    /// Takes the rows of `other` too.
+    /// Adds the rows of `other`.
     pub(super) fn append(&mut self, other: Rows) {
         let shift = self.plates.len();
         self.plates.extend_from_slice(&other.plates);

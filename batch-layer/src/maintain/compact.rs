@@ -12,24 +12,25 @@ use arrow::compute::{
 };
 use arrow::error::ArrowError;
 use futures::TryStreamExt;
-use lake_delta::columns;
+use lake_delta::columns::{self, ColumnError};
+use lake_delta::data_file::RollingWriter;
 use lake_delta::log::FileEntry;
 use lake_delta::{LakeError, TableLog, TableSpec, read};
 use lake_model::Day;
-use lake_tables::Table;
+use lake_tables::{Table, file_kind};
 
 use super::plan;
 use super::report::{MaintainReport, Rewritten};
-use super::rewrite::{Output, conformed, swap};
+use super::rewrite::{conformed, swap};
 use crate::cameras::{CameraRange, CameraSpan};
 use crate::context::Context;
-use crate::day_events::Census;
+use crate::day_events::CameraCounts;
 use crate::progress;
 use crate::scan::scan;
 
 /// Whole rows are about this many times larger than what the batch holds of an event.
 const ROW_SHARE: u64 = 8;
-/// Rows of a range take about this much memory at most.
+/// Rows of a range occupy about this much memory at most.
 const RANGE_BYTES: u64 = 512 << 20;
 /// How much larger rows are in memory than in files, at a guess.
 const EXPANSION: u64 = 8;
@@ -55,10 +56,10 @@ pub(super) async fn day(
         after: None,
     };
     if !report.dry_run {
-        let census = Census::take(&context.lake, &inputs).await?;
-        let bar = progress::rows(census.rows, format!("{day} compaction"));
-        let mut output = Output::new(&context.lake, Table::Events.spec(), Some(day), target_bytes);
-        for range in census.ranges(max_rows(context, &inputs)) {
+        let camera_counts = CameraCounts::count(&context.lake, &inputs).await?;
+        let bar = progress::rows(camera_counts.rows, format!("{day} compaction"));
+        let mut output = output(context, Table::Events.spec(), Some(day));
+        for range in camera_counts.ranges(max_rows(context, &inputs)) {
             let sorted = sorted_rows(context, &inputs, &range).await?;
             bar.inc(sorted.num_rows() as u64);
             output.push(&sorted).await?;
@@ -91,7 +92,7 @@ pub(super) async fn small_files(
         let mut rewritten =
             Rewritten { table: log.table(), day, before: inputs.len(), after: None };
         if !report.dry_run {
-            let mut output = Output::new(&context.lake, log.table(), day, target_bytes);
+            let mut output = output(context, log.table(), day);
             for input in &inputs {
                 append(context, log.table(), input, &mut output).await?;
             }
@@ -106,11 +107,22 @@ pub(super) async fn small_files(
     Ok(())
 }
 
+/// The files that rows are compacted into.
+fn output<'a>(
+    context: &'a Context,
+    table: &'static TableSpec,
+    day: Option<Day>,
+) -> RollingWriter<'a> {
+    let target_bytes = context.settings.maintain.target_file_size;
+    let new_file = move |id| file_kind::compacted(table, day, id);
+    RollingWriter::new(&context.lake, table, target_bytes, new_file)
+}
+
 async fn append(
     context: &Context,
     table: &'static TableSpec,
     input: &FileEntry,
-    output: &mut Output<'_>,
+    output: &mut RollingWriter<'_>,
 ) -> Result<(), LakeError> {
     let damaged = |error: ArrowError| LakeError::data_file(&input.path, error);
     let mut batches = read::stream(context.lake.table_store(table), input, &[]).await?;
@@ -147,12 +159,19 @@ async fn sorted_rows(
     })
 }
 
-fn rows_of(batch: &RecordBatch, span: &CameraSpan) -> Result<RecordBatch, String> {
-    let cameras = columns::string(batch, "camera_id").map_err(|error| error.to_string())?;
+/// A batch that rows can't be read from.
+#[derive(Debug, thiserror::Error)]
+#[error(transparent)]
+enum RowsError {
+    Column(#[from] ColumnError),
+    Arrow(#[from] ArrowError),
+}
+
+fn rows_of(batch: &RecordBatch, span: &CameraSpan) -> Result<RecordBatch, RowsError> {
+    let cameras = columns::string(batch, "camera_id")?;
     let wanted: BooleanArray = cameras.iter().map(|id| id.map(|id| span.contains(id))).collect();
-    let rows = conformed(batch, &Table::Events.file_schema())
-        .and_then(|batch| filter_record_batch(&batch, &wanted));
-    rows.map_err(|error| error.to_string())
+    let batch = conformed(batch, &Table::Events.file_schema())?;
+    Ok(filter_record_batch(&batch, &wanted)?)
 }
 
 fn sort(batches: &[RecordBatch]) -> Result<RecordBatch, ArrowError> {

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use lake_delta::log::FileEntry;
 use lake_delta::{Commit, CommitOutcome, LakeError, TableLog, data_file, read};
-use lake_model::closing::DayDecision;
+use lake_model::finalization::DayDecision;
 use lake_model::{Day, EventTime, OffsetRange};
 use lake_tables::offset_gaps::{self, GapReason, OffsetGap};
 use lake_tables::{Table, file_kind};

@@ -1,72 +1,12 @@
-//! Writing the rows of some files into fewer, and swapping the ones for the others.
+//! Swapping files for fewer ones that hold the same rows.
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use lake_delta::data_file::FileWriter;
 use lake_delta::log::FileEntry;
-use lake_delta::{Commit, CommitOutcome, DataFile, Lake, LakeError, TableLog, TableSpec};
-use lake_model::Day;
-use lake_tables::file_kind;
+use lake_delta::{Commit, CommitOutcome, DataFile, LakeError, TableLog};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
-
-/// Rows that are encoded at a time.
-const ROWS_AT_A_TIME: usize = 65_536;
-
-/// Takes rows and writes them into files of about the target size.
-pub(super) struct Output<'a> {
-    lake: &'a Lake,
-    table: &'static TableSpec,
-    partition: Option<Day>,
-    target_bytes: u64,
-    file: Option<FileWriter>,
-    done: Vec<DataFile>,
-}
-
-impl<'a> Output<'a> {
-    pub(super) fn new(
-        lake: &'a Lake,
-        table: &'static TableSpec,
-        partition: Option<Day>,
-        target_bytes: u64,
-    ) -> Output<'a> {
-        Output { lake, table, partition, target_bytes, file: None, done: Vec::new() }
-    }
-
-    /// Takes the rows of `batch`.
-    pub(super) async fn push(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
-        for start in (0..batch.num_rows()).step_by(ROWS_AT_A_TIME) {
-            let rows = ROWS_AT_A_TIME.min(batch.num_rows() - start);
-            let file = match &mut self.file {
-                Some(file) => file,
-                None => {
-                    let id = self.lake.unique_id();
-                    let file = file_kind::compacted(self.table, self.partition, id);
-                    self.file.insert(FileWriter::new(self.table, file)?)
-                }
-            };
-            file.push(&batch.slice(start, rows))?;
-            if file.encoded_bytes() as u64 >= self.target_bytes {
-                self.end_file().await?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Ends the last file and returns all of them.
-    pub(super) async fn finish(mut self) -> Result<Vec<DataFile>, LakeError> {
-        self.end_file().await?;
-        Ok(self.done)
-    }
-
-    async fn end_file(&mut self) -> Result<(), LakeError> {
-        if let Some(file) = self.file.take() {
-            self.done.push(file.upload(self.lake).await?);
-        }
-        Ok(())
-    }
-}
 
 /// The columns of `batch` by name, as the table's files have them.
 pub(super) fn conformed(

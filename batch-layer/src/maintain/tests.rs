@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::TryStreamExt;
 use lake_delta::log::FileEntry;
 use lake_delta::{Commit, data_file, read};
-use lake_model::closing::DayDecision;
+use lake_model::finalization::DayDecision;
 use lake_model::{OffsetRange, WindowSize};
 use lake_tables::Table;
 use lake_tables::offset_gaps::{GapReason, OffsetGap};

@@ -21,11 +21,11 @@ use super::report::MaintainReport;
 use crate::context::Context;
 use crate::error::BatchError;
 
-/// What a file's fate is decided on. Times are in milliseconds since 1970.
+/// What the decision about a file is made on. Times are in milliseconds since 1970.
 #[derive(Clone, Copy, Debug)]
 struct Facts {
     is_active: bool,
-    /// When a commit removed it, if the log still tells.
+    /// When a commit removed it, if the log still holds that.
     removed_at: Option<i64>,
     modified_at: i64,
 }
@@ -60,16 +60,16 @@ pub(super) async fn vacuum(
         orphan: millis(context.settings.maintain.orphan_retention),
     };
     let now = context.now().micros().div_euclid(1000);
-    let doomed: Vec<ObjectMeta> = listed
+    let expired: Vec<ObjectMeta> = listed
         .into_iter()
         .filter(|file| may_go(facts(file, log.state(), &removed), ages, now))
         .collect();
-    if !doomed.is_empty() {
-        let bytes = doomed.iter().map(|file| file.size).sum();
+    if !expired.is_empty() {
+        let bytes = expired.iter().map(|file| file.size).sum();
         if !report.dry_run {
-            delete(&context.lake, table, &doomed).await?;
+            delete(&context.lake, table, &expired).await?;
         }
-        report.deleted(table, doomed.len(), bytes);
+        report.deleted(table, expired.len(), bytes);
     }
     Ok(())
 }
@@ -102,7 +102,7 @@ async fn data_files(lake: &Lake, table: Table) -> Result<Vec<ObjectMeta>, LakeEr
     Ok(listed.into_iter().filter(is_data).collect())
 }
 
-/// The files that commits removed, with when they did, as far back as the log tells.
+/// The files that commits removed, with when they did, as far back as the log goes.
 async fn tombstones(lake: &Lake, table: Table) -> Result<HashMap<String, i64>, LakeError> {
     let delta = housekeeping::delta_table(lake, table).await?;
     let failed = |source| LakeError::Delta {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use indicatif::ProgressBar;
-use lake_delta::data_file::FileWriter;
-use lake_delta::{DataFile, LakeError, TableState};
+use lake_delta::data_file::RollingWriter;
+use lake_delta::{DataFile, Lake, LakeError, TableState};
 use lake_model::speed::nearest_rank;
 use lake_model::{Day, DaySpan, EventTime, Speed, Summary, WindowSize};
 use lake_tables::Table;
@@ -17,7 +17,7 @@ use crate::progress;
 use crate::window_totals::Totals;
 
 /// A new file begins once the last one has about this many bytes.
-const FILE_BYTES: usize = 256 << 20;
+const FILE_BYTES: u64 = 256 << 20;
 /// Rows that are encoded at a time.
 const ROWS_AT_A_TIME: usize = 16_384;
 
@@ -33,7 +33,7 @@ pub(super) struct ComputedDay {
     pub(super) late_rows: u64,
     /// The day's cameras, in byte order.
     pub(super) cameras: Vec<Arc<str>>,
-    /// What the rows say of each window, by camera.
+    /// Count and sum of each window, by camera.
     pub(super) windows: Vec<NewWindow>,
     pub(super) files: Vec<DataFile>,
     pub(super) started_at: EventTime,
@@ -62,9 +62,9 @@ pub(super) async fn compute(
     let day = DayEvents::open(&context.lake, context.calendar.span(day), files).await?;
     let mut writer = DayWriter::new(context, run_id, &day, events.version(), started_at);
     let max_rows = context.settings.batch.max_rows_in_memory as u64;
-    for range in day.census().ranges(max_rows) {
+    for range in day.camera_counts().ranges(max_rows) {
         let distinct = day.read(&range).await?;
-        writer.take(&distinct).await?;
+        writer.write(&distinct).await?;
     }
     writer.finish(&day, context.kafka_offsets(events)).await
 }
@@ -89,17 +89,44 @@ struct DayWriter<'a> {
     events_version: i64,
     computed_at: EventTime,
     cameras: Vec<Arc<str>>,
-    sizes: [SizeWriter; 3],
+    sizes: [SizeWriter<'a>; 3],
     windows: Vec<NewWindow>,
-    files: Vec<DataFile>,
     duplicates: u64,
     progress: ProgressBar,
 }
 
-struct SizeWriter {
-    size: WindowSize,
+/// The final rows of one size of window: those that are not encoded yet, and the files of the others.
+struct SizeWriter<'a> {
     rows: Vec<AvgSpeedRow>,
-    file: Option<FileWriter>,
+    files: RollingWriter<'a>,
+}
+
+impl<'a> SizeWriter<'a> {
+    fn new(lake: &'a Lake, day: Day, run_id: &str, size: WindowSize) -> SizeWriter<'a> {
+        let run_id = run_id.to_owned();
+        let new_file = move |id| AvgSpeedFile::new_final(day, &run_id, size, id);
+        let files = RollingWriter::new(lake, Table::AvgSpeed, FILE_BYTES, new_file);
+        SizeWriter { rows: Vec::new(), files }
+    }
+
+    async fn push(&mut self, row: AvgSpeedRow) -> Result<(), LakeError> {
+        self.rows.push(row);
+        if self.rows.len() >= ROWS_AT_A_TIME {
+            self.encode().await?;
+        }
+        Ok(())
+    }
+
+    async fn encode(&mut self) -> Result<(), LakeError> {
+        let batch = avg_speed::batch(&self.rows);
+        self.rows.clear();
+        self.files.push(&batch).await
+    }
+
+    async fn finish(mut self) -> Result<Vec<DataFile>, LakeError> {
+        self.encode().await?;
+        self.files.finish().await
+    }
 }
 
 impl<'a> DayWriter<'a> {
@@ -110,31 +137,31 @@ impl<'a> DayWriter<'a> {
         events_version: i64,
         computed_at: EventTime,
     ) -> DayWriter<'a> {
-        let size = |size| SizeWriter { size, rows: Vec::new(), file: None };
+        let date = day.span().day;
+        let size = |size| SizeWriter::new(&context.lake, date, run_id, size);
         DayWriter {
             context,
             span: *day.span(),
             run_id: run_id.to_owned(),
             events_version,
             computed_at,
-            cameras: day.census().cameras.clone(),
+            cameras: day.camera_counts().cameras.clone(),
             sizes: WindowSize::ALL.map(size),
             windows: Vec::new(),
-            files: Vec::new(),
             duplicates: 0,
-            progress: progress::rows(day.census().rows, day.span().day.to_string()),
+            progress: progress::rows(day.camera_counts().rows, day.span().day.to_string()),
         }
     }
 
     /// Writes the rows of one range of cameras.
-    async fn take(&mut self, events: &DistinctEvents) -> Result<(), LakeError> {
+    async fn write(&mut self, events: &DistinctEvents) -> Result<(), LakeError> {
         self.duplicates += events.duplicates();
         let span = self.span;
         let mut speeds = Vec::new();
         for window in events.windows(&span) {
             window.speeds_into(&mut speeds);
             let camera = &self.cameras[window.camera];
-            let (summary, quantiles) = figures(&mut speeds, self.context.limit(camera));
+            let (summary, quantiles) = figures(&mut speeds, self.context.limits.of(camera));
             self.windows.push(NewWindow {
                 camera: u32::try_from(window.camera).expect("places of cameras are of 32 bits"),
                 index: window.index,
@@ -152,58 +179,21 @@ impl<'a> DayWriter<'a> {
                 computed_at: self.computed_at,
                 histogram: None,
             };
-            self.push(row).await?;
+            let at = WindowSize::ALL.iter().position(|size| *size == row.window.size);
+            self.sizes[at.expect("ALL holds every size")].push(row).await?;
         }
         self.progress.inc(events.len() + events.duplicates());
         Ok(())
     }
 
-    async fn push(&mut self, row: AvgSpeedRow) -> Result<(), LakeError> {
-        let at = WindowSize::ALL.iter().position(|size| *size == row.window.size);
-        let at = at.expect("ALL holds every size");
-        self.sizes[at].rows.push(row);
-        if self.sizes[at].rows.len() >= ROWS_AT_A_TIME {
-            self.encode(at)?;
-            if self.sizes[at].file.as_ref().is_some_and(|f| f.encoded_bytes() >= FILE_BYTES) {
-                self.upload(at).await?;
-            }
-        }
-        Ok(())
-    }
-
-    fn encode(&mut self, at: usize) -> Result<(), LakeError> {
-        let (day, id) = (self.span.day, self.context.lake.unique_id());
-        let writer = &mut self.sizes[at];
-        if writer.rows.is_empty() {
-            return Ok(());
-        }
-        let file = match &mut writer.file {
-            Some(file) => file,
-            None => {
-                let file = AvgSpeedFile::new_final(day, &self.run_id, writer.size, id);
-                writer.file.insert(FileWriter::new(Table::AvgSpeed, file)?)
-            }
-        };
-        file.push(&avg_speed::batch(&writer.rows))?;
-        writer.rows.clear();
-        Ok(())
-    }
-
-    async fn upload(&mut self, at: usize) -> Result<(), LakeError> {
-        if let Some(file) = self.sizes[at].file.take() {
-            self.files.push(file.upload(&self.context.lake).await?);
-        }
-        Ok(())
-    }
-
     async fn finish(
-        mut self,
+        self,
         day: &DayEvents<'_>,
         kafka_offsets: String,
     ) -> Result<ComputedDay, LakeError> {
-        for at in 0..self.sizes.len() {
-            self.encode(at)?;
-            self.upload(at).await?;
+        let mut files = Vec::new();
+        for size in self.sizes {
+            files.extend(size.finish().await?);
         }
         self.progress.finish_and_clear();
         Ok(ComputedDay {
@@ -211,12 +201,12 @@ impl<'a> DayWriter<'a> {
             run_id: self.run_id,
             events_version: self.events_version,
             kafka_offsets,
-            rows_read: day.census().rows,
+            rows_read: day.camera_counts().rows,
             duplicates: self.duplicates,
-            late_rows: day.census().late_rows,
+            late_rows: day.camera_counts().late_rows,
             cameras: self.cameras,
             windows: self.windows,
-            files: self.files,
+            files,
             started_at: self.computed_at,
         })
     }

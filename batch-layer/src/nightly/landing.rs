@@ -4,10 +4,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lake_delta::{LakeError, TableLog, TableState};
+use lake_runtime::Shutdown;
 use lake_tables::txn::AppIds;
 use tokio::time::{Instant, sleep};
-
-use crate::shutdown::Shutdown;
 
 /// What became of the wait.
 #[must_use]
@@ -15,9 +14,9 @@ use crate::shutdown::Shutdown;
 pub(super) enum Landing {
     /// Every partition is there.
     Reached,
-    /// The time is out.
+    /// The time is up.
     TimedOut(Vec<Shortfall>),
-    /// The run was told to stop.
+    /// The run was asked to stop.
     Stopped,
 }
 
@@ -36,7 +35,7 @@ impl Landing {
     pub(super) fn reason(&self) -> String {
         match self {
             Landing::Reached => String::new(),
-            Landing::Stopped => "the run was told to stop".to_owned(),
+            Landing::Stopped => "the run was asked to stop".to_owned(),
             Landing::TimedOut(missing) => format!(
                 "not everything has landed: {}; see that `speed-layer run` is running and catches up, or \
                  wait longer with --wait",
@@ -85,7 +84,7 @@ impl Waiter<'_> {
         events: &mut TableLog,
         wanted: &BTreeMap<i32, i64>,
     ) -> Result<Landing, LakeError> {
-        let mut has_told = false;
+        let mut has_logged = false;
         loop {
             events.refresh().await?;
             let missing = missing(self.app_ids, events.state(), wanted);
@@ -95,7 +94,7 @@ impl Waiter<'_> {
             if Instant::now() >= self.deadline {
                 return Ok(Landing::TimedOut(missing));
             }
-            if !std::mem::replace(&mut has_told, true) {
+            if !std::mem::replace(&mut has_logged, true) {
                 tracing::info!(missing = describe(&missing), "waiting for records to land");
             }
             tokio::select! {

@@ -4,7 +4,7 @@ use std::fmt;
 
 use lake_delta::TableState;
 use lake_model::Day;
-use lake_model::closing::DayDecision;
+use lake_model::finalization::DayDecision;
 use lake_tables::batch_runs::BatchRun;
 
 use crate::days::{self, KnownDay};
@@ -25,7 +25,7 @@ impl DayFilter {
     }
 
     /// Whether the run looks at `day`.
-    pub fn takes(&self, day: Day) -> bool {
+    pub fn contains(&self, day: Day) -> bool {
         self.from.is_none_or(|from| from <= day) && self.to.is_none_or(|to| day <= to)
     }
 }

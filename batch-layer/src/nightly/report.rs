@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use lake_model::closing::{DayDecision, Reason};
+use lake_model::finalization::{DayDecision, Reason};
 use lake_model::{Day, EventTime};
 use lake_tables::batch_runs::BatchRun;
 
@@ -20,7 +20,7 @@ pub struct NightlyReport {
     pub planned: Vec<PlannedDay>,
     /// The days made final, as recorded in `batch_runs`.
     pub done: Vec<BatchRun>,
-    /// Days that needed nothing any more once their turn came, with the reason.
+    /// Days that needed nothing any more once they were reached, with the reason.
     pub unneeded: Vec<(Day, String)>,
     /// Days that were to be recomputed and are not.
     pub left: Vec<LeftDay>,
@@ -52,8 +52,8 @@ impl NightlyReport {
         })
     }
 
-    /// Tells metrics when a run last left nothing to do.
-    pub(super) fn tell(&self, now: EventTime) {
+    /// Records in the metrics when a run last left nothing to do.
+    pub(super) fn record_success(&self, now: EventTime) {
         if self.is_complete() && !self.dry_run {
             metrics::gauge!("lambdalake_batch_last_success_timestamp_seconds")
                 .set(now.micros() as f64 / 1e6);
@@ -91,8 +91,9 @@ impl NightlyReport {
         count("lambdalake_batch_late_rows_total", run.late_rows);
         count("lambdalake_batch_rows_written_total", run.rows_written);
         count("lambdalake_batch_drift_windows_total", run.drift_windows);
-        let took_us = run.finished_at - run.started_at;
-        metrics::histogram!("lambdalake_batch_day_duration_seconds").record(took_us as f64 / 1e6);
+        let duration_us = run.finished_at - run.started_at;
+        metrics::histogram!("lambdalake_batch_day_duration_seconds")
+            .record(duration_us as f64 / 1e6);
         self.done.push(run);
     }
 }

@@ -3,7 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
-mod closing;
 mod figures;
+mod finalization;
 mod oracle;
 mod races;

@@ -128,7 +128,7 @@ impl World {
     fn fold(&mut self, event: &Seen) -> [(i32, Day, GroupWindows); 2] {
         let span = self.context.calendar.span_at(event.time);
         let hour = GroupWindows::Hour(span.window_index(WindowSize::OneHour, event.time));
-        let limit = self.context.limit(&event.camera);
+        let limit = self.context.limits.of(&event.camera);
         for size in WindowSize::ALL {
             let windows = if size == WindowSize::Day { GroupWindows::Day } else { hour };
             let window = span.window_at(size, event.time);

@@ -9,7 +9,7 @@ use lake_delta::log::FileEntry;
 use lake_delta::{Lake, LakeError, read};
 use lake_tables::Table;
 
-use super::compare::{Figures, Key};
+use super::figures::{Figures, Key};
 use crate::cameras::CameraSpan;
 
 /// One row of the table.

@@ -1,20 +1,23 @@
 //! The figures of a day by Polars, from the day's files of `events`.
 //!
-//! Nothing here is shared with the batch: speeds are rounded, duplicates dropped, windows assigned and figures
-//! taken by expressions of its own. Cameras are taken in ranges that are counted first, so that memory stays
-//! bounded; a file is held whole while it is read.
+//! It is a second opinion, so the rules are repeated here on purpose and shared with nothing that the batch computes with:
+//! speeds and limits are rounded, duplicates dropped, windows assigned and figures computed by expressions of its own.
+//! Cameras are read in ranges that are counted first, so that memory stays bounded; a file is held whole while it is
+//! read.
 
 use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::sync::Arc;
 
+use lake_delta::LakeError;
 use lake_delta::log::FileEntry;
 use lake_model::DaySpan;
 use lake_tables::Table;
+use object_store::ObjectStoreExt;
+use object_store::path::Path as StorePath;
 use polars::prelude::*;
 
-use super::bytes_of;
-use super::compare::{Figures, Key};
+use super::figures::{Figures, Key};
 use crate::cameras::{self, CameraRange};
 use crate::context::Context;
 use crate::error::BatchError;
@@ -106,6 +109,17 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
+/// A file of `table` as the Polars reader needs it: whole, in memory.
+async fn bytes_of(context: &Context, table: Table, file: &FileEntry) -> Result<Vec<u8>, LakeError> {
+    let failed = |source| LakeError::Storage {
+        action: format!("read data file {table}/{}", file.path),
+        source,
+    };
+    let path = StorePath::from(file.path.as_str());
+    let found = context.lake.table_store(table).get(&path).await.map_err(failed)?;
+    Ok(found.bytes().await.map_err(failed)?.to_vec())
+}
+
 fn read(bytes: Vec<u8>, columns: &[&str]) -> PolarsResult<DataFrame> {
     let columns = columns.iter().map(|column| (*column).to_owned()).collect();
     ParquetReader::new(Cursor::new(bytes)).with_columns(Some(columns)).finish()
@@ -137,7 +151,7 @@ fn recompute(
     for (size, step) in WINDOWS {
         let length = step.unwrap_or(span.end.micros() - span.start.micros());
         let figures = aggregate(&distinct, span.start.micros(), length)?;
-        take(&figures, size, length, span, &mut all)?;
+        collect(&figures, size, length, span, &mut all)?;
     }
     Ok(all)
 }
@@ -192,8 +206,8 @@ fn aggregate(distinct: &DataFrame, start: i64, length: i64) -> PolarsResult<Data
         .collect()
 }
 
-/// Takes the figures of one size of window out of the frame.
-fn take(
+/// Collects the figures of one size of window out of the frame.
+fn collect(
     figures: &DataFrame,
     size: &'static str,
     length: i64,

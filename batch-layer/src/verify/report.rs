@@ -5,7 +5,7 @@ use std::fmt;
 use lake_model::Day;
 use lake_tables::batch_runs::BatchRun;
 
-use super::compare::Difference;
+use super::figures::Difference;
 
 /// Differences that are kept to be shown.
 const MAX_SHOWN: usize = 20;
@@ -15,7 +15,7 @@ const MAX_SHOWN: usize = 20;
 pub struct VerifyReport {
     /// The day.
     pub day: Day,
-    /// What can be said of it.
+    /// The outcome.
     pub verdict: Verdict,
     /// Windows compared.
     pub compared: u64,
@@ -27,7 +27,7 @@ pub struct VerifyReport {
     pub runs: Vec<BatchRun>,
 }
 
-/// What can be said of a day.
+/// The outcome for a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// Every window is as recomputed, to the bit.

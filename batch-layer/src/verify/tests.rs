@@ -37,16 +37,16 @@ async fn verify(world: &World) -> VerifyReport {
 }
 
 #[tokio::test]
-async fn a_final_day_is_equal_to_the_bit_and_its_drift_is_told() {
+async fn a_final_day_is_equal_to_the_bit_and_its_drift_is_text() {
     let world = world().await;
     let done = world.nightly().await.done.remove(0);
     let report = verify(&world).await;
     assert_eq!(report.verdict, Verdict::Equal, "{report}");
     assert_eq!(report.compared, done.rows_written.unsigned_abs());
     assert!(done.duplicates_dropped >= 40 && done.drift_windows > 0);
-    let told = report.to_string();
-    assert!(told.contains("drift, provisional to final"), "{told}");
-    assert!(told.contains(&format!("{} windows changed", done.drift_windows)), "{told}");
+    let text = report.to_string();
+    assert!(text.contains("drift, provisional to final"), "{text}");
+    assert!(text.contains(&format!("{} windows changed", done.drift_windows)), "{text}");
 }
 
 #[tokio::test]

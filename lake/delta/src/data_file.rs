@@ -4,6 +4,7 @@
 //! is an orphan, which maintenance deletes later.
 
 mod pieces;
+mod rolling;
 mod statistics;
 
 use std::collections::BTreeMap;
@@ -19,6 +20,7 @@ use parquet::basic::{Compression, ZstdLevel};
 use parquet::file::properties::{EnabledStatistics, WriterProperties, WriterVersion};
 
 use self::pieces::Pieces;
+pub use self::rolling::RollingWriter;
 use crate::error::LakeError;
 use crate::spec::{FileUse, TableSpec};
 use crate::storage::Lake;

@@ -20,7 +20,7 @@ use uuid::Uuid;
 use crate::error::LakeError;
 use crate::spec::TableSpec;
 
-/// How tables are kept.
+/// How tables are kept: what the settings say of it, which hold the defaults.
 #[derive(Clone, Copy, Debug)]
 pub struct TableOptions {
     /// How long removed files stay in the log and in the store.
@@ -33,13 +33,13 @@ pub struct TableOptions {
     pub retry_timeout: Duration,
 }
 
-impl Default for TableOptions {
-    fn default() -> TableOptions {
+impl From<&LakeSettings> for TableOptions {
+    fn from(settings: &LakeSettings) -> TableOptions {
         TableOptions {
-            deleted_file_retention: Duration::from_secs(3600),
-            log_retention: Duration::from_secs(86_400),
-            checkpoint_interval: 100,
-            retry_timeout: Duration::from_secs(180),
+            deleted_file_retention: settings.deleted_file_retention,
+            log_retention: settings.log_retention,
+            checkpoint_interval: settings.checkpoint_interval,
+            retry_timeout: settings.retry_timeout,
         }
     }
 }
@@ -65,12 +65,7 @@ impl Lake {
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdSource>,
     ) -> Result<Lake, LakeError> {
-        let options = TableOptions {
-            deleted_file_retention: settings.deleted_file_retention,
-            log_retention: settings.log_retention,
-            checkpoint_interval: settings.checkpoint_interval,
-            retry_timeout: settings.retry_timeout,
-        };
+        let options = TableOptions::from(settings);
         let place = match settings.uri.strip_prefix("s3://") {
             Some(rest) => s3_store(rest, settings)?,
             None => local_store(&settings.uri)?,

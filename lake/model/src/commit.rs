@@ -1,4 +1,4 @@
-//! What a writer may commit for a partition, decided from what the table's log says at the very version the
+//! What a writer may commit for a partition, decided from what the table's log holds at the very version the
 //! commit is built on.
 
 /// What a partition's writer finds in the log.

@@ -92,7 +92,7 @@ pub struct DeadLetter {
 }
 
 impl DeadLetter {
-    /// About how much memory it takes.
+    /// About how much memory it occupies.
     pub fn bytes(&self) -> usize {
         let outside = |bytes: &Option<Vec<u8>>| bytes.as_ref().map_or(0, Vec::len);
         size_of::<DeadLetter>() + self.detail.len() + outside(&self.key) + outside(&self.payload)

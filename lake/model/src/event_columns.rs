@@ -1,6 +1,6 @@
 //! Accepted events of one partition, column by column, as the table holds them.
 //!
-//! The decoder fills the columns, the engine judges them row by row, and the table takes them over as they are: an
+//! The decoder fills the columns, the engine decides over them row by row, and the table uses them as they are: an
 //! event's texts and numbers are copied once, out of Kafka's buffer.
 
 use arrow_array::StringArray;
@@ -59,12 +59,12 @@ pub struct TextColumn {
     bounds: Vec<i32>,
 }
 
-/// Texts of which some may be missing. Unlike those of a [`TextColumn`] they are read by nobody before the table takes
+/// Texts of which some may be missing. Unlike those of a [`TextColumn`] they are read by nobody before the table uses
 /// them, and so are not checked for being UTF-8 again.
 #[derive(Debug)]
 pub struct OptionalTextColumn(StringBuilder);
 
-/// Bytes that a row takes beside its texts; whether they are missing takes two bits.
+/// Bytes that a row occupies beside its texts; whether they are missing is two bits.
 const FIXED_ROW_BYTES: usize = 4 * size_of::<i64>() + size_of::<Speed>() + 3 * size_of::<i32>() + 1;
 
 /// A little more, since no two batches are alike.
@@ -125,17 +125,17 @@ impl EventColumns {
         self.kafka_offset.push(row.kafka_offset);
     }
 
-    /// Events taken.
+    /// Number of events.
     pub fn len(&self) -> usize {
         self.kafka_offset.len()
     }
 
-    /// Whether no event was taken.
+    /// Whether there is no event.
     pub fn is_empty(&self) -> bool {
         self.kafka_offset.is_empty()
     }
 
-    /// About how much memory the events take.
+    /// About how much memory the events occupy.
     pub fn bytes(&self) -> usize {
         let text = self.camera_id.text.len()
             + self.plate_number.0.values_slice().len()

@@ -94,7 +94,7 @@ impl SpeedHistogram {
         Ok(histogram)
     }
 
-    /// The memory that the counts take, in bytes.
+    /// The memory that the counts occupy, in bytes.
     pub fn bytes(&self) -> usize {
         self.counts.capacity() * size_of::<u32>()
     }

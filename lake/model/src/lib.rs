@@ -2,20 +2,21 @@
 //!
 //! Data flows through it as through the product: a record becomes a [`CameraId`], an [`EventTime`] and a
 //! [`Speed`], or a [`DeadLetterReason`]; the [`Calendar`] gives the event its day and its windows; the
-//! [`PartitionClock`] says whether it is late; a [`Pane`] folds it; [`resume`], [`offsets`] and [`commit`] say what a
-//! table already holds and what may be committed; [`closing`] says which days the batch recomputes.
+//! [`PartitionClock`] decides whether it is late; a [`Pane`] folds it; [`resume`], [`offsets`] and [`commit`] decide what a
+//! table already holds and what may be committed; [`finalization`] decides which days the batch recomputes.
 //!
 //! Nothing here does I/O, reads a clock or draws a random number: every result follows from its arguments.
 
 pub mod calendar;
 pub mod camera;
-pub mod closing;
+
 pub mod commit;
 pub mod dead_letter;
 pub mod environment;
 pub mod event_columns;
 pub mod event_format;
 pub mod exit_code;
+pub mod finalization;
 pub mod histogram;
 pub mod offsets;
 pub mod pane;
@@ -34,7 +35,7 @@ pub use event_format::EventFormat;
 pub use histogram::SpeedHistogram;
 pub use offsets::{OffsetRange, OffsetRanges};
 pub use pane::{Pane, Summary};
-pub use speed::Speed;
+pub use speed::{Speed, SpeedLimits};
 pub use time::EventTime;
 pub use watermark::{Lateness, PartitionClock};
 pub use window::{Window, WindowSize};

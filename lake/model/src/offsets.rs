@@ -1,4 +1,4 @@
-//! Kafka offsets: half-open ranges of them, and sets of ranges that tell what is covered and what is missing.
+//! Kafka offsets: half-open ranges of them, and sets of ranges that show what is covered and what is missing.
 
 /// Offsets from `first` up to, not including, `next`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

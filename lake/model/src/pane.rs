@@ -117,7 +117,7 @@ impl Pane {
         self.histogram.merge(&other.histogram);
     }
 
-    /// The memory that the pane takes, in bytes.
+    /// The memory that the pane occupies, in bytes.
     pub fn bytes(&self) -> usize {
         size_of::<Pane>() + self.histogram.bytes()
     }

@@ -1,5 +1,7 @@
 //! Speeds as whole thousandths of km/h, so that sums do not depend on the order of events.
 
+use std::collections::HashMap;
+
 /// A speed in whole thousandths of km/h.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Speed(u32);
@@ -47,6 +49,29 @@ impl Speed {
     }
 }
 
+/// Speed limits of cameras.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct SpeedLimits {
+    default: Option<Speed>,
+    cameras: HashMap<String, Speed>,
+}
+
+impl SpeedLimits {
+    /// The limits of `cameras`, by id, and of those that have none of their own; all in km/h, as settings have them.
+    pub fn from_kmh<'a>(
+        default: Option<f64>,
+        cameras: impl IntoIterator<Item = (&'a String, &'a f64)>,
+    ) -> SpeedLimits {
+        let cameras = cameras.into_iter().map(|(id, kmh)| (id.clone(), Speed::rounded(*kmh)));
+        SpeedLimits { default: default.map(Speed::rounded), cameras: cameras.collect() }
+    }
+
+    /// The camera's limit: its own, or else the default, if one is configured.
+    pub fn of(&self, camera_id: &str) -> Option<Speed> {
+        self.cameras.get(camera_id).copied().or(self.default)
+    }
+}
+
 /// The rank, from 1, of the `percent`-th percentile of `count` ordered values by the nearest-rank
 /// method: `ceil(percent / 100 * count)`, at least 1.
 pub fn nearest_rank(count: u64, percent: u32) -> u64 {
@@ -75,6 +100,16 @@ mod tests {
         assert_eq!(Speed::rounded(85.2).thousandths(), 85_200);
         // 4.0005 * 1000 is 4000.4999999999995 as a double.
         assert_eq!(Speed::rounded(4.0005).thousandths(), 4000);
+    }
+
+    #[test]
+    fn a_limit_of_its_own_goes_before_the_default() {
+        let cameras = [("KV1".to_owned(), 60.0), ("KV2".to_owned(), 50.5)];
+        let cameras = || cameras.iter().map(|(id, kmh)| (id, kmh));
+        let limits = SpeedLimits::from_kmh(Some(90.0), cameras());
+        let of = |id| limits.of(id).map(Speed::thousandths);
+        assert_eq!([of("KV1"), of("KV2"), of("kv1")], [Some(60_000), Some(50_500), Some(90_000)]);
+        assert_eq!(SpeedLimits::from_kmh(None, cameras()).of("KV3"), None);
     }
 
     #[test]

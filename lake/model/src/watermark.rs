@@ -11,7 +11,7 @@ use crate::window::WindowSize;
 /// The two settings that lateness depends on, in microseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lateness {
-    /// How long after its end a window still takes events.
+    /// How long after its end a window still accepts events.
     pub allowed_us: i64,
     /// How far the watermark stays behind the greatest event time.
     pub out_of_orderness_us: i64,
@@ -49,7 +49,7 @@ impl PartitionClock {
         self.max_event_time
     }
 
-    /// Takes the partition's next accepted event, which is in `day`, and says whether it is late.
+    /// Observes the partition's next accepted event, which is in `day`; returns whether it is late.
     /// A partition's first event never is.
     #[inline]
     pub fn observe(&mut self, time: EventTime, day: &DaySpan, lateness: Lateness) -> bool {
@@ -59,7 +59,7 @@ impl PartitionClock {
         late
     }
 
-    /// Whether windows that end at `end` take no more events from this partition.
+    /// Whether windows that end at `end` accept no more events from this partition.
     #[inline]
     pub fn has_closed(self, end: EventTime, lateness: Lateness) -> bool {
         self.max_event_time.is_some_and(|max| lateness.is_closed(end, max))

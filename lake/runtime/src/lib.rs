@@ -2,10 +2,13 @@
 //! machine's clock and ids.
 //!
 //! A `main` calls [`startup::run`] with its work. [`telemetry`] is where logs and metrics go; [`SystemClock`] and
-//! [`RandomIds`] are passed to whatever needs time and ids.
+//! [`RandomIds`] are passed to whatever needs time and ids, [`Shutdown`]
+//! to whatever has to end in good order.
 
+mod shutdown;
 pub mod startup;
 mod system;
 pub mod telemetry;
 
+pub use shutdown::Shutdown;
 pub use system::{RandomIds, SystemClock};

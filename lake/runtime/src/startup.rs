@@ -62,7 +62,7 @@ where
 /// Ends when SIGTERM or SIGINT comes. From the call on neither of them ends the process by itself.
 ///
 /// # Errors
-/// The system refuses to tell of signals.
+/// The system does not deliver signals.
 pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     let listen_for = |kind| {
         signal(kind).map_err(|error| {
@@ -76,7 +76,7 @@ pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        tracing::info!("told to stop");
+        tracing::info!("a signal asks the program to stop");
     })
 }
 

@@ -88,7 +88,7 @@ pub async fn serve_metrics(listen: SocketAddr, handle: PrometheusHandle) {
         }
         Err(error) => warn!(
             %error,
-            "metrics are not served: speed.metrics_listen = \"{listen}\" is not to be had; name a free \
+            "metrics are not served: speed.metrics_listen = \"{listen}\" is unavailable; name a free \
              address, or \"\" for none"
         ),
     }

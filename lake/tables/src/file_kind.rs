@@ -12,7 +12,7 @@ use std::fmt;
 use lake_delta::data_file::NewFile;
 use lake_delta::log::FileEntry;
 use lake_delta::{FileUse, LakeError, TableSpec};
-use lake_model::{Calendar, Day, WindowSize};
+use lake_model::{Calendar, Day, DaySpan, EventTime, WindowSize};
 use uuid::Uuid;
 
 use crate::avg_speed::Status;
@@ -95,7 +95,7 @@ pub enum AvgSpeedFile {
     Mixed,
 }
 
-/// The error of whoever needs the groups of `file` told apart, which is [`AvgSpeedFile::Mixed`].
+/// The error of whoever needs to know the group of `file`, which is [`AvgSpeedFile::Mixed`].
 pub fn mixed_file(file: &FileEntry) -> LakeError {
     LakeError::data_file(
         &file.path,
@@ -126,6 +126,14 @@ pub enum GroupWindows {
 }
 
 impl GroupWindows {
+    /// The end of the group's last window, in the day of `span`: once it is closed, the group is complete.
+    pub fn end(self, span: &DaySpan) -> EventTime {
+        match self {
+            GroupWindows::Day => span.end,
+            GroupWindows::Hour(hour) => span.window(WindowSize::OneHour, hour).end,
+        }
+    }
+
     fn parse(text: &str) -> Option<GroupWindows> {
         match text.strip_prefix('h') {
             Some(hour) => hour.parse().ok().map(GroupWindows::Hour),

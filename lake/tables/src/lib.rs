@@ -1,8 +1,8 @@
 //! The five tables: their names, columns and partitioning, their rows, what their files are, and the transactions that
 //! live beside the files.
 //!
-//! [`Table`] names a table; each has a module with its row type, to and from record batches. [`file_kind`] says what a
-//! data file holds, [`txn`] which app ids offsets are kept under.
+//! [`Table`] names a table; each has a module with its row type, to and from record batches. [`file_kind`] knows what a
+//! data file holds, [`txn`] which app ids offsets are kept under, [`identity`] which pipeline a lake belongs to.
 
 pub mod avg_speed;
 pub mod batch_runs;
@@ -10,6 +10,7 @@ pub mod dead_letters;
 mod encoding;
 pub mod events;
 pub mod file_kind;
+pub mod identity;
 pub mod offset_gaps;
 mod offsets;
 pub mod txn;

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use lake_config::Settings;
 use lake_delta::Lake;
 use lake_delta::storage::TableOptions;
 use lake_model::{Clock, IdSource};
@@ -15,5 +16,10 @@ pub fn lake_in_memory() -> Lake {
 
 /// An empty lake in memory, with that clock and those ids.
 pub fn lake_in_memory_with(clock: Arc<dyn Clock>, ids: Arc<dyn IdSource>) -> Lake {
-    Lake::on_store(Arc::new(InMemory::new()), clock, ids, TableOptions::default())
+    Lake::on_store(
+        Arc::new(InMemory::new()),
+        clock,
+        ids,
+        TableOptions::from(&Settings::default().lake),
+    )
 }

@@ -35,7 +35,7 @@ committed their offsets, so a run makes at most (partitions x 20,000) records pe
 of the consumer (speed.commit_interval): 16 partitions and 1s allow some 300,000 records a second.
 
 The summary is one line of JSON on standard output.
-Exit codes: 0 done, 2 usage or configuration, 3 outside fault (Kafka, or records it did not take).";
+Exit codes: 0 done, 2 usage or configuration, 3 outside fault (Kafka, or records it did not accept).";
 
 /// Produces realistic events of speed cameras to a Kafka topic.
 ///

@@ -11,6 +11,7 @@
 use std::path::Path;
 use std::time::Duration;
 
+use lake_runtime::Shutdown;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::mocking::MockCluster;
@@ -20,7 +21,6 @@ use rdkafka::{Offset, TopicPartitionList};
 use crate::allowance::Allowance;
 use crate::error::SimulatorError;
 use crate::pace::Stopwatch;
-use crate::shutdown::Shutdown;
 use crate::sink::{Sink, embedded_config};
 
 /// Time from one look at the committed offsets to the next.
@@ -138,7 +138,7 @@ impl Embedded {
             if there(&self.allowance) {
                 return Ok(Waited::Done);
             }
-            if shutdown.requested() {
+            if shutdown.is_requested() {
                 return Ok(Waited::Stopped);
             }
             if since_news.elapsed() >= self.hosting.consumer_wait {

@@ -1,14 +1,14 @@
-//! `camera-simulator`: parses the options and runs until done or told to stop.
+//! `camera-simulator`: parses the options and runs until done or stopped by a signal.
 
 use std::process::ExitCode;
 
 use anyhow::Context;
-use camera_simulator::{Cli, Shutdown, SimulatorError, run};
+use camera_simulator::{Cli, SimulatorError, run};
 use clap::Parser;
 use lake_config::Settings;
 use lake_model::exit_code::EXTERNAL_FAILURE;
-use lake_runtime::SystemClock;
 use lake_runtime::startup::{self, RunOutcome};
+use lake_runtime::{Shutdown, SystemClock};
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
@@ -19,18 +19,13 @@ fn main() -> ExitCode {
 
 /// Runs, on a thread that may block, until all is sent or a signal comes.
 async fn simulate(cli: Cli, settings: Settings) -> anyhow::Result<RunOutcome> {
-    let shutdown = Shutdown::default();
-    let (stop, told) = (startup::stop_signal()?, shutdown.clone());
-    tokio::spawn(async move {
-        stop.await;
-        told.request();
-    });
+    let shutdown = Shutdown::on(startup::stop_signal()?);
     let run = move || run(&cli, &settings, &SystemClock, &shutdown, &mut std::io::stdout());
     let summary = tokio::task::spawn_blocking(run).await.context("run the simulator")??;
     let not_delivered = summary.not_delivered;
     anyhow::ensure!(
         not_delivered == 0,
-        "Kafka did not take {not_delivered} records; see the first refusal above"
+        "Kafka did not accept {not_delivered} records; see the first refusal above"
     );
     Ok(RunOutcome::Done)
 }

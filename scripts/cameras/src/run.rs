@@ -9,6 +9,7 @@ use std::time::Duration;
 use lake_config::Settings;
 use lake_model::Clock;
 use lake_model::EventTime;
+use lake_runtime::Shutdown;
 
 use crate::cli::{Cli, Plan};
 use crate::embedded::{Embedded, Hosting, Waited, write_broker_file};
@@ -16,7 +17,6 @@ use crate::error::SimulatorError;
 use crate::generator::{Delivery, Generator};
 use crate::pace::{Pace, Stopwatch};
 use crate::progress::Progress;
-use crate::shutdown::Shutdown;
 use crate::sink::{Batches, Record, Sent, Sink, client_config, embedded_config};
 use crate::summary::{Summary, Tally};
 use crate::topic::{self, NewTopicSpec};
@@ -29,7 +29,7 @@ const RECORDS_PER_LOOK: u64 = 512;
 /// Runs the simulator, writing the embedded broker's address and the summary to `out`.
 ///
 /// # Errors
-/// See [`SimulatorError`]. Records that Kafka did not take are no error here: the summary counts them.
+/// See [`SimulatorError`]. Records that Kafka did not accept are no error here: the summary counts them.
 pub fn run(
     cli: &Cli,
     settings: &Settings,
@@ -53,7 +53,7 @@ pub fn run(
     let line = serde_json::to_string(&summary).expect("a summary is plain data");
     write_line(out, &line)?;
     if cli.keep_broker && not_delivered == 0 {
-        while !shutdown.wait(Duration::from_secs(3600)) {}
+        while !shutdown.wait_at_most(Duration::from_secs(3600)) {}
     }
     Ok(summary)
 }
@@ -174,14 +174,14 @@ impl Run<'_> {
         for delivery in generator {
             if self.tally.produced().is_multiple_of(RECORDS_PER_LOOK) {
                 self.progress.update(&self.tally);
-                if self.shutdown.requested() {
+                if self.shutdown.is_requested() {
                     break;
                 }
             }
             let wait = hold.wait_for(&delivery);
             if !wait.is_zero() {
                 self.progress.update(&self.tally);
-                if self.shutdown.wait(wait) {
+                if self.shutdown.wait_at_most(wait) {
                     break;
                 }
             }

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use lake_config::Kafka;
+use lake_runtime::Shutdown;
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
 use rdkafka::consumer::ConsumerContext;
@@ -17,7 +18,6 @@ use rdkafka::producer::{BaseProducer, BaseRecord, Producer, ProducerContext, Pur
 
 use crate::allowance::MAX_BATCH_BYTES;
 use crate::error::SimulatorError;
-use crate::shutdown::Shutdown;
 
 /// Sends from one poll of delivery reports to the next.
 const SENDS_PER_POLL: u32 = 256;
@@ -135,7 +135,7 @@ impl Sink {
             match self.producer.send(message) {
                 Ok(()) => return Ok(Sent::Queued),
                 Err((error, refused)) if is_full(&error) => {
-                    if shutdown.requested() {
+                    if shutdown.is_requested() {
                         return Ok(Sent::Stopped);
                     }
                     self.producer.poll(FULL_POLL);
@@ -156,7 +156,7 @@ impl Sink {
     pub fn finish(&self, shutdown: &Shutdown) -> u64 {
         let mut steps_left = STOPPED_FLUSH_STEPS;
         while self.producer.flush(FLUSH_STEP).is_err() && steps_left > 0 {
-            steps_left -= u32::from(shutdown.requested());
+            steps_left -= u32::from(shutdown.is_requested());
         }
         let abandoned = u64::try_from(self.producer.in_flight_count()).unwrap_or(0);
         if abandoned > 0 {
@@ -240,7 +240,7 @@ impl ProducerContext for Failures {
     fn delivery(&self, result: &DeliveryResult<'_>, (): ()) {
         let Err((error, _)) = result else { return };
         if self.count.fetch_add(1, Ordering::Relaxed) == 0 {
-            tracing::error!(%error, "Kafka did not take a record; further ones are only counted");
+            tracing::error!(%error, "Kafka did not accept a record; further ones are only counted");
         }
     }
 }

@@ -28,7 +28,7 @@ pub struct Summary {
     pub brokers: String,
     /// The topic they went to.
     pub topic: String,
-    /// Records that Kafka did not take.
+    /// Records that Kafka did not accept.
     pub not_delivered: u64,
 }
 

@@ -9,15 +9,16 @@ use std::time::Duration;
 
 use camera_simulator::cli::Plan;
 use camera_simulator::wire::{FieldNames, Wire};
-use camera_simulator::{Cli, Generator, Shutdown, SimulatorError, Summary, World, run};
+use camera_simulator::{Cli, Generator, SimulatorError, Summary, World, run};
 use clap::Parser;
 use lake_config::Settings;
 use lake_model::Clock;
-use lake_runtime::SystemClock;
+use lake_runtime::{Shutdown, SystemClock};
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 use rdkafka::message::{BorrowedMessage, Timestamp};
 use rdkafka::{Message, TopicPartitionList};
+use tokio::sync::oneshot;
 
 const GROUP: &str = "camera-speeds";
 const TOPIC: &str = "camera-events";
@@ -46,7 +47,8 @@ struct Simulator {
     cli: Cli,
     brokers: String,
     lines: Receiver<String>,
-    shutdown: Shutdown,
+    /// Stops the run when it is dropped.
+    stop: oneshot::Sender<()>,
     thread: JoinHandle<Result<Summary, SimulatorError>>,
 }
 
@@ -55,15 +57,16 @@ impl Simulator {
         let fixed = "camera-simulator --quiet --embedded-broker --date 2025-04-04 ";
         let cli = Cli::parse_from(format!("{fixed}{options}").split_whitespace());
         let (sender, lines) = channel();
-        let shutdown = Shutdown::default();
-        let (own_cli, own_shutdown) = (cli.clone(), shutdown.clone());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let shutdown = Shutdown::on(async move { drop(stopped.await) });
+        let own_cli = cli.clone();
         let thread = std::thread::spawn(move || {
             let mut out = Lines(sender, Vec::new());
-            run(&own_cli, &Settings::default(), &SystemClock, &own_shutdown, &mut out)
+            run(&own_cli, &Settings::default(), &SystemClock, &shutdown, &mut out)
         });
         let line = lines.recv_timeout(TIMEOUT).unwrap();
         let brokers = line.strip_prefix("brokers=").unwrap().to_owned();
-        Simulator { cli, brokers, lines, shutdown, thread }
+        Simulator { cli, brokers, lines, stop, thread }
     }
 
     /// A consumer in the group that the simulator follows, as the speed layer is configured.
@@ -157,7 +160,7 @@ fn every_record_reaches_a_committing_consumer_exactly_once_and_as_generated() {
         let (_, end) = consumer.fetch_watermarks(TOPIC, partition, TIMEOUT).unwrap();
         assert_eq!(usize::try_from(end).unwrap(), stored.len(), "the kept broker's end offset");
     }
-    simulator.shutdown.request();
+    drop(simulator.stop);
     let summary = simulator.thread.join().unwrap().unwrap();
     assert_eq!((summary.events, summary.not_delivered), (100_000, 0));
     assert_eq!(summary.brokers, simulator.brokers);
@@ -178,7 +181,7 @@ fn a_run_that_is_stopped_while_it_waits_for_the_group_still_sums_up() {
     let consumer = simulator.consumer();
     // The first record shows that the run is under way; it can't end, as nothing is ever committed.
     next_record(&consumer);
-    simulator.shutdown.request();
+    drop(simulator.stop);
     let summary = simulator.thread.join().unwrap().unwrap();
     assert!((1..10_000_000).contains(&summary.produced), "{summary:?}");
     assert_eq!(summary.not_delivered, 0);

@@ -88,13 +88,7 @@ impl World {
     fn connect(&self, process: &Arc<Process>, environment: &Arc<ProcessEnvironment>) -> Lake {
         let connection =
             Connection::new(process, &self.store, &self.faults, &self.clock, &self.trace);
-        let lake = &self.settings.lake;
-        let options = TableOptions {
-            deleted_file_retention: lake.deleted_file_retention,
-            log_retention: lake.log_retention,
-            checkpoint_interval: lake.checkpoint_interval,
-            retry_timeout: lake.retry_timeout,
-        };
+        let options = TableOptions::from(&self.settings.lake);
         let clock = Arc::<ProcessEnvironment>::clone(environment);
         let ids = Arc::<ProcessEnvironment>::clone(environment);
         Lake::on_store(Arc::new(connection), clock, ids, options)

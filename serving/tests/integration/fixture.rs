@@ -133,7 +133,7 @@ impl Fixture {
     /// A lake without the table.
     pub fn without_table(settings: &Serving) -> Fixture {
         let outage = Outage::default();
-        let options = TableOptions::default();
+        let options = TableOptions::from(&Settings::default().lake);
         let lake = Lake::on_store(
             Arc::new(outage.clone()),
             Arc::new(SystemClock),

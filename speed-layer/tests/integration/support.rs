@@ -30,7 +30,12 @@ pub fn settings() -> Settings {
 }
 
 pub fn lake_on(store: Arc<dyn ObjectStore>) -> Lake {
-    Lake::on_store(store, Arc::new(SystemClock), Arc::new(RandomIds), TableOptions::default())
+    Lake::on_store(
+        store,
+        Arc::new(SystemClock),
+        Arc::new(RandomIds),
+        TableOptions::from(&Settings::default().lake),
+    )
 }
 
 pub fn event(offset: i64, camera: &str, minute: i64, thousandths: i64) -> Record {

@@ -12,7 +12,7 @@ use lake_testing::ManualClock;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
-use crate::bed::{DAY, contents, entry, events, paths};
+use crate::bed::{DAY, contents, default_options, entry, events, paths};
 use crate::faults::{Fault, FaultyStore, Gate};
 use crate::rows;
 
@@ -37,11 +37,11 @@ impl Scene {
         let clock = ManualClock::at(SystemClock.now());
         let on_inner = |ahead| {
             let clock = Arc::new(clock.later(ahead));
-            Lake::on_store(Arc::clone(&inner), clock, Arc::new(RandomIds), TableOptions::default())
+            Lake::on_store(Arc::clone(&inner), clock, Arc::new(RandomIds), default_options())
         };
         let (sound, cleaner) = (on_inner(Duration::ZERO), on_inner(2 * DAY));
         events(&sound).await;
-        let options = TableOptions { retry_timeout, ..TableOptions::default() };
+        let options = TableOptions { retry_timeout, ..default_options() };
         let faulty: Arc<dyn ObjectStore> = Arc::<FaultyStore>::clone(&store);
         let log =
             events(&Lake::on_store(faulty, Arc::new(clock.clone()), Arc::new(RandomIds), options))

@@ -56,12 +56,12 @@ impl Bed {
 
     /// The lake as one more process opens it.
     pub fn lake(&self) -> Lake {
-        self.lake_with(&self.clock, TableOptions::default())
+        self.lake_with(&self.clock, default_options())
     }
 
     /// The lake as a process opens it whose clock is `by` ahead.
     pub fn lake_ahead(&self, by: Duration) -> Lake {
-        self.lake_with(&self.clock.later(by), TableOptions::default())
+        self.lake_with(&self.clock.later(by), default_options())
     }
 
     /// The lake as a process opens it with that clock and those options.
@@ -76,6 +76,11 @@ impl Bed {
             Place::Minio(uri) => opened(uri, clock, options),
         }
     }
+}
+
+/// How tables are kept unless settings say otherwise.
+pub fn default_options() -> TableOptions {
+    TableOptions::from(&Settings::default().lake)
 }
 
 /// The lake at `uri` as settings open it.

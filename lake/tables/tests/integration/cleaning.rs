@@ -12,7 +12,7 @@ use object_store::{ObjectStoreExt, PutPayload};
 
 use lake_testing::ManualClock;
 
-use crate::bed::{Bed, DAY, contents, delete_entry, entry, events, put_entry};
+use crate::bed::{Bed, DAY, contents, default_options, delete_entry, entry, events, put_entry};
 use crate::rows;
 
 /// Lands one file per commit until the log is at `version`.
@@ -81,7 +81,7 @@ pub async fn cleaners_at_once_do_not_stumble_over_one_another(bed: Bed) {
 }
 
 pub async fn a_missed_checkpoint_is_made_up_for(bed: Bed) {
-    let options = TableOptions { checkpoint_interval: 3, ..TableOptions::default() };
+    let options = TableOptions { checkpoint_interval: 3, ..default_options() };
     let lake = bed.lake_with(&bed.clock, options);
     let mut log = events(&lake).await;
     land_until(&lake, &mut log, 1).await;
@@ -133,7 +133,7 @@ pub async fn a_missing_entry_in_the_middle_is_an_error(bed: Bed) {
 
 pub async fn entries_stay_for_the_longer_of_the_retentions(bed: Bed) {
     let with_retention = |days, ahead| {
-        let options = TableOptions { log_retention: days * DAY, ..TableOptions::default() };
+        let options = TableOptions { log_retention: days * DAY, ..default_options() };
         bed.lake_with(&bed.clock.later(ahead), options)
     };
     // The table says two days, the cleaner's settings one.
@@ -158,7 +158,7 @@ async fn left_behind(bed: &Bed) -> (TableLog, ManualClock, TableLog) {
     let mut log = events(&lake).await;
     land_until(&lake, &mut log, 1).await;
     let clock = bed.clock.later(Duration::ZERO);
-    let zombie = events(&bed.lake_with(&clock, TableOptions::default())).await;
+    let zombie = events(&bed.lake_with(&clock, default_options())).await;
     land_until(&lake, &mut log, 6).await;
     clean(bed).await;
     assert_eq!(entry(&lake, 2).await, None);

@@ -1,9 +1,10 @@
-//! Which days the batch recomputes: closed by the clock, and not final or dirty.
+//! What state a day is in (clean, dirty, frozen, not final), when it closes, and which days the batch therefore
+//! recomputes: closed by the clock, and not final or dirty. Whoever needs one of these notions asks here.
 
 use crate::calendar::DaySpan;
 use crate::time::EventTime;
 
-/// What the tables say of a day.
+/// What the tables hold of a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DayFacts {
     /// The day and its bounds.
@@ -16,6 +17,43 @@ pub struct DayFacts {
     pub last_run_rows: Option<u64>,
     /// Whether retention has dropped the day's events.
     pub dropped: bool,
+}
+
+/// The state of a day by the tables alone, whatever the clock shows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DayState {
+    /// It is final, and nothing landed in it since.
+    Clean,
+    /// It is final, and events landed in it since, or no run of it is recorded.
+    Dirty,
+    /// Retention has dropped its events.
+    Frozen,
+    /// It has no events, and retention has not dropped any.
+    Empty,
+    /// It has events, and is not final.
+    NotFinal,
+}
+
+impl DayFacts {
+    /// The state of the day.
+    pub fn state(&self) -> DayState {
+        if self.dropped {
+            DayState::Frozen
+        } else if self.event_rows == 0 {
+            DayState::Empty
+        } else if !self.is_final {
+            DayState::NotFinal
+        } else if self.last_run_rows != Some(self.event_rows) {
+            DayState::Dirty
+        } else {
+            DayState::Clean
+        }
+    }
+
+    /// When the day closes: `close_after_us` microseconds after its end.
+    pub fn closes_at(&self, close_after_us: i64) -> EventTime {
+        self.span.end.saturating_add(close_after_us)
+    }
 }
 
 /// What becomes of a day in a batch run.
@@ -44,7 +82,7 @@ pub enum Reason {
     NotFinal,
     /// Events landed in it after it was made final, or no run of it is recorded.
     Dirty,
-    /// It is clean, and the run was told to recompute clean days.
+    /// It is clean, and the run was asked to recompute clean days.
     Forced,
 }
 
@@ -62,26 +100,16 @@ impl Reason {
 /// Decides for one day at the instant `now`. A day closes `close_after_us` microseconds after its end;
 /// nothing makes an open day final.
 pub fn decide(facts: &DayFacts, now: EventTime, close_after_us: i64, force: bool) -> DayDecision {
-    let closes_at = facts.span.end.saturating_add(close_after_us);
-    if facts.dropped {
-        return DayDecision::Frozen;
+    let closes_at = facts.closes_at(close_after_us);
+    match facts.state() {
+        DayState::Frozen => DayDecision::Frozen,
+        DayState::Empty => DayDecision::Empty,
+        _ if now < closes_at => DayDecision::Open { closes_at },
+        DayState::NotFinal => DayDecision::Recompute(Reason::NotFinal),
+        DayState::Dirty => DayDecision::Recompute(Reason::Dirty),
+        DayState::Clean if force => DayDecision::Recompute(Reason::Forced),
+        DayState::Clean => DayDecision::Clean,
     }
-    if facts.event_rows == 0 {
-        return DayDecision::Empty;
-    }
-    if now < closes_at {
-        return DayDecision::Open { closes_at };
-    }
-    if !facts.is_final {
-        return DayDecision::Recompute(Reason::NotFinal);
-    }
-    if facts.last_run_rows != Some(facts.event_rows) {
-        return DayDecision::Recompute(Reason::Dirty);
-    }
-    if force {
-        return DayDecision::Recompute(Reason::Forced);
-    }
-    DayDecision::Clean
 }
 
 #[cfg(test)]

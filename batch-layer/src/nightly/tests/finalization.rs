@@ -1,7 +1,7 @@
 //! Which days a run recomputes, and when.
 
 use lake_delta::Commit;
-use lake_model::closing::DayDecision;
+use lake_model::finalization::DayDecision;
 use lake_tables::Table;
 
 use super::super::{DayFilter, NightlyOptions};
