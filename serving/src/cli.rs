@@ -18,7 +18,7 @@ Examples:
     curl 'http://127.0.0.1:8080/openapi.json'
 
 SIGTERM and SIGINT end the program once the requests at hand are answered.
-Exit codes: 0 done, 2 usage or configuration, 3 outside fault (the store, or an address that is taken).";
+Exit codes: 0 done, 2 usage or configuration, 3 outside fault (the store, or an address in use).";
 
 /// Serves the cameras' average speeds over HTTP.
 ///

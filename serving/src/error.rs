@@ -1,4 +1,4 @@
-//! Why the program ends before it is told to, and what that means for its exit code.
+//! Why the program ends before it is asked to, and what that means for its exit code.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,12 +12,12 @@ pub enum ServingError {
     /// The address can't be listened on.
     #[error(
         "serving.listen = \"{address}\": {source}; stop the program that has the address, or name another one of \
-         this machine (port 0 takes a free one)"
+         this machine (port 0 means a free one)"
     )]
     Listen {
         /// The address.
         address: SocketAddr,
-        /// What the system says.
+        /// The system's own error.
         source: io::Error,
     },
     /// The lake can't be opened as configured.
@@ -28,7 +28,7 @@ pub enum ServingError {
     System {
         /// What was being done.
         action: &'static str,
-        /// What the system says.
+        /// The system's own error.
         source: io::Error,
     },
 }

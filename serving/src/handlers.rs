@@ -6,12 +6,10 @@ use axum::http::{Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use tracing::error;
 
-use crate::answer::{AvgSpeed, Cameras, Health};
-use crate::measures;
-use crate::openapi;
 use crate::problem::{Kind, Problem};
-use crate::query::{AvgSpeedQuery, CamerasQuery};
-use crate::router::App;
+use crate::query::{AvgSpeedQuery, CamerasQuery, Interval};
+use crate::response::{AvgSpeed, Cameras, Health};
+use crate::state::App;
 use crate::store::ReadError;
 
 /// The media type of Prometheus's text format.
@@ -34,7 +32,7 @@ const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
             of any year", example = "2025-04-05T00:00:00Z"),
         ("to" = String, Query, format = DateTime, description = "The first instant after, later than `from` by at \
             most 10,000 windows (`serving.max_windows`)", example = "2025-04-06T03:00:00+03:00"),
-        ("interval" = openapi::Interval, Query, description = "The length of the windows", example = "1h"),
+        ("interval" = Interval, Query, description = "The length of the windows", example = "1h"),
     ),
     responses(
         (status = 200, description = "The windows; none is an empty list", body = AvgSpeed),
@@ -94,7 +92,7 @@ pub(crate) async fn avg_speed(State(app): State<App>, uri: Uri) -> Result<Json<A
 pub(crate) async fn cameras(State(app): State<App>, uri: Uri) -> Result<Json<Cameras>, Problem> {
     let query = CamerasQuery::parse(uri.query())?;
     let after = query.after.as_ref().map(lake_model::CameraId::as_str);
-    // One more than asked for tells whether others follow.
+    // One more than asked for shows whether others follow.
     let cameras = app.store().cameras(after, query.limit + 1).await;
     let cameras = cameras.map_err(|error| read_problem(&uri, error))?;
     Ok(Json(Cameras::new(cameras, query.limit)))
@@ -149,21 +147,8 @@ pub(crate) async fn ready(State(app): State<App>, uri: Uri) -> Result<Json<Healt
         content_type = "text/plain; version=0.0.4; charset=utf-8"))
 )]
 pub(crate) async fn metrics(State(app): State<App>) -> Response {
-    measures::sample(app.store()).await;
+    app.store().record_sample().await;
     ([(header::CONTENT_TYPE, PROMETHEUS_TEXT)], app.metrics().render()).into_response()
-}
-
-/// This description.
-#[utoipa::path(
-    get,
-    path = "/openapi.json",
-    operation_id = "openapi",
-    tag = "operations",
-    summary = "This description",
-    responses((status = 200, description = "OpenAPI 3.1", body = Object, content_type = "application/json"))
-)]
-pub(crate) async fn openapi() -> Response {
-    ([(header::CONTENT_TYPE, "application/json")], openapi::json()).into_response()
 }
 
 /// A page that lists what can be asked.

@@ -8,21 +8,23 @@
 //! files that the index names through a cache, and rows of one window from several Kafka partitions are merged
 //! as they are read. Nothing is ever written to the lake.
 
-mod answer;
 mod cli;
 mod error;
-mod guard;
 mod handlers;
-mod measures;
+mod metrics;
+mod middleware;
 mod openapi;
 mod problem;
 mod query;
+mod response;
 mod router;
 mod server;
+mod state;
 mod store;
 
 pub use cli::{Cli, Command};
 pub use error::ServingError;
-pub use router::{App, router};
+pub use router::router;
 pub use server::{Server, run};
+pub use state::App;
 pub use store::Store;

@@ -1,4 +1,4 @@
-//! `serving`: parses the command line and serves until told to stop.
+//! `serving`: parses the command line and serves until stopped by a signal.
 
 use std::process::ExitCode;
 

@@ -1,30 +1,15 @@
-//! The description of the HTTP interface in OpenAPI 3.1.
+//! The description of the HTTP interface in OpenAPI 3.1, and the handler that answers with it.
 
 use std::sync::LazyLock;
 
-use utoipa::{OpenApi, ToSchema};
+use axum::http::header;
+use axum::response::{IntoResponse, Response};
+use utoipa::OpenApi;
 
-use crate::answer::{AvgSpeed, Camera, Cameras, Health, RowStatus, Window};
 use crate::handlers;
 use crate::problem::Problem;
-
-/// The lengths of windows as requests name them.
-#[derive(ToSchema)]
-#[expect(
-    dead_code,
-    reason = "its variants are only described; requests are read by WindowSize::parse"
-)]
-pub(crate) enum Interval {
-    /// Five minutes.
-    #[schema(rename = "5m")]
-    FiveMinutes,
-    /// One hour.
-    #[schema(rename = "1h")]
-    OneHour,
-    /// The calendar day in the pipeline's time zone.
-    #[schema(rename = "24h")]
-    Day,
-}
+use crate::query::Interval;
+use crate::response::{AvgSpeed, Camera, Cameras, Health, RowStatus, Window};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -39,7 +24,7 @@ pub(crate) enum Interval {
         handlers::live,
         handlers::ready,
         handlers::metrics,
-        handlers::openapi
+        openapi
     ),
     components(schemas(AvgSpeed, Window, RowStatus, Interval, Cameras, Camera, Health, Problem)),
     tags(
@@ -49,8 +34,21 @@ pub(crate) enum Interval {
 )]
 struct Description;
 
+/// This description.
+#[utoipa::path(
+    get,
+    path = "/openapi.json",
+    operation_id = "openapi",
+    tag = "operations",
+    summary = "This description",
+    responses((status = 200, description = "OpenAPI 3.1", body = Object, content_type = "application/json"))
+)]
+pub(crate) async fn openapi() -> Response {
+    ([(header::CONTENT_TYPE, "application/json")], json()).into_response()
+}
+
 /// The description as JSON.
-pub(crate) fn json() -> &'static str {
+fn json() -> &'static str {
     static JSON: LazyLock<String> =
         LazyLock::new(|| Description::openapi().to_json().expect("the description is JSON"));
     &JSON

@@ -7,19 +7,38 @@ use std::borrow::Cow;
 
 use lake_model::{CameraId, EventTime, WindowSize};
 use percent_encoding::percent_decode_str;
+use utoipa::ToSchema;
 
 use crate::problem::{Kind, Problem};
 
 /// Most cameras in one answer.
 pub(crate) const GREATEST_LIMIT: usize = 10_000;
-/// Cameras in one answer if the request does not say.
+/// Cameras in one answer if the request names no limit.
 pub(crate) const DEFAULT_LIMIT: usize = 1000;
 /// Text of a request is cut to this many characters in messages.
-const SHOWN_CHARS: usize = 100;
+const QUOTED_CHARS: usize = 100;
 
 /// Microseconds since 1970 of 0000-01-01T00:00:00Z and of 10000-01-01T00:00:00Z, between which RFC 3339 can write
 /// an instant in UTC.
 const RFC_3339_MICROS: std::ops::Range<i64> = -62_167_219_200_000_000..253_402_300_800_000_000;
+
+/// The lengths of windows as requests name them.
+#[derive(ToSchema)]
+#[expect(
+    dead_code,
+    reason = "its variants are only described; requests are read by WindowSize::parse"
+)]
+pub(crate) enum Interval {
+    /// Five minutes.
+    #[schema(rename = "5m")]
+    FiveMinutes,
+    /// One hour.
+    #[schema(rename = "1h")]
+    OneHour,
+    /// The calendar day in the pipeline's time zone.
+    #[schema(rename = "24h")]
+    Day,
+}
 
 /// A question for the averages of one camera.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -56,7 +75,8 @@ impl AvgSpeedQuery {
         let (from, to) = (Bound::parse("from", &given)?, Bound::parse("to", &given)?);
         let interval = given.required("interval", "one of 5m, 1h and 24h")?;
         let size = WindowSize::parse(interval).ok_or_else(|| {
-            let detail = format!("interval = {}: expected 5m, 1h or 24h", shown(interval));
+            let detail =
+                format!("interval = {}: expected 5m, 1h or 24h", quote_truncated(interval));
             Problem::with_parameter("interval", detail)
         })?;
         let query = AvgSpeedQuery { camera, size, from, to };
@@ -90,7 +110,7 @@ impl Bound {
             let detail = format!(
                 "{name} = {}: expected an RFC 3339 time with an offset, such as 2025-04-05T10:15:30Z or \
                  2025-04-05T13:15:30+03:00",
-                shown(text)
+                quote_truncated(text)
             );
             Problem::with_parameter(name, detail)
         })?;
@@ -121,7 +141,7 @@ impl CamerasQuery {
         let after = match given.get("after") {
             None => None,
             Some(text) => Some(CameraId::new(text).ok_or_else(|| {
-                let detail = format!("after = {}: expected {CAMERA_ID}", shown(text));
+                let detail = format!("after = {}: expected {CAMERA_ID}", quote_truncated(text));
                 Problem::with_parameter("after", detail)
             })?),
         };
@@ -136,7 +156,7 @@ fn limit(text: &str) -> Result<usize, Problem> {
     let number = text.parse().ok().filter(|limit| (1..=GREATEST_LIMIT).contains(limit));
     number.filter(|_| is_number).ok_or_else(|| {
         let expected = format!("expected a whole number from 1 to {GREATEST_LIMIT}");
-        Problem::with_parameter("limit", format!("limit = {}: {expected}", shown(text)))
+        Problem::with_parameter("limit", format!("limit = {}: {expected}", quote_truncated(text)))
     })
 }
 
@@ -146,7 +166,7 @@ fn camera_of_path(path: &str) -> Result<CameraId, Problem> {
     let segment = after.strip_suffix("/avg-speed").unwrap_or(after);
     let id = percent_decode(segment);
     id.as_deref().and_then(CameraId::new).ok_or_else(|| {
-        let detail = format!("{}: expected {CAMERA_ID}, percent-encoded", shown(segment));
+        let detail = format!("{}: expected {CAMERA_ID}, percent-encoded", quote_truncated(segment));
         Problem::at(path, Kind::InvalidCameraId, detail)
     })
 }
@@ -169,14 +189,15 @@ impl<'a> Parameters<'a> {
     fn add(&mut self, pair: &str) -> Result<(), Problem> {
         let (raw_name, raw_value) = pair.split_once('=').unwrap_or((pair, ""));
         let encoding = |raw: &str| {
-            let detail = format!("{}: expected percent-encoded UTF-8", shown(raw));
-            Problem::with_parameter(&cut(raw_name), detail)
+            let detail = format!("{}: expected percent-encoded UTF-8", quote_truncated(raw));
+            Problem::with_parameter(&truncated(raw_name), detail)
         };
         let name = percent_decode(raw_name).ok_or_else(|| encoding(raw_name))?;
         if !self.known.contains(&name.as_str()) {
             let known = self.known.join(", ");
-            let detail = format!("unknown parameter {}: expected only {known}", shown(&name));
-            return Err(Problem::with_parameter(&cut(&name), detail));
+            let detail =
+                format!("unknown parameter {}: expected only {known}", quote_truncated(&name));
+            return Err(Problem::with_parameter(&truncated(&name), detail));
         }
         if self.get(&name).is_some() {
             let detail = format!("{name} is given more than once: expected it once");
@@ -213,83 +234,16 @@ fn percent_decode(raw: &str) -> Option<String> {
 }
 
 /// Text of a request in quotes, on one line, and not too long.
-fn shown(text: &str) -> String {
-    format!("{:?}", cut(text))
+fn quote_truncated(text: &str) -> String {
+    format!("{:?}", truncated(text))
 }
 
-fn cut(text: &str) -> String {
-    match text.char_indices().nth(SHOWN_CHARS) {
+fn truncated(text: &str) -> String {
+    match text.char_indices().nth(QUOTED_CHARS) {
         Some((end, _)) => format!("{}…", &text[..end]),
         None => text.to_owned(),
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-
-    const PATH: &str = "/kvfv/K/avg-speed";
-
-    fn parsed(query: &str) -> Result<AvgSpeedQuery, Problem> {
-        AvgSpeedQuery::parse(PATH, Some(query), 10_000)
-    }
-
-    #[test]
-    fn a_plus_sign_is_no_space_and_may_be_encoded_or_not() {
-        for plus in ["+", "%2B", "%2b"] {
-            let query = parsed(&format!(
-                "interval=1h&from=2025-04-05T03:00:00{plus}03:00&to=2025-04-05T01:00:00Z"
-            ));
-            assert_eq!(
-                query.map(|query| query.from.to_string()),
-                Ok("2025-04-05T00:00:00Z".into())
-            );
-        }
-    }
-
-    #[test]
-    fn instants_that_utc_cannot_write_in_four_digits_are_echoed_as_asked() {
-        let first = "0000-01-01T00:00:00+01:00";
-        let query = parsed(&format!("from={first}&to=0000-01-01T00:00:00Z&interval=24h"));
-        assert_eq!(query.map(|query| query.from.to_string()), Ok(first.to_owned()));
-    }
-
-    #[test]
-    fn ids_are_decoded_once_and_may_hold_anything() {
-        for (segment, id) in [
-            ("a%2Fb", "a/b"),
-            ("a+b", "a+b"),
-            ("%252F", "%2F"),
-            ("%D0%9A%00", "К\0"),
-            ("...", "..."),
-        ] {
-            let camera = camera_of_path(&format!("/kvfv/{segment}/avg-speed"));
-            assert_eq!(camera.as_ref().map(CameraId::as_str), Ok(id));
-        }
-    }
-
-    #[test]
-    fn what_is_no_id_is_refused() {
-        let long = "x".repeat(129);
-        for segment in ["", ".", "%2e%2E", "%", "%4", "%zz", "%FF", long.as_str()] {
-            assert!(camera_of_path(&format!("/kvfv/{segment}/avg-speed")).is_err(), "{segment:?}");
-        }
-    }
-
-    proptest! {
-        #[test]
-        fn arbitrary_requests_never_panic(path in "\\PC*", query in "\\PC*") {
-            let _ = AvgSpeedQuery::parse(&path, Some(&query), 10_000);
-            let _ = CamerasQuery::parse(Some(&query));
-        }
-
-        #[test]
-        fn an_encoded_id_is_read_back(id in "\\PC{1,30}") {
-            prop_assume!(CameraId::is_valid(&id));
-            let encoded: String = id.bytes().map(|byte| format!("%{byte:02X}")).collect();
-            let camera = camera_of_path(&format!("/kvfv/{encoded}/avg-speed"));
-            prop_assert_eq!(camera.as_ref().map(CameraId::as_str), Ok(id.as_str()));
-        }
-    }
-}
+mod tests;

@@ -13,16 +13,17 @@ use tokio::sync::oneshot;
 use tracing::{info, warn};
 
 use crate::error::ServingError;
-use crate::router::{App, router};
+use crate::router::router;
+use crate::state::App;
 
-/// Longest time that requests at hand are given to end once the server is told to stop.
+/// Longest time that requests at hand are given to end once the server is asked to stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Serves as the settings say until `shutdown` completes and the requests at hand are answered.
+/// Serves as the settings describe until `shutdown` completes and the requests at hand are answered.
 ///
 /// # Errors
 /// The lake can't be opened as configured, or the address can't be listened on. A lake without tables is no error:
-/// the server waits for them and says so at `/health/ready`.
+/// the server waits for them and reports that at `/health/ready`.
 pub async fn run(
     settings: &Settings,
     shutdown: impl Future<Output = ()> + Send + 'static,
@@ -39,7 +40,7 @@ pub struct Server {
 }
 
 impl Server {
-    /// Opens the lake and takes the address that the settings name.
+    /// Opens the lake and binds the address that the settings name.
     ///
     /// # Errors
     /// The lake can't be opened as configured, or the address can't be listened on.
@@ -71,7 +72,7 @@ impl Server {
         let (stopping, stopped) = oneshot::channel();
         let signalled = async move {
             shutdown.await;
-            info!("stopping: no more requests are taken");
+            info!("stopping: no more requests are accepted");
             // The receiver goes only when the server has ended by itself.
             let _ = stopping.send(());
         };

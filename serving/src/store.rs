@@ -1,7 +1,7 @@
 //! The store: the rows of `avg_speed`, kept fresh by following the table's log.
 //!
-//! Its parts: [`Index`] says which files there are and which cameras, [`FileCache`] holds the rows of files in
-//! memory, `rows` finds and merges the rows of windows, `latest` finds the latest window of each camera,
+//! Its parts: [`Index`] lists the files and the cameras, `indexed_file` describes a file, [`FileCache`] holds the rows
+//! of files in memory, `rows` finds and merges the rows of windows, `latest` finds the latest window of each camera,
 //! `follower` reads the log and makes a new index of each version.
 //!
 //! # Consistency
@@ -16,13 +16,13 @@
 mod files;
 mod follower;
 mod index;
+mod indexed_file;
 mod latest;
 mod rows;
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use futures::{StreamExt, TryStreamExt};
 use lake_config::Serving;
 use lake_delta::{Lake, LakeError};
 use lake_model::{EventTime, WindowSize};
@@ -30,15 +30,12 @@ use lake_tables::Table;
 use tokio::sync::{Mutex as AsyncMutex, watch};
 use tracing::{info, warn};
 
-pub(crate) use self::files::FileCache;
-use self::files::FileRows;
+use self::files::FileCache;
 use self::follower::Follower;
-pub(crate) use self::index::Index;
-use self::index::IndexedFile;
+use self::index::Index;
 pub(crate) use self::rows::MergedWindow;
+use crate::metrics::{self, Sample};
 
-/// Files that one request or refresh reads at a time.
-const CONCURRENT_FILES: usize = 16;
 /// Tries of a read whose files are deleted under it.
 const READ_TRIES: u32 = 3;
 
@@ -86,7 +83,7 @@ impl Store {
     /// Follows the log for as long as the future is polled, looking every `interval`.
     pub async fn follow(&self, interval: Duration) -> std::convert::Infallible {
         loop {
-            // A failure is logged and told at `/health/ready` already; the next look may succeed.
+            // A failure is logged and shown at `/health/ready` already; the next attempt may succeed.
             let _ = self.refresh().await;
             tokio::time::sleep(interval).await;
         }
@@ -114,14 +111,17 @@ impl Store {
         self.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The rows held in memory.
-    pub(crate) fn files(&self) -> &FileCache {
-        &self.files
-    }
-
-    /// The present instant.
-    pub(crate) fn now(&self) -> EventTime {
-        self.lake.now()
+    /// Sets the metrics that change without an event: ages, and what the cache holds.
+    pub(crate) async fn record_sample(&self) {
+        let now = self.lake.now();
+        let newest = self.index().ok().and_then(|index| index.newest_computed_at());
+        let (cache_bytes, cache_rows) = self.files.held().await;
+        metrics::sampled(Sample {
+            refresh_age: self.health().refreshed_at.map(|time| now.saturating_since(time)),
+            newest_row_age: newest.map(|time| now.saturating_since(time)),
+            cache_bytes,
+            cache_rows,
+        });
     }
 
     /// The windows of a camera that start in `[from, to)`, ascending; `None` if the camera is unknown.
@@ -136,7 +136,7 @@ impl Store {
             if !index.knows(camera) {
                 return Ok(None);
             }
-            let files = self.load(index.files_for(camera, size, from, to)).await?;
+            let files = self.files.load(index.files_for(camera, size, from, to)).await?;
             let rows = files.iter().flat_map(|file| file.between(camera, size, from, to));
             Ok(Some(rows::merged(rows.collect())))
         })
@@ -151,19 +151,9 @@ impl Store {
     ) -> Result<Vec<(Arc<str>, Option<MergedWindow>)>, ReadError> {
         self.reading(|index| async move {
             let cameras = index.cameras_after(after, limit);
-            latest::windows(self, &index, cameras).await
+            latest::windows(&self.files, &index, cameras).await
         })
         .await
-    }
-
-    /// The rows of files, in their order.
-    async fn load(
-        &self,
-        files: impl Iterator<Item = &Arc<IndexedFile>>,
-    ) -> Result<Vec<Arc<FileRows>>, Arc<LakeError>> {
-        let entries: Vec<_> = files.map(|file| file.entry().clone()).collect();
-        let loads = entries.into_iter().map(|entry| self.files.get(entry));
-        futures::stream::iter(loads).buffered(CONCURRENT_FILES).try_collect().await
     }
 
     /// Reads from one index, and from the next one if files of it are gone.
@@ -194,7 +184,7 @@ impl Store {
             return Ok(());
         }
         let refreshed = follower.refresh(before.as_ref()).await;
-        self.note(refreshed.as_ref().err());
+        self.record_outcome(refreshed.as_ref().err());
         let Some(index) = refreshed? else { return Ok(()) };
         let index = Arc::new(index);
         self.published.send_replace(Some(Arc::clone(&index)));
@@ -207,7 +197,7 @@ impl Store {
     }
 
     /// Keeps what a refresh came to, and logs it where it differs from the one before.
-    fn note(&self, error: Option<&LakeError>) {
+    fn record_outcome(&self, error: Option<&LakeError>) {
         let problem = error.map(LakeError::to_string);
         let mut health = self.health.lock().unwrap_or_else(PoisonError::into_inner);
         match &problem {
@@ -218,7 +208,7 @@ impl Store {
             _ => {}
         }
         if problem.is_none() {
-            health.refreshed_at = Some(self.now());
+            health.refreshed_at = Some(self.lake.now());
         }
         health.problem = problem;
     }

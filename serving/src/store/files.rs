@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use futures::{StreamExt, TryStreamExt};
 use lake_delta::columns;
 use lake_delta::log::FileEntry;
 use lake_delta::{Lake, LakeError, read};
@@ -17,20 +18,22 @@ use moka::future::Cache;
 use moka::policy::EvictionPolicy;
 use tokio::sync::Semaphore;
 
-use super::index::IndexedFile;
+use super::indexed_file::IndexedFile;
 use super::rows::Row;
-use crate::measures;
+use crate::metrics;
 
+/// Files that one request or refresh reads at a time.
+pub(super) const CONCURRENT_FILES: usize = 16;
 /// Files that are read from the lake at a time, for all requests together.
 const CONCURRENT_LOADS: usize = 16;
-/// About how many bytes a row takes in memory, with its histogram.
+/// About how many bytes a row occupies in memory, with its histogram.
 const ROW_BYTES: u64 = 256;
-/// Bytes that a camera takes beside its rows: its name's and its rows' headers and its place in the map.
+/// Bytes that a camera occupies beside its rows: its name's and its rows' headers and its place in the map.
 const CAMERA_BYTES: usize = 96;
 
 /// The rows of files, the most recently used ones.
 #[derive(Clone, Debug)]
-pub(crate) struct FileCache {
+pub(super) struct FileCache {
     lake: Lake,
     cache: Cache<String, Arc<FileRows>>,
     permits: Arc<Semaphore>,
@@ -56,7 +59,7 @@ impl FileCache {
         self.capacity
     }
 
-    /// About how many bytes the rows of a file take in memory.
+    /// About how many bytes the rows of a file occupy in memory.
     pub(super) fn estimate(file: &FileEntry) -> u64 {
         file.rows.saturating_mul(ROW_BYTES)
     }
@@ -73,10 +76,20 @@ impl FileCache {
         load.await.unwrap_or_else(|died| Err(Arc::new(LakeError::data_file(&path, died))))
     }
 
+    /// The rows of files, in their order.
+    pub(super) async fn load(
+        &self,
+        files: impl Iterator<Item = &Arc<IndexedFile>>,
+    ) -> Result<Vec<Arc<FileRows>>, Arc<LakeError>> {
+        let entries: Vec<_> = files.map(|file| file.entry().clone()).collect();
+        let loads = entries.into_iter().map(|entry| self.get(entry));
+        futures::stream::iter(loads).buffered(CONCURRENT_FILES).try_collect().await
+    }
+
     async fn read(&self, file: &FileEntry) -> Result<Arc<FileRows>, LakeError> {
         let _permit = self.permits.acquire().await.expect("the semaphore is never closed");
         let read = read::collect(&self.lake, Table::AvgSpeed, [file], &[], avg_speed::rows).await;
-        measures::file_loaded(read.is_ok());
+        metrics::file_loaded(read.is_ok());
         Ok(Arc::new(FileRows::new(&read?)))
     }
 
@@ -95,7 +108,7 @@ impl FileCache {
         Ok(BTreeSet::<Arc<str>>::from_iter(names).into_iter().collect())
     }
 
-    /// Lets the rows of files go.
+    /// Drops the rows of files.
     pub(super) async fn forget(&self, files: impl Iterator<Item = &Arc<IndexedFile>>) {
         for file in files {
             self.cache.invalidate(&file.entry().path).await;
@@ -103,7 +116,7 @@ impl FileCache {
     }
 
     /// Bytes and rows that are held.
-    pub(crate) async fn held(&self) -> (u64, usize) {
+    pub(super) async fn held(&self) -> (u64, usize) {
         self.cache.run_pending_tasks().await;
         let rows = self.cache.iter().map(|(_, rows)| rows.rows()).sum();
         (self.cache.weighted_size(), rows)
@@ -112,7 +125,7 @@ impl FileCache {
 
 /// The rows of one file by camera, ordered by window.
 #[derive(Debug)]
-pub(crate) struct FileRows {
+pub(super) struct FileRows {
     cameras: HashMap<Arc<str>, Box<[Row]>>,
     bytes: usize,
 }

@@ -11,10 +11,10 @@ use lake_model::Day;
 use lake_tables::Table;
 use tracing::{debug, error};
 
-use super::CONCURRENT_FILES;
-use super::files::FileCache;
-use super::index::{Index, IndexedFile};
-use crate::measures;
+use super::files::{CONCURRENT_FILES, FileCache};
+use super::index::Index;
+use super::indexed_file::IndexedFile;
+use crate::metrics::{self, Published};
 
 /// Files of so many days up to the latest one are loaded as soon as they are seen: today, and the days that
 /// late events and the batch still change.
@@ -76,7 +76,12 @@ impl Follower {
             files.push(Arc::new(IndexedFile::new(entry, cameras)));
         }
         let index = Index::new(state.version(), files, published);
-        measures::published(&index);
+        metrics::published(Published {
+            version: index.version(),
+            files: index.file_count(),
+            cameras: index.camera_count(),
+            multi_partition_cameras: index.multi_partition_cameras(),
+        });
         Ok(Some(index))
     }
 
@@ -115,8 +120,8 @@ impl Follower {
     }
 }
 
-/// A file with its cameras, if its kind is one that cameras are known by. A damaged file keeps nobody from
-/// being served the others.
+/// A file with its cameras, if its kind is one that cameras are known by. A damaged file does not keep the others
+/// from being served.
 async fn describe(
     files: &FileCache,
     entry: FileEntry,

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lake_delta::log::FileEntry;
 use lake_model::{Day, EventTime, WindowSize};
-use lake_tables::file_kind::{AvgSpeedFile, GroupWindows};
 
+use super::indexed_file::IndexedFile;
 use super::rows::MergedWindow;
 
 /// The latest windows of cameras, `None` of those without any.
@@ -167,9 +167,9 @@ impl DayFiles {
     /// those of the next.
     pub(super) fn latest_first(&self) -> Vec<Vec<&Arc<IndexedFile>>> {
         let mut groups: BTreeMap<u32, Vec<&Arc<IndexedFile>>> = BTreeMap::new();
-        let tells_hours = self.files.iter().all(|file| file.kind.is_some());
+        let knows_hours = self.files.iter().all(|file| file.is_recognised());
         for file in self.files.iter().filter(|file| file.holds(WindowSize::FiveMinutes)) {
-            let hour = file.hour().filter(|_| tells_hours).unwrap_or(0);
+            let hour = file.hour().filter(|_| knows_hours).unwrap_or(0);
             groups.entry(hour).or_default().push(file);
         }
         groups.into_values().rev().collect()
@@ -178,91 +178,6 @@ impl DayFiles {
     /// The latest windows found so far of the day's cameras.
     pub(super) fn latest(&self) -> MutexGuard<'_, LatestWindows> {
         self.latest.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-/// An active file, and what it may hold.
-#[derive(Debug)]
-pub(super) struct IndexedFile {
-    entry: FileEntry,
-    /// What its path says; `None` of files that are none of ours.
-    kind: Option<AvgSpeedFile>,
-    /// The least and greatest start of a window.
-    starts: Option<(EventTime, EventTime)>,
-    camera_bounds: Option<(String, String)>,
-    newest_computed_at: Option<EventTime>,
-    /// Its cameras, if it is of a kind that cameras are known by.
-    cameras: Option<Arc<[Arc<str>]>>,
-}
-
-impl IndexedFile {
-    /// Whether cameras are known by files like this one. Final 24-hour rows name every camera of their day, so
-    /// that the other final files need not be read for it.
-    pub(super) fn lists_cameras(entry: &FileEntry) -> bool {
-        match AvgSpeedFile::tagged(entry) {
-            Some(AvgSpeedFile::Final { size: Some(size), .. }) => size == WindowSize::Day,
-            _ => true,
-        }
-    }
-
-    /// Describes a file by its tags and its statistics; without them it may hold anything.
-    pub(super) fn new(entry: FileEntry, cameras: Option<Arc<[Arc<str>]>>) -> IndexedFile {
-        let times = |column| {
-            let (least, greatest) = entry.bounds(column)?;
-            Some((EventTime::parse(least.as_str()?)?, EventTime::parse(greatest.as_str()?)?))
-        };
-        let text = |(least, greatest): (serde_json::Value, serde_json::Value)| {
-            Some((least.as_str()?.to_owned(), greatest.as_str()?.to_owned()))
-        };
-        IndexedFile {
-            kind: AvgSpeedFile::tagged(&entry),
-            starts: times("window_start"),
-            camera_bounds: entry.bounds("camera_id").and_then(text),
-            newest_computed_at: times("computed_at").map(|(_, newest)| newest),
-            cameras,
-            entry,
-        }
-    }
-
-    /// The log's entry.
-    pub(super) fn entry(&self) -> &FileEntry {
-        &self.entry
-    }
-
-    /// Whether it may hold windows of `size`.
-    fn holds(&self, size: WindowSize) -> bool {
-        match &self.kind {
-            None | Some(AvgSpeedFile::Final { size: None, .. } | AvgSpeedFile::Mixed) => true,
-            Some(AvgSpeedFile::Final { size: Some(held), .. }) => *held == size,
-            Some(AvgSpeedFile::Provisional(group)) => match group.windows {
-                GroupWindows::Hour(_) => size != WindowSize::Day,
-                GroupWindows::Day => size == WindowSize::Day,
-            },
-        }
-    }
-
-    /// Whether it may hold rows of `camera`, by its statistics.
-    pub(super) fn may_hold(&self, camera: &str) -> bool {
-        self.camera_bounds
-            .as_ref()
-            .is_none_or(|(least, greatest)| (least.as_str()..=greatest.as_str()).contains(&camera))
-    }
-
-    fn hour(&self) -> Option<u32> {
-        match self.kind.as_ref()? {
-            AvgSpeedFile::Provisional(group) => match group.windows {
-                GroupWindows::Hour(hour) => Some(hour),
-                GroupWindows::Day => None,
-            },
-            AvgSpeedFile::Final { .. } | AvgSpeedFile::Mixed => None,
-        }
-    }
-
-    fn kafka_partition(&self) -> Option<i32> {
-        match self.kind.as_ref()? {
-            AvgSpeedFile::Provisional(group) => Some(group.kafka_partition),
-            AvgSpeedFile::Final { .. } | AvgSpeedFile::Mixed => None,
-        }
     }
 }
 

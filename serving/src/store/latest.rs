@@ -10,13 +10,13 @@ use std::sync::Arc;
 use lake_delta::LakeError;
 use lake_model::Day;
 
+use super::files::{FileCache, FileRows};
 use super::index::{DayFiles, Index};
 use super::rows::{self, MergedWindow, Row};
-use super::{FileRows, Store};
 
 /// The cameras given with their latest day, each with its latest window.
 pub(super) async fn windows(
-    store: &Store,
+    cache: &FileCache,
     index: &Index,
     cameras: Vec<(Arc<str>, Option<Day>)>,
 ) -> Result<Vec<(Arc<str>, Option<MergedWindow>)>, Arc<LakeError>> {
@@ -26,7 +26,7 @@ pub(super) async fn windows(
     }
     for (day, cameras) in by_day {
         if let Some(files) = index.day(day) {
-            find(store, files, cameras).await?;
+            find(cache, files, cameras).await?;
         }
     }
     let found = |camera: &str, day| *index.day(day)?.latest().get(camera)?;
@@ -39,7 +39,7 @@ pub(super) async fn windows(
 
 /// Finds the latest windows of `cameras` among a day's files and keeps them with the day.
 async fn find(
-    store: &Store,
+    cache: &FileCache,
     day: &DayFiles,
     mut cameras: Vec<Arc<str>>,
 ) -> Result<(), Arc<LakeError>> {
@@ -53,7 +53,7 @@ async fn find(
         }
         let wanted =
             group.into_iter().filter(|file| cameras.iter().any(|camera| file.may_hold(camera)));
-        let files = store.load(wanted).await?;
+        let files = cache.load(wanted).await?;
         let mut found = day.latest();
         cameras.retain(|camera| match latest_in(&files, camera) {
             Some(window) => {

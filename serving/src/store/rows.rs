@@ -39,7 +39,7 @@ impl Row {
         }
     }
 
-    /// Bytes that the row takes in memory.
+    /// Bytes that the row occupies in memory.
     pub(super) fn bytes(&self) -> usize {
         size_of::<Row>() + self.histogram.as_ref().map_or(0, |histogram| histogram.len())
     }

@@ -1,13 +1,13 @@
-//! What requests go through before and after their handler: limits of number and time, and measurement.
+//! What every request passes before and after its handler: limits of number and time, and measurement.
 
 use axum::extract::{MatchedPath, Request, State};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use tokio::time::{Instant, timeout};
 
-use crate::measures;
+use crate::metrics;
 use crate::problem::{Kind, Problem};
-use crate::router::App;
+use crate::state::App;
 
 /// Answers within the time that the settings allow, unless as many requests as they allow are being answered.
 pub(crate) async fn limit(State(app): State<App>, request: Request, next: Next) -> Response {
@@ -33,12 +33,12 @@ pub(crate) async fn limit(State(app): State<App>, request: Request, next: Next) 
     }
 }
 
-/// Counts the request and the time that it took.
+/// Counts the request and measures its time.
 pub(crate) async fn measure(request: Request, next: Next) -> Response {
     let started = Instant::now();
     let route = request.extensions().get::<MatchedPath>().cloned();
     let response = next.run(request).await;
     let route = route.as_ref().map_or("other", MatchedPath::as_str);
-    measures::request_answered(route, response.status().as_u16(), started.elapsed());
+    metrics::request_answered(route, response.status().as_u16(), started.elapsed());
     response
 }

@@ -2,11 +2,9 @@
 
 use std::time::Duration;
 
-use metrics::{
+use ::metrics::{
     Unit, counter, describe_counter, describe_gauge, describe_histogram, gauge, histogram,
 };
-
-use crate::store::{Index, Store};
 
 const REQUESTS: &str = "lambdalake_serving_requests_total";
 const REQUEST_DURATION: &str = "lambdalake_serving_request_duration_seconds";
@@ -20,7 +18,7 @@ const NEWEST_ROW_AGE: &str = "lambdalake_serving_newest_row_age_seconds";
 const CACHE_BYTES: &str = "lambdalake_serving_cache_bytes";
 const CACHE_ROWS: &str = "lambdalake_serving_cache_rows";
 
-/// Says what each metric means.
+/// Describes each metric.
 pub(crate) fn describe() {
     describe_counter!(REQUESTS, "Requests by route and status");
     describe_histogram!(
@@ -48,10 +46,10 @@ pub(crate) fn describe() {
 }
 
 /// Counts an answered request. Routes are few: the patterns of the router and one word for all else.
-pub(crate) fn request_answered(route: &str, status: u16, taken: Duration) {
+pub(crate) fn request_answered(route: &str, status: u16, duration: Duration) {
     let route = route.to_owned();
     counter!(REQUESTS, "route" => route.clone(), "status" => status.to_string()).increment(1);
-    histogram!(REQUEST_DURATION, "route" => route).record(taken);
+    histogram!(REQUEST_DURATION, "route" => route).record(duration);
 }
 
 /// Counts a data file read from the lake.
@@ -60,27 +58,42 @@ pub(crate) fn file_loaded(succeeded: bool) {
     counter!(FILE_LOADS, "outcome" => outcome).increment(1);
 }
 
-/// Sets what depends on the version served.
-#[expect(clippy::cast_precision_loss, reason = "versions and counts stay below 2^53")]
-pub(crate) fn published(index: &Index) {
-    gauge!(TABLE_VERSION).set(index.version() as f64);
-    gauge!(FILES).set(index.file_count() as f64);
-    gauge!(CAMERAS).set(index.camera_count() as f64);
-    gauge!(MULTI_PARTITION_CAMERAS).set(index.multi_partition_cameras() as f64);
+/// The version of the table that is served.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Published {
+    pub(crate) version: i64,
+    pub(crate) files: usize,
+    pub(crate) cameras: usize,
+    pub(crate) multi_partition_cameras: usize,
 }
 
-/// Sets what changes without an event: ages, and what the cache holds.
+/// Sets what depends on the version served.
+#[expect(clippy::cast_precision_loss, reason = "versions and counts stay below 2^53")]
+pub(crate) fn published(published: Published) {
+    gauge!(TABLE_VERSION).set(published.version as f64);
+    gauge!(FILES).set(published.files as f64);
+    gauge!(CAMERAS).set(published.cameras as f64);
+    gauge!(MULTI_PARTITION_CAMERAS).set(published.multi_partition_cameras as f64);
+}
+
+/// What changes without an event. Ages are in microseconds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Sample {
+    pub(crate) refresh_age: Option<i64>,
+    pub(crate) newest_row_age: Option<i64>,
+    pub(crate) cache_bytes: u64,
+    pub(crate) cache_rows: usize,
+}
+
+/// Sets what changes without an event.
 #[expect(clippy::cast_precision_loss, reason = "microseconds and bytes stay below 2^53")]
-pub(crate) async fn sample(store: &Store) {
-    let now = store.now();
-    let age_seconds = |since| now.saturating_since(since) as f64 / 1e6;
-    if let Some(refreshed_at) = store.health().refreshed_at {
-        gauge!(REFRESH_AGE).set(age_seconds(refreshed_at));
+pub(crate) fn sampled(sample: Sample) {
+    if let Some(age) = sample.refresh_age {
+        gauge!(REFRESH_AGE).set(age as f64 / 1e6);
     }
-    if let Some(newest) = store.index().ok().and_then(|index| index.newest_computed_at()) {
-        gauge!(NEWEST_ROW_AGE).set(age_seconds(newest));
+    if let Some(age) = sample.newest_row_age {
+        gauge!(NEWEST_ROW_AGE).set(age as f64 / 1e6);
     }
-    let (bytes, rows) = store.files().held().await;
-    gauge!(CACHE_BYTES).set(bytes as f64);
-    gauge!(CACHE_ROWS).set(rows as f64);
+    gauge!(CACHE_BYTES).set(sample.cache_bytes as f64);
+    gauge!(CACHE_ROWS).set(sample.cache_rows as f64);
 }
