@@ -1,7 +1,8 @@
 """What the tables must hold, worked out from docs/contract.md alone.
 
-It shares no code with the product: JSON by Python's own parser with the contract's extra rules on top, days by
-zoneinfo, arithmetic by Python's whole numbers. Three steps, each a function of the one before:
+It shares no code with the product and repeats its rules on purpose, as a second opinion: JSON by Python's own parser
+with the contract's extra rules on top, days by zoneinfo, arithmetic by Python's whole numbers. Three steps, each a
+function of the one before:
 
     records of a topic --land()--> events with their `late` flags, dead letters
     events             --provisional()--> rows per camera, window and partition

@@ -1,6 +1,7 @@
 //! The oracle: goes through every version of every table, and holds it against what was really produced.
 //!
-//! It shares no code with the product: Delta logs are read as JSON, data files by `parquet`, days by `jiff`, and
+//! It shares no code with the product, and repeats its rules on purpose, so that a rule that is wrong there is not wrong
+//! here: Delta logs are read as JSON, data files by `parquet`, days by `jiff`, and
 //! payloads by the words of docs/contract.md. From the [`Truth`] it derives what each offset must have become
 //! (`expected`, by `record` and `zone`); from the [`History`] it reads what the tables held at each version (`log`,
 //! `files`). Then
