@@ -1,4 +1,4 @@
-//! The handlers: each reads its request, asks the store, and answers.
+//! The handlers: each reads its request, queries the store, and answers.
 
 use axum::Json;
 use axum::extract::State;
@@ -35,15 +35,15 @@ const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
         ("interval" = Interval, Query, description = "The length of the windows", example = "1h"),
     ),
     responses(
-        (status = 200, description = "The windows; none is an empty list", body = AvgSpeed),
+        (status = 200, description = "The windows; the list is empty where there are none", body = AvgSpeed),
         (status = 400, description = "A parameter is missing, unknown, repeated or malformed, `to` is not after \
             `from`, the span is too great, or the id can't be one", body = Problem,
             content_type = "application/problem+json"),
-        (status = 404, description = "No row is of that camera", body = Problem,
+        (status = 404, description = "The table has no row of that camera", body = Problem,
             content_type = "application/problem+json"),
         (status = 500, description = "A file of the table is damaged", body = Problem,
             content_type = "application/problem+json"),
-        (status = 503, description = "Not ready, too many requests, or the store is out of reach; try again after \
+        (status = 503, description = "Not ready, too many requests, or the store is unavailable; try again after \
             `Retry-After` seconds", body = Problem, content_type = "application/problem+json"),
         (status = 504, description = "No answer within `serving.request_timeout`", body = Problem,
             content_type = "application/problem+json"),
@@ -83,7 +83,7 @@ pub(crate) async fn avg_speed(State(app): State<App>, uri: Uri) -> Result<Json<A
             content_type = "application/problem+json"),
         (status = 500, description = "A file of the table is damaged", body = Problem,
             content_type = "application/problem+json"),
-        (status = 503, description = "Not ready, too many requests, or the store is out of reach; try again after \
+        (status = 503, description = "Not ready, too many requests, or the store is unavailable; try again after \
             `Retry-After` seconds", body = Problem, content_type = "application/problem+json"),
         (status = 504, description = "No answer within `serving.request_timeout`", body = Problem,
             content_type = "application/problem+json"),
@@ -98,29 +98,29 @@ pub(crate) async fn cameras(State(app): State<App>, uri: Uri) -> Result<Json<Cam
     Ok(Json(Cameras::new(cameras, query.limit)))
 }
 
-/// Whether the program lives.
+/// Whether the program is running.
 #[utoipa::path(
     get,
     path = "/health/live",
     operation_id = "live",
     tag = "operations",
-    summary = "Whether the program lives",
-    responses((status = 200, description = "It does", body = Health))
+    summary = "Whether the program is running",
+    responses((status = 200, description = "It is running", body = Health))
 )]
 pub(crate) async fn live() -> Json<Health> {
     Json(Health { status: "live", table_version: None, refreshed_at: None, problem: None })
 }
 
-/// Whether questions can be answered.
+/// Whether requests can be answered.
 #[utoipa::path(
     get,
     path = "/health/ready",
     operation_id = "ready",
     tag = "operations",
-    summary = "Whether questions can be answered",
-    description = "Ready from the first load of the table on, also while the store is out of reach.",
+    summary = "Whether requests can be answered",
+    description = "Ready once the table has been loaded for the first time, and from then on even while the store is unavailable.",
     responses(
-        (status = 200, description = "They can", body = Health),
+        (status = 200, description = "They can be answered", body = Health),
         (status = 503, description = "The table has not been loaded yet, and why", body = Problem,
             content_type = "application/problem+json"),
     )
@@ -136,7 +136,7 @@ pub(crate) async fn ready(State(app): State<App>, uri: Uri) -> Result<Json<Healt
     }))
 }
 
-/// What has been measured.
+/// The metrics.
 #[utoipa::path(
     get,
     path = "/metrics",
@@ -151,7 +151,7 @@ pub(crate) async fn metrics(State(app): State<App>) -> Response {
     ([(header::CONTENT_TYPE, PROMETHEUS_TEXT)], app.metrics().render()).into_response()
 }
 
-/// A page that lists what can be asked.
+/// A page that lists the paths.
 pub(crate) async fn index() -> Html<&'static str> {
     Html(include_str!("index.html"))
 }
@@ -160,13 +160,13 @@ fn read_problem(uri: &Uri, error: ReadError) -> Problem {
     match error {
         ReadError::NotReady(reason) => Problem::at(uri.path(), Kind::NotReady, reason),
         ReadError::Lake(source) if source.is_transient() => {
-            error!(%uri, error = %source, "a request failed because the lake is out of reach");
-            let detail = "the lake is out of reach, and what was asked for is not held in memory: try again later";
+            error!(%uri, error = %source, "a request failed because the lake is unavailable");
+            let detail = "the lake is unavailable, and the rows requested are not held in memory: try again later";
             Problem::at(uri.path(), Kind::StoreUnavailable, detail)
         }
         ReadError::Lake(source) => {
             error!(%uri, error = %source, "a request failed because the table cannot be read");
-            let detail = "the table can't be read: see the server's log for the file at fault";
+            let detail = "the table can't be read: the server's log names the file";
             Problem::at(uri.path(), Kind::DamagedTable, detail)
         }
     }

@@ -28,8 +28,8 @@ use crate::response::{AvgSpeed, Camera, Cameras, Health, RowStatus, Window};
     ),
     components(schemas(AvgSpeed, Window, RowStatus, Interval, Cameras, Camera, Health, Problem)),
     tags(
-        (name = "averages", description = "What cameras have seen"),
-        (name = "operations", description = "How the program is"),
+        (name = "averages", description = "Figures of cameras"),
+        (name = "operations", description = "State of the program"),
     )
 )]
 struct Description;

@@ -1,4 +1,4 @@
-//! Answers as JSON.
+//! Responses as JSON.
 
 use lake_model::{EventTime, Speed};
 use lake_tables::avg_speed::Status;
@@ -17,17 +17,17 @@ pub(crate) struct AvgSpeed {
     /// The length of the windows.
     #[schema(example = "1h")]
     interval: &'static str,
-    /// The instant asked from, in UTC.
+    /// The start of the time requested, in UTC.
     #[schema(format = DateTime, example = "2025-04-05T00:00:00Z")]
     from: String,
-    /// The instant asked to, in UTC.
+    /// The end of the time requested, in UTC; not included.
     #[schema(format = DateTime, example = "2025-04-06T00:00:00Z")]
     to: String,
     /// The windows that start in `[from, to)`, ascending. Windows without events are left out.
     windows: Vec<Window>,
 }
 
-/// What is known of a camera in one window. Speeds are in km/h.
+/// The figures of a camera in one window. Speeds are in km/h.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Window {
     /// The window's first instant.
@@ -42,10 +42,10 @@ pub(crate) struct Window {
     /// Events in the window.
     #[schema(example = 3)]
     count: u64,
-    /// The least speed.
+    /// The lowest speed.
     #[schema(example = 60.0)]
     min: f64,
-    /// The greatest speed.
+    /// The highest speed.
     #[schema(example = 85.201)]
     max: f64,
     /// The median by nearest rank; exact in final windows, within 0.5 km/h in provisional ones.
@@ -60,7 +60,7 @@ pub(crate) struct Window {
     /// Events faster than the camera's limit; null while none is configured.
     #[schema(required = true, example = 1)]
     over_limit: Option<u64>,
-    /// Who computed it.
+    /// Which layer computed it.
     status: RowStatus,
 }
 
@@ -79,7 +79,7 @@ pub(crate) enum RowStatus {
 pub(crate) struct Cameras {
     /// The cameras.
     cameras: Vec<Camera>,
-    /// What `after` must be for the cameras that follow; null when there are none.
+    /// The value of `after` in the request for the next cameras; null when there are none.
     #[schema(required = true, example = "KV12345")]
     next: Option<String>,
 }
@@ -95,7 +95,7 @@ pub(crate) struct Camera {
     latest: Option<Window>,
 }
 
-/// How the program is.
+/// The state of the program.
 #[derive(Debug, Serialize, ToSchema)]
 pub(crate) struct Health {
     /// `live` or `ready`.
@@ -109,7 +109,7 @@ pub(crate) struct Health {
     #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(format = DateTime, example = "2025-04-05T10:15:30.250000Z")]
     pub(crate) refreshed_at: Option<String>,
-    /// What keeps the log from being followed, if anything does; what is held is served meanwhile.
+    /// Why the log can't be followed at present; rows that were loaded before are served meanwhile.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) problem: Option<String>,
 }

@@ -67,7 +67,7 @@ impl Server {
         self,
         shutdown: impl Future<Output = ()> + Send + 'static,
     ) -> Result<(), ServingError> {
-        info!(address = %self.address, "serving averages; GET / lists what can be asked");
+        info!(address = %self.address, "serving averages; GET / lists the paths");
         let store = Arc::clone(self.app.store());
         let (stopping, stopped) = oneshot::channel();
         let signalled = async move {

@@ -10,7 +10,7 @@
 //! camera whose rows can be read is called unknown.
 //!
 //! # Outages
-//! While the lake is out of reach the last index stays, and what the cache holds is still served. A file that was
+//! While the lake is unavailable the last index stays, and what the cache holds is still served. A file that was
 //! deleted between index and read means that the index is old: it is refreshed, and the read tried again.
 
 mod files;
@@ -92,7 +92,7 @@ impl Store {
     /// Follows the log to its end once and publishes what is there.
     ///
     /// # Errors
-    /// The lake is out of reach, or holds no readable table; what was published before stays.
+    /// The lake is unavailable, or holds no readable table; what was published before stays.
     pub async fn refresh(&self) -> Result<(), LakeError> {
         self.refresh_past(i64::MAX).await
     }

@@ -111,7 +111,7 @@ async fn what_is_not_held_during_an_outage_is_a_service_that_is_unavailable() {
     fixture.outage.begin();
     let answer = fixture.averages("KV1", FROM, TO, "1h").await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
-    assert!(answer.body.contains("out of reach"), "{answer:?}");
+    assert!(answer.body.contains("the lake is unavailable"), "{answer:?}");
     fixture.outage.end();
     assert_eq!(fixture.averages("KV1", FROM, TO, "1h").await.windows().len(), 1);
 }
