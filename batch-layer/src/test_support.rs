@@ -133,11 +133,12 @@ impl World {
         batch: &RecordBatch,
     ) -> lake_delta::DataFile {
         let lake = &self.context.lake;
-        data_file::write(lake, table, new, batch).await.expect("memory takes files")
+        data_file::write(lake, table, new, batch).await.expect("memory accepts files")
     }
 
     pub(crate) async fn commit(&self, table: Table, commit: &Commit) {
-        let outcome = self.log(table).await.try_commit(commit).await.expect("memory takes commits");
+        let outcome =
+            self.log(table).await.try_commit(commit).await.expect("memory accepts commits");
         assert!(matches!(outcome, CommitOutcome::Committed { .. }), "nobody else commits");
     }
 
@@ -155,7 +156,7 @@ impl World {
         let new = file_kind::unpartitioned(self.context.lake.unique_id());
         let (lake, batch) = (&self.context.lake, offset_gaps::batch(gaps));
         let file = data_file::write(lake, Table::OffsetGaps, new, &batch).await;
-        let commit = Commit::new(lake, "NOTE GAPS").add([file.expect("memory takes files")]);
+        let commit = Commit::new(lake, "NOTE GAPS").add([file.expect("memory accepts files")]);
         self.commit(Table::OffsetGaps, &commit).await;
     }
 
@@ -174,7 +175,7 @@ impl World {
         let rows = read::collect(lake, Table::AvgSpeed, [&old], &[], avg_speed::rows).await;
         let mut rows = rows.expect("the file can be read");
         change(&mut rows);
-        let run_id = AvgSpeedFile::run_id(&old).expect("its files say who wrote them");
+        let run_id = AvgSpeedFile::run_id(&old).expect("its files name the run that wrote them");
         let new = AvgSpeedFile::new_final(day, &run_id, size, lake.unique_id());
         let new = self.write(Table::AvgSpeed, new, &avg_speed::batch(&rows)).await;
         let commit = Commit::new(lake, "TAMPER").remove([old]).add([new]);

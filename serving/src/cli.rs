@@ -17,7 +17,7 @@ Examples:
     curl 'http://127.0.0.1:8080/kvfv/KV12345/avg-speed?from=2025-04-05T00:00:00Z&to=2025-04-06T00:00:00Z&interval=1h'
     curl 'http://127.0.0.1:8080/openapi.json'
 
-SIGTERM and SIGINT end the program once the requests at hand are answered.
+SIGTERM and SIGINT end the program once the requests in progress are answered.
 Exit codes: 0 done, 2 usage or configuration, 3 outside fault (the store, or an address in use).";
 
 /// Serves the cameras' average speeds over HTTP.

@@ -16,10 +16,10 @@ use crate::error::ServingError;
 use crate::router::router;
 use crate::state::App;
 
-/// Longest time that requests at hand are given to end once the server is asked to stop.
+/// Longest time that requests in progress are given to end once the server is asked to stop.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Serves as the settings describe until `shutdown` completes and the requests at hand are answered.
+/// Serves as the settings describe until `shutdown` completes and the requests in progress are answered.
 ///
 /// # Errors
 /// The lake can't be opened as configured, or the address can't be listened on. A lake without tables is no error:
@@ -59,7 +59,7 @@ impl Server {
         self.address
     }
 
-    /// Answers requests until `shutdown` completes; requests at hand then have ten seconds to end.
+    /// Answers requests until `shutdown` completes; requests in progress then have ten seconds to end.
     ///
     /// # Errors
     /// The system fails the socket.

@@ -1,4 +1,4 @@
-//! A speed layer of a few lines: lands events and keeps provisional rows, each when the test says so.
+//! A speed layer of a few lines: lands events and keeps provisional rows, each when the test asks for it.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;

@@ -54,7 +54,7 @@ mod tests {
         assert!(CameraId::new(&"я".repeat(64)).is_some());
         assert!(CameraId::new(" padded ").is_some());
         for bad in ["", ".", "..", &"я".repeat(65)] {
-            assert!(CameraId::new(bad).is_none(), "{bad:?} was taken");
+            assert!(CameraId::new(bad).is_none(), "{bad:?} was accepted");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What makes a record an event: the settings `event.*`, which decoding goes by.
+//! What makes a record an event: the settings `event.*`, which decoding follows.
 
 use std::fmt;
 use std::ops::Deref;

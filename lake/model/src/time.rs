@@ -251,7 +251,7 @@ mod tests {
             "1969-12-31T23:59:59.999999Z",
             "1970-01-01T00:00:00+00:01",
         ] {
-            assert_eq!(EventTime::parse_event(text), None, "{text:?} was taken");
+            assert_eq!(EventTime::parse_event(text), None, "{text:?} was accepted");
         }
     }
 

@@ -1,7 +1,7 @@
 //! What a data file holds: put into the tags of its `add` action when it is written, and read back from there.
 //!
 //! Files without tags (written by an earlier release, or by another tool) are recognised by their statistics: status,
-//! Kafka partition and windows. A file of `avg_speed` whose rows belong to several groups, or that says too little, is
+//! Kafka partition and windows. A file of `avg_speed` whose rows belong to several groups, or whose statistics are too few, is
 //! [`AvgSpeedFile::Mixed`]. Names of files are for people, and nothing is read from them.
 
 mod recognise;
@@ -62,7 +62,7 @@ pub fn unpartitioned(id: Uuid) -> NewFile {
     }
 }
 
-/// Whether maintenance made the file. One that does not say so counts as landed.
+/// Whether maintenance made the file. One without the tag counts as landed.
 pub fn is_compacted(file: &FileEntry) -> bool {
     file.tags.get(KIND).is_some_and(|kind| kind == COMPACTED)
 }
@@ -86,7 +86,7 @@ pub enum AvgSpeedFile {
     Provisional(ProvisionalGroup),
     /// Rows of the batch.
     Final {
-        /// The batch run that wrote them, if the file says so.
+        /// The batch run that wrote them, if the file names it.
         run_id: Option<String>,
         /// The windows of the rows; `None` if they are of several sizes.
         size: Option<WindowSize>,
@@ -208,7 +208,7 @@ impl AvgSpeedFile {
         }
     }
 
-    /// The batch run that wrote `file`, if it is of a batch run and says so.
+    /// The batch run that wrote `file`, if it is of a batch run and names it.
     pub fn run_id(file: &FileEntry) -> Option<String> {
         match AvgSpeedFile::tagged(file) {
             Some(AvgSpeedFile::Final { run_id, .. }) => run_id,
