@@ -136,7 +136,7 @@ counted() { summary | grep -o "\"$1\":[0-9]*" | cut -d : -f 2; }
 # What the speed layer still has to take is taken before it ends; in a real Kafka that may be much.
 end_day() {
     day=$(summary | grep -o '"first_event_time":"[^T]*' | cut -d '"' -f 4)
-    [ "$(counted not_delivered)" = 0 ] || failed simulator "Kafka did not accept every record"
+    [ "$(counted not_delivered)" = 0 ] || failed simulator "Kafka did not take every record"
     stop speed-layer || failed speed-layer "the speed layer did not end well"
     stopped_at=$(date -u +%Y-%m-%dT%H:%M:%S)
     if [ -n "$real" ]; then
