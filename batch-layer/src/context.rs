@@ -1,4 +1,4 @@
-//! What every command works with: settings, the lake and whose it is, the calendar, the names of offsets in the logs,
+//! What every command works with: settings, the lake, the calendar, the names of offsets in the logs,
 //! and the speed limits.
 
 use lake_config::Settings;
@@ -15,7 +15,6 @@ use crate::error::BatchError;
 pub struct Context {
     pub(crate) settings: Settings,
     pub(crate) lake: Lake,
-    identity: LakeIdentity,
     pub(crate) calendar: Calendar,
     pub(crate) app_ids: AppIds,
     pub(crate) limits: SpeedLimits,
@@ -31,7 +30,7 @@ impl Context {
         let (calendar, app_ids) = (identity.calendar()?, identity.app_ids());
         let limits = &settings.speed_limits;
         let limits = SpeedLimits::from_kmh(limits.default_kmh, &limits.cameras);
-        Ok(Context { settings, lake, identity, calendar, app_ids, limits })
+        Ok(Context { settings, lake, calendar, app_ids, limits })
     }
 
     /// The present instant.
@@ -41,7 +40,7 @@ impl Context {
 
     /// Opens the log of `table`, which must have been made by the pipeline that the settings describe.
     pub(crate) async fn open(&self, table: Table) -> Result<TableLog, BatchError> {
-        Ok(self.identity.open(&self.lake, table).await?)
+        Ok(LakeIdentity::of(&self.settings).open(&self.lake, table).await?)
     }
 
     /// How long after its end a day closes, in microseconds.
