@@ -5,7 +5,9 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use lake_delta::data_file::FileWriter;
 use lake_delta::log::FileEntry;
-use lake_delta::{Commit, CommitOutcome, DataFile, Lake, LakeError, TableLog, TableSpec};
+use lake_delta::{
+    Commit, CommitDecision, DataFile, Lake, LakeError, TableLog, TableSpec, commit_with,
+};
 use lake_model::Day;
 use lake_tables::file_kind;
 use object_store::ObjectStoreExt;
@@ -14,7 +16,7 @@ use object_store::path::Path;
 /// Rows that are encoded at a time.
 const ROWS_AT_A_TIME: usize = 65_536;
 
-/// Takes rows and writes them into files of about the target size.
+/// Accepts rows and writes them into files of about the target size.
 pub(super) struct Output<'a> {
     lake: &'a Lake,
     table: &'static TableSpec,
@@ -34,7 +36,7 @@ impl<'a> Output<'a> {
         Output { lake, table, partition, target_bytes, file: None, done: Vec::new() }
     }
 
-    /// Takes the rows of `batch`.
+    /// Writes the rows of `batch`.
     pub(super) async fn push(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
         for start in (0..batch.num_rows()).step_by(ROWS_AT_A_TIME) {
             let rows = ROWS_AT_A_TIME.min(batch.num_rows() - start);
@@ -81,7 +83,7 @@ pub(super) fn conformed(
     RecordBatch::try_new(SchemaRef::clone(schema), columns.collect::<Result<_, _>>()?)
 }
 
-/// Swaps `inputs` for `outputs`, which hold the same rows. If another writer has taken one of the inputs away
+/// Swaps `inputs` for `outputs`, which hold the same rows. If another writer has removed one of the inputs
 /// meanwhile, the outputs are given up. Returns whether the swap was made.
 pub(super) async fn swap(
     log: &mut TableLog,
@@ -90,14 +92,19 @@ pub(super) async fn swap(
 ) -> Result<bool, LakeError> {
     check_rows(inputs, &outputs)?;
     let lake = log.lake().clone();
-    while inputs.iter().all(|input| log.state().file(&input.path) == Some(input)) {
+    let swapped = commit_with(log, async |log: &TableLog| {
+        let is_there = |input: &FileEntry| log.state().file(&input.path) == Some(input);
+        if !inputs.iter().all(is_there) {
+            return Ok::<_, LakeError>(CommitDecision::Nothing(()));
+        }
         let commit = Commit::new(&lake, "COMPACT")
             .remove(inputs.iter().cloned())
             .add(outputs.iter().cloned())
             .rearranging();
-        if let CommitOutcome::Committed { .. } = log.try_commit(&commit).await? {
-            return Ok(true);
-        }
+        Ok(CommitDecision::Commit(commit, ()))
+    });
+    if swapped.await?.version.is_some() {
+        return Ok(true);
     }
     let store = lake.table_store(log.table());
     for output in &outputs {

@@ -2,7 +2,8 @@
 //!
 //! `bed` makes a fresh lake in memory, on disk or on MinIO, and `rows` fills it. The cases in `creating`, `committing`,
 //! `rivals`, `cleaning`, `foreign`, `files` and `deltalake_view` run on all three; their names say what holds.
-//! `ambiguity` injects faults (`faults`) into a store in memory, and `statistics` draws rows at random.
+//! `ambiguity` and `contention` use a store in memory, with faults (`faults`) and with rivals; `statistics` draws rows at
+//! random.
 //! `docs/commit-protocol.md` names the case of each interleaving.
 //!
 //! The cases on MinIO need the settings that `scripts/stack.sh up minio` writes.
@@ -13,6 +14,7 @@ mod ambiguity;
 mod bed;
 mod cleaning;
 mod committing;
+mod contention;
 mod creating;
 mod deltalake_view;
 mod faults;
