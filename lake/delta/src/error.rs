@@ -1,5 +1,6 @@
 //! What can go wrong with the tables, and whether trying again may help.
 
+use crate::log::LogProblem;
 use lake_model::exit_code::{EXTERNAL_FAILURE, USAGE_ERROR};
 
 /// A failure to read or commit a table.
@@ -24,7 +25,7 @@ pub enum LakeError {
         /// The version whose entry is at fault.
         version: i64,
         /// What is wrong with it.
-        problem: String,
+        problem: LogProblem,
     },
     /// The table does not exist.
     #[error(

@@ -26,7 +26,9 @@ mod checkpoint;
 mod commit_loop;
 mod entry;
 mod file_entry;
+mod footer;
 mod load;
+mod problem;
 pub(crate) mod properties;
 mod state;
 
@@ -45,6 +47,7 @@ pub use self::commit_loop::{CommitDecision, Committed, commit_with};
 use self::entry::Entry;
 pub use self::entry::{Commit, commit_info_of};
 pub use self::file_entry::FileEntry;
+pub use self::problem::LogProblem;
 pub use self::state::TableState;
 use crate::error::LakeError;
 use crate::spec::TableSpec;
@@ -103,6 +106,7 @@ impl TableLog {
         let Some(state) = load::newest_state(&log.store, table).await? else { return Ok(None) };
         log.state = state;
         log.follow().await?;
+        log.complete().await?;
         Ok(Some(log))
     }
 
@@ -163,6 +167,7 @@ impl TableLog {
                 is_sound = true;
             }
             if is_sound {
+                self.complete().await?;
                 self.refreshed_at = begun;
                 is_sound = !self.is_old();
             }
@@ -170,10 +175,7 @@ impl TableLog {
                 return Ok(self.state.version() != before);
             }
         }
-        Err(self.problem(format!(
-            "reading the log to its end takes longer than half of its retention, {:?}; raise lake.log_retention",
-            self.retention()
-        )))
+        Err(self.problem(LogProblem::TooSlow { retention: self.retention() }))
     }
 
     /// Tries to commit on exactly the version followed to, retrying failures of the store for as long as
@@ -218,6 +220,7 @@ impl TableLog {
         if self.is_old() {
             self.refresh().await?;
         }
+        self.complete().await?;
         if self.state.version() + 1 != version {
             return self.outcome(commit, version, loads).await;
         }
@@ -285,6 +288,14 @@ impl TableLog {
         self.state.fold(version, entry).map_err(problem)
     }
 
+    /// Reads what the log leaves out of the active files. Nothing may be decided on the state before.
+    pub(super) async fn complete(&mut self) -> Result<(), LakeError> {
+        if self.state.is_complete() {
+            return Ok(());
+        }
+        footer::complete(&self.store, self.table, &mut self.state).await
+    }
+
     async fn load(&mut self) -> Result<(), LakeError> {
         match load::newest_state(&self.store, self.table).await? {
             Some(state) => {
@@ -321,7 +332,7 @@ impl TableLog {
         of_table.unwrap_or(of_settings).min(of_settings)
     }
 
-    fn problem(&self, problem: String) -> LakeError {
+    fn problem(&self, problem: LogProblem) -> LakeError {
         LakeError::Log { table: self.table.name, version: self.state.version(), problem }
     }
 }

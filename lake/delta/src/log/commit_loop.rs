@@ -57,6 +57,8 @@ pub async fn commit_with<D, E: From<LakeError>>(
     mut decide: impl AsyncFnMut(&TableLog) -> Result<CommitDecision<D>, E>,
 ) -> Result<Committed<D>, E> {
     let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+    // An earlier call may have failed half-way through reading.
+    log.complete().await?;
     for _ in 0..MOST_LOST_RACES {
         let (commit, value) = match decide(log).await? {
             CommitDecision::Nothing(value) => return Ok(Committed { version: None, value }),

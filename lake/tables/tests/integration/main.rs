@@ -71,6 +71,8 @@ on_every_store! {
     foreign::an_upgraded_protocol_is_refused_with_a_clear_error;
     foreign::percent_encoded_paths_are_understood_and_removed_as_they_were_spelled;
     foreign::an_empty_entry_is_an_error;
+    foreign::a_file_without_statistics_has_them_from_its_footer_in_every_way_of_reading;
+    foreign::a_file_whose_footer_cannot_be_read_is_refused_with_its_path_and_the_remedy;
     files::rows_of_every_table_are_read_back_as_they_were_written;
     files::a_file_of_several_parts_is_read_back;
     deltalake_view::deltalake_sees_the_tables_as_the_contract_has_them;
