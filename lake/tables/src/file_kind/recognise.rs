@@ -6,7 +6,7 @@ use lake_model::{Calendar, DaySpan, EventTime, WindowSize};
 use super::{AvgSpeedFile, GroupWindows, ProvisionalGroup};
 use crate::avg_speed::Status;
 
-/// What `file` holds by its statistics; [`AvgSpeedFile::Mixed`] where they do not tell.
+/// What `file` holds by its statistics; [`AvgSpeedFile::Mixed`] where they leave it open.
 pub(super) fn by_statistics(file: &FileEntry, calendar: &Calendar) -> AvgSpeedFile {
     let size = only_text(file, "window_size").and_then(|text| WindowSize::parse(&text));
     match only_status(file) {
