@@ -27,7 +27,7 @@ pub(crate) static SPEC: TableSpec = TableSpec {
     name: "avg_speed",
     partition_column: Some("event_date"),
     file_schema,
-    schema: schema,
+    schema,
     without_bounds: &[],
     encoding: encode,
 };
