@@ -16,7 +16,7 @@ use object_store::path::Path;
 /// Rows that are encoded at a time.
 const ROWS_AT_A_TIME: usize = 65_536;
 
-/// Accepts rows and writes them into files of about the target size.
+/// Takes rows and writes them into files of about the target size.
 pub(super) struct Output<'a> {
     lake: &'a Lake,
     table: &'static TableSpec,
@@ -36,7 +36,7 @@ impl<'a> Output<'a> {
         Output { lake, table, partition, target_bytes, file: None, done: Vec::new() }
     }
 
-    /// Writes the rows of `batch`.
+    /// Takes the rows of `batch`.
     pub(super) async fn push(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
         for start in (0..batch.num_rows()).step_by(ROWS_AT_A_TIME) {
             let rows = ROWS_AT_A_TIME.min(batch.num_rows() - start);

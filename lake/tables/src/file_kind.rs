@@ -1,7 +1,7 @@
 //! What a data file holds: put into the tags of its `add` action when it is written, and read back from there.
 //!
 //! Files without tags (written by an earlier release, or by another tool) are recognised by their statistics: status,
-//! Kafka partition and windows. The log reads statistics that an entry leaves out from the file's footer. A file of `avg_speed` whose rows belong to several groups, or that says too little, is
+//! Kafka partition and windows. A file of `avg_speed` whose rows belong to several groups, or that says too little, is
 //! [`AvgSpeedFile::Mixed`]. Names of files are for people, and nothing is read from them.
 
 mod recognise;
@@ -95,7 +95,7 @@ pub enum AvgSpeedFile {
     Mixed,
 }
 
-/// The error of whoever needs the groups of the rows of `file` one by one: it is [`AvgSpeedFile::Mixed`].
+/// The error of whoever needs the groups of `file` told apart, which is [`AvgSpeedFile::Mixed`].
 pub fn mixed_file(file: &FileEntry) -> LakeError {
     LakeError::data_file(
         &file.path,
