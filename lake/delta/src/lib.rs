@@ -2,8 +2,8 @@
 //! written and read. Knows no table by name: a [`TableSpec`] says all that it needs of one.
 //!
 //! [`storage`] opens a [`Lake`], the folder of tables; [`data_file`] turns rows into Parquet files with statistics;
-//! [`log`] follows a table's Delta log and commits to it ([`commit_with`] is the loop of every writer); [`housekeeping`] keeps logs short; [`read`] streams the rows of
-//! files and [`columns`] gives them types.
+//! [`log`] follows a table's Delta log and commits to it ([`commit_with`] is the loop of every writer);
+//! [`housekeeping`] keeps logs short; [`read`] streams the rows of files and [`columns`] gives them types.
 
 pub mod columns;
 pub mod data_file;

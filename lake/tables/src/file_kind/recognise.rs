@@ -1,5 +1,5 @@
-//! Recognising a file of `avg_speed` without tags by the statistics of its rows. Those that its log entry leaves out are
-//! read from its footer, with the log.
+//! Recognising a file of `avg_speed` without tags by the statistics of its rows. Those that its log entry leaves out
+//! are read from its footer, with the log.
 
 use lake_delta::log::FileEntry;
 use lake_model::{Calendar, DaySpan, EventTime, WindowSize};

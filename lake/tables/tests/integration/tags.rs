@@ -1,4 +1,5 @@
-//! What files say of themselves: their tags in the log, in checkpoints and in deltalake's view. Their names say nothing.
+//! What files say of themselves: their tags in the log, in checkpoints and in deltalake's view. Nothing depends on
+//! their names.
 
 use std::collections::BTreeMap;
 
