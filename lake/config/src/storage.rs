@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 
 use object_store::aws::AmazonS3ConfigKey;
 
-use super::LakeSettings;
-use super::error::Problems;
-use super::keys::STORAGE_OPTIONS;
-use super::kind::TextRule;
-use super::source::{Entry, Given, Source};
+use crate::entry::{Entry, Source};
+use crate::error::Problems;
+use crate::given::Given;
+use crate::kind::Text;
+use crate::sections::lake::{KEYS, LakeSettings};
+use crate::table;
 
 /// Options that another setting decides, and which.
 const REFUSED: [(&str, &str); 2] = [
@@ -48,22 +49,22 @@ const ADDRESSES: [&str; 6] = [
 ];
 
 /// The text of options that become a part of an address. `object_store` panics at other characters, when it makes a request.
-const ADDRESS: TextRule = TextRule {
+const ADDRESS: Text = Text {
     expected: "only characters that a URL has, no blanks and no line break",
     holds: |text| consists_of(text, b"-._~:/?#[]@!$&'()*+,;=%"),
 };
 
 /// The text of a region.
-const REGION: TextRule = TextRule {
+const REGION: Text = Text {
     expected: "only letters, digits, \".\", \"_\" and \"-\"",
     holds: |text| consists_of(text, b"._-"),
 };
 
 /// The text of a certificate, which has several lines.
-const ANY: TextRule = TextRule { expected: "a text", holds: |_| true };
+const ANY: Text = Text { expected: "a text", holds: |_| true };
 
 /// The text of other options, many of which become headers of requests.
-const LINE: TextRule = TextRule {
+const LINE: Text = Text {
     expected: "a text without line breaks and control characters",
     holds: |text| !text.contains(char::is_control),
 };
@@ -85,7 +86,7 @@ struct Choice {
 
 impl Choice {
     fn entry(&self) -> Entry {
-        Entry::text(&self.value, self.source.clone())
+        Entry::text(&self.value, self.source.clone()).with_secrecy(table::is_secret(&self.key))
     }
 }
 
@@ -93,8 +94,8 @@ impl Choice {
 type Choices = BTreeMap<String, Choice>;
 
 /// Checks the options of an S3 lake, and adds those of the environment. Other lakes need none.
-pub(super) fn complete(lake: &mut LakeSettings, given: &Given, problems: &mut Problems) {
-    if !lake.uri.starts_with("s3://") || problems.concern("lake.uri") {
+pub fn complete(lake: &mut LakeSettings, given: &Given, problems: &mut Problems) {
+    if !lake.uri.starts_with("s3://") || problems.concern(KEYS.uri.name) {
         return;
     }
     let mut choices = from_settings(lake, given, problems);
@@ -104,7 +105,8 @@ pub(super) fn complete(lake: &mut LakeSettings, given: &Given, problems: &mut Pr
     if let Some(missing) = missing_credentials(&choices) {
         let uri = Entry::text(&lake.uri, Source::Default);
         let fault = format!("expected credentials with an S3 address, but {missing}");
-        problems.with_key("lake.uri", given.get("lake.uri").unwrap_or(&uri), fault, CREDENTIALS);
+        let entry = given.get(KEYS.uri.name).unwrap_or(&uri);
+        problems.with_key(KEYS.uri.name, entry, fault, CREDENTIALS);
     }
     lake.storage = choices.into_iter().map(|(name, choice)| (name, choice.value)).collect();
 }
@@ -120,7 +122,7 @@ fn canonical(option: AmazonS3ConfigKey) -> String {
 fn from_settings(lake: &LakeSettings, given: &Given, problems: &mut Problems) -> Choices {
     let mut choices = Choices::new();
     for (name, value) in &lake.storage {
-        let key = format!("{}{name}", STORAGE_OPTIONS.prefix);
+        let key = format!("{}{name}", KEYS.storage.prefix);
         let Some(entry) = given.get(&key) else { continue };
         let Ok(option) = name.parse() else {
             let fault = "expected the name of an S3 option of object_store";
@@ -149,14 +151,14 @@ fn from_settings(lake: &LakeSettings, given: &Given, problems: &mut Problems) ->
 }
 
 fn common_names() -> String {
-    STORAGE_OPTIONS.examples.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+    KEYS.storage.rules.examples.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
 }
 
 /// Adds the variables that no setting overrides. A session token belongs to the secret that it came with.
 fn add_variables(choices: &mut Choices, given: &Given) {
     let overridden = [("secret_access_key", "session_token"), ("endpoint", S3_ENDPOINT)]
         .map(|(setting, variable)| choices.contains_key(setting).then_some(variable));
-    for (variable, value) in given.aws().filter(|(_, value)| !value.is_empty()) {
+    for (variable, value) in given.aws.iter().filter(|(_, value)| !value.is_empty()) {
         let Ok(option) = variable.to_ascii_lowercase().parse() else { continue };
         let name = canonical(option);
         let refused = REFUSED.iter().any(|(refused, _)| *refused == name);
@@ -164,9 +166,9 @@ fn add_variables(choices: &mut Choices, given: &Given) {
             continue;
         }
         choices.entry(name).or_insert_with(|| Choice {
-            key: variable.to_owned(),
-            value: value.to_owned(),
-            source: Source::Environment(variable.to_owned()),
+            key: variable.clone(),
+            value: value.clone(),
+            source: Source::Environment(variable.clone()),
         });
     }
 }
@@ -189,7 +191,7 @@ fn check_values(choices: &Choices, problems: &mut Problems) {
 }
 
 /// What the text of an option must be.
-fn text_rule(name: &str) -> TextRule {
+fn text_rule(name: &str) -> Text {
     match name {
         "region" | "default_region" => REGION,
         "proxy_ca_certificate" => ANY,
