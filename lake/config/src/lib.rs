@@ -89,3 +89,12 @@ pub fn environment() -> impl Iterator<Item = (String, String)> {
         .map(|(name, value)| (name.to_string_lossy().into(), value.to_string_lossy().into()))
         .filter(|(name, _): &(String, String)| gather::is_read(name))
 }
+
+/// The end of a program's `--help`: its own text, and where settings are documented.
+pub fn with_settings_help(text: &str) -> String {
+    format!("{text}\n\n{SETTINGS_HELP}")
+}
+
+const SETTINGS_HELP: &str = "\
+Settings: the lakehouse.toml that comes with the source documents every key with its default.
+A variable overrides the file, for kafka.brokers LAKEHOUSE__KAFKA__BROKERS.";
