@@ -12,7 +12,7 @@ use crate::units::{format_bytes, format_duration};
 struct Check {
     /// The key to correct.
     key: &'static dyn AnyKey,
-    /// The other keys that have a say.
+    /// The other keys that the rule is about.
     with: Vec<&'static dyn AnyKey>,
     holds: bool,
     /// Reads after "expected".

@@ -46,7 +46,7 @@ pub fn gather(
     given
 }
 
-/// Whether an environment variable of this name has a say in the settings.
+/// Whether settings are read from an environment variable of this name.
 pub fn is_read(name: &str) -> bool {
     name.starts_with(PREFIX) || name.starts_with(AWS_PREFIX)
 }

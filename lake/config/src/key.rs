@@ -20,6 +20,7 @@
 
 use crate::entry::{Entry, Source};
 use crate::error::Problems;
+use crate::family::AnyFamily;
 use crate::given::Given;
 use crate::kind::Kind;
 
@@ -148,7 +149,7 @@ pub struct Section {
     /// Its keys with fixed names.
     pub keys: &'static [&'static dyn AnyKey],
     /// Its families of keys.
-    pub families: &'static [&'static dyn crate::family::AnyFamily],
+    pub families: &'static [&'static dyn AnyFamily],
 }
 
 /// Defines a section: see the head of this module.

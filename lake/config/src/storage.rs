@@ -77,6 +77,22 @@ const CREDENTIALS: &str = "set lake.storage.access_key_id and lake.storage.secre
      machine with a role set lake.storage.metadata_endpoint = \"http://169.254.169.254\", for a public \
      bucket lake.storage.skip_signature = true";
 
+/// Options that name a provider of credentials, the option that each needs beside it, and what is
+/// wrong without that.
+const PROVIDERS: [(&str, &str, &str); 2] = [
+    (
+        "web_identity_token_file",
+        "role_arn",
+        "lake.storage.role_arn (or AWS_ROLE_ARN) is missing beside the web identity token",
+    ),
+    (
+        "container_credentials_full_uri",
+        "container_authorization_token_file",
+        "lake.storage.container_authorization_token_file (or \
+         AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE) is missing beside the credentials' address",
+    ),
+];
+
 /// An option, by the name that it was given under.
 struct Choice {
     key: String,
@@ -124,30 +140,35 @@ fn from_settings(lake: &LakeSettings, given: &Given, problems: &mut Problems) ->
     for (name, value) in &lake.storage {
         let key = format!("{}{name}", KEYS.storage.prefix);
         let Some(entry) = given.get(&key) else { continue };
-        let Ok(option) = name.parse() else {
-            let fault = "expected the name of an S3 option of object_store";
-            problems.with_key(&key, entry, fault, format!("use one such as {}", common_names()));
-            continue;
-        };
-        let name = canonical(option);
-        if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
-            problems.with_key(
-                &key,
-                entry,
-                format!("expected no such option: {reason}"),
-                "remove it",
-            );
-        } else if value.is_empty() {
-            problems.with_key(&key, entry, "expected a value", "remove it, or give it one");
-        } else if let Some(other) = choices.get(&name) {
-            let fault = format!("expected each option once, but {} is the same", other.key);
-            problems.with_key(&key, entry, fault, "remove one of the two");
-        } else {
-            choices
-                .insert(name, Choice { key, value: value.clone(), source: entry.source.clone() });
+        match accept(name, value, &choices) {
+            Ok(name) => {
+                let (value, source) = (value.clone(), entry.source.clone());
+                choices.insert(name, Choice { key, value, source });
+            }
+            Err((fault, remedy)) => problems.with_key(&key, entry, fault, remedy),
         }
     }
     choices
+}
+
+/// The one name of an option, or what is wrong with it and what to do.
+fn accept(name: &str, value: &str, choices: &Choices) -> Result<String, (String, String)> {
+    let Ok(option) = name.parse() else {
+        let fault = "expected the name of an S3 option of object_store".to_owned();
+        return Err((fault, format!("use one such as {}", common_names())));
+    };
+    let name = canonical(option);
+    if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
+        return Err((format!("expected no such option: {reason}"), "remove it".to_owned()));
+    }
+    if value.is_empty() {
+        return Err(("expected a value".to_owned(), "remove it, or give it one".to_owned()));
+    }
+    if let Some(other) = choices.get(&name) {
+        let fault = format!("expected each option once, but {} is the same", other.key);
+        return Err((fault, "remove one of the two".to_owned()));
+    }
+    Ok(name)
 }
 
 fn common_names() -> String {
@@ -232,34 +253,29 @@ fn check_endpoint(choices: &Choices, problems: &mut Problems) {
 
 /// What is not set of the credentials, if that leaves S3 without any.
 fn missing_credentials(choices: &Choices) -> Option<&'static str> {
-    let has = |name: &str| choices.contains_key(name);
     if is_on(choices, "skip_signature") {
         return None;
     }
-    match (has("access_key_id"), has("secret_access_key")) {
-        (true, true) => return None,
-        (true, false) => {
-            return Some("lake.storage.secret_access_key (or AWS_SECRET_ACCESS_KEY) is missing");
+    match ["access_key_id", "secret_access_key"].map(|name| choices.contains_key(name)) {
+        [true, true] => None,
+        [true, false] => {
+            Some("lake.storage.secret_access_key (or AWS_SECRET_ACCESS_KEY) is missing")
         }
-        (false, true) => {
-            return Some("lake.storage.access_key_id (or AWS_ACCESS_KEY_ID) is missing");
-        }
-        (false, false) => {}
+        [false, true] => Some("lake.storage.access_key_id (or AWS_ACCESS_KEY_ID) is missing"),
+        [false, false] => missing_provider(choices),
     }
-    if has("web_identity_token_file") {
-        let missing =
-            "lake.storage.role_arn (or AWS_ROLE_ARN) is missing beside the web identity token";
-        return (!has("role_arn")).then_some(missing);
+}
+
+/// What is not set of the providers of credentials, where there is no key.
+fn missing_provider(choices: &Choices) -> Option<&'static str> {
+    let has = |name: &str| choices.contains_key(name);
+    if let Some((_, other, missing)) = PROVIDERS.iter().find(|(option, ..)| has(option)) {
+        return (!has(other)).then_some(*missing);
     }
-    if has("container_credentials_full_uri") {
-        let missing = "lake.storage.container_authorization_token_file (or \
-             AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE) is missing beside the credentials' address";
-        return (!has("container_authorization_token_file")).then_some(missing);
-    }
-    let provider = has("container_credentials_relative_uri")
+    let has_provider = has("container_credentials_relative_uri")
         || has("metadata_endpoint")
         || is_on(choices, "imdsv1_fallback");
-    (!provider).then_some(
+    (!has_provider).then_some(
         "lake.storage.access_key_id (or AWS_ACCESS_KEY_ID) and lake.storage.secret_access_key (or \
          AWS_SECRET_ACCESS_KEY) are missing, and no other provider is named",
     )
