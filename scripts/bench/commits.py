@@ -108,7 +108,7 @@ ROWS = [
     ("Commit, 99 %", "commit_p99_ms", "{:.2f} ms"),
     ("Writing its two files", "write_ms", "{:.2f} ms"),
     ("Checkpoint and clean-up, every 100 commits", "checkpoint_ms", "{:.0f} ms"),
-    ("Opening the table anew", "open_ms", "{:.1f} ms"),
+    ("Opening the table again", "open_ms", "{:.1f} ms"),
     ("Entries in the log", "log_entries", "{:,.0f}"),
     ("Size of the log", "log_mib", "{:.1f} MiB"),
     ("Largest checkpoint in it", "checkpoint_mib", "{:.2f} MiB"),

@@ -11,7 +11,7 @@ from matplotlib import pyplot
 PANELS = [
     ("Commit, ms", {"median": "commit_ms", "99 %": "commit_p99_ms"}),
     ("Checkpoint and clean-up, ms", {"median": "checkpoint_ms"}),
-    ("Opening the table anew, ms", {"": "open_ms"}),
+    ("Opening the table again, ms", {"": "open_ms"}),
     ("Log, MiB", {"all of it": "log_mib", "largest checkpoint": "checkpoint_mib"}),
     ("Entries in the log", {"": "log_entries"}),
     ("Resident memory, MiB", {"": "resident_mib"}),

@@ -151,7 +151,7 @@ def text(report):
     heaps = " and ".join(f"{peer.heap_gib} GiB for {peer.title}" for peer in PEERS)
     ours = statistics.median(run["cpu_seconds_per_million"] for run in runs[OURS])
     lines = [
-        f"{topic['produced']:,} records ({topic['late']:,} of them held up for up to two hours, {topic['duplicates']:,} sent "
+        f"{topic['produced']:,} records ({topic['late']:,} of them delayed by up to two hours, {topic['duplicates']:,} sent "
         f"twice, none bad) of {topic['cameras']:,} cameras, not compressed, in {topic['partitions']} partitions of a real Kafka "
         f"on the same machine; runs of each: {len(runs[OURS])}. Heaps are of {heaps}.",
         "",

@@ -112,10 +112,10 @@ def told(shape, run):
 def text(report):
     """The report for people."""
     lines = [
-        f"{report['events']:,} events in each topic, beside duplicates and bad records; one run of each. What a row does not "
-        f"name is as usual: {CORES} cores, {PARTITIONS} partitions, {CAMERAS:,} cameras, one instance, {LATENESS} of lateness "
-        "allowed. Memory and processor time of several instances are added up; each of them ends when it sees that all have landed "
-        "what they hold, which takes up to the landing interval (30 s) and counts in their records a second.",
+        f"{report['events']:,} events in each topic, plus duplicates and bad records; one run of each. Conditions that a row does "
+        f"not name are the usual ones: {CORES} cores, {PARTITIONS} partitions, {CAMERAS:,} cameras, one instance, {LATENESS} of "
+        "allowed lateness. Memory and processor time of several instances are added up. Each instance ends when it sees that all "
+        "records have landed; this takes up to the landing interval (30 s) and is included in the records a second.",
         "",
         described(report["machine"]),
         "",

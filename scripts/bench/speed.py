@@ -125,9 +125,9 @@ def text(report):
     kinds = list(runs)
     counts = ", ".join(f"{len(runs[kind])} of {HEADINGS[kind]}" for kind in kinds)
     lines = [
-        f"{topic['produced']:,} records ({topic['events']:,} events of {topic['cameras']:,} cameras, {topic['late']:,} held up "
-        f"on their way, {topic['duplicates']:,} sent twice, {topic['bad']:,} bad), {COMPRESSED[topic['compression']]}, in "
-        f"{topic['partitions']} partitions of a real Kafka on the same machine; runs in turn ({counts}): median (least to greatest).",
+        f"{topic['produced']:,} records ({topic['events']:,} events of {topic['cameras']:,} cameras, {topic['late']:,} delayed, "
+        f"{topic['duplicates']:,} sent twice, {topic['bad']:,} bad), {COMPRESSED[topic['compression']]}, in "
+        f"{topic['partitions']} partitions of a real Kafka on the same machine; alternating runs ({counts}): median (least to greatest).",
         "",
         described(report["machine"]),
         "",

@@ -24,7 +24,7 @@ from harness.machine import described, machine
 STAGES = [
     ("fetch", "Fetch", "librdkafka's threads, and polling without decoding"),
     ("decode", "Decode", "payloads become batches of typed columns"),
-    ("fold", "Judge and fold", "late or not, windows, rows that are to land"),
+    ("fold", "Lateness and fold", "whether events are late, windows, rows to land"),
     ("encode", "Encode events", "Parquet of `events` and `dead_letters`"),
     ("average", "Encode averages", "rows of the windows that changed, and their Parquet"),
     ("upload", "Upload", "data files into the store"),
@@ -99,9 +99,9 @@ def text(report):
     """The report for people: a table for each store."""
     topic, runs = report["topic"], report["runs"]
     lines = [
-        f"{topic['produced']:,} records ({topic['events']:,} events of {topic['cameras']:,} cameras, {topic['late']:,} held up "
-        f"on their way, {topic['duplicates']:,} sent twice, {topic['bad']:,} bad) in {topic['partitions']} partitions of a real "
-        "Kafka on the same machine; the whole and its stages in turn: median (least to greatest), shares of the whole.",
+        f"{topic['produced']:,} records ({topic['events']:,} events of {topic['cameras']:,} cameras, {topic['late']:,} delayed, "
+        f"{topic['duplicates']:,} sent twice, {topic['bad']:,} bad) in {topic['partitions']} partitions of a real "
+        "Kafka on the same machine; the whole run and its stages alternately: median (least to greatest), shares of the whole.",
         "",
         described(report["machine"]),
     ]
@@ -137,7 +137,7 @@ def written_for_people(pairs):
         stages, whole = (form.format(statistics.median(pair[kind][key] for pair in pairs)) for kind in ("stages", "whole"))
         parts.append(f"{stages} {name} ({whole})")
     batches = statistics.median(pair["stages"]["records"] / pair["stages"]["batches"] for pair in pairs)
-    return f"Written by the stages (by the whole): {', '.join(parts)}; {batches:,.0f} records in a batch."
+    return f"Written by the stages (by the whole run): {', '.join(parts)}; {batches:,.0f} records in a batch."
 
 
 if __name__ == "__main__":

@@ -44,8 +44,8 @@ def write_samples(path, samples):
 def introduction(run):
     found = run.summary
     text = (
-        f"{found['produced']:,} records ({found['events']:,} events of {found['cameras']:,} cameras, {found['late']:,} held "
-        f"up on their way, {found['duplicates']:,} sent twice, {found['bad']:,} bad) in {run.seconds / 60:.0f} minutes; "
+        f"{found['produced']:,} records ({found['events']:,} events of {found['cameras']:,} cameras, {found['late']:,} delayed, "
+        f"{found['duplicates']:,} sent twice, {found['bad']:,} bad) in {run.seconds / 60:.0f} minutes; "
         f"the nightly run and the maintenance ran {run.maintained} times meanwhile."
     )
     if run.away:
@@ -59,7 +59,7 @@ def introduction(run):
 
 def table_of_verdicts(judged):
     rows = [f"| {v.name} | {v.found} | {v.wanted} | {'yes' if v.holds else '**no**'} |" for v in judged]
-    return "\n".join(["| | found | wanted | holds |", "|---|---|---|---|", *rows])
+    return "\n".join(["| | found | expected | holds |", "|---|---|---|---|", *rows])
 
 
 def table_of_figures(run):

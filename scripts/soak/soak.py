@@ -80,7 +80,7 @@ def main():
     judged = judge(arguments, run)
     pages.write(arguments.docs, arguments.name, run, judged)
     for verdict in judged:
-        print(f"{'ok' if verdict.holds else 'FAILED':7}{verdict.name}: {verdict.found} (wanted: {verdict.wanted})")
+        print(f"{'ok' if verdict.holds else 'FAILED':7}{verdict.name}: {verdict.found} (expected: {verdict.wanted})")
     sys.exit(0 if all(verdict.holds for verdict in judged) else 1)
 
 

@@ -111,7 +111,7 @@ def bounded_lag(samples, rate):
 def held_rate(records, seconds, rate):
     """The load was what it was meant to be."""
     found = records / seconds
-    return Verdict("the rate was held", f"{found:,.0f} records a second", f"at least {rate:,}", found >= rate)
+    return Verdict("the rate was reached", f"{found:,.0f} records a second", f"at least {rate:,}", found >= rate)
 
 
 def bounded_memory(samples, bound_mib):
@@ -130,7 +130,7 @@ def resumed(before, after):
     }
     text = ", ".join(f"{count:.0f} to {table}" for table, count in found.items())
     return Verdict(
-        "the same process went on by itself", f"commits after the outage: {text}", "some to each", all(found.values())
+        "the same process continued without help", f"commits after the outage: {text}", "at least one to each", all(found.values())
     )
 
 
@@ -138,7 +138,7 @@ def nothing_lost(produced, audit):
     """Every record that Kafka took is a row of `events` or of `dead_letters`, and the audit finds nothing."""
     rows = sum(p["events"] + p["dead_letters"] for p in audit["partitions"])
     return Verdict(
-        "nothing is lost and nothing is there twice",
+        "no record is lost or stored twice",
         f"{rows:,} rows of {produced:,} records, {len(audit['problems'])} problems found by the audit",
         "as many rows as records, no problem",
         rows == produced and audit["ok"],
