@@ -1,4 +1,4 @@
-"""The curves of commits.py as SVG: the time of a commit, and what might make it grow."""
+"""The curves of commits.py as SVG: the duration of a commit, and what could make it grow."""
 
 import matplotlib
 
