@@ -1,7 +1,7 @@
-"""Writing a run down: docs/soak.md for people, docs/soak/ for its samples and curves.
+"""Writes the report of a run: docs/soak.md for people, docs/soak/ for its samples and curves.
 
-soak.md is written by hand but for what is between two markers for each kind of run. Where there is no soak.md, a
-short one is made.
+soak.md is written by hand, except for the text between two markers for each kind of run. If there is no soak.md, a
+short one is created.
 """
 
 import csv
@@ -79,7 +79,7 @@ def table_of_figures(run):
 
 
 def cells():
-    """The rows of the table: a name, and what makes the cell of some samples."""
+    """The rows of the table: a name, and a function from samples to a cell."""
 
     def average(figure, form, scale=1.0):
         return lambda samples: told(verdicts.mean(samples, figure), form, scale)
@@ -131,7 +131,7 @@ def difference(samples, figure):
 
 
 def growth(samples, figure):
-    """By how much a counter grows in a second."""
+    """The growth of a counter in a second."""
     points = [(sample["seconds"], sample[figure]) for sample in samples if figure in sample]
     if len(points) < 2:
         return None
