@@ -159,7 +159,7 @@ class Feed(threading.Thread):
                 self._send(portion)
                 self._grant_wishes()
                 self._wait_for_answers()
-        except Exception as error:  # judged by whoever asks next
+        except Exception as error:  # raised by the next check
             self.failure = error
         finally:
             self.idle.set()
@@ -228,7 +228,7 @@ class Feed(threading.Thread):
                 enter(message.partition(), message.offset(), known)
             elif enter == self.ledger.enter:
                 raise AssertionError(f"Kafka did not accept a record: {error}")
-        except Exception as problem:  # judged by whoever asks next
+        except Exception as problem:  # raised by the next check
             self.failure = self.failure or problem
 
     def _producer(self, **more):

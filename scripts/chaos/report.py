@@ -106,7 +106,7 @@ def what_was_found(run):
 
 
 def happenings(run):
-    """What the harness counted, in the logs of the product and by itself."""
+    """What the harness counted, in the logs of the product and on its own."""
     tallies = [run.world.main.tally, run.world.small.tally]
     for name in sorted(set().union(*tallies)):
         yield name, *(tally[name] for tally in tallies)

@@ -1,7 +1,7 @@
 """Rules 4 to 7 of docs/contract.md: what the nightly run makes final, when, and that nothing else changes it.
 
 Three closed days with late events, duplicates and bad records are landed once; each test works on a copy of that
-lake, or on a topic of its own where it sends more.
+lake, or on a separate topic if it sends more records.
 """
 
 import json

@@ -121,7 +121,7 @@ def wanted_letter(reason, record, zone):
 def coverage(workspace, gaps=None):
     """Asserts rule 1 by counting: every offset up to the next one of `events` is landed or a gap, exactly once.
 
-    `gaps`, where given, are the gaps wanted: (partition, reason) to the set of offsets.
+    `gaps`, where given, are the expected gaps: (partition, reason) to the set of offsets.
     """
     covered, found = Counter(), {}
     for table in ("events", "dead_letters"):

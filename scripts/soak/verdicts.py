@@ -1,6 +1,6 @@
 """Evaluates the samples of a run: figures of its thirds, and verdicts. Pure functions from samples to verdicts.
 
-A run is judged by comparing its last third with its middle third: in the first third, windows, caches and pools fill. A
+A run is evaluated by comparing its last third with its middle third: in the first third, windows, caches and pools fill. A
 verdict has a name, what was found, what was expected, and whether it holds.
 """
 
@@ -124,7 +124,7 @@ def bounded_memory(samples, bound_mib):
 
 
 def resumed(before, after):
-    """Commits go on after an outage; `before` and `after` are samples at its end and at the run's."""
+    """Commits continue after an outage; `before` and `after` are samples at its end and at the run's."""
     found = {
         table: after.get(f"commit_count:{table}", 0) - before.get(f"commit_count:{table}", 0)
         for table in ("events", "avg_speed")
