@@ -98,7 +98,7 @@ def workspace(workspaces):
 
 
 def refused(program, named):
-    """Asserts that the program refuses, and that its message holds the words."""
+    """Asserts that the program refuses, and that its message contains the words."""
     program.expect(2, limit_s=20)
     message = program.err.replace('\\"', '"')  # logs are JSON
     for word in named:
