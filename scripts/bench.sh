@@ -1,9 +1,7 @@
 #!/usr/bin/env bash
-# Measures the programs and writes down what came out: docs/benchmarks.md for people, docs/benchmarks/ for programs. Run it
-# without arguments for its usage.
-#
-# The servers are those of scripts/stack.sh, in a folder of their own unless STACK_DIR names some. What is measured and how
-# it is written down is in scripts/bench/, a Python file for each command; it uses scripts/harness.
+# Measures the programs and writes reports: docs/benchmarks.md for people, docs/benchmarks/ for programs. Run it without
+# arguments for its usage. The servers are those of scripts/stack.sh, in a new folder unless STACK_DIR names one. The
+# measurements and reports are in scripts/bench/, a Python file for each command; they use scripts/harness.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -22,54 +20,54 @@ usage: scripts/bench.sh speed     [--events N] [--runs N] [--store disk|minio|bo
        scripts/bench.sh commits   [--commits N]
        scripts/bench.sh garbage   [--records N] [--seed S]
 
-  speed      the speed layer from a cold start at the earliest offset of a full topic to its end, into a fresh lake, beside
+  speed      the speed layer from a cold start at the earliest offset of a full topic to its end, into a new lake, and
              consumers that do nothing: CPU seconds, throughput, resident memory, commits, files, bytes
     --events N   events in the topic of 1,000 cameras and 12 partitions, 2 % of them late (default 20000000)
-    --runs N     runs of each, of which the median is reported (default 3)
+    --runs N     runs of each; the median is reported (default 3)
     --store S    where the lake is (default both)
-    --compression C  how the topic's records are compressed; each has a topic and a report of its own (default both)
+    --compression C  how the topic's records are compressed; each has its own topic and report (default both)
 
-  stages     what each stage of the speed layer takes by itself: fetching, decoding, folding, encoding, uploading,
-             committing; their sum beside the whole, in turn with it
+  stages     the cost of each stage of the speed layer alone: fetching, decoding, folding, encoding, uploading,
+             committing; their sum, compared with alternating whole runs
     --events N   events in the topic, which is also held in memory (default 5000000)
-    --runs N     runs of each, of which the median is reported (default 3)
+    --runs N     runs of each; the median is reported (default 3)
     --store S    where the lake is (default both)
 
   profile    where the speed layer's processor time goes, on local disk: a flame graph, and shares by thread and by part.
-             Needs Linux, perf (Debian: linux-perf) and leave to sample the kernel: root, or sysctl
-             kernel.perf_event_paranoid=1. Builds inferno from crates.io into the cache folder, once. Takes about 20 MB
+             Needs Linux, perf (Debian: linux-perf) and the right to sample the kernel: root, or sysctl
+             kernel.perf_event_paranoid=1. Builds inferno from crates.io into the cache folder, once. Needs about 20 MB
              of temporary files for each second of processor time
     --events N   events in the topic (default 5000000)
-    --name NAME  benchmarks/NAME.svg and benchmarks/NAME.json are written, and every profile there is gets a column in
+    --name NAME  benchmarks/NAME.svg and benchmarks/NAME.json are written, and every stored profile has a column in
                  the tables, so that `--name before` and, with other programs, `--name after` can be compared
                  (default profile)
 
-  peers      Apache Flink and Apache Spark on the same job on the same topic, beside the speed layer; their results must
-             be equal. Fetches both from Maven Central into the cache folder, once (about 700 MB)
+  peers      Apache Flink and Apache Spark on the speed layer's job and topic; their results must be equal.
+             Fetches both from Maven Central into the cache folder, once (about 700 MB)
     --events N   events in the topic (default 20000000)
     --runs N     runs of each (default 1)
 
-  freshness  the time from an event's production to its being seen in avg_speed, under a steady load
-    --rate N     events per second (default: 12000, and half of what `speed` has measured last)
-    --seconds N  how long each load lasts, 21 to 900; it is produced before, which takes about as long (default 60)
+  freshness  the time from an event's production until it is seen in avg_speed, under a steady load
+    --rate N     events per second (default: 12000, and half of the last result of `speed`)
+    --seconds N  how long each load lasts, 21 to 900; its records are produced before, which takes about as long (default 60)
     --store S    where the lake is (default both)
 
-  scale      what an event costs, and memory, by cores, partitions, cameras, instances and allowed lateness
+  scale      the cost of an event, and memory, by cores, partitions, cameras, instances and allowed lateness
     --events N   events in each topic (default 5000000)
 
-  commits    the time of a commit over many commits to one table, with checkpoints and the clean-up of its log
+  commits    the duration of a commit over many commits to one table, with checkpoints and the clean-up of its log
     --commits N  commits (default 100000)
 
   garbage    the decoder on records that are damaged in every way, each of which must become an event or a dead letter:
              records per second, by reason, peak resident memory. Needs only a Rust toolchain and Python
     --records N  records (default 10000000)
-    --seed S     what the records and their damage follow from (default 1)
+    --seed S     the seed of the records and their damage (default 1)
 
-All take --bin-dir DIR, where the programs are (default: a release build, made first), and --docs DIR, where benchmarks.md
-and the folder benchmarks are written (default docs). What a long command has measured so far is in
-benchmarks/COMMAND.steps.jsonl there, until all of it is written down.
+All accept --bin-dir DIR, the folder of the programs (default: a release build, made first), and --docs DIR, where benchmarks.md
+and the folder benchmarks are written (default docs). Until a command ends, its results so far are in
+benchmarks/COMMAND.steps.jsonl there.
 
-Needs what scripts/test.sh needs, for peers a JDK. Nothing else should run on the machine meanwhile.
+Needs the tools that scripts/test.sh needs, and for peers a JDK. Nothing else should run on the machine.
 Exit codes: 0 done, 1 a record is not accounted for, a result differs or a bound is exceeded, 2 usage, 3 something is
 missing or failed.
 TEXT
@@ -80,7 +78,7 @@ die() {
     exit "$1"
 }
 
-# Sets what is measured, its options with their values, where programs are, and where figures go.
+# Sets the measurement, its options with their values, the folder of the programs, and the folder of the reports.
 parse() {
     local -A defaults=()
     case ${1:-} in
@@ -132,7 +130,7 @@ check() {
     esac
 }
 
-# build PACKAGE...: their release binaries, unless they are said to be somewhere.
+# build PACKAGE...: builds their release binaries, unless --bin-dir is given.
 build() {
     [ -z "$programs" ] || return 0
     export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}

@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
-# Kills, stops, cuts off and starves real processes: the product on a real Kafka and a real MinIO behind proxies. Ends
-# with the proof that every row is right. Run it with --help for its options.
-#
-# The servers are those of scripts/stack.sh, in a stack of its own; what is done to them is in scripts/chaos/. Folders
-# and ports are its own too, so any number run side by side.
+# Kills, pauses and disconnects real processes, and fills their disk: the product on a real Kafka and a real MinIO
+# behind proxies. Ends with the proof that every row is correct. Run it with --help for its options. The servers are
+# those of scripts/stack.sh, in a separate stack; the faults are in scripts/chaos/. Each run has its own folders and
+# ports, so any number of them can run at the same time.
 set -euo pipefail
 umask 077
 
@@ -21,12 +20,12 @@ usage: scripts/chaos.sh --cycles N --seed S [--report FILE]
 
   scripts/chaos.sh --cycles 20 --seed 7                                    a few minutes
   scripts/chaos.sh --cycles 500 --seed 1 --report docs/chaos-report.md     most of an hour
-  LAMBDALAKE_BIN=target/release scripts/chaos.sh --cycles 20 --seed 7      programs that are built already
+  LAMBDALAKE_BIN=target/release scripts/chaos.sh --cycles 20 --seed 7      programs that are already built
 
 The same seed gives the same schedule of faults and the same records; their timing depends on the machine.
-Needs what scripts/test.sh needs. As root on Linux it mounts a small disk to fill up; otherwise the disk is never full,
-and the report says so. After a failure logs and tables are kept, and their folder is named.
-Exit codes: 0 every row is right, 1 a check failed, 2 usage, 3 something is missing or failed outside.
+Needs the tools that scripts/test.sh needs. As root on Linux it mounts a small disk to fill up; otherwise the disk is
+never full, and the report says so. After a failure logs and tables are kept, and their folder is printed.
+Exit codes: 0 every row is correct, 1 a check failed, 2 usage, 3 a tool is missing or an external failure.
 TEXT
 }
 
@@ -62,8 +61,8 @@ parse() {
         esac
         shift 2
     done
-    [ -n "$cycles" ] || die 2 "--cycles is missing: how many? (scripts/chaos.sh --help)"
-    [ -n "$seed" ] || die 2 "--seed is missing: which one? (scripts/chaos.sh --help)"
+    [ -n "$cycles" ] || die 2 "--cycles is missing (scripts/chaos.sh --help)"
+    [ -n "$seed" ] || die 2 "--seed is missing (scripts/chaos.sh --help)"
 }
 
 # number NAME VALUE LEAST GREATEST
@@ -74,7 +73,7 @@ number() {
     echo "$2"
 }
 
-# The programs, unless LAMBDALAKE_BIN says where they are. All targets at once, as scripts/test.sh builds them.
+# Builds the programs, unless LAMBDALAKE_BIN names their folder. All targets at once, as scripts/test.sh builds them.
 build() {
     [ -z "${LAMBDALAKE_BIN:-}" ] || return 0
     export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
@@ -82,7 +81,7 @@ build() {
     cargo build --quiet --workspace --all-targets --locked || die 3 "the programs could not be built"
 }
 
-# The run itself, in the background so that a signal is heeded at once.
+# The run itself, in the background so that a signal is handled at once.
 run() {
     local code=0
     work=$(mktemp -d "${TMPDIR:-/tmp}/lambdalake-chaos.XXXXXX")

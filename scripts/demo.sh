@@ -1,11 +1,10 @@
 #!/usr/bin/env bash
-# The whole product on this machine: a simulated day of 200 cameras and a million events goes through Kafka and the speed
-# layer into Delta tables, the nightly run makes the day final, and both are shown side by side and audited.
-# Run it with --help for its options.
-#
-# The parts are in scripts/demo/: tools.sh (what is needed, and the build), process.sh (what is started and stopped),
-# rows.sh (averages by REST, as tables for people). Everything it makes is in one folder of its own, every port is one
-# that the system chose, so any number run side by side. Nothing is waited for by time alone.
+# The whole product on this machine: a simulated day of 200 cameras and a million events passes through Kafka and the
+# speed layer into Delta tables, and the nightly run makes the day final. Provisional and final rows are shown side by
+# side, and the tables are audited. Run it with --help for its options. The parts are in scripts/demo/: tools.sh
+# (required tools, and the build), process.sh (starts and stops programs), rows.sh (averages over REST, as tables for
+# people). All its files are in one new folder, and the system chooses every port, so any number of demos can run at the
+# same time. It waits for conditions, never only for a time.
 set -euo pipefail
 umask 077
 
@@ -18,10 +17,10 @@ usage: scripts/demo.sh [--real] [--verify] [--keep]
 
   --real     a real Kafka and MinIO (scripts/stack.sh) instead of the embedded broker and local disk
   --verify   also compute the day a second time with Polars, which is then compiled too, and compare
-  --keep     leave the server and the broker up and the tables where they are; says how to stop them
+  --keep     keep the server and the broker running, and the tables; prints how to stop them
 
 Needs a Rust toolchain, a C/C++ compiler, make, perl and curl; --real also Java 17, Maven and Go.
-Exit codes: 0 done, 1 a check failed, 2 usage, 3 something is missing or failed.
+Exit codes: 0 done, 1 a check failed, 2 usage, 3 a tool is missing or a step failed.
 TEXT
 }
 
@@ -31,7 +30,7 @@ die() {
     exit "$1"
 }
 
-# heading TEXT: with the time since the build.
+# heading TEXT: prints it with the time since the build.
 heading() { printf '\n== %s  (%d s)\n' "$1" "$((SECONDS - built_at))"; }
 
 # shellcheck source-path=SCRIPTDIR source=demo/tools.sh
@@ -60,7 +59,7 @@ parse() {
     done
 }
 
-# The settings of the demo alone: none of the caller's environment, nothing of ./lakehouse.toml.
+# Only the settings of the demo: none from the caller's environment or from ./lakehouse.toml.
 prepare() {
     local uri=$work/lake
     unset "${!LAKEHOUSE__@}" "${!AWS_@}" RUST_LOG
@@ -71,7 +70,7 @@ prepare() {
 [lake]
 uri = "${uri//\"/\\\"}"
 
-# The embedded broker holds little, so what it held has to land soon.
+# The embedded broker stores little, so its records must land soon.
 [speed]
 commit_interval = "1s"
 landing_interval = "1s"
@@ -114,7 +113,7 @@ start_serving() {
 
 serving_address() { grep -o '"address":"[^"]*"' "$work/serving.log" | cut -d '"' -f 4 | grep .; }
 
-# One line every other second until the simulator has seen all of its events consumed (with a real Kafka: sent).
+# Prints a line every two seconds until all events of the simulator are consumed (with a real Kafka: sent).
 watch_day() {
     local shown=$SECONDS
     until summary >/dev/null; do
@@ -130,21 +129,21 @@ watch_day() {
 
 summary() { grep '^{"produced"' "$work/simulator.out"; }
 
-# counted NAME: a number of the simulator's summary.
+# counted NAME: prints a number of the simulator's summary.
 counted() { summary | grep -o "\"$1\":[0-9]*" | cut -d : -f 2; }
 
-# What the speed layer still has to take is taken before it ends; in a real Kafka that may be much.
+# The speed layer consumes the remaining records before it ends; with a real Kafka these may be many.
 end_day() {
     day=$(summary | grep -o '"first_event_time":"[^T]*' | cut -d '"' -f 4)
-    [ "$(counted not_delivered)" = 0 ] || failed simulator "Kafka did not take every record"
-    stop speed-layer || failed speed-layer "the speed layer did not end well"
+    [ "$(counted not_delivered)" = 0 ] || failed simulator "Kafka did not accept every record"
+    stop speed-layer || failed speed-layer "the speed layer did not end successfully"
     stopped_at=$(date -u +%Y-%m-%dT%H:%M:%S)
     if [ -n "$real" ]; then
-        # The rest of what Kafka holds, if the speed layer was slower than the simulator.
+        # The remaining records in Kafka, if the speed layer was slower than the simulator.
         run_layer speed-layer-rest speed-layer run --until-end "${config[@]}"
         stopped_at=$(date -u +%Y-%m-%dT%H:%M:%S)
     fi
-    printf '   %s events of %s: %s late by up to 10 h, %s sent twice; and %s records that are none\n' \
+    printf '   %s events of %s: %s late by up to 10 h, %s sent twice; and %s records that are not events\n' \
         "$(commas "$(counted events)")" "$day" "$(commas "$(counted late)")" "$(commas "$(counted duplicates)")" \
         "$(commas "$(counted bad)")"
     printf '   simulated, consumed, landed and averaged in %d s\n' "$((SECONDS - day_started))"
@@ -175,7 +174,7 @@ leave_up() {
     kept=yes
     cat <<TEXT
 
-Left up:
+Still running:
    server  $url        e.g. curl '$url/kvfv?limit=3'
    Kafka   $LAKEHOUSE__KAFKA__BROKERS
    lake    $([ -n "$real" ] && echo "s3://lake/demo in MinIO" || echo "$work/lake")
@@ -190,7 +189,7 @@ stop_command() {
     printf 'rm -rf %s\n' "$work"
 }
 
-# Nothing that was started goes on, unless it is to be kept. After a failure the logs stay.
+# Stops everything that was started, except with --keep. After a failure the logs stay.
 clean_up() {
     local code=$?
     trap - EXIT
@@ -201,7 +200,7 @@ clean_up() {
         0 | 130 | 143) rm -rf "$work" ;;
         *)
             rm -rf "$work/lake"
-            printf 'demo: what the programs logged is in %s\n' "$work" >&2
+            printf 'demo: the logs of the programs are in %s\n' "$work" >&2
             ;;
     esac
     exit "$code"
@@ -222,7 +221,7 @@ work=$(mktemp -d "${TMPDIR:-/tmp}/lambdalake-demo.XXXXXX")
 work=$(cd "$work" && pwd -P)
 prepare
 
-heading "A day of $CAMERAS cameras, provisional averages as it goes"
+heading "A day of $CAMERAS cameras, with provisional averages"
 day_started=$SECONDS
 start_broker
 start speed-layer speed-layer run "${config[@]}"
@@ -233,7 +232,7 @@ await serving 30 "the server to see the last commit" has_followed
 [ -n "$camera" ] || choose_camera
 keep_rows provisional
 
-heading "The nightly run makes the day final, with what came late and without what came twice"
+heading "The nightly run makes the day final, with late events and without repeated ones"
 nightly
 await serving 30 "the server to see the final day" is_final
 keep_rows final
@@ -241,15 +240,15 @@ keep_rows final
 heading "Camera $camera, provisional and final"
 compare_rows
 
-heading "Audit: every offset of Kafka is in the tables once, and final counts are right"
+heading "Audit: every offset of Kafka is in the tables once, and final counts are correct"
 audit
 
 if [ -n "$verify" ]; then
-    heading "Verify: the day again, by another program (Polars)"
+    heading "Verify: the day is computed again by another program (Polars)"
     verify
 fi
 
-heading "Ask for it yourself"
+heading "Query it yourself"
 ask
 
 [ -z "$keep" ] || leave_up

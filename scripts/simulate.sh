@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Runs the whole pipeline on simulated time under simulated faults, seed by seed, and holds the tables against the
-# contract (scripts/simulation): two or three days, crashes, zombies, rebalances, a store that fails, in a second each.
+# Runs the whole pipeline on simulated time under simulated faults, seed by seed, and compares the tables with the
+# contract (scripts/simulation). Each seed simulates two or three days with crashes, zombies, rebalances and a store
+# that fails, in a second.
 #
 #   scripts/simulate.sh --seeds 1000 [--first SEED]    a thousand runs, on every processor
 #   scripts/simulate.sh --seeds 1 --first 42 --trace   everything that happens in one of them

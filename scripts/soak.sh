@@ -1,9 +1,8 @@
 #!/usr/bin/env bash
-# Runs the speed layer for hours under a steady load, or through an outage of its store, and says whether it grew:
-# docs/soak.md for people, docs/soak/ for samples and curves. Run it without arguments for its usage.
-#
-# The servers are those of scripts/stack.sh, in a folder of their own unless STACK_DIR names some. What is run, measured
-# and judged is in scripts/soak/; it uses scripts/harness.
+# Runs the speed layer for hours under a steady load, or during an outage of its store, and reports whether it grew:
+# docs/soak.md for people, docs/soak/ for samples and curves. Run it without arguments for its usage. The servers are
+# those of scripts/stack.sh, in a new folder unless STACK_DIR names one. The run, the samples and the verdicts are in
+# scripts/soak/, which uses scripts/harness.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
@@ -15,15 +14,15 @@ usage() {
     cat <<'TEXT'
 usage: scripts/soak.sh --hours H | --outage MINUTES [--rate EVENTS] [--cameras N] [--bin-dir DIR] [--docs DIR]
 
-  --hours H          cameras report now, without a break, for H hours (0.5 will do)
-  --outage MINUTES   the store does not answer for that long, while the cameras go on
+  --hours H          cameras report present times, without a pause, for H hours (0.5 is enough)
+  --outage MINUTES   the store does not respond for that long, while the cameras continue
   --rate EVENTS      events per second of all cameras (default 50000)
   --cameras N        how many cameras (default 1000)
-  --bin-dir DIR      where the programs are (default: a release build, made first)
+  --bin-dir DIR      the folder of the programs (default: a release build, made first)
   --docs DIR         where soak.md and the folder soak are written (default docs)
 
-Kafka and MinIO keep some 10 GB under ${TMPDIR:-/tmp} meanwhile, and what the outage adds. Nothing else should run on
-the machine.
+Kafka and MinIO need some 10 GB under ${TMPDIR:-/tmp} during the run, and more during an outage. Nothing else should run
+on the machine.
 Exit codes: 0 done, 1 something grew or was lost, 2 usage, 3 something is missing or failed.
 TEXT
 }
@@ -54,8 +53,8 @@ parse() {
         [ -n "${2:-}" ] || die 2 "$1 needs a value"
         shift 2
     done
-    [ "$outage" != 0 ] || [ -n "$hours" ] || die 2 "how long? expected --hours H or --outage MINUTES"
-    [ "$outage" = 0 ] || [ -z "$hours" ] || die 2 "--hours and --outage exclude each other: an outage takes its time"
+    [ "$outage" != 0 ] || [ -n "$hours" ] || die 2 "the duration is missing: expected --hours H or --outage MINUTES"
+    [ "$outage" = 0 ] || [ -z "$hours" ] || die 2 "--hours and --outage exclude each other: the outage determines the duration"
 }
 
 # number OPTION VALUE...: the value, if it is a number above 0.

@@ -1,29 +1,29 @@
 #!/usr/bin/env bash
-# Real Kafka 4.1 (KRaft) and MinIO as local processes, for tests and demos. Each stack has a folder, ports and data of
-# its own, so any number run side by side. Run it without arguments for its usage.
+# Real Kafka 4.1 (KRaft) and MinIO as local processes, for tests and demos. Each stack has its own folder, ports and
+# data, so any number of them can run at the same time. Run it without arguments for its usage.
 #
 # The parts are in scripts/stack/: cache.sh (the pinned servers, fetched once), process.sh (processes and ports),
-# kafka.sh and minio.sh. A stack is known by its folder: what runs is noted there and nowhere else, except that its
-# ports are reserved in the cache folder. compose.yaml there is for those who would rather use a container engine.
+# kafka.sh and minio.sh. A stack is identified by its folder: its processes are recorded there and nowhere else, except
+# that its ports are reserved in the cache folder. compose.yaml there is for users who prefer a container engine.
 set -euo pipefail
-umask 077 # passwords lie in the folder of a stack
+umask 077 # the folder of a stack contains passwords
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 
 usage() {
     cat <<'TEXT'
-usage: scripts/stack.sh up      [kafka|minio] [--dir DIR]     start what does not run yet; prints the path of DIR/env
-       scripts/stack.sh restart kafka|minio [--kill] [--dir DIR]   same ports, same data; --kill: without a goodbye
-       scripts/stack.sh status  [--dir DIR]                   what runs where; exit 1 when something is not healthy
+usage: scripts/stack.sh up      [kafka|minio] [--dir DIR]     start what is not running; prints the path of DIR/env
+       scripts/stack.sh restart kafka|minio [--kill] [--dir DIR]   same ports, same data; --kill: by SIGKILL
+       scripts/stack.sh status  [--dir DIR]                   what runs and where; exit code 1 if something is not healthy
        scripts/stack.sh down    [kafka|minio] [--dir DIR]     stop; the data stays
        scripts/stack.sh reset   [--dir DIR]                   stop, and delete the data
 
   env_file=$(scripts/stack.sh up) && . "$env_file"            settings of the stack, as exported variables
-  scripts/stack.sh reset                                      knows the folder by STACK_DIR, which is one of them
+  scripts/stack.sh reset                                      finds the folder by STACK_DIR, which is one of them
 
 DIR: a new folder under ${TMPDIR:-/tmp} for `up`, $STACK_DIR for the others, unless given.
 The servers are kept in ${LAMBDALAKE_CACHE:-${XDG_CACHE_HOME:-~/.cache}/lambdalake}: the first start fetches them.
-Exit codes: 0 done, 1 not healthy, 2 usage, 3 something outside failed.
+Exit codes: 0 done, 1 not healthy, 2 usage, 3 an external failure.
 TEXT
 }
 
@@ -67,22 +67,23 @@ parse() {
     [ "$signal" = TERM ] || [ "$verb" = restart ] || die 2 "--kill belongs to restart, not to '$verb'"
 }
 
-# The folder of a stack that is there.
+# The folder of an existing stack.
 find_stack() {
     DIR=${DIR:-${STACK_DIR:-}}
-    [ -n "$DIR" ] || die 2 "which stack? give --dir DIR, or set STACK_DIR (DIR/env does)"
+    [ -n "$DIR" ] || die 2 "the stack is not given: use --dir DIR, or set STACK_DIR (as DIR/env does)"
     [ -e "$DIR/.lambdalake-stack" ] || die 2 "$DIR is not the folder of a stack: expected one that 'up' made"
     DIR=$(cd "$DIR" && pwd -P)
 }
 
-# The folder of the stack to start, made where it is not there. Only an empty one, or a stack's, will do: `reset` deletes.
+# The folder of the stack to start, created if it is missing. Only an empty folder, or one of a stack, is accepted,
+# because `reset` deletes it.
 make_stack() {
     if [ -z "$DIR" ]; then
         DIR=$(mktemp -d "${TMPDIR:-/tmp}/lambdalake-stack.XXXXXX")
     fi
     mkdir -p "$DIR"
     if ! [ -e "$DIR/.lambdalake-stack" ] && [ -n "$(ls -A "$DIR")" ]; then
-        die 2 "$DIR holds other files: expected a new or empty folder, or that of a stack"
+        die 2 "$DIR contains other files: expected a new or empty folder, or that of a stack"
     fi
     DIR=$(cd "$DIR" && pwd -P)
     case $DIR in *[,\\]*) die 2 "$DIR: Kafka cannot use a folder with a comma or a backslash in its name" ;; esac
@@ -109,7 +110,7 @@ start() {
 }
 
 restart() {
-    [ -n "$named" ] || die 2 "restart what? expected kafka or minio"
+    [ -n "$named" ] || die 2 "the server to restart is not given: expected kafka or minio"
     [ -s "$DIR/$named/port" ] || die 2 "$named was never up in $DIR: run 'up $named --dir $DIR' first"
     require_tools "$named"
     ensure "$named"
@@ -125,11 +126,11 @@ down() {
 }
 
 reset() {
-    [ -z "$named" ] || die 2 "reset takes the whole stack: expected no '$named'"
+    [ -z "$named" ] || die 2 "reset applies to the whole stack: expected no '$named'"
     down
     free_ports
     rm -rf "$DIR/kafka" "$DIR/minio" "$DIR/env" "$DIR/.lambdalake-stack"
-    rmdir "$DIR" 2>/dev/null || say "$DIR holds other files: it stays"
+    rmdir "$DIR" 2>/dev/null || say "$DIR contains other files: it is not deleted"
 }
 
 status() {
@@ -161,7 +162,7 @@ write_env() {
 
 export_line() { printf 'export %s=%q\n' "$1" "$2"; }
 
-# After an error or a signal nothing that this call started goes on; data and logs stay.
+# After an error or a signal, everything that this call started is stopped; data and logs stay.
 started=()
 clean_up() {
     local service

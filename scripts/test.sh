@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Everything that has to hold before a change lands, from nothing: format, lints, documentation, then the Rust tests and
-# the end-to-end tests against a real Kafka and a real MinIO (scripts/stack.sh), and minutes of faults (scripts/chaos.sh).
-# Ends at the first step that fails.
+# All checks that must pass before a change is merged: format, lints, documentation, the Rust tests, the end-to-end
+# tests on a real Kafka and a real MinIO (scripts/stack.sh), and some minutes of faults (scripts/chaos.sh). It needs no
+# preparation, and ends at the first step that fails.
 #
-# Needs a Rust toolchain (rustup), Go, Java, Maven, Python 3.11 or newer and a C/C++ compiler; on Debian as root it installs what
-# is missing of these with apt, except Rust and Go. What it downloads or builds stays in
+# Needs a Rust toolchain (rustup), Go, Java, Maven, Python 3.11 or newer and a C/C++ compiler; on Debian as root it
+# installs the missing ones with apt, except Rust and Go. Downloads and builds are kept in
 # ${LAMBDALAKE_CACHE:-${XDG_CACHE_HOME:-~/.cache}/lambdalake}, which may be deleted at any time.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -15,7 +15,7 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$CACHE/target}
 # shellcheck source=scripts/harness/venv.sh
 . scripts/harness/venv.sh
 
-# step NAME COMMAND...: a heading, the command, the time it took.
+# step NAME COMMAND...: prints a heading, runs the command, prints its duration.
 step() {
     local name=$1 start=$SECONDS
     shift
@@ -24,7 +24,7 @@ step() {
     printf -- '-- %s: %d s\n' "$name" "$((SECONDS - start))"
 }
 
-# Each line: a command, and the Debian package that brings it.
+# Each line: a command, and the Debian package that contains it.
 PACKAGES='cc gcc
 c++ g++
 make make
@@ -40,7 +40,7 @@ tools() {
     if [ -n "$packages" ]; then
         install_packages "$packages"
         packages=$(missing_packages)
-        [ -z "$packages" ] || give_up "these Debian packages (or their like) are needed: $packages"
+        [ -z "$packages" ] || give_up "these Debian packages, or equivalent ones, are needed: $packages"
     fi
     python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' || give_up "python3 is too old: 3.11 or newer is needed"
     has cargo || give_up "cargo is needed: https://rustup.rs"
@@ -58,12 +58,12 @@ missing_packages() {
     while read -r command package; do
         has "$command" || missing+=" $package"
     done <<<"$PACKAGES"
-    # Debian's python3 comes without what `python3 -m venv` needs.
+    # Debian's python3 does not contain what `python3 -m venv` needs.
     python3 -c 'import ensurepip, venv' 2>/dev/null || missing+=" python3-venv"
     echo "$missing"
 }
 
-# install_packages LIST: where that is possible.
+# install_packages LIST: installs them if that is possible.
 install_packages() {
     if has apt-get && [ "$(id -u)" = 0 ]; then
         echo "installing:$1"
@@ -86,7 +86,7 @@ start_stack() {
     stack=$STACK_DIR
 }
 
-# What must go however this ends: the servers with their data, and a venv half made.
+# Deleted in any case at the end: the servers with their data, and an incomplete venv.
 stack=""
 clean_up() {
     [ -z "$stack" ] || scripts/stack.sh reset --dir "$stack"

@@ -10,7 +10,7 @@ use lake_model::Day;
 
 /// Makes closed days final from every event, and proves, checks and maintains the tables.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(version, after_help = lake_config::with_settings_help(EXAMPLES))]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
@@ -30,16 +30,16 @@ Exit codes: 0 done, 1 a check failed or a day was left, 2 usage or configuration
 #[derive(Subcommand)]
 pub enum Command {
     /// Recompute every closed day that is not final or is dirty
-    #[command(after_help = NIGHTLY_EXAMPLES)]
+    #[command(after_help = lake_config::with_settings_help(NIGHTLY_EXAMPLES))]
     Nightly(NightlyArgs),
     /// Prove from the tables that every offset is accounted for once and that final counts are right
-    #[command(after_help = AUDIT_EXAMPLES)]
+    #[command(after_help = lake_config::with_settings_help(AUDIT_EXAMPLES))]
     Audit(AuditArgs),
     /// Recompute one final day with Polars and compare it bit for bit
-    #[command(after_help = VERIFY_EXAMPLES)]
+    #[command(after_help = lake_config::with_settings_help(VERIFY_EXAMPLES))]
     Verify(VerifyArgs),
     /// Compact closed days, drop expired ones, delete old files, checkpoint logs
-    #[command(after_help = MAINTAIN_EXAMPLES)]
+    #[command(after_help = lake_config::with_settings_help(MAINTAIN_EXAMPLES))]
     Maintain(MaintainArgs),
 }
 

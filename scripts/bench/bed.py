@@ -1,6 +1,6 @@
-"""What a measurement runs on: the servers, topics filled by the simulator, fresh lakes, and the product's programs.
+"""The environment of a measurement: the servers, topics filled by the simulator, new lakes, and the product's programs.
 
-A program sees no setting but where Kafka and its lake are, and those that a measurement is about: everything else is the
+A program gets only the addresses of Kafka and of its lake, and the settings that are measured. Everything else is the
 product's default. scripts/harness starts the servers and reads the tables.
 """
 
@@ -23,21 +23,21 @@ from harness.lakehouse import Stack, a_stack, binary, until
 from harness.readers import Lake
 from harness.topics import Topic
 
-# As one worker of a country's cameras would have it.
+# As for one worker among those for a country's cameras.
 CAMERAS, PARTITIONS, LATE = 1000, 12, 0.02
-# The longest that filling a topic may take.
+# The time limit for filling a topic.
 FILLING_LIMIT_S = 1200
-# What process.py has started: it must not outlive the servers and the folder that it uses.
+# Processes that process.py has started. They must not outlive the servers and the folder that they use.
 STARTED = []
 
 
 class Failed(SystemExit):
-    """What `fail` raises; its code is the program's exit code unless somebody goes on."""
+    """Raised by `fail`; its code is the program's exit code unless a caller continues."""
 
 
 @dataclass(frozen=True)
 class Filled:
-    """A topic with records, and what the simulator says of them."""
+    """A topic with records, and the simulator's summary of them."""
 
     topic: Topic
     summary: dict
@@ -61,11 +61,11 @@ class Bed:
     made: int = field(default=0)
 
     def new_name(self, what):
-        """A name that nothing else on these servers has."""
+        """A name that is unique on these servers."""
         self.made += 1
         return f"{what}-{self.folder.name}-{self.made}"
 
-    # -- what there is to be read and written
+    # -- topics and lakes
 
     @contextlib.contextmanager
     def topic(self, partitions=PARTITIONS):
@@ -97,7 +97,7 @@ class Bed:
 
     @contextlib.contextmanager
     def lake(self, store):
-        """A fresh lake on disk or on MinIO, deleted afterwards where that is cheap."""
+        """A new lake on disk or on MinIO, deleted afterwards if that is cheap."""
         name = self.new_name("lake")
         lake = Lake(str(self.folder / name)) if store == "disk" else Lake(f"s3://lake/{name}", self.stack.storage)
         yield lake
@@ -133,7 +133,7 @@ class Bed:
 
 @contextlib.contextmanager
 def a_bed():
-    """The servers that STACK_DIR names, or some of its own, and a folder that goes afterwards."""
+    """The servers that STACK_DIR names, or new ones, and a folder that is deleted afterwards."""
     with a_folder() as folder, a_stack() as stack:
         try:
             yield Bed(stack, folder)
@@ -143,7 +143,7 @@ def a_bed():
 
 @contextlib.contextmanager
 def a_folder():
-    """A folder that goes afterwards, when nothing that was started writes into it any more."""
+    """A folder that is deleted afterwards, when no started process writes to it any more."""
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, terminated)
     with tempfile.TemporaryDirectory(prefix="lambdalake-bench.") as folder:
@@ -154,21 +154,21 @@ def a_folder():
 
 
 def terminated(number, _):
-    """Ends the program by an exception, so that everything that it has made goes; once, so that nothing stops that."""
+    """Ends the program by an exception, so that all that it has created is deleted; once, so that nothing interrupts that."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
     sys.exit(128 + number)
 
 
 def end_started():
-    """Kills what still runs of what was started."""
+    """Kills the started processes that still run."""
     while STARTED:
         STARTED.pop().kill()
 
 
 @contextlib.contextmanager
 def going_on(failures):
-    """Notes the exit code of a step that fails, so that the others are measured and written down all the same."""
+    """Keeps the exit code of a step that fails, so that the other steps are still measured and reported."""
     try:
         yield
     except Failed as failed:
@@ -182,7 +182,7 @@ def going_on(failures):
 
 
 def has_leaders(topic):
-    """Whether Kafka answers for every partition, which takes a moment after a topic is made."""
+    """Whether Kafka answers for every partition, which takes a moment after a topic is created."""
     try:
         return len(topic.ends()) == topic.partitions
     except KafkaException:
@@ -194,6 +194,6 @@ def tell(text):
 
 
 def fail(text, code=3):
-    """Ends the program, saying why."""
+    """Ends the program with a message."""
     print(f"bench: {text}", file=sys.stderr, flush=True)
     raise Failed(code)

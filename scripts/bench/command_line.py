@@ -1,4 +1,4 @@
-"""What a measurement is told on the command line. scripts/bench.sh knows the defaults and gives every option."""
+"""The command line of a measurement. scripts/bench.sh knows the defaults and passes every option."""
 
 import argparse
 from pathlib import Path

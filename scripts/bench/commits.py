@@ -1,8 +1,8 @@
-"""Measures what a commit takes as a table has had more and more of them. Started by scripts/bench.sh.
+"""Measures the duration of a commit as the number of commits to a table grows. Started by scripts/bench.sh.
 
-The program bench-commits commits one after the other as one partition of the speed layer would over days; retention is set
-to seconds for that, so that checkpoints, removed files and log entries come to their steady state early. It prints what a
-span of commits took; beside it the size of the log and the program's memory are looked at.
+The program bench-commits makes one commit after another, as one partition of the speed layer does over days. Retention
+is set to seconds, so that checkpoints, removed files and log entries reach their steady state early. It prints the
+duration of each span of commits; this script also samples the size of the log and the program's memory.
 """
 
 import json
@@ -23,9 +23,9 @@ SETTINGS = {
     "LAKE__DELETED_FILE_RETENTION": "10s",
     "LAKE__LOG_RETENTION": "20s",
 }
-# With all that goes with it; a run that takes much longer on average is given up.
+# A commit with its share of other work; a run that takes much longer on average is stopped.
 LONGEST_COMMIT_S = 0.05
-# The median commit of the last third may take so many times as long as that of the middle third.
+# The limit for the median commit of the last third, as a multiple of that of the middle third.
 FLAT = 1.15
 MEBIBYTE = 2**20
 
@@ -52,7 +52,7 @@ def parse():
 
 
 def measure(commits, folder, steps):
-    """The points of a run, each of so many commits."""
+    """The points of a run, one for each span of commits."""
     lake = folder / "lake"
     inherited = {name: value for name, value in os.environ.items() if not name.startswith(("LAKEHOUSE__", "AWS_"))}
     settings = {f"LAKEHOUSE__{name}": value for name, value in (SETTINGS | {"LAKE__URI": str(lake)}).items()}
@@ -70,7 +70,7 @@ def measure(commits, folder, steps):
 
 
 def look(pid, lake):
-    """The program's memory, unless it has just ended, and the table's log, now. Entries come and go meanwhile."""
+    """The program's memory, unless it has just ended, and the table's log. Entries are added and deleted meanwhile."""
     entries = sizes = 0
     checkpoint = 0
     for entry in os.scandir(lake / "avg_speed" / "_delta_log"):
@@ -108,7 +108,7 @@ ROWS = [
     ("Commit, 99 %", "commit_p99_ms", "{:.2f} ms"),
     ("Writing its two files", "write_ms", "{:.2f} ms"),
     ("Checkpoint and clean-up, every 100 commits", "checkpoint_ms", "{:.0f} ms"),
-    ("Opening the table anew", "open_ms", "{:.1f} ms"),
+    ("Opening the table again", "open_ms", "{:.1f} ms"),
     ("Entries in the log", "log_entries", "{:,.0f}"),
     ("Size of the log", "log_mib", "{:.1f} MiB"),
     ("Largest checkpoint in it", "checkpoint_mib", "{:.2f} MiB"),

@@ -1,4 +1,4 @@
-"""The curves of commits.py as SVG: the time of a commit, and what might make it grow."""
+"""The curves of commits.py as SVG: the duration of a commit, and what could make it grow."""
 
 import matplotlib
 
@@ -11,7 +11,7 @@ from matplotlib import pyplot
 PANELS = [
     ("Commit, ms", {"median": "commit_ms", "99 %": "commit_p99_ms"}),
     ("Checkpoint and clean-up, ms", {"median": "checkpoint_ms"}),
-    ("Opening the table anew, ms", {"": "open_ms"}),
+    ("Opening the table again, ms", {"": "open_ms"}),
     ("Log, MiB", {"all of it": "log_mib", "largest checkpoint": "checkpoint_mib"}),
     ("Entries in the log", {"": "log_entries"}),
     ("Resident memory, MiB", {"": "resident_mib"}),

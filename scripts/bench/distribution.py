@@ -1,4 +1,4 @@
-"""How long records took, each counted."""
+"""The distribution of ages, with each record counted."""
 
 import bisect
 
@@ -27,7 +27,7 @@ class Distribution:
         return sum(count for _, count in self.ages)
 
     def quantile(self, share):
-        """The least age that so large a share of the records does not exceed."""
+        """The least age that this share of the records does not exceed."""
         wanted = share * self.records()
         reached = 0
         for age, count in sorted(self.ages):

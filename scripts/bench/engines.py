@@ -1,7 +1,7 @@
 """The peers as programs: Apache Flink and Apache Spark from Maven Central in the cache folder, with our jobs compiled.
 
-Each has a folder named by what it was made from: the pom.xml and the job's sources. It is made elsewhere and renamed into
-place, so that a half-made one is never used.
+Each has a folder whose name is derived from its sources: the pom.xml and the job. It is built elsewhere and renamed
+into place, so an incomplete folder is never used.
 """
 
 import hashlib
@@ -18,7 +18,7 @@ PEERS = Path(__file__).resolve().parent / "peers"
 CACHE = Path(
     os.environ.get("LAMBDALAKE_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lambdalake"
 )
-# Fewer CPU seconds than with the default collector. Nothing is written to the system's folder for temporary files.
+# This collector uses fewer CPU seconds than the default. Nothing is written to the system's folder for temporary files.
 JAVA = ["java", "-XX:+UseParallelGC", "-XX:-UsePerfData"]
 
 
@@ -30,7 +30,7 @@ class Engine:
     title: str
     main: str
     heap_gib: int
-    # Packages of Java itself that the engine reaches into.
+    # Packages of Java that the engine accesses by reflection.
     opened: tuple
 
     @property
@@ -38,7 +38,7 @@ class Engine:
         return PEERS / self.name
 
     def home(self):
-        """The folder of its jars and of the job's classes, made where it is not there."""
+        """The folder of its jars and of the job's classes, created if it is missing."""
         files = [PEERS / "log4j2.properties", *sorted(p for p in self.sources.rglob("*") if p.is_file())]
         key = hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
         home = CACHE / f"{self.name}-{key}"
@@ -69,7 +69,7 @@ class Engine:
             shutil.copytree(self.sources / "resources", made / "classes", dirs_exist_ok=True)
 
     def command(self, temporary, *arguments):
-        """What starts the job, in one process, with a folder for its temporary files."""
+        """The command that starts the job, in one process, with a folder for temporary files."""
         home = self.home()
         options = [f"-Xms{self.heap_gib}g", f"-Xmx{self.heap_gib}g", f"-Djava.io.tmpdir={temporary}"]
         opened = [f"--add-opens=java.base/{package}=ALL-UNNAMED" for package in self.opened]
@@ -100,7 +100,7 @@ SPARK = Engine(
 
 
 def run(*command):
-    """Runs a tool, whose output is told if it fails."""
+    """Runs a tool; if it fails, its output is part of the message."""
     found = subprocess.run([str(part) for part in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if found.returncode != 0:
         fail(f"{command[0]} ended with {found.returncode}:\n{found.stdout[-3000:]}")

@@ -1,4 +1,4 @@
-"""Following a table's log as a reader does that looks all the time: which entry was seen when, and what it covers."""
+"""Follows a table's log as a reader that polls continuously: when each entry was seen, and what it covers."""
 
 import json
 import re
@@ -10,7 +10,7 @@ import pyarrow.fs
 from bench.bed import fail
 from bench.written import open_lake
 
-# From one look for the next entry to the next.
+# The interval between two polls.
 LOOK_EVERY_S = {pyarrow.fs.LocalFileSystem: 0.01, pyarrow.fs.S3FileSystem: 0.025}
 # The app id of a partition's next offset: <pipeline>:<topic>:<partition>.
 NEXT_OFFSET = re.compile(r"[^:]+:[^:]+:(\d+)")
@@ -61,7 +61,7 @@ class Follower:
             return None
 
     def wait_for(self, ends, speed):
-        """Waits until entries cover everything before these offsets, given by partition."""
+        """Waits until entries cover all offsets before these, given by partition."""
         deadline = time.monotonic() + PATIENCE_S
         while not covers(self.reached(), ends):
             if self.problem:

@@ -1,9 +1,9 @@
-"""Measures how long it takes from an event's production to its being seen in avg_speed. Started by scripts/bench.sh.
+"""Measures the time from an event's production until it is seen in avg_speed. Started by scripts/bench.sh.
 
-kafka-feed has everything in the topic beforehand, and lets readers of committed records have it in steps, at a steady rate;
-a reader looks for the next entry of avg_speed's log all the time and notes when it was there. An entry's transactions say up
-to which offset of each partition it counts, and kafka-feed says up to which offset records were produced when, so every
-record is timed without being read. A load that fails is left out, and makes the command fail in the end.
+kafka-feed writes everything to the topic beforehand, and commits it in steps, at a steady rate. A reader polls the log
+of avg_speed continuously and notes when each entry appeared. An entry's transactions say up to which offset of each
+partition it counts, and kafka-feed reports when records were produced up to which offset. So every record is timed
+without being read. A load that fails is left out, and the command fails at the end.
 """
 
 import itertools
@@ -23,7 +23,7 @@ from harness.lakehouse import REPOSITORY
 from harness.machine import described, machine
 
 STEADY_EVENTS_PER_SECOND = 12_000
-# Times of the first seconds of a load are not counted: buffers and caches fill.
+# The first seconds of a load are not counted, because buffers and caches fill.
 WARM_UP_S = 20
 # Seconds that the 99th percentile may be above the commit interval.
 ABOVE_INTERVAL_S = 1.0
@@ -57,7 +57,7 @@ def most_files():
 
 
 def judge(loads, interval_s):
-    """Fails if a load was too stale, or was not produced as it should be."""
+    """Fails if a load was too stale, or was not produced at its rate."""
     slow = [load for load in loads if load["p99_seconds"] > interval_s + ABOVE_INTERVAL_S]
     if slow:
         fail(f"{len(slow)} of {len(loads)} loads are staler than the commit interval + {ABOVE_INTERVAL_S:.0f} s at p99", code=1)
@@ -82,7 +82,7 @@ def commit_interval_s():
 
 
 def half_of_capacity(docs):
-    """Half of the records per second that `speed` has measured last, on local disk."""
+    """Half of the records per second of the last measurement of `speed` on local disk."""
     path = docs / "benchmarks" / "speed.json"
     if not path.exists():
         fail(f"{path} is missing: run `scripts/bench.sh speed` first, or give --rate", code=2)
@@ -96,7 +96,7 @@ def measure(bed, store, rate, seconds):
     """One load, as its figures."""
     with bed.topic() as topic, bed.lake(store) as lake:
         command, environment = bed.speed_layer(topic, lake)
-        # All is produced beforehand, which may take longer than the load does.
+        # Everything is produced beforehand, which may take longer than the load itself.
         limit_s = 3 * seconds + process.LIMIT_S
         speed = process.start(command, environment, bed.folder / bed.new_name("speed"), limit_s=limit_s)
         with Follower(lake, "avg_speed") as follower:
@@ -125,7 +125,7 @@ def measure(bed, store, rate, seconds):
 
 
 def feed(bed, topic, rate, seconds, speed, limit_s):
-    """Produces for so long. Returns what was produced when, and the CPU seconds of the speed layer meanwhile."""
+    """Produces for this time. Returns what was produced when, and the CPU seconds of the speed layer in this time."""
     arguments = {"--brokers": bed.stack.brokers, "--topic": topic.name, "--rate": rate, "--seconds": seconds}
     command = [binary("kafka-feed"), *(part for pair in arguments.items() for part in pair)]
     log = bed.folder / bed.new_name("feed")

@@ -1,7 +1,7 @@
-"""Measures the decoder on damaged records and writes the figures down. Started by scripts/bench.sh.
+"""Measures the decoder on damaged records and writes a report. Started by scripts/bench.sh.
 
-The program accounts for every record itself and fails where one is missing. It is run twice, for a tenth of the records and
-for all of them: peak resident memory, which is what the kernel counted for the process (wait4), must not grow between.
+The program itself accounts for every record and fails if one is missing. It is run twice, for a tenth of the records
+and for all of them. Peak resident memory, as counted by the kernel for the process (wait4), must be the same.
 """
 
 import json
@@ -13,7 +13,7 @@ from bench.command_line import options
 from bench.report import peak_resident_mib, publish
 from harness.machine import described, machine
 
-# Ten times the records may take so much more memory.
+# Ten times the records may use this much more memory.
 GROWTH_MIB = 16
 
 

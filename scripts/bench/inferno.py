@@ -1,6 +1,6 @@
 """Flame graphs, by inferno from crates.io, which is kept in the cache folder.
 
-Its folder is named by the version. It is made elsewhere and renamed into place, so that a half-made one is never used.
+Its folder is named by the version. It is built elsewhere and renamed into place, so an incomplete folder is never used.
 """
 
 import os
@@ -15,12 +15,12 @@ from bench.engines import CACHE
 VERSION = "0.12.8"
 HOME = CACHE / f"inferno-{VERSION}"
 COLLAPSE, DRAW = "inferno-collapse-perf", "inferno-flamegraph"
-# Functions that are narrower are left out: they cannot be seen, and the file would have megabytes.
+# Functions that are narrower are left out: they are not visible, and the file would be megabytes large.
 LEAST_PERCENT = 0.1
 
 
 def require():
-    """Installs it where it is not there."""
+    """Installs it if it is missing."""
     if HOME.exists():
         return
     if not shutil.which("cargo"):
@@ -42,7 +42,7 @@ def install(folder):
     command = ["cargo", "install", "inferno", "--version", VERSION, "--locked", "--root", folder, *features, *programs]
     target = {"CARGO_TARGET_DIR": str(folder / "target")}
     output = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
-    # Elsewhere, so that cargo's settings for this repository are not for it.
+    # In another folder, so that cargo's settings for this repository do not apply.
     found = subprocess.run(command, cwd=folder, env=os.environ | target, **output)
     if found.returncode != 0:
         fail(f"inferno could not be installed (is there a network, or a mirror for cargo?):\n{found.stdout[-3000:]}")
@@ -60,7 +60,7 @@ def draw(folded, path, title, subtitle):
 
 
 def run(program, *arguments, given=None):
-    """What one of its programs prints."""
+    """The output of one of its programs."""
     command = [HOME / "bin" / program, *arguments]
     found = subprocess.run(command, input=given, capture_output=True, text=True)
     if found.returncode != 0:

@@ -1,10 +1,10 @@
 """Measures Apache Flink and Apache Spark on the speed layer's job, beside it, on the same topic. Started by scripts/bench.sh.
 
-Every engine starts cold at the earliest offset and stops at the end of the topic; then its results are compared with the
-speed layer's, row counts and every window. The topic has no bad records, since the peers keep none, and nothing that comes
-later than all of them wait for. A JVM takes seconds to be warm: what a peer takes for a topic of a thousand events is
-taken off (steady), while the speed layer counts with its start. A peer that fails, or has other results, is left out, and
-makes the command fail in the end.
+Every engine starts cold at the earliest offset and stops at the end of the topic. Then its results are compared with
+those of the speed layer: row counts and every window. The topic has no bad records, because the peers do not store
+them, and no event that is late for any engine. A JVM needs seconds to warm up, so the cost of a peer on a topic of a
+thousand events is subtracted (steady); the figures of the speed layer include its start. A peer that fails, or has
+other results, is left out, and the command fails at the end.
 """
 
 import shutil
@@ -65,7 +65,7 @@ class Round:
     results: Results = field(default_factory=Results)
 
     def keep(self, name, run):
-        """Takes a run whose results are right."""
+        """Adds a run whose results are correct."""
         self.runs[name].append(run)
         self.steps.add(engine=name, **run)
         tell(
@@ -85,7 +85,7 @@ class Round:
         self.keep(OURS, process.per_record(found, self.filled.records))
 
     def peer(self, peer, start):
-        """A peer, which took so much for its start; its results must be those of the speed layer."""
+        """A peer, with the cost of its start; its results must equal those of the speed layer."""
         folder = self.bed.folder / self.bed.new_name(peer.name)
         found = run_peer(self.bed, self.filled, peer, folder)
         if peer is SPARK:
@@ -116,13 +116,13 @@ def run_peer(bed, filled, peer, folder):
 
 
 def close_windows(bed, filled, folder):
-    """Has Spark close the windows that it still waits for; that is not measured."""
+    """Makes Spark close the windows that are still open; that is not measured."""
     command = SPARK.command(bed.folder, "close", folder, PARTITIONS, filled.summary["last_event_time"])
     run_job(command, bed.folder / bed.new_name("log"))
 
 
 def run_job(command, log):
-    """A job that says when it starts and ends: figures of the whole process, and of the time between."""
+    """A job that prints when it starts and ends: figures of the whole process, and of the time in between."""
     measured = process.start(command, None, log, stdout=subprocess.PIPE)
     marks = {}
     for line in measured.process.stdout:
@@ -135,7 +135,7 @@ def run_job(command, log):
 
 
 def steady(found, start, records):
-    """The figures of a job with what a start takes taken off."""
+    """The figures of a job minus those of its start."""
     seconds = found["job_seconds"] - start["job_seconds"]
     cpu = found["job_cpu_seconds"] - start["job_cpu_seconds"]
     if min(seconds, cpu) <= 0:
@@ -151,7 +151,7 @@ def text(report):
     heaps = " and ".join(f"{peer.heap_gib} GiB for {peer.title}" for peer in PEERS)
     ours = statistics.median(run["cpu_seconds_per_million"] for run in runs[OURS])
     lines = [
-        f"{topic['produced']:,} records ({topic['late']:,} of them held up for up to two hours, {topic['duplicates']:,} sent "
+        f"{topic['produced']:,} records ({topic['late']:,} of them delayed by up to two hours, {topic['duplicates']:,} sent "
         f"twice, none bad) of {topic['cameras']:,} cameras, not compressed, in {topic['partitions']} partitions of a real Kafka "
         f"on the same machine; runs of each: {len(runs[OURS])}. Heaps are of {heaps}.",
         "",

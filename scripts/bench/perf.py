@@ -1,8 +1,8 @@
 """Samples of the stacks of a program and its threads, by Linux' perf.
 
-Stacks are copied while the program runs and unwound afterwards, by the tables that every program has for that: so neither
-the program nor the libraries in it need to be built in a special way. The clock of the processor that a thread runs on is
-what is sampled, so that samples are processor time, in the kernel too.
+Stacks are copied while the program runs and unwound afterwards, by the tables that every program has for that: so
+neither the program nor its libraries need a special build. Samples are taken by processor clock, so they count
+processor time, including that in the kernel.
 """
 
 import os
@@ -14,17 +14,17 @@ from bench.bed import fail, tell
 
 # Per second of processor time. A prime, so that it does not keep step with what happens at round intervals.
 FREQUENCY_HZ = 499
-# How much of a stack is copied. Functions that hold large futures are beyond, and cut off at the outer end.
+# How much of a stack is copied. Stacks of functions with large futures are longer, and are cut off at the outer end.
 STACK_BYTES = 32768
-# What waits for perf to write it, for each processor, where that may be more than the system's default.
+# The buffer of perf for each processor, if it may be larger than the system's default.
 BUFFER = "16M"
 PARANOID = Path("/proc/sys/kernel/perf_event_paranoid")
-# Bits of the capabilities by which a process may sample the kernel whatever that setting says.
+# Bits of the capabilities with which a process may sample the kernel regardless of that setting.
 SYS_ADMIN, PERFMON = 21, 38
 
 
 def require():
-    """Ends the program, with the remedy, where samples cannot be taken."""
+    """Ends the program with a remedy if samples cannot be taken."""
     if not shutil.which("perf"):
         fail("perf is needed, on Linux: apt-get install linux-perf (Debian), linux-tools-generic (Ubuntu)")
     level = int(PARANOID.read_text())
@@ -34,7 +34,7 @@ def require():
 
 
 def may_sample_anyway():
-    """Whether this process has a capability that stands above the setting."""
+    """Whether this process has a capability that overrides the setting."""
     lines = Path("/proc/self/status").read_text().splitlines()
     held = int(next(line.split()[1] for line in lines if line.startswith("CapEff:")), 16)
     return bool(held >> SYS_ADMIN & 1 or held >> PERFMON & 1)
@@ -51,9 +51,9 @@ def sampled(command, data):
 
 def unwound(data, text):
     """Writes the samples with the names of their functions to the file `text`."""
-    # Functions that were merged into others are not looked for: that takes addr2line minutes for a second of samples.
+    # Inlined functions are not resolved: addr2line needs minutes for a second of samples.
     what = ["--no-inline", "--fields", "comm,pid,tid,time,event,ip,sym,dso"]
-    # Nothing is looked for on servers of debug information.
+    # Servers of debug information are not queried.
     environment = {name: value for name, value in os.environ.items() if name != "DEBUGINFOD_URLS"}
     with text.open("wb") as file:
         command = ["perf", "script", "--input", data, *what]

@@ -1,9 +1,9 @@
-"""A process and what it takes: wall time, processor time, resident memory.
+"""A process and its cost: wall time, processor time, resident memory.
 
-Processor time is what the kernel counted for the process when it ended (wait4), all its threads and the programs that it
-called included. Memory is sampled from /proc: its peak is the kernel's own high-water mark (wait4's would have this program's
-memory in it, from before the process became another); steady is the median of the samples' second half, when caches and queues
-are full. A process that does not end in its time is killed.
+Processor time is the kernel's count for the process when it ended (wait4), including all its threads and child
+processes. Memory is sampled from /proc: its peak is the kernel's own high-water mark (wait4's would have this program's
+memory in it, from before the process became another); steady is the median of the samples' second half, when caches and
+queues are full. A process that exceeds its time limit is killed.
 """
 
 import contextlib
@@ -19,14 +19,14 @@ from pathlib import Path
 from bench.bed import STARTED, fail
 
 SAMPLE_EVERY_S = 0.1
-# The longest that anything measured may take, unless it is said to last.
+# The default time limit of a measured process.
 LIMIT_S = 1200
 TICKS = os.sysconf("SC_CLK_TCK")
 
 
 @dataclass
 class Measured:
-    """A process from its start on; `wait` gives its figures."""
+    """A process from its start; `wait` returns its figures."""
 
     process: subprocess.Popen
     log: Path
@@ -62,26 +62,26 @@ class Measured:
         return not self.ended.is_set()
 
     def forget_samples(self):
-        """Counts memory from now on only, but for its peak."""
+        """Counts memory from now on only, except for its peak."""
         self.resident_mib.clear()
 
     def stop(self):
-        """Ends it in good order, if it still runs."""
+        """Ends it cleanly, if it still runs."""
         self._signal(os.kill, signal.SIGTERM)
 
     def kill(self):
-        """Kills it with all that it has started, if it still runs; it is gone afterwards."""
+        """Kills it and all that it has started, if it still runs; returns when it has ended."""
         self._signal(os.killpg, signal.SIGKILL)
         self.ended.wait()
 
     def _signal(self, send, number):
-        # Not by Popen, which would take the figures of a process that has just ended away from `_await`.
+        # Not by Popen: it would collect the figures of a process that has just ended, before `_await` can.
         if self.is_running():
             with contextlib.suppress(ProcessLookupError):
                 send(self.process.pid, number)
 
     def wait(self):
-        """The figures of the process, which must end well."""
+        """The figures of the process, which must succeed."""
         self.ended.wait()
         if self.overdue:
             fail(f"{self.process.args[0]} still ran after {self.limit_s} s:\n{self.tail()}")
@@ -120,7 +120,7 @@ def start(command, environment, log, *, cores=None, stdout=None, limit_s=LIMIT_S
 
 @contextlib.contextmanager
 def on_cores(number):
-    """What is started within runs on so many cores; on all that there are for None."""
+    """Processes started inside this context run on this many cores; on all cores for None."""
     usual = os.sched_getaffinity(0)
     os.sched_setaffinity(0, sorted(usual)[:number])
     try:
@@ -130,7 +130,7 @@ def on_cores(number):
 
 
 def per_record(figures, records):
-    """The figures with what they are for each record."""
+    """The figures, with those per record."""
     return figures | {
         "records_per_second": records / figures["wall_seconds"],
         "cpu_seconds_per_million": figures["cpu_seconds"] / records * 1e6,
@@ -143,7 +143,7 @@ def steady(samples):
 
 
 def memory_mib(pid):
-    """What a process holds in memory (VmRSS) and the most that it has held (VmHWM); nothing once it is gone."""
+    """The resident memory of a process (VmRSS) and its peak (VmHWM); nothing after its end."""
     try:
         lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     except OSError:

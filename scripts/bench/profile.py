@@ -2,8 +2,8 @@
 scripts/bench.sh.
 
 A topic is landed from the earliest offset to its end, as in speed.py, while perf samples all threads. The samples are
-unwound, folded and drawn by perf.py and inferno.py; stacks.py says what each belongs to. Every profile that was written
-down has a column in the tables, in the order in which they were taken, so that one is seen beside another.
+unwound, folded and drawn by perf.py and inferno.py; stacks.py assigns each to a part. Every stored profile has a column
+in the tables, in the order in which they were measured, so that they can be compared.
 """
 
 import datetime as dt
@@ -70,7 +70,7 @@ def profiled(bed, filled):
 
 
 def others(docs, name):
-    """The profiles that were written down under other names, as they were taken."""
+    """The profiles that are stored under other names, in the order in which they were measured."""
     reports = {path.stem: json.loads(path.read_text()) for path in (docs / "benchmarks").glob("*.json")}
     found = [(known, report) for known, report in reports.items() if report.get("kind") == SECTION and known != name]
     return dict(sorted(found, key=lambda entry: entry[1]["taken_at"]))
@@ -104,7 +104,7 @@ def text(profiles):
     for what, sort in (("thread", stacks.by_thread), ("part", stacks.by_part)):
         shares = [(report, sort(report["samples_by_thread_and_part"])) for report in profiles.values()]
         lines += [f"| CPU seconds per million records, by {what} | {headings} |", f"|---|{'---:|' * len(profiles)}"]
-        # By what it takes in the profile that was taken last, then by what it took before.
+        # Sorted by the time in the newest profile, then by that in the one before.
         rows = sorted({row for _, of in shares for row in of}, key=lambda row: [-of.get(row, 0) for _, of in reversed(shares)])
         lines += [f"| {row} | {' | '.join(cell(report, of.get(row, 0)) for report, of in shares)} |" for row in rows]
         lines += [f"| all | {' | '.join(cell(report, report['samples']) for report, _ in shares)} |", ""]

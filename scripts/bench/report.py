@@ -1,4 +1,4 @@
-"""What all measurements share: the machine that they were made on, and how they are written down."""
+"""What all measurements share: the machine, and how reports are written."""
 
 import json
 import statistics
@@ -11,7 +11,7 @@ def peak_resident_mib(usage):
 
 
 def spread(values, form, unit=""):
-    """The median with the least and the greatest, for a table; a dash where there is nothing."""
+    """The median with the least and the greatest value, for a table; a dash if there are no values."""
     if None in values:
         return "–"
     middle, least, greatest = (form.format(f(values)) for f in (statistics.median, min, max))
@@ -19,8 +19,8 @@ def spread(values, form, unit=""):
 
 
 class Steps:
-    """The figures of the steps done, each a line of JSON in `benchmarks/<name>.steps.jsonl` as soon as it is there, so that
-    a step that fails late takes none along. The file goes when the report is published.
+    """The figures of completed steps, each written at once as a line of JSON in `benchmarks/<name>.steps.jsonl`, so
+    that a step that fails later loses none of them. The file is deleted when the report is published.
     """
 
     def __init__(self, docs, name):

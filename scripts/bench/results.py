@@ -1,8 +1,8 @@
-"""What an engine made of a topic, for comparison: the rows landed, and every window's count and sum.
+"""The results of an engine for a topic, for comparison: the rows landed, and every window's count and sum.
 
-Rows are compared by the sum of their hashes over camera, time, speed and plate, in which repeated rows count. Sums of speeds are
-compared as whole thousandths of km/h: those of doubles differ in their last digits by the order of adding. Times are compared
-to the millisecond, which is what the simulator sends and Flink writes.
+Rows are compared by the sum of their hashes over camera, time, speed and plate, so repeated rows count. Sums of speeds
+are compared as whole thousandths of km/h: those of doubles differ in their last digits by the order of adding. Times
+are compared to the millisecond, which is what the simulator sends and Flink writes.
 """
 
 import os
@@ -65,7 +65,7 @@ class Results:
         found = []
         pairs = {"the rows landed": "rows"} | {f"windows of {size}": table for size, table in SIZES.items()}
         for what, table in pairs.items():
-            # Both ways, and with repeated rows.
+            # In both directions, and with repeated rows.
             only = [
                 self._one(f"SELECT count(*) FROM (FROM {a}_{table} EXCEPT ALL FROM {b}_{table})")
                 for a, b in ((one, other), (other, one))
@@ -82,7 +82,7 @@ class Results:
 
 
 def files_of(table):
-    """The data files of a Delta table, or those below a folder without a log, as DuckDB takes a list."""
+    """The data files of a Delta table, or those below a folder without a log, as a list for DuckDB."""
     path = Path(table)
     if (path / "_delta_log").exists():
         found = [uri.removeprefix("file://") for uri in DeltaTable(str(path)).file_uris()]

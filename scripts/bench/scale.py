@@ -1,8 +1,8 @@
-"""Measures what an event costs, and memory, as one thing at a time grows. Started by scripts/bench.sh.
+"""Measures the cost of an event, and memory, as one parameter at a time grows. Started by scripts/bench.sh.
 
-Around one ordinary run (two cores, 12 partitions, 1,000 cameras, one instance, 3 h of lateness allowed) each dimension is
-varied by itself. Lakes are on local disk; every run starts cold and is checked like those of speed.py. One that fails is
-left out, and makes the command fail in the end.
+Around one ordinary run (two cores, 12 partitions, 1,000 cameras, one instance, 3 h of lateness allowed) each dimension
+is varied alone. Lakes are on local disk; every run starts cold and is checked like those of speed.py. A run that fails
+is left out, and the command fails at the end.
 """
 
 import os
@@ -47,7 +47,7 @@ def main():
     steps, on = Steps(arguments.docs, "scale"), machine()
     with a_bed() as bed:
         shapes = dict.fromkeys(shape for name in DIMENSIONS for shape in shapes_of(name))
-        # A topic serves all shapes that differ in other things.
+        # A topic is used for all shapes that differ in other parameters.
         for partitions, cameras in sorted({(shape.partitions, shape.cameras) for shape in shapes}):
             with bed.filled(arguments.events, partitions=partitions, cameras=cameras) as filled:
                 for shape in (s for s in shapes if (s.partitions, s.cameras) == (partitions, cameras)):
@@ -71,14 +71,14 @@ def write_down(arguments, on, runs):
 
 
 def shapes_of(dimension):
-    """The runs of a dimension, as far as the machine has the cores."""
+    """The runs of a dimension for which the machine has enough cores."""
     values = DIMENSIONS[dimension][1]
     return [Shape(**{dimension: value}) for value in values if dimension != "cores" or value <= CORES]
 
 
 def measure(bed, filled, shape):
     """One run, as its figures; those of several instances are added up."""
-    # No day may be closed that still takes events: the one setting bounds the other.
+    # A day that still accepts events must not be closed, so one setting bounds the other.
     settings = {"speed__allowed_lateness": shape.allowed_lateness, "batch__close_after": "48h"}
     if shape.instances == 1:
         return speed.landing(bed, filled, "disk", cores=shape.cores, **settings)
@@ -112,10 +112,10 @@ def told(shape, run):
 def text(report):
     """The report for people."""
     lines = [
-        f"{report['events']:,} events in each topic, beside duplicates and bad records; one run of each. What a row does not "
-        f"name is as usual: {CORES} cores, {PARTITIONS} partitions, {CAMERAS:,} cameras, one instance, {LATENESS} of lateness "
-        "allowed. Memory and processor time of several instances are added up; each of them ends when it sees that all have landed "
-        "what they hold, which takes up to the landing interval (30 s) and counts in their records a second.",
+        f"{report['events']:,} events in each topic, plus duplicates and bad records; one run of each. Conditions that a row "
+        f"does not name are the usual ones: {CORES} cores, {PARTITIONS} partitions, {CAMERAS:,} cameras, one instance, {LATENESS} of "
+        "allowed lateness. Memory and processor time of several instances are added up. Each instance ends when it sees that all "
+        "records have landed; this takes up to the landing interval (30 s) and is included in the records a second.",
         "",
         described(report["machine"]),
         "",

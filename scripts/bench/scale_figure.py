@@ -1,4 +1,4 @@
-"""The curves of scale.py as SVG: for each dimension what an event costs, and memory."""
+"""The curves of scale.py as SVG: for each dimension the cost of an event, and memory."""
 
 import matplotlib
 

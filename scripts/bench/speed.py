@@ -1,9 +1,8 @@
 """Measures `speed-layer run --until-end` beside a consumer that does nothing. Started by scripts/bench.sh.
 
-A topic is filled with records of each compression; then, as often as there are to be runs, it is read from a cold start
-at the earliest offset to its end: by kafka-floor, and by the speed layer into a fresh lake on each store. That as many rows
-were landed as there are records is checked by the tables' logs before a run counts. A run that fails is left out, and makes
-the command fail in the end.
+For each compression a topic is filled with records. Then each run reads it from a cold start at the earliest offset to
+its end: by kafka-floor, and by the speed layer into a new lake on each store. A run counts only if the tables' logs
+show as many landed rows as there are records. A run that fails is left out, and the command fails at the end.
 """
 
 import json
@@ -17,7 +16,7 @@ from bench.report import Steps, publish, spread
 from bench.written import what_was_written
 from harness.machine import described, machine
 
-# Consuming alone: each way that librdkafka hands records over.
+# Consuming alone, with each way in which librdkafka delivers records.
 FLOORS = ("callback", "polling")
 # Name of the figure in the table, key, format, unit.
 FIGURES = [
@@ -35,7 +34,7 @@ FIGURES = [
     ("Bytes of data files written", "mebibytes", "{:.0f}", " MiB"),
     ("Load average of the machine before the run", "load_before", "{:.1f}", ""),
 ]
-# What the report of a compression is called.
+# The name of the report for each compression.
 REPORTS = {"lz4": "speed", "none": "speed-uncompressed"}
 COMPRESSED = {"lz4": "compressed with lz4", "none": "not compressed"}
 HEADINGS = {
@@ -76,7 +75,7 @@ def measure(bed, arguments, compression, failures):
 
 
 def compare_with_floors(runs):
-    """Notes in each run how many times each floor's median it took."""
+    """Adds to each run its cost as a multiple of each floor's median."""
     for way in FLOORS:
         least = statistics.median(run["cpu_seconds_per_million"] for run in runs[way])
         for run in (run for found in runs.values() for run in found):
@@ -84,7 +83,7 @@ def compare_with_floors(runs):
 
 
 def floor(bed, filled, way="callback"):
-    """The topic read by librdkafka, which hands records over this way, and nothing done with it."""
+    """The topic read by librdkafka with this kind of delivery, without further processing."""
     command = [binary("kafka-floor"), "--brokers", bed.stack.brokers, "--topic", filled.topic.name, "--by", way]
     log = bed.folder / bed.new_name("floor")
     run = process.per_record(process.start(command, None, log).wait(), filled.records)
@@ -95,7 +94,7 @@ def floor(bed, filled, way="callback"):
 
 
 def landing(bed, filled, store, *, cores=None, **settings):
-    """The topic landed by the speed layer in a fresh lake."""
+    """The topic landed by the speed layer in a new lake."""
     with bed.lake(store) as lake:
         command, environment = bed.speed_layer(filled.topic, lake, "--until-end", **settings)
         measured = process.start(command, environment, bed.folder / bed.new_name("speed"), cores=cores)
@@ -125,9 +124,9 @@ def text(report):
     kinds = list(runs)
     counts = ", ".join(f"{len(runs[kind])} of {HEADINGS[kind]}" for kind in kinds)
     lines = [
-        f"{topic['produced']:,} records ({topic['events']:,} events of {topic['cameras']:,} cameras, {topic['late']:,} held up "
-        f"on their way, {topic['duplicates']:,} sent twice, {topic['bad']:,} bad), {COMPRESSED[topic['compression']]}, in "
-        f"{topic['partitions']} partitions of a real Kafka on the same machine; runs in turn ({counts}): median (least to greatest).",
+        f"{topic['produced']:,} records ({topic['events']:,} events of {topic['cameras']:,} cameras, {topic['late']:,} delayed, "
+        f"{topic['duplicates']:,} sent twice, {topic['bad']:,} bad), {COMPRESSED[topic['compression']]}, in "
+        f"{topic['partitions']} partitions of a real Kafka on the same machine; alternating runs ({counts}): median (least to greatest).",
         "",
         described(report["machine"]),
         "",

@@ -1,8 +1,8 @@
 """What sampled stacks belong to: a thread, and a part of the work.
 
-A folded line is `name-pid/tid;outermost;...;innermost count`; functions of the kernel end in `_[k]`. The part of a stack
-is that of the first function, from the innermost out, that a pattern below knows: what a library takes counts for whoever
-calls it, unless the library is a part by itself.
+A folded line is `name-pid/tid;outermost;...;innermost count`; functions of the kernel end in `_[k]`. The part of a
+stack is that of its innermost function that matches a pattern below: the cost of a library counts for its caller,
+unless the library is a part of its own.
 """
 
 import re
@@ -43,7 +43,7 @@ PARTS = [
         r"|std::(thread::park|sync|sys::sync)|parking_lot",
     ),
 ]
-# Of the kernel; what is not known is the rest of it.
+# Functions of the kernel; those that match nothing are the rest.
 KERNEL_PARTS = [
     (
         "kernel: waiting, waking and switching",
@@ -59,7 +59,7 @@ KERNEL_PARTS = [
 ]
 KERNEL_REST = "kernel: the rest"
 
-# Name, how the system knows the thread, and what some stack of it has where that is not enough.
+# Name, the thread's name in the system, and a function in some of its stacks if that name is not enough.
 THREADS = [
     ("Kafka poll", r"kafka-poll", None),
     ("librdkafka brokers", r"rdk:broker", None),
@@ -105,7 +105,7 @@ def one(line):
 
 
 def told_apart(frame):
-    """A function that the kernel lends to programs, which runs outside of it, is none of the kernel's."""
+    """A function of the vDSO runs in the program, so it does not count as a function of the kernel."""
     return frame.removesuffix(KERNEL) if frame.startswith("__vdso") else frame
 
 
@@ -130,7 +130,7 @@ def first_match(patterns, name):
 
 
 def thread_names(stacks):
-    """What each thread is, by its id. A thread that nothing is known of keeps its name in the system."""
+    """The role of each thread, by its id. An unknown thread keeps its name in the system."""
     of = {}
     for stack in stacks:
         of.setdefault(stack.tid, []).append(stack)
@@ -138,7 +138,7 @@ def thread_names(stacks):
 
 
 def thread_name(stacks):
-    """What the thread with these stacks is."""
+    """The role of the thread with these stacks."""
     if stacks[0].pid == stacks[0].tid:
         return MAIN
     # It begins with the name of the thread that has started it.
@@ -176,8 +176,8 @@ def by_thread(counted):
 
 
 def towers(stacks):
-    """Folded lines to be drawn: what a thread is in place of its name and number, then the stack from the first function
-    on that belongs to a part. What is outside of that starts threads and tasks, and is often cut off."""
+    """Folded lines for the graph: the role of a thread in place of its name and number, then the stack from the first function
+    that belongs to a part. The functions outside of it start threads and tasks, and are often cut off."""
     names = thread_names(stacks)
     lines = Counter()
     for stack in stacks:
@@ -186,6 +186,6 @@ def towers(stacks):
 
 
 def from_first_part(frames):
-    """A stack without what is outside of the first function that belongs to a part; all of it where none does."""
+    """A stack from the first function that belongs to a part; the whole stack if there is none."""
     first = next((at for at, frame in enumerate(frames) if first_match(OWN_PATTERNS, frame)), 0)
     return frames[first:]

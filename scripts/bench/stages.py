@@ -1,10 +1,9 @@
-"""Measures what each stage of the speed layer takes, beside the whole. Started by scripts/bench.sh.
+"""Measures the cost of each stage of the speed layer, and of a whole run. Started by scripts/bench.sh.
 
-One topic is filled; then, as often as there are to be runs, the speed layer lands it as in speed.py, and bench-stages takes
-it through the stages one after another, with averages committed after as many records as in the whole. Both begin cold, in
-processes and lakes of their own, and that as many rows were landed as there are records is checked by the tables'
-logs before a run counts.
-A pair of which one fails is left out, and makes the command fail in the end.
+One topic is filled. Then in each run the speed layer lands it as in speed.py, and bench-stages executes the stages one
+after another, with averages committed after as many records as in the whole run. Both begin cold, in separate processes
+and lakes. A run counts only if the tables' logs show as many landed rows as there are records. If one of a pair fails,
+the pair is left out, and the command fails at the end.
 """
 
 import json
@@ -20,17 +19,17 @@ from bench.speed import HEADINGS, landing
 from bench.written import what_was_written
 from harness.machine import described, machine
 
-# In the order of the data: the stage as bench-stages names it, as people do, and what it takes in.
+# In the order of the data: the stage's name in bench-stages, its name for people, and what it includes.
 STAGES = [
     ("fetch", "Fetch", "librdkafka's threads, and polling without decoding"),
     ("decode", "Decode", "payloads become batches of typed columns"),
-    ("fold", "Judge and fold", "late or not, windows, rows that are to land"),
+    ("fold", "Lateness and fold", "whether events are late, windows, rows to land"),
     ("encode", "Encode events", "Parquet of `events` and `dead_letters`"),
     ("average", "Encode averages", "rows of the windows that changed, and their Parquet"),
     ("upload", "Upload", "data files into the store"),
     ("commit", "Commit", "entries of the tables' logs"),
 ]
-# What the stages and the whole have written, which has to be alike: name, key, format.
+# What the stages and the whole run have written, which must be similar: name, key, format.
 WRITTEN = [("commits", "commits", "{:.0f}"), ("data files", "files", "{:.0f}"), ("MiB", "mebibytes", "{:.0f}")]
 
 
@@ -53,7 +52,7 @@ def main():
 
 
 def measure(bed, filled, store, whole):
-    """The topic taken through the stages into a fresh lake, commits as far apart as they were in the whole."""
+    """The stages of the topic into a new lake, with commits as far apart as in the whole run."""
     every = max(round(whole["records_per_second"] * commit_interval_s()), 1)
     with bed.lake(store) as lake:
         command, environment = bed.stages(filled.topic, lake, "--average-every", every)
@@ -63,14 +62,14 @@ def measure(bed, filled, store, whole):
         written = what_was_written(lake)
     landed = written.pop("landed")
     if not landed == run["records"] == filled.records:
-        fail(f"bench-stages took {run['records']:,} records, of {filled.records:,}, and landed {landed:,} rows", code=1)
+        fail(f"bench-stages processed {run['records']:,} records, of {filled.records:,}, and landed {landed:,} rows", code=1)
     return run | written | {"average_every": every, "load_before": load, "cpu_seconds_per_million": per_million(run)}
 
 
 def per_million(run):
     """CPU seconds per million records by stage."""
     if run["seconds"].keys() != {key for key, _, _ in STAGES}:
-        fail(f"bench-stages tells of {sorted(run['seconds'])}, not of each of its stages", code=1)
+        fail(f"bench-stages reports {sorted(run['seconds'])}, not each of its stages", code=1)
     return {stage: seconds / run["records"] * 1e6 for stage, seconds in run["seconds"].items()}
 
 
@@ -84,8 +83,8 @@ def told(store, pair):
 
 
 def table(pairs):
-    """What each stage takes of the whole, in CPU seconds per million records: the median of each with all its values, their
-    sum, the whole, and what is left.
+    """The share of each stage in the whole run, in CPU seconds per million records: the median of each with all its
+    values, their sum, the whole run, and the remainder.
     """
     values = {key: [pair["stages"]["cpu_seconds_per_million"][key] for pair in pairs] for key, _, _ in STAGES}
     whole = [pair["whole"]["cpu_seconds_per_million"] for pair in pairs]
@@ -99,9 +98,9 @@ def text(report):
     """The report for people: a table for each store."""
     topic, runs = report["topic"], report["runs"]
     lines = [
-        f"{topic['produced']:,} records ({topic['events']:,} events of {topic['cameras']:,} cameras, {topic['late']:,} held up "
-        f"on their way, {topic['duplicates']:,} sent twice, {topic['bad']:,} bad) in {topic['partitions']} partitions of a real "
-        "Kafka on the same machine; the whole and its stages in turn: median (least to greatest), shares of the whole.",
+        f"{topic['produced']:,} records ({topic['events']:,} events of {topic['cameras']:,} cameras, {topic['late']:,} delayed, "
+        f"{topic['duplicates']:,} sent twice, {topic['bad']:,} bad) in {topic['partitions']} partitions of a real "
+        "Kafka on the same machine; the whole run and its stages alternately: median (least to greatest), shares of the whole.",
         "",
         described(report["machine"]),
     ]
@@ -131,13 +130,13 @@ def table_for_people(store, pairs):
 
 
 def written_for_people(pairs):
-    """What the stages have written, and the whole, in the median."""
+    """What the stages and the whole run have written, as medians."""
     parts = []
     for name, key, form in WRITTEN:
         stages, whole = (form.format(statistics.median(pair[kind][key] for pair in pairs)) for kind in ("stages", "whole"))
         parts.append(f"{stages} {name} ({whole})")
     batches = statistics.median(pair["stages"]["records"] / pair["stages"]["batches"] for pair in pairs)
-    return f"Written by the stages (by the whole): {', '.join(parts)}; {batches:,.0f} records in a batch."
+    return f"Written by the stages (by the whole run): {', '.join(parts)}; {batches:,.0f} records in a batch."
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What `scripts/bench.sh profile` makes of sampled stacks: threads, parts, towers. On stacks made by hand."""
+"""How `scripts/bench.sh profile` evaluates sampled stacks: threads, parts, towers. The stacks are written by hand."""
 
 import pytest
 

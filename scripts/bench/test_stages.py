@@ -1,4 +1,4 @@
-"""How `scripts/bench.sh stages` adds up what stages took. On figures made by hand; nothing is measured."""
+"""How `scripts/bench.sh stages` adds up the cost of stages. The figures are written by hand; nothing is measured."""
 
 import pytest
 
@@ -8,7 +8,7 @@ SECONDS = {"fetch": 0.8, "decode": 0.2, "fold": 0.1, "encode": 0.3, "average": 0
 
 
 def pair(whole, faster=1.0):
-    """A run of two million records, and what the stages took of it."""
+    """A run of two million records, and the cost of its stages."""
     run = {"records": 2_000_000, "batches": 1000, "seconds": {stage: took / faster for stage, took in SECONDS.items()}}
     run["cpu_seconds_per_million"] = stages.per_million(run)
     written = {"commits": 9, "files": 70, "mebibytes": 45.2, "load_before": 0.1}

@@ -1,4 +1,4 @@
-"""What a run wrote, by the logs of its tables: commits, files, bytes, rows. On disk and on S3 alike."""
+"""What a run wrote, according to the logs of its tables: commits, files, bytes, rows. On disk and on S3."""
 
 import json
 from concurrent.futures import ThreadPoolExecutor
@@ -25,7 +25,7 @@ def open_lake(lake):
 
 
 def what_was_written(lake):
-    """Commits and data files of all tables, and the rows landed. Entries must not have been cleaned away yet."""
+    """Commits and data files of all tables, and the rows landed. Entries must not have been deleted yet."""
     files, root = open_lake(lake)
     written = {"commits": 0, "files": 0, "mebibytes": 0.0, "landed": 0}
     with ThreadPoolExecutor(READERS) as pool:

@@ -1,8 +1,8 @@
-"""Runs real Kafka, MinIO and the product under faults, and proves afterwards that every row is right.
+"""Runs real Kafka, MinIO and the product under faults, and proves afterwards that every row is correct.
 
-Started by scripts/chaos.sh. A cycle strikes with what the schedule says, lets time pass, lifts it, and goes on to the
-next; where nothing was committed for a while it waits until something is. Every so often, and at the end, everything is
-healed, drained and inspected (inspection.py).
+Started by scripts/chaos.sh. A cycle causes the faults that the schedule says, lets time pass, and removes them. If
+nothing was committed for a while, it waits for a commit. From time to time, and at the end, all faults are removed, the
+remaining records are processed, and the tables are inspected (inspection.py).
 
     feed.py ─▶ Kafka ─▶ 3 instances ─▶ the lake on MinIO          schedule.py ─▶ faults.py ─▶ all of it
             ─▶ Kafka ─▶ 1 instance  ─▶ the lake on a small disk   pipeline.py supervises, proxies.py is between
@@ -32,14 +32,14 @@ from harness.lakehouse import Workspaces, a_stack, until
 from harness.readers import Lake
 
 INSPECT_EVERY = 100
-STALE_CYCLES = 2  # so many cycles without a commit, and the next one is waited for
+STALE_CYCLES = 2  # after so many cycles without a commit, the next commit is awaited
 RECOVERY_S = 300
 RATE = 80  # records a second
-CYCLE_S = 3  # about what a cycle takes
+CYCLE_S = 3  # the approximate duration of a cycle
 ZONES = ["UTC", "Europe/Moscow", "America/St_Johns", "Pacific/Auckland"]
 STRATEGIES = ["cooperative-sticky", "range"]
 
-# Everything is missed, given up and tried again soon, so that much happens within a cycle.
+# Time-outs and retries are short, so that much happens within a cycle.
 SETTINGS = {
     "speed__commit_interval": "500ms",
     "speed__landing_interval": "700ms",
@@ -74,7 +74,7 @@ def main():
             give_up(run)
         failure = error
         say(f"{error}")
-    except Exception:  # whatever is not a finding is a fault outside
+    except Exception:  # what is not a finding is an external failure
         give_up(run)
     wall_s = time.monotonic() - started
     report.tell(run, failure, wall_s)
@@ -109,7 +109,7 @@ def say(text):
 
 
 class Run:
-    """One run, with what is told of it."""
+    """One run, with the data for its report."""
 
     def __init__(self, arguments):
         self.arguments = arguments
@@ -120,7 +120,7 @@ class Run:
         self.watch = None
         self.world = None
         self.was_small = False
-        self.lifts = []  # (cycle in which it is lifted, what lifts it)
+        self.lifts = []  # (cycle in which it ends, the function that ends it)
         self.zone = ZONES[arguments.seed % len(ZONES)]
         self.strategy = STRATEGIES[arguments.seed % len(STRATEGIES)]
 
@@ -136,7 +136,7 @@ class Run:
                     self._resume()
             self._inspect(to_the_end=True)
 
-    # -- what there is
+    # -- servers and pipelines
 
     def _build(self, stack):
         """Servers, proxies, both pipelines and their cameras, all of it ended with `stack`."""
@@ -183,7 +183,7 @@ class Run:
     # -- a cycle
 
     def _turn(self, cycle):
-        """Strikes, waits, lifts."""
+        """Causes faults, waits, removes them."""
         begun, before = time.monotonic(), self.watch.look()
         for pipeline in self.pipelines:
             pipeline.supervise()
@@ -217,12 +217,12 @@ class Run:
             lift()
 
     def _look_after_the_disk(self):
-        """The small disk is for faults: by itself it must not fill up with files that no table needs any more."""
+        """The small disk is for faults: without faults it must not fill up with files that no table needs."""
         if self.world.disk.is_small and self.world.disk.used_share() > 0.5 and not self.world.small.jobs:
             self.world.small.begin("maintain", codes=AWAY)
 
     def _recover(self):
-        """Nothing was committed for some cycles: whoever rests is woken, and something has to come of it."""
+        """Nothing was committed for some cycles: paused instances are continued, and a commit must follow."""
         self._lift(sys.maxsize)
         self._wait_for_commits(1, f"a commit within {RECOVERY_S} s once every fault was lifted")
         self.stalls = []
@@ -241,7 +241,7 @@ class Run:
     # -- the proof
 
     def _inspect(self, *, to_the_end):
-        """Heals everything, and compares both lakes with what was produced."""
+        """Removes all faults, and compares both lakes with what was produced."""
         begun = time.monotonic()
         self._lift(sys.maxsize)
         self.world.heal()
@@ -250,7 +250,7 @@ class Run:
         for name, pipeline in (("MinIO", self.world.main), ("disk", self.world.small)):
             self.found[name] = inspect(pipeline, to_the_end=to_the_end)
             self.found[name]["commits"] = sum(version + 1 for version in pipeline.workspace.lake.versions().values())
-        say(f"inspected after cycle {self.cycle}: every row is right, {time.monotonic() - begun:.1f} s; {self.found}")
+        say(f"inspected after cycle {self.cycle}: every row is correct, {time.monotonic() - begun:.1f} s; {self.found}")
 
     def _resume(self):
         for pipeline in self.pipelines:
@@ -260,12 +260,12 @@ class Run:
 
 
 def simulated_days(cycles):
-    """How many days of the cameras a run goes through: a few, whatever its length, so that some of them end."""
+    """How many days of the cameras a run covers: a few, whatever its length, so that some of them end."""
     return 3 + cycles // 60
 
 
 def keep(servers, folder):
-    """After a finding: the server's logs and MinIO's data, for whoever looks for the cause."""
+    """After a finding: the server's logs and MinIO's data, to find the cause."""
     subprocess.run(["scripts/stack.sh", "down", "--dir", servers.folder], check=False, capture_output=True)
     for path in ("kafka/log", "kafka/data", "minio"):
         source, target = Path(servers.folder) / path, folder / "servers" / path

@@ -1,7 +1,7 @@
 """A small disk for the second lake: a tmpfs that is filled up and emptied again.
 
-Mounting needs the right to (root, on Linux). Elsewhere the lake is in a folder, and the disk is never full: the report
-says so.
+Mounting needs the right to do so (root, on Linux). Without it the lake is in a folder, and the disk is never full; the
+report says so.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ BLOCK = bytes(64 << 10)
 
 
 class Disk:
-    """A folder on a disk of its own, or a plain folder where that cannot be had."""
+    """A folder on a disk of its own, or a plain folder if that is unavailable."""
 
     def __init__(self, folder):
         self.folder = Path(folder)
@@ -30,7 +30,7 @@ class Disk:
         return self.folder / "filler"
 
     def fill(self):
-        """Takes all the space that is left."""
+        """Fills all the space that is left."""
         if not self.is_small:
             return
         with contextlib.suppress(OSError), self.filler.open("ab", buffering=0) as file:
@@ -38,16 +38,16 @@ class Disk:
                 file.write(BLOCK)
 
     def empty(self):
-        """Gives the space back."""
+        """Frees the space."""
         self.filler.unlink(missing_ok=True)
 
     def used_share(self):
-        """How much of the disk is taken, 0 to 1."""
+        """The used share of the disk, 0 to 1."""
         found = os.statvfs(self.folder)
         return 1 - found.f_bavail / found.f_blocks
 
     def close(self):
-        """Unmounts it; what was on it is gone."""
+        """Unmounts it; its contents are deleted."""
         if self.is_small:
             subprocess.run(["umount", "--lazy", str(self.folder)], capture_output=True, check=False)
             self.is_small = False

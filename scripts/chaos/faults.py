@@ -1,7 +1,7 @@
-"""Doing what the schedule says to the real processes, and undoing it.
+"""Applies the faults of the schedule to the real processes, and removes them.
 
-`strike` begins a fault and returns how it is lifted, a function without arguments, or None where there is nothing to
-lift. Each kind of schedule.KINDS has its function in KINDS_OF_FAULT.
+`strike` begins a fault and returns a function without arguments that ends it, or None if there is nothing to end. Each
+kind of schedule.KINDS has its function in KINDS_OF_FAULT.
 """
 
 import signal
@@ -15,7 +15,8 @@ from chaos.pipeline import GAVE_UP, Pipeline
 from chaos.proxies import Proxies
 from harness.lakehouse import Stack
 
-# A run of the batch may be left with 1 (days that must wait) or 3 (something is away) under fire; killed ones with -9.
+# Under faults, a run of the batch may end with 1 (days that must wait) or 3 (a server is unavailable); killed runs end
+# with -9.
 UNDER_FIRE = {0, 1, GAVE_UP}
 AWAY = {0, GAVE_UP}
 KILLED = -signal.SIGKILL
@@ -25,7 +26,7 @@ GATHER_S = 0.8
 
 @dataclass
 class World:
-    """Everything that faults strike."""
+    """Everything that faults apply to."""
 
     stack: Stack
     proxies: Proxies
@@ -36,16 +37,16 @@ class World:
     restarts: list = field(default_factory=list)
 
     def restart(self, service):
-        """Kills a server and starts it again, beside everything else, however many cycles that takes."""
+        """Kills a server and starts it again in the background, however many cycles that takes."""
         self.restarts.append(self.pool.submit(self.stack.restart, service))
 
     def wait_for_restarts(self):
-        """Returns when the servers that were restarted are there again."""
+        """Returns when the restarted servers are ready again."""
         while self.restarts:
             self.restarts.pop(0).result()
 
     def heal(self):
-        """Ways are open and servers run, whatever was done to them."""
+        """Opens all connections and makes sure that all servers run."""
         self.wait_for_restarts()
         for way in self.proxies.ways:
             self.proxies.cure(f"kafka-{way.slot}")
@@ -55,7 +56,7 @@ class World:
 
 
 def strike(world, fault):
-    """Begins a fault; returns what lifts it, or None."""
+    """Begins a fault; returns what ends it, or None."""
     return KINDS_OF_FAULT[fault.kind](world, fault)
 
 
@@ -73,7 +74,7 @@ def kill_all(world, _):
 
 
 def pause(world, fault):
-    """Until its session has run out at least; then it goes on as if nothing had been."""
+    """Pauses it at least until its session has expired; then it continues."""
     stop_in_the_act(world, fault)
     expelled_at = time.monotonic() + SESSION_S * (1 + fault.strength / 2)
 
@@ -85,13 +86,13 @@ def pause(world, fault):
 
 
 def zombie(world, fault):
-    """Meanwhile another instance works in its place: the zombie's slot is not given anew."""
+    """Another instance works in its place; the zombie's slot is not reused."""
     stop_in_the_act(world, fault)
     return lambda: world.main.signal(fault.slot, signal.SIGCONT)
 
 
 def stop_in_the_act(world, fault):
-    """SIGSTOP, most often in the middle of a commit: the way to the store is cut until records have gathered."""
+    """SIGSTOP, usually in the middle of a commit: the connection to the store is cut until records have accumulated."""
     store = f"store-{fault.slot}"
     if fault.strength < 0.3:
         world.main.signal(fault.slot, signal.SIGSTOP)
@@ -103,7 +104,7 @@ def stop_in_the_act(world, fault):
 
 
 def overtaken(world, fault):
-    """Alive all the while: it gathers what it cannot commit, is expelled, and gets the store back before Kafka."""
+    """It stays alive: it accumulates what it cannot commit, leaves the group, and reaches the store again before Kafka."""
     kafka, store = f"kafka-{fault.slot}", f"store-{fault.slot}"
     world.proxies.cut(store)
     time.sleep(GATHER_S)
@@ -118,7 +119,8 @@ def leave(world, fault):
     return lambda: world.main.resting.discard(fault.slot)
 
 
-# ---- servers and ways --------------------------------------------------------------------------------------------
+# ---- servers and connections
+# --------------------------------------------------------------------------------------------
 
 
 def broker_restart(world, _):
@@ -130,7 +132,7 @@ def store_restart(world, _):
 
 
 def on_ways(act):
-    """A fault of the ways to a server: `act` is done to each proxy concerned, and each is cured after it."""
+    """A fault of the connections to a server: `act` is applied to each proxy concerned, and each is reset afterwards."""
 
     def begin(world, fault):
         server = fault.kind.split("-")[0]
@@ -169,7 +171,7 @@ def torn(proxies, proxy, fault):
 
 
 def answers(share):
-    """A fault of the store's answers at the doors of the ways concerned."""
+    """A fault of the store's responses at the doors of the connections concerned."""
 
     def begin(world, fault):
         doors = range(len(world.proxies.ways)) if fault.slot is None else [fault.slot]
@@ -181,7 +183,7 @@ def answers(share):
 
 
 def disk_full(world, fault):
-    """Half the time its writer is killed in that state."""
+    """In half of the cases its writer is killed in that state."""
     world.disk.fill()
 
     def free():
@@ -217,7 +219,7 @@ def maintain_killed(world, fault):
 
 
 def killed_after(program, fault):
-    """Kills a run a while after its start, wherever it is then."""
+    """Kills a run some time after its start, at whatever point it is."""
     if program is None:
         return None
     timer = threading.Timer(0.05 + 2 * fault.strength, program.process.kill)
@@ -227,7 +229,7 @@ def killed_after(program, fault):
 
 
 def audit(world, _):
-    """The tables agree with one another at every moment, or the store is away."""
+    """The tables are consistent at every moment, or the store is unavailable."""
     world.main.begin("audit", codes=AWAY)
 
 

@@ -1,9 +1,9 @@
-"""The cameras: a thread that goes on producing, and the ledger of what Kafka has acknowledged.
+"""The cameras: a thread that produces continuously, and the ledger of what Kafka has acknowledged.
 
-Records are those of scripts/harness/data.py, day after simulated day: late ones, repeated ones, bad ones. They go to
-the broker directly, with idempotence and without a time-out, so every one of them is acknowledged once and at a known
-place, however often the broker dies. What a cycle asks for besides, mad clocks and transactions, is queued and produced
-by the same thread.
+Records are those of scripts/harness/data.py, day after simulated day: late ones, repeated ones, bad ones. They are sent
+to the broker directly, with idempotence and without a time-out, so each of them is acknowledged once and at a known
+place, however often the broker is killed. What a cycle requests in addition, faulty clocks and transactions, is queued
+and produced by the same thread.
 """
 
 import datetime as dt
@@ -31,18 +31,18 @@ ANCIENT = [data.at(f"{day}T12:00:00+00:00") for day in ("1999-12-31", "2020-02-2
 
 
 class Ledger:
-    """By partition and offset, a digest of every record that must be there; and how those of transactions ended.
+    """By partition and offset, a digest of every record that must exist, and the outcome of transactions.
 
-    Eight bytes a record, whatever its size. 0 stands for an offset at which nothing must be.
+    Eight bytes per record, whatever its size. 0 marks an offset at which no record may be.
     """
 
     def __init__(self, partitions):
         self.digests = [array("Q") for _ in range(partitions)]
         self.unsure = []  # Counter of (partition, digest): a transaction whose end the producer did not learn
-        self.unplaced = Counter()  # (partition, digest) of records that Kafka has, without saying where
+        self.unplaced = Counter()  # (partition, digest) of records that Kafka has at an unknown offset
 
     def enter(self, partition, offset, digest):
-        """A record that Kafka has; without an offset where it took a repeated request for one that it had fulfilled."""
+        """A record that Kafka has; without an offset if Kafka recognised a repeated request."""
         if offset is None:
             self.unplaced[partition, digest] += 1
             return
@@ -119,33 +119,33 @@ class Feed(threading.Thread):
     # -- for the harness
 
     def resume(self):
-        """Goes on producing."""
+        """Continues to produce."""
         self.idle.clear()
         self.running.set()
 
     def allow(self, records):
-        """So many records more may be produced at full speed."""
+        """Allows so many more records at full speed."""
         self.allowance = self.sent + records
 
     def pause(self, limit_s=300):
-        """Stops producing; returns when Kafka has acknowledged everything and no wish is left."""
+        """Stops producing; returns when Kafka has acknowledged everything and no request is left."""
         self.running.clear()
         assert self.idle.wait(limit_s), f"{self.name}: Kafka did not acknowledge everything within {limit_s} s"
         self.check()
 
     def check(self):
-        """Raises what the thread ended with."""
+        """Raises the error that ended the thread, if any."""
         if self.failure:
             raise self.failure
 
     def close(self):
-        """Ends the thread, whatever it waits for."""
+        """Ends the thread, even while it waits."""
         self.closing = True
         self.running.set()
         self.join(PATIENCE_S)
 
     def wish(self, kind, seed):
-        """Something to produce soon, out of the ordinary."""
+        """Requests unusual records, to be produced soon."""
         self.wishes.append((getattr(self, "_" + kind.replace("-", "_")), random.Random(seed)))
 
     # -- the thread
@@ -159,7 +159,7 @@ class Feed(threading.Thread):
                 self._send(portion)
                 self._grant_wishes()
                 self._wait_for_answers()
-        except Exception as error:  # judged by whoever asks next
+        except Exception as error:  # raised by the next check
             self.failure = error
         finally:
             self.idle.set()
@@ -191,7 +191,7 @@ class Feed(threading.Thread):
             self.arrived_us = max(self.arrived_us, message.timestamp_ms * 1000)
 
     def _wait_for_answers(self):
-        """Paces the thread, keeps what is unanswered bounded, and rests while paused."""
+        """Paces the thread, bounds the number of unacknowledged records, and waits while paused."""
         end = time.monotonic() + PORTION_S * (1 if self.sent < self.allowance else SLOWER)
         while not self.closing:
             self.producer.poll(0.01)
@@ -222,13 +222,13 @@ class Feed(threading.Thread):
         )
 
     def _delivered(self, enter, known, error, message):
-        """Called by the Kafka library, which exceptions must not reach."""
+        """Called by the Kafka library; no exception may reach it."""
         try:
             if error is None:
                 enter(message.partition(), message.offset(), known)
             elif enter == self.ledger.enter:
-                raise AssertionError(f"Kafka did not take a record: {error}")
-        except Exception as problem:  # judged by whoever asks next
+                raise AssertionError(f"Kafka did not accept a record: {error}")
+        except Exception as problem:  # raised by the next check
             self.failure = self.failure or problem
 
     def _producer(self, **more):
@@ -245,7 +245,7 @@ class Feed(threading.Thread):
             }
         )
 
-    # -- wishes: mad clocks
+    # -- requests: faulty clocks
 
     def _clock_ahead(self, chance):
         """Event times far after their Kafka timestamps: dead letters."""
@@ -256,11 +256,11 @@ class Feed(threading.Thread):
         )
 
     def _clock_behind(self, chance):
-        """Event times of long ago: late, in days of their own."""
+        """Event times in the distant past: late, in separate days."""
         self._send(self._of_camera(chance, "KV-BEHIND", lambda: chance.choice(ANCIENT) + chance.randrange(MINUTE_US)))
 
     def _clock_vouched(self, chance):
-        """Hours ahead, Kafka timestamps too: accepted, and everyone else in the partition is late for a while."""
+        """Hours ahead, as are the Kafka timestamps: accepted, and all others in the partition are late for a while."""
         ahead_us = chance.randrange(4 * HOUR_US, 6 * HOUR_US)
         [message] = self._of_camera(chance, "KV-VOUCHED", lambda: self.arrived_us + ahead_us, count=1)
         self._produce(
@@ -281,7 +281,7 @@ class Feed(threading.Thread):
             for _ in range(count)
         ]
 
-    # -- wishes: transactions
+    # -- requests: transactions
 
     def _aborted(self, chance):
         self._transaction(chance, "abort_transaction")
@@ -290,11 +290,11 @@ class Feed(threading.Thread):
         self._transaction(chance, "commit_transaction")
 
     def _abandoned(self, chance):
-        """Nobody ends it: the broker aborts it when its time is up, and until then nothing after it is stable."""
+        """It is never ended: the broker aborts it after its time-out, and until then no later record is stable."""
         self._transaction(chance, None)
 
     def _transaction(self, chance, end):
-        """Sends records in a transaction and ends it. Where the broker dies under it, its end may be unknown."""
+        """Sends records in a transaction and ends it. If the broker is killed meanwhile, its outcome may be unknown."""
         places = []
         messages = self._of_camera(
             chance, f"KV-{end or 'abandoned'}", lambda: self.arrived_us - chance.randrange(SECOND_US, MINUTE_US)
@@ -317,6 +317,6 @@ class Feed(threading.Thread):
             for place in places:
                 self.ledger.enter(*place)
         elif end == "unknown":
-            # Whether or not their places were told.
+            # Whether or not their offsets are known.
             sent = ((message.partition, digest(message.timestamp_ms, message.key, message.value)) for message in messages)
             self.ledger.unsure.append(Counter(sent))

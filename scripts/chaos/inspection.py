@@ -1,7 +1,7 @@
-"""The proof: everything healed and drained, then every row compared with what was produced.
+"""The proof: all faults are removed, all records processed, and then every row is compared with what was produced.
 
-Kafka is compared with the ledger of what it acknowledged; the tables, by Python deltalake, with what the oracle of
-scripts/harness makes of Kafka's records; and the product's own `audit` and `verify` have to agree.
+Kafka is compared with the ledger of what it acknowledged; the tables, read by Python deltalake, with what the oracle of
+scripts/harness computes from Kafka's records. The product's own `audit` and `verify` must succeed too.
 """
 
 from collections import Counter
@@ -34,7 +34,7 @@ def inspect(pipeline, *, to_the_end):
 
 
 def run(workspace, program, *arguments):
-    """Runs a program to its end, which must be a good one; a long run leaves much to read."""
+    """Runs a program to its end, which must be successful; a long run leaves much to read."""
     workspace.start(program, *arguments).expect(0, PATIENCE_S)
 
 
@@ -76,7 +76,7 @@ def make_final(pipeline, expected, to_the_end):
 
 
 def nothing_more(pipeline, days):
-    """Audit and verify agree, and running anything again changes nothing."""
+    """Audit and verify succeed, and running anything again changes nothing."""
     workspace = pipeline.workspace
     before = workspace.lake.versions()
     run(workspace, "batch-layer", "audit")
@@ -90,7 +90,7 @@ def nothing_more(pipeline, days):
 
 
 def found(records, expected, days):
-    """What there was, for the report."""
+    """Figures for the report."""
     reasons = Counter(reason for reason, _ in expected.letters)
     return {
         "records": len(records),

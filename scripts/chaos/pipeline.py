@@ -1,8 +1,8 @@
-"""A pipeline under fire: its workspace, the instances of its speed layer, and whoever runs beside them.
+"""A pipeline under faults: its workspace, the instances of its speed layer, and the programs that run beside them.
 
-The harness plays the supervisor that operators have: what ends is started again, and an end is judged by its exit code.
-An instance that gives up with 3, a fault outside, is restarted and counted; any other end that nobody asked for, a
-panic, or a run of the batch that says the tables are wrong, is a finding.
+The harness acts as the supervisor that operators have: a program that ends is started again, and its exit code is
+checked. An instance that gives up with 3, an external failure, is restarted and counted. Any other end that was not
+requested, a panic, or a run of the batch that reports wrong tables is a finding.
 """
 
 import os
@@ -14,15 +14,15 @@ from pathlib import Path
 from harness import oracle
 from harness.lakehouse import until
 
-# Words in the logs of the speed layer, and what they count.
+# Texts in the logs of the speed layer, and what they count.
 TELLING = {
     "backing off for": "requests to the store tried again",
     "trying to commit again": "commits tried again under the same version",
     "another writer moved the partition": "partitions fenced",
     "partitions assigned": "rebalances",
-    "SESSTMOUT": "sessions of the group run out",
+    "SESSTMOUT": "sessions of the group expired",
     "partitions lost": "assignments lost",
-    "not committed; trying again": "commits put off",
+    "not committed; trying again": "commits postponed",
     "the tables can't be read; trying again": "loads tried again",
 }
 GAVE_UP = 3
@@ -33,7 +33,7 @@ CATCHING_UP_S = 600
 
 
 class Pipeline:
-    """A workspace with `slots` instances of the speed layer; `ways` are how each of them reaches the servers."""
+    """A workspace with `slots` instances of the speed layer; `ways` are the connections of each of them to the servers."""
 
     def __init__(self, workspace, feed, slots, ways=None, batch_way=None):
         self.workspace, self.feed = workspace, feed
@@ -43,13 +43,13 @@ class Pipeline:
         self.resting = set()  # slots that stay empty for now
         self.asked = []  # programs that were asked to end
         self.not_before = [0.0] * slots  # when an instance is started again, by time.monotonic()
-        self.jobs = []  # (program, exit codes that are good)
+        self.jobs = []  # (program, accepted exit codes)
         self.tally = Counter()
 
     # -- instances
 
     def start(self, slot):
-        """An instance in a slot that has none."""
+        """Starts an instance in an empty slot."""
         variables = self.ways[slot] | {"RUST_LOG": "info,lake::log=debug"}
         self.instances[slot] = self.workspace.speed(**variables)
         self.tally["starts of instances"] += 1
@@ -70,7 +70,7 @@ class Pipeline:
             self._note_end(slot, {-signal.SIGKILL})
 
     def supervise(self):
-        """Starts again what has ended, and judges how it ended."""
+        """Starts again what has ended, and checks how it ended."""
         for slot, program in enumerate(self.instances):
             if program is not None and not program.is_running():
                 self._note_end(slot, self._good_codes(program))
@@ -82,14 +82,14 @@ class Pipeline:
             self._judge(job[0], job[1])
 
     def _good_codes(self, program):
-        """How an instance may end by itself."""
+        """The ways in which an instance may end without a request."""
         if program not in self.asked:
             return {GAVE_UP}
-        # Asked before it listened to signals, it ends by the signal: it holds nothing then, and has said nothing.
+        # If it is asked before it handles signals, the signal ends it: it holds nothing then, and has logged nothing.
         return {GAVE_UP, 0} if program.err else {GAVE_UP, 0, -signal.SIGTERM}
 
     def let_go(self, slot):
-        """SIGTERM: the instance commits what it holds and leaves; nobody starts it again for now."""
+        """SIGTERM: the instance commits what it holds and leaves; it is not started again for now."""
         self.resting.add(slot)
         if self.signal(slot, signal.SIGTERM):
             self.asked.append(self.instances[slot])
@@ -101,7 +101,7 @@ class Pipeline:
         self._judge(program, codes)
 
     def _judge(self, program, codes):
-        """What a program that has ended tells, and whether its exit code is among the good ones."""
+        """Reads the log of a program that has ended, and checks that its exit code is accepted."""
         code = program.process.wait()
         told = self._read(program)
         self.workspace.programs.remove(program)
@@ -110,12 +110,12 @@ class Pipeline:
             self._judge_giving_up(program, told["rebalances"] > 0 and 0 not in codes)
 
     def _judge_giving_up(self, program, worked):
-        """Whoever starts, ends or asks once may give up; who is at work goes on, unless Kafka says nothing at all."""
+        """A program may give up while it starts or ends, or after one request; a working one continues unless Kafka is silent."""
         assert not worked or UNANSWERED in program.err, f"{program.err_path} gave up its work:\n{program.tail()}"
         self.tally[f"{program.name} gave up {'at work' if worked else 'at its start or end'} (exit code 3)"] += 1
 
     def _read(self, program):
-        """What the log of a program tells."""
+        """Counts what the log of a program reports."""
         told = Counter(dict.fromkeys(TELLING.values(), 0))
         with program.err_path.open(errors="replace") as lines:
             for line in lines:
@@ -128,14 +128,14 @@ class Pipeline:
     # -- the batch
 
     def begin(self, command, *arguments, codes):
-        """A command of the batch beside everything else; supervised to its end, which must be one of `codes`."""
+        """A command of the batch in the background; supervised to its end, with one of `codes`."""
         program = self.workspace.start("batch-layer", command, *arguments, **self.batch_variables)
         self.jobs.append((program, codes))
         self.tally[f"{command} runs"] += 1
         return program
 
     def nightly(self, codes):
-        """A nightly run for the days that are over by the cameras' clocks; nothing before the first of them is."""
+        """A nightly run for the days that are over by the cameras' clocks; nothing if there is none yet."""
         day = self.last_closed_day()
         return day and self.begin("nightly", "--to", str(day), "--wait", "3s", codes=codes)
 
@@ -147,7 +147,7 @@ class Pipeline:
         return first if self.workspace.lake.exists("avg_speed") else None
 
     def finish_jobs(self, limit_s=CATCHING_UP_S):
-        """Waits for the runs of the batch that are under way."""
+        """Waits for the runs of the batch that are in progress."""
         for program, _ in self.jobs:
             until(lambda p=program: not p.is_running(), f"{program.err_path.name} ends", limit_s, 0.05)
         self.supervise()
@@ -155,7 +155,7 @@ class Pipeline:
     # -- all at once
 
     def catch_up(self):
-        """Everything is healed and nothing more is produced: the instances must reach the end by themselves."""
+        """No fault is left and nothing more is produced: the instances must reach the end without help."""
         self.wake_all()
         self.finish_jobs()
 
@@ -163,10 +163,10 @@ class Pipeline:
             self.supervise()
             return self.workspace.has_landed_all()
 
-        until(has_caught_up, "the instances have landed everything once all was healed", CATCHING_UP_S, 0.5)
+        until(has_caught_up, "the instances have landed everything after all faults were removed", CATCHING_UP_S, 0.5)
 
     def stop(self):
-        """Everyone leaves in good order, with 0."""
+        """All programs end cleanly, with 0."""
         for program in list(self.asked):
             until(lambda p=program: not p.is_running(), f"{program.err_path.name} ends", LEAVING_S, 0.05)
         self.supervise()
@@ -178,7 +178,7 @@ class Pipeline:
             self._note_end(slot, {0})
 
     def wake_all(self):
-        """Ends every rest."""
+        """Ends all pauses."""
         for slot in range(len(self.instances)):
             self.signal(slot, signal.SIGCONT)
         self.resting.clear()
@@ -186,7 +186,7 @@ class Pipeline:
 
 
 class Watch:
-    """Follows the versions of a pipeline's tables on the disk of the server: evidence of progress, and no load."""
+    """Follows the versions of a pipeline's tables on the disk of the server: shows progress without load."""
 
     def __init__(self, folder):
         self.logs = [Path(folder) / table / "_delta_log" for table in ("events", "avg_speed")]
@@ -205,7 +205,7 @@ class Watch:
         return sum(self.versions) + 2
 
     def rest(self):
-        """Time passes that is no stall: nothing is produced."""
+        """Time in which nothing is produced, so it is not a stall."""
         self.look()
         self.changed_at = time.monotonic()
 

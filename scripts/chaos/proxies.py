@@ -1,10 +1,10 @@
-"""The ways in which programs reach the servers, and what can be done to them.
+"""The connections of programs to the servers, and the faults that these can have.
 
     program of slot n ──▶ Toxiproxy kafka-n ──▶ the broker's listener n
                       ──▶ Toxiproxy store-n ──▶ door n of store_proxy.py ──▶ MinIO
 
-Every slot has ways of its own, so that one instance can be cut off while another takes its partitions over. The harness
-itself goes to the servers directly.
+Every slot has its own connections, so one instance can be cut off while another takes over its partitions. The harness
+itself connects to the servers directly.
 """
 
 import json
@@ -32,7 +32,7 @@ class Way:
 
     @property
     def variables(self):
-        """What makes a program of the product go this way."""
+        """The settings that make a program of the product use these ports."""
         return {
             "LAKEHOUSE__KAFKA__BROKERS": f"127.0.0.1:{self.kafka_port}",
             "LAKEHOUSE__LAKE__STORAGE__ENDPOINT": f"http://127.0.0.1:{self.store_port}",
@@ -92,10 +92,10 @@ class Proxies:
             self.ask("POST", "/proxies", body)
         return way
 
-    # -- what can be done
+    # -- faults
 
     def cut(self, proxy):
-        """Hangs up on everyone, and lets nobody connect."""
+        """Closes all connections, and accepts no new ones."""
         self.ask("POST", f"/proxies/{proxy}", {"enabled": False})
 
     def poison(self, proxy, toxic, streams, attributes):
@@ -106,7 +106,7 @@ class Proxies:
             self.ask("POST", f"/proxies/{proxy}/toxics", body)
 
     def cure(self, proxy):
-        """As if nothing had been. Connections are made anew: some toxics end with their connection only."""
+        """Removes all faults. Connections are opened again: some toxics end only with their connection."""
         for toxic in self.ask("GET", f"/proxies/{proxy}")["toxics"]:
             self.ask("DELETE", f"/proxies/{proxy}/toxics/{toxic['name']}")
         self.ask("POST", f"/proxies/{proxy}", {"enabled": False})
@@ -120,7 +120,7 @@ class Proxies:
         self.counts = json.loads(self.store_proxy.stdout.readline())
 
     def ask(self, method, path, body=None):
-        """A request to Toxiproxy; its answer."""
+        """A request to Toxiproxy; its response."""
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(self.api + path, data, {"Content-Type": "application/json"}, method=method)
         with DIRECT.open(request, timeout=PATIENCE_S) as answer:

@@ -1,4 +1,4 @@
-"""What a run came to: in a few lines at its end, and as Markdown for whoever was not there."""
+"""The result of a run: a few lines at its end, and a report as Markdown."""
 
 import datetime as dt
 import os
@@ -14,7 +14,7 @@ SCRIPTS = Path(__file__).resolve().parent.parent
 
 def tell(run, failure, wall_s):
     """The verdict, on standard error."""
-    verdict = f"FAILED in cycle {run.cycle}" if failure else "every row is right"
+    verdict = f"FAILED in cycle {run.cycle}" if failure else "every row is correct"
     print(
         f"chaos: {verdict}: seed {run.arguments.seed}, {run.cycle} cycles, {sum(run.faults.values())} faults of "
         f"{len(run.faults)} kinds, {wall_s:.0f} s",
@@ -24,25 +24,25 @@ def tell(run, failure, wall_s):
 
 HEAD = """# Chaos report
 
-Real Kafka, MinIO and lambdalake under faults; then every row compared with what was produced. Written by
+A real Kafka, MinIO and lambdalake run under faults; then every row is compared with what was produced. Written by
 `scripts/chaos.sh --cycles {cycles} --seed {seed}`.
-The same seed gives the same schedule of faults and the same records; moments depend on the machine and are not
+The same seed gives the same schedule of faults and the same records; their timing depends on the machine and is not
 reproducible.
 
 **Verdict: {verdict}**
 """
 
 PROOF = """
-Compared row by row, by Python `deltalake` and an oracle that shares no code with the product: Kafka with what it had
-acknowledged; `events`, `dead_letters` and `offset_gaps` with Kafka; provisional rows before, final rows after the
-nightly run. Then `batch-layer audit`, and `batch-layer verify` of every final day, agreed; running `nightly` and
+Python `deltalake` and an oracle that shares no code with the product compared row by row: Kafka with what it had
+acknowledged; `events`, `dead_letters` and `offset_gaps` with Kafka; provisional rows before, and final rows after the
+nightly run. Then `batch-layer audit`, and `batch-layer verify` of every final day, succeeded. Running `nightly` and
 `speed-layer run --until-end` again changed nothing.
 """
 
 
 def markdown(run, failure, wall_s):
     """The whole report."""
-    verdict = f"FAILED in cycle {run.cycle}" if failure else "nothing lost, nothing repeated, every row right."
+    verdict = f"FAILED in cycle {run.cycle}" if failure else "nothing lost, nothing repeated, every row correct."
     parts = [
         HEAD.format(cycles=run.arguments.cycles, seed=run.arguments.seed, verdict=verdict),
         *([f"```\n{failure}\n```\n"] if failure else []),
@@ -50,12 +50,12 @@ def markdown(run, failure, wall_s):
     ]
     if run.found:
         parts += [
-            "\n## What was produced, and what became of it\n",
+            "\n## Produced records and their results\n",
             *table(("", *run.found), what_was_found(run)),
             PROOF,
         ]
     if run.world:
-        parts += ["## What happened meanwhile\n", *table(("", "MinIO", "disk"), happenings(run))]
+        parts += ["## What happened during the run\n", *table(("", "MinIO", "disk"), happenings(run))]
     struck = ((f"`{kind}`", run.faults[kind], what) for kind, (_, what) in KINDS.items())
     parts += ["\n## Faults\n", *table(("kind", "times", "what"), struck), ""]
     return "\n".join(parts)
@@ -106,7 +106,7 @@ def what_was_found(run):
 
 
 def happenings(run):
-    """What the harness counted, in the logs of the product and by itself."""
+    """What the harness counted, in the logs of the product and on its own."""
     tallies = [run.world.main.tally, run.world.small.tally]
     for name in sorted(set().union(*tallies)):
         yield name, *(tally[name] for tally in tallies)
@@ -119,6 +119,6 @@ def happenings(run):
 ANSWERS = {
     "pass": "answered",
     "refuse": "refused with 503",
-    "lose": "done, but the answer lost",
-    "late": "refused with 503, but done a while later",
+    "lose": "executed, but the response lost",
+    "late": "refused with 503, but executed later",
 }

@@ -7,7 +7,7 @@ comes up too often. A fault carries everything that is random about it.
 import random
 from dataclasses import dataclass
 
-SLOTS = 3  # instances of the speed layer on MinIO, each with ways of its own; the batch has another
+SLOTS = 3  # instances of the speed layer on MinIO, each with its own connections; the batch has another
 HOLD_S = (0.4, 2.2)
 
 STREAMS = (("upstream",), ("downstream",), ("upstream", "downstream"))
@@ -26,34 +26,34 @@ OUTAGES = (
 KINDS = {
     "kill": (3, "an instance is killed (kill -9)"),
     "kill-all": (1, "all instances are killed at once"),
-    "pause": (3, "an instance is stopped (SIGSTOP) until after its session has run out, then goes on"),
-    "zombie": (2, "an instance is stopped for several cycles, and wakes up long after it was replaced"),
+    "pause": (3, "an instance is paused (SIGSTOP) until its session has expired, then continues"),
+    "zombie": (2, "an instance is paused for several cycles, and continues long after it was replaced"),
     "overtaken": (3, "an instance that cannot commit is cut off from Kafka and replaced; then it can commit again"),
     "leave": (2, "an instance leaves (SIGTERM), and joins again some cycles later"),
     "broker-restart": (1, "the broker is killed and started again"),
     "store-restart": (2, "MinIO is killed and started again"),
-    "kafka-cut": (2, "the way to Kafka is cut: connections break, none can be made"),
-    "kafka-delay": (1, "the way to Kafka is slow"),
-    "kafka-throttle": (1, "the way to Kafka is narrow"),
-    "kafka-half-open": (2, "the way to Kafka swallows what is sent, in one direction or both"),
+    "kafka-cut": (2, "the connection to Kafka is cut: connections break, and new ones fail"),
+    "kafka-delay": (1, "the connection to Kafka is slow"),
+    "kafka-throttle": (1, "the connection to Kafka has little bandwidth"),
+    "kafka-half-open": (2, "the connection to Kafka discards what is sent, in one direction or both"),
     "kafka-reset": (1, "connections to Kafka are reset"),
     "kafka-torn": (1, "connections to Kafka break in the middle of a message"),
-    "store-cut": (2, "the way to the store is cut"),
-    "store-delay": (1, "the way to the store is slow"),
-    "store-throttle": (1, "the way to the store is narrow"),
-    "store-half-open": (2, "the way to the store swallows what is sent, in one direction or both"),
+    "store-cut": (2, "the connection to the store is cut"),
+    "store-delay": (1, "the connection to the store is slow"),
+    "store-throttle": (1, "the connection to the store has little bandwidth"),
+    "store-half-open": (2, "the connection to the store discards what is sent, in one direction or both"),
     "store-reset": (1, "connections to the store are reset"),
     "store-torn": (1, "connections to the store break in the middle of a message"),
     "store-503": (2, "the store refuses requests with 503"),
-    "store-lost-answer": (3, "the store does what it is asked, and the answer is lost or says 503"),
-    "store-late-put": (3, "a create is refused with 503, and arrives a while later"),
+    "store-lost-answer": (3, "the store executes the request, and the response is lost or is a 503"),
+    "store-late-put": (3, "a create is refused with 503, and arrives some time later"),
     "disk-full": (3, "the disk of the lake on local disk is full"),
     "nightly": (2, "a nightly run"),
     "nightly-killed": (2, "a nightly run that is killed"),
     "nightly-twice": (1, "two nightly runs at once"),
     "maintain": (1, "a maintain run"),
     "maintain-killed": (1, "a maintain run that is killed"),
-    "audit": (1, "an audit in the middle of everything"),
+    "audit": (1, "an audit during all of this"),
     "clock-ahead": (1, "a camera's clock is far ahead"),
     "clock-behind": (1, "a camera's clock is far behind"),
     "clock-vouched": (1, "a camera's clock is hours ahead, and so is that of its producer"),
@@ -65,7 +65,7 @@ KINDS = {
 
 @dataclass(frozen=True)
 class Fault:
-    """One fault: `slot` is the way or instance it strikes, None for all; it lasts this cycle and `cycles` more."""
+    """One fault: `slot` is the connection or instance that it affects, None for all; it lasts this cycle and `cycles` more."""
 
     kind: str
     slot: int | None
@@ -119,7 +119,7 @@ def a_fault(chance, deck):
 
 
 def a_slot(chance, kind):
-    """An instance for what is done to instances; a way, now and then all of them, for what is done to ways."""
+    """An instance for faults of instances; a connection, sometimes all of them, for faults of connections."""
     if kind in ("kill", "pause", "zombie", "overtaken", "leave"):
         return chance.randrange(SLOTS)
     if kind.startswith(("kafka-", "store-")) and kind != "store-restart":
@@ -128,6 +128,6 @@ def a_slot(chance, kind):
 
 
 def lasting(chance, kind):
-    """For how many cycles more: long enough, now and then, to outlast what the product tries for by itself."""
+    """The number of further cycles: sometimes longer than the product keeps trying."""
     outage = chance.choice((0, 0, 1, 2)) if kind in OUTAGES else 0
     return {"zombie": chance.randint(2, 8), "leave": chance.randint(0, 3)}.get(kind, outage)

@@ -1,17 +1,19 @@
-"""An HTTP proxy in front of the object store that answers falsely when told to: a process of its own.
+"""An HTTP proxy in front of the object store that gives false responses on request. It is a separate process.
 
     python store_proxy.py STORE_PORT DOORS SEED
 
-It opens DOORS ports and prints them as a line of JSON. Each line of JSON on its standard input then sets one of them,
-and is answered with a line of counts; it ends with its input, so it never outlives whoever started it:
+It opens DOORS ports and prints them as a line of JSON. Each line of JSON on its standard input then configures one of
+them, and a line of counts is the answer. It ends when its input ends, so it never outlives the process that started it:
 
     {"door": 0, "refuse": 0.3, "lose": 0.0, "late": 0.0}
 
-The three are the shares of requests that are refused with 503 without an effect, passed on with the answer thrown away
-(half of them hang up, half say 503), and refused with 503 but passed on a while later. The last is for requests that
-create something only if it is absent, as commits do: they are what may cross.
+The three are the shares of requests that are refused with 503 without an effect, that are passed on with the response
+discarded (half of these close the connection, half respond with 503), and that are refused with 503 but passed on some
+time later. The last applies to requests that create something only if it is absent, as commits do: only those may be
+concurrent.
 
-A request is read whole before it is passed on, an answer as it comes. The host that clients signed is kept.
+A request is read whole before it is passed on; a response is passed on as it arrives. The host that clients signed is
+kept.
 """
 
 import asyncio
@@ -37,7 +39,7 @@ class Door:
         self.under_way = set()
 
     def verdict(self, head):
-        """What becomes of a request: pass, or the name of a share."""
+        """What happens to a request: pass, or the name of a share."""
         drawn = self.chance.random()
         for name, share in self.shares.items():
             if drawn < share and (name != "late" or b"\r\nif-none-match:" in head.lower()):
@@ -67,7 +69,7 @@ class Door:
                 elif verdict == "lose":
                     return
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
-            pass  # either end hung up; so does this one
+            pass  # one end closed the connection; so does this one
         finally:
             for end in (writer, store and store[1]):
                 if end:
@@ -85,7 +87,7 @@ class Door:
             await exchange(store, head, body, None)
             store[1].close()
         except (asyncio.IncompleteReadError, asyncio.LimitOverrunError, OSError):
-            pass  # the store is away: then it never arrives
+            pass  # the store is unavailable: then it never arrives
 
 
 async def refuse(writer):
@@ -95,7 +97,7 @@ async def refuse(writer):
 
 
 async def exchange(store, head, body, writer):
-    """Passes a request on, and the answer back where there is a `writer`, or else reads it to its end."""
+    """Passes a request on, and the response back if there is a `writer`; otherwise reads it to its end."""
     reader, to_store = store
     to_store.write(head + body)
     await to_store.drain()
@@ -115,7 +117,7 @@ async def pass_bytes(reader, writer, length):
     while length > 0:
         data = await reader.read(min(length, CHUNK_BYTES))
         if not data:
-            raise ConnectionError("the store hung up in the middle of an answer")
+            raise ConnectionError("the store closed the connection in the middle of a response")
         await give(writer, data)
         length -= len(data)
 

@@ -1,4 +1,4 @@
-"""scripts/chaos.sh itself: its schedule, its ledger and its proxy of the store do what its verdict rests on."""
+"""scripts/chaos.sh itself: the schedule, the ledger and the proxy of the store, on which its verdict is based."""
 
 import http.server
 import json
@@ -134,7 +134,7 @@ class Door:
         return json.loads(self.proxy.stdout.readline())
 
     def ask(self, method, path, body=None, **headers):
-        """The answer; None for a refusal or where the proxy hangs up."""
+        """The response; None for a refusal or if the proxy closes the connection."""
         headers = {name.replace("_", "-"): value for name, value in headers.items()}
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", body, headers, method=method)
         opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))

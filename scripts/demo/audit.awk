@@ -1,4 +1,4 @@
-# What `batch-layer audit` says, with the lines of partitions that are in order made one.
+# The output of `batch-layer audit`, with one line for all partitions that are in order.
 /^partition [0-9]+: offsets / {
     partitions++
     events += $6
@@ -6,9 +6,9 @@
     gaps += $11
     next
 }
-!told && partitions {
+!printed && partitions {
     printf "%d partitions, %d offsets: %d events, %d dead letters, %d without a record\n",
         partitions, events + letters + gaps, events, letters, gaps
-    told = 1
+    printed = 1
 }
 { print }

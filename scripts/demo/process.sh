@@ -1,11 +1,11 @@
 # shellcheck shell=bash
-# The programs that the demo starts: each has $work/NAME.pid while it may run, $work/NAME.out and $work/NAME.log.
+# The programs that the demo starts: each has $work/NAME.pid while it may be running, $work/NAME.out and $work/NAME.log.
 # Sourced by scripts/demo.sh, whose `die`, $work and $bin it uses.
 
 started=() # their names, in this order
 
-# start NAME PROGRAM ARGUMENT...: in the background and in a process group of its own, so that Ctrl-C is for the demo, which
-# then stops what it started.
+# start NAME PROGRAM ARGUMENT...: starts it in the background and in a separate process group, so that Ctrl-C reaches
+# only the demo, which then stops what it started.
 start() {
     local name=$1 program=$2
     shift 2
@@ -16,10 +16,10 @@ start() {
     started+=("$name")
 }
 
-# Whether the program called NAME runs.
+# Whether the program NAME is running.
 alive() { [ -s "$work/$1.pid" ] && kill -0 "$(cat "$work/$1.pid")" 2>/dev/null; }
 
-# stop NAME: asks it to end, and gives back how it did.
+# stop NAME: asks it to end, and returns its exit code.
 stop() {
     local pid deadline=$((SECONDS + 30))
     [ -s "$work/$1.pid" ] || return 0
@@ -36,7 +36,7 @@ stop() {
     wait "$pid" 2>/dev/null
 }
 
-# Stops what runs, the last one first.
+# Stops all running programs, the last one first.
 stop_all() {
     local name
     while [ "${#started[@]}" -gt 0 ]; do
@@ -46,7 +46,7 @@ stop_all() {
     done
 }
 
-# The ids of what runs.
+# The process ids of the running programs.
 pids() {
     local name
     for name in "${started[@]}"; do
@@ -54,18 +54,18 @@ pids() {
     done
 }
 
-# await NAME SECONDS WHAT COMMAND...: until the command succeeds, which needs the program NAME to run.
+# await NAME SECONDS WHAT COMMAND...: waits until the command succeeds, while the program NAME is running.
 await() {
     local name=$1 deadline=$((SECONDS + $2)) what=$3
     shift 3
     until "$@" >/dev/null 2>&1; do
-        alive "$name" || failed "$name" "$name ended while $what was waited for"
+        alive "$name" || failed "$name" "$name ended while the demo waited for $what"
         [ "$SECONDS" -lt "$deadline" ] || failed "$name" "gave up waiting for $what"
         sleep 0.1
     done
 }
 
-# run_layer NAME PROGRAM ARGUMENT...: to its end, which must be a good one. Its exit code, where not 0, is the demo's.
+# run_layer NAME PROGRAM ARGUMENT...: runs it to its end. If its exit code is not 0, the demo ends with that code.
 run_layer() {
     local name=$1 code=0
     start "$@"
@@ -74,7 +74,7 @@ run_layer() {
     [ "$code" = 0 ] || failed "$name" "$2 $3 ended with exit code $code" "$code"
 }
 
-# failed NAME MESSAGE [CODE]: ends the demo, below the end of what NAME said.
+# failed NAME MESSAGE [CODE]: prints the end of NAME's output, and ends the demo with the message.
 failed() {
     printf '\n' >&2
     tail -n 15 "$work/$1.out" "$work/$1.log" 2>/dev/null | sed 's/^/    /' >&2 || true

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# Averages by REST, as tables for people. Answers are taken apart with awk: one window is what lies between two braces.
+# Averages by REST, as tables for people. Responses are parsed with awk: a window is the text between two braces.
 # Sourced by scripts/demo.sh, whose $url, $work and $day it uses.
 
 get() { curl --silent --show-error --fail --max-time 10 --noproxy '*' "$1"; }
@@ -14,7 +14,7 @@ commas() {
     echo "$rest$text"
 }
 
-# Lines of a program as a part of the demo's.
+# Indents the output of a program.
 indented() { fold -s -w 110 | sed 's/^/   /'; }
 
 # windows INTERVAL: of the camera on the day.
@@ -31,7 +31,7 @@ choose_camera() {
     [ -n "$camera" ] && [ -n "$day" ]
 }
 
-# show_newest SECONDS: the camera's day so far, if there is anything of it yet.
+# show_newest SECONDS: prints the camera's day so far, if it has rows already.
 show_newest() {
     local count average
     [ -n "$camera" ] || choose_camera 2>/dev/null || return 0
@@ -40,7 +40,7 @@ show_newest() {
         "$1" "$camera" "$(commas "$count")" "$average"
 }
 
-# has_followed: whether the server has looked at the table's log since the second $stopped_at.
+# has_followed: whether the server has read the table's log since the second $stopped_at.
 has_followed() {
     local refreshed
     refreshed=$(get "$url/health/ready" | sed -n 's/.*"refreshed_at":"\([^.Z]*\).*/\1/p')
@@ -49,7 +49,7 @@ has_followed() {
 
 is_final() { windows 24h | grep ' final$'; }
 
-# keep_rows NAME: what the server says of the camera now, for compare_rows.
+# keep_rows NAME: stores the present rows of the camera, for compare_rows.
 keep_rows() {
     local interval
     for interval in 24h 1h 5m; do
@@ -57,7 +57,7 @@ keep_rows() {
     done >"$work/rows.$1"
 }
 
-# The day, and the hours and 5 minutes that changed most, in the order of time.
+# Prints the day, and the windows of an hour and of 5 minutes that changed most, in the order of time.
 compare_rows() {
     local interval
     awk -f "$here/demo/join.awk" "$work/rows.provisional" "$work/rows.final" >"$work/rows.joined"

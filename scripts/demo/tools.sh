@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# What the demo needs, and its build. Sourced by scripts/demo.sh, whose `die` it uses.
+# Checks the tools that the demo needs, and builds the programs. Sourced by scripts/demo.sh, whose `die` it uses.
 
 readonly RUST_MINOR=95 # rust-version in Cargo.toml: 1.95
 
-# Stops with all that is missing, and how to get it.
+# Ends with an error that lists all missing tools, and how to install them.
 require_tools() {
     local missing=""
     if ! has cargo || ! has rustc; then
@@ -14,10 +14,10 @@ require_tools() {
     has cc || missing+=$(hint "a C compiler (cc)" gcc)
     has c++ || missing+=$(hint "a C++ compiler (c++)" g++)
     has make || missing+=$(hint make make)
-    # A part of Perl is everywhere; OpenSSL's build needs these modules of the whole.
+    # Many systems have only a part of Perl; OpenSSL's build needs these modules too.
     perl -MFindBin -MFile::Compare -MIPC::Cmd -MTime::Piece -e 1 2>/dev/null || missing+=$(hint "perl with its modules" perl)
     has curl || missing+=$(hint curl curl)
-    [ -z "$missing" ] || die 3 "these are needed and not there:$missing"
+    [ -z "$missing" ] || die 3 "these tools are missing:$missing"
 }
 
 # hint WHAT PACKAGE
@@ -38,8 +38,8 @@ rust_is_new() {
     esac
 }
 
-# Builds the four programs without what the demo does not use (TLS, jemalloc and, unless it is asked for, Polars), in the
-# folder that scripts/test.sh uses too. Sets bin.
+# Builds the four programs without the features that the demo does not use (tls, jemalloc and, without --verify,
+# verify), in the folder that scripts/test.sh also uses. Sets bin.
 build() {
     local features=(--no-default-features)
     [ -z "$verify" ] || features+=(--features batch-layer/verify)
@@ -47,7 +47,7 @@ build() {
     export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$cache/target}
     mkdir -p "$CARGO_TARGET_DIR"
     bin=$(cd "$CARGO_TARGET_DIR" && pwd)/debug
-    [ -x "$bin/speed-layer" ] || echo "   the first build takes some minutes: librdkafka and the Delta library are compiled along"
+    [ -x "$bin/speed-layer" ] || echo "   the first build takes some minutes, because librdkafka and the Delta library are compiled too"
     cargo build --locked --bins "${features[@]}" -p camera-simulator -p speed-layer -p batch-layer -p serving ||
         die 3 "the build failed: the reason is above"
     echo "   done in $SECONDS s"

@@ -1,4 +1,4 @@
-# An answer of /kvfv/ID/avg-speed, read with RS="}" so that a record is a window, as lines of:
+# A response of /kvfv/ID/avg-speed, read with RS="}" so that a record is a window, as lines of:
 # window_start count avg_speed p85 status.
 function field(name,   value) {
     if (!match($0, "\"" name "\":\"?[^,\"}]*")) return "-"

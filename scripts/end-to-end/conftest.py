@@ -8,7 +8,7 @@ from harness.data import DAYS, FIRST, traffic
 
 @pytest.fixture(scope="session")
 def stack():
-    """The stack that STACK_DIR names; without it one of our own, deleted at the end."""
+    """The stack that STACK_DIR names; without it a new one, deleted at the end."""
     with lakehouse.a_stack() as stack:
         yield stack
 

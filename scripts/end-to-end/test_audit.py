@@ -1,4 +1,4 @@
-"""`batch-layer audit` and `verify`: they pass where all is well, and find what other programs have tampered with."""
+"""`batch-layer audit` and `verify`: they succeed on correct tables, and find changes by other programs."""
 
 import json
 import math

@@ -98,7 +98,7 @@ def workspace(workspaces):
 
 
 def refused(program, named):
-    """Asserts that the program refuses, and that its message holds the words."""
+    """Asserts that the program refuses, and that its message contains the words."""
     program.expect(2, limit_s=20)
     message = program.err.replace('\\"', '"')  # logs are JSON
     for word in named:
@@ -199,6 +199,6 @@ def test_a_wrong_command_line_is_refused(workspace, program, arguments):
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_help_is_given(workspace, program):
     whole = workspace.start(program, "--help").expect(0).out
-    assert "Exit codes" in whole and "Examples" in whole
+    assert "Exit codes" in whole and "Examples" in whole and "lakehouse.toml that comes with the source" in whole
     command = workspace.start(program, *PROGRAMS[program], "--help").expect(0).out
     assert "--config" in command and "Examples" in command

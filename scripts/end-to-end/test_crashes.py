@@ -1,7 +1,7 @@
-"""Rules 1, 3 and 7 of docs/contract.md when things die: the speed layer by kill -9, the broker, the object store.
+"""Rules 1, 3 and 7 of docs/contract.md when processes are killed: the speed layer (kill -9), the broker, the object
+store.
 
-Records keep coming all the while. Moments are chosen by what the tables hold (so many versions more), with a seed,
-not by a clock.
+Records are sent during the whole test. Moments are chosen from a seed by the versions of the tables, not by a clock.
 """
 
 import random
@@ -14,7 +14,7 @@ DAY = checks.day("2025-04-05")
 
 
 def consistent(workspace, expected):
-    """Asserts that the tables hold exactly what they say they hold, wherever the speed layer is."""
+    """Asserts that the tables contain exactly what their offsets say, wherever the speed layer is."""
     checks.events(workspace, checks.up_to(expected.events, workspace.next_offsets("events")))
     checks.provisional(workspace, checks.up_to(expected.events, workspace.next_offsets("avg_speed")))
     checks.coverage(workspace, gaps={})
@@ -40,7 +40,7 @@ def test_kill_9_at_any_moment_loses_and_repeats_nothing(workspaces):
 
 
 def test_broker_and_object_store_may_be_killed_and_come_back(workspaces, stack):
-    """The speed layer goes on by itself, and its rows are exact, though no commit is tried for as long as that takes."""
+    """The speed layer continues without help, and its rows are exact, although a single commit is not retried for that long."""
     with workspaces.make("outage", store="minio", **QUICK, lake__retry_timeout="250ms") as workspace:
         with workspace.topic.feeding(traffic(12, DAY, events=12000), portion=20):
             speed = workspace.speed()
@@ -58,7 +58,7 @@ def test_broker_and_object_store_may_be_killed_and_come_back(workspaces, stack):
 
 
 def test_a_start_while_the_servers_are_away_says_so(workspaces):
-    """Faults outside end with 3 and name what cannot be reached."""
+    """External failures end with 3 and name what cannot be reached."""
     with workspaces.make("away", partitions=1) as workspace:
         workspace.configure(kafka__brokers="127.0.0.1:1", kafka__request_timeout="500ms")
         ended = workspace.start("speed-layer", "run", "--until-end").expect(3)
@@ -76,7 +76,7 @@ def test_a_start_while_the_servers_are_away_says_so(workspaces):
 
 
 def test_a_start_with_the_wrong_credentials_says_what_to_correct(workspaces):
-    """It does not try again for as long as an outage is waited for."""
+    """It does not keep trying for as long as in an outage."""
     with workspaces.make("denied", store="minio", partitions=1) as workspace:
         workspace.configure(**{"lake__storage.secret_access_key": "wrong"})
         for program, argument in (("speed-layer", "run"), ("batch-layer", "audit")):

@@ -1,7 +1,7 @@
 """Days of 23, 25 and 24.5 hours, from the wire to REST: windows, days, lateness, the nightly run and `verify`.
 
-Beside seeded traffic one camera reports every ten minutes over three days, so that every window of the odd day is
-there to be seen.
+In addition to seeded traffic, one camera reports every ten minutes over three days, so that every window of the unusual
+day has events.
 """
 
 import datetime as dt

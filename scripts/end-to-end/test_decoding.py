@@ -1,7 +1,7 @@
 """What a record becomes: every dead-letter reason with the edges that the contract names, and what is still an event.
 
 The expectations are written by hand, next to each payload; all records are landed in one run, and each case looks at
-its own offset. The oracle is held to the same expectations, so that it can be trusted elsewhere.
+its own offset. The oracle is checked against the same expectations, so that other tests can rely on it.
 """
 
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ MAX = 1 << 20
 
 @dataclass
 class Case:
-    """A record, and the reason that it becomes a dead letter for or the columns that its event must have."""
+    """A record, and either the reason of its dead letter or the columns that its event must have."""
 
     name: str
     payload: bytes | None
@@ -55,18 +55,18 @@ def with_more(members):
 
 
 def nested(levels, opening=b"[", closing=b"]"):
-    """An event whose object is nested so many levels deep, the object itself being level 1."""
+    """An event whose object is nested to this depth, with the object itself as level 1."""
     return with_more(b'"deep":' + opening * (levels - 1) + b"1" * (opening != b"[") + closing * (levels - 1))
 
 
 def padded(size):
-    """A good event of exactly so many bytes."""
+    """A valid event of exactly this many bytes."""
     body = with_more(b'"pad":""')
     return body[:-2] + b"x" * (size - len(body)) + body[-2:]
 
 
 def skewed(name, micros, reason=None):
-    """An event by so many microseconds after its Kafka timestamp."""
+    """An event this many microseconds after its Kafka timestamp."""
     time = oracle.EPOCH + oracle.dt.timedelta(microseconds=NOW + micros)
     columns = None if reason else {"event_time": NOW + micros}
     return Case(name, with_time(time.strftime("%Y-%m-%dT%H:%M:%S.%fZ")), reason, columns)
@@ -341,7 +341,7 @@ def test_extra_is_kept_as_spelled(landed):
 
 
 def test_other_field_names_and_limits(workspaces):
-    """The four names and the limits are settings; the usual names are extra then."""
+    """The four names and the limits are settings; members with the usual names are further members then."""
     names = {
         "event__camera_field": "cam",
         "event__timestamp_field": "ts",

@@ -1,4 +1,4 @@
-"""Offsets that no record is landed for: transactions, records gone before the first start, records lost while stopped."""
+"""Offsets for which no record is landed: transactions, records deleted before the first start, records lost while stopped."""
 
 from harness import checks, oracle
 from harness.data import event, traffic
@@ -8,7 +8,7 @@ DAY = checks.day("2025-04-05")
 
 
 def markers_and_aborted(workspace):
-    """The offsets that Kafka does not deliver, by partition, worked out from what it does deliver."""
+    """The offsets that Kafka does not deliver, by partition, computed from those that it delivers."""
     delivered = {}
     for record in workspace.topic.records():
         delivered.setdefault(record.partition, set()).add(record.offset)
@@ -51,7 +51,7 @@ def test_a_partition_of_aborted_records_alone_ends(workspaces):
 
 
 def test_the_end_is_the_last_stable_offset_while_a_transaction_is_open(workspaces):
-    """What is behind an open transaction is not the end; once it is committed it lands."""
+    """Records behind an open transaction are beyond the end; once it is committed they land."""
     with workspaces.make("open", partitions=1) as workspace:
         workspace.topic.send([event("KV1", n) for n in range(3)])
         with workspace.topic.transaction() as send:
@@ -65,7 +65,7 @@ def test_the_end_is_the_last_stable_offset_while_a_transaction_is_open(workspace
 
 
 def test_aborted_records_that_come_while_running_are_gaps(workspaces):
-    """Positions are committed in time, without a restart, though no record is delivered."""
+    """Positions are committed in time, without a restart, although no record is delivered."""
     with workspaces.make("trickle", partitions=2) as workspace:
         workspace.topic.send([event("KV1", n) for n in range(5)])
         speed = workspace.speed()
@@ -122,7 +122,7 @@ def test_records_lost_while_stopped_stop_the_start_and_are_noted_once_accepted(w
 
 
 def test_an_end_before_the_next_offset_is_no_reason_to_begin_again(workspaces):
-    """A topic that was deleted and made again has other records under the same offsets: refused, whatever is accepted."""
+    """A topic that was deleted and created again has other records under the same offsets: it is refused with every setting."""
     with workspaces.make("reborn", partitions=1, kafka__on_data_loss="accept") as workspace:
         workspace.topic.send([event("KV1", n) for n in range(5)])
         workspace.land()

@@ -1,4 +1,4 @@
-"""docs/guarantees.md names no test that does not exist, and no page that is not there."""
+"""docs/guarantees.md names only tests and pages that exist."""
 
 import re
 

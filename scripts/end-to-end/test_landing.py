@@ -70,7 +70,7 @@ def test_running_again_commits_nothing(landed):
 
 
 def test_an_idle_speed_layer_commits_nothing_new(landed):
-    """For ten times the interval at which it would commit offsets, or averages."""
+    """It is idle for ten times the interval at which it would commit offsets or averages."""
     workspace, _ = landed
     port = free_port()
     variables = {"LAKEHOUSE__SPEED__METRICS_LISTEN": f"127.0.0.1:{port}"}
@@ -104,7 +104,7 @@ def test_a_topic_without_records_ends_at_once(workspaces):
 
 
 def test_sigterm_commits_what_is_held_and_leaves_the_group(workspaces):
-    """Rows would wait an hour to land; averages are committed, so the records are known to have been taken."""
+    """Rows would wait an hour to land. Averages are committed, so the records have been consumed."""
     with workspaces.make("sigterm", speed__landing_interval="30m", speed__position_interval="30m") as workspace:
         workspace.topic.send(traffic(3, DAY, events=1500, bad=0))
         speed = workspace.speed()
@@ -119,7 +119,7 @@ def test_sigterm_commits_what_is_held_and_leaves_the_group(workspaces):
 
 
 def test_sigterm_during_the_start_ends_it_in_good_order(workspaces):
-    """The store does not answer, so the speed layer is still opening its tables when it is told to stop."""
+    """The store does not respond, so the speed layer is still opening its tables when it is asked to stop."""
     with workspaces.make("sigterm", store="minio", partitions=1) as workspace:
         workspace.configure(**{"lake__storage.endpoint": "http://127.0.0.1:1"})
         speed = workspace.speed()
@@ -159,7 +159,7 @@ def test_events_of_one_camera_in_two_zones_are_one_instant(workspaces):
 
 @pytest.mark.parametrize("timestamps, warned", [("CreateTime", True), ("LogAppendTime", False)])
 def test_producers_timestamps_are_warned_about(workspaces, timestamps, warned):
-    """A producer's clock may vouch for its own future; the broker's may not."""
+    """With a producer's timestamp a future event is accepted; with the broker's timestamp it is not."""
     with workspaces.make("timestamps", partitions=1) as workspace:
         workspace.topic.alter({"message.timestamp.type": timestamps})
         workspace.topic.send([event("KV1", at("2025-04-05T12:00:00+00:00"))])

@@ -65,7 +65,7 @@ def test_lateness_is_decided_by_the_log_of_the_partition(workspaces, restart):
 
 
 def test_dead_letters_move_no_watermark(workspaces):
-    """Not even one whose only fault is an event time too far ahead of its record."""
+    """Not even one whose only error is an event time too far ahead of its record."""
     ahead = event("KV1", MIDNIGHT + EDGE + 1, arrival_us=MIDNIGHT + EDGE + 1 - 11 * MINUTE_US)
     wrong = Message(
         0,
@@ -116,7 +116,7 @@ def test_the_last_window_of_a_short_hour_ends_with_its_day(workspaces):
 
 
 def test_a_watermark_carried_away_by_a_mad_clock_can_be_reset(workspaces):
-    """From then on events are in time again, in that partition alone; the windows go on where they were."""
+    """From then on events are in time again, in that partition only; the windows continue as before."""
     mad, in_time = MIDNIGHT + 720 * HOUR_US, MIDNIGHT + MINUTE_US
     with workspaces.make("reset", partitions=2) as workspace:
         for partition in (0, 1):

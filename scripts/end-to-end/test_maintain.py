@@ -1,4 +1,4 @@
-"""`batch-layer maintain`: removed files, old log entries and expired days go; rows, audit and runs stay right."""
+"""`batch-layer maintain`: removed files, old log entries and expired days are deleted; rows, audit and runs stay correct."""
 
 from harness import checks, oracle
 from harness.data import at, event, traffic
@@ -81,7 +81,7 @@ def test_maintenance_beside_a_speed_layer_and_a_nightly_run(workspaces):
 
 
 def test_days_past_retention_are_dropped_once_final_and_gone_from_kafka(workspaces):
-    """Their averages stay; the audit holds from the floor on; an event that comes later leaves them frozen."""
+    """Their averages stay; the audit succeeds from the floor on; after a later event they are still frozen."""
     with workspaces.make("retention", maintain__event_retention="30d") as workspace:
         workspace.topic.send(traffic(64, FIRST, days=2, events=1500))
         workspace.land()

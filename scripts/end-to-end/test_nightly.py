@@ -1,7 +1,7 @@
 """Rules 4 to 7 of docs/contract.md: what the nightly run makes final, when, and that nothing else changes it.
 
 Three closed days with late events, duplicates and bad records are landed once; each test works on a copy of that
-lake, or on a topic of its own where it sends more.
+lake, or on a separate topic if it sends more records.
 """
 
 import json
@@ -139,7 +139,7 @@ def test_without_late_events_and_duplicates_final_equals_the_merge_of_provisiona
 
 
 def test_an_event_after_final_makes_exactly_its_day_run_again(workspaces):
-    """Late events, and one that is not late since its partition was empty: both land, neither makes provisional rows."""
+    """Late events, and one that is not late because its partition was empty: both land, neither creates provisional rows."""
     noon = at("2025-04-06T12:00:00+00:00")
     with workspaces.make("dirty", partitions=4) as workspace:
         workspace.topic.send(traffic(33, FIRST, days=3, events=2000))
@@ -191,7 +191,7 @@ def test_a_day_of_late_events_alone_is_made_final_too(workspaces):
 
 
 def test_an_open_day_is_never_made_final(workspaces):
-    """Whatever is asked for. Events of this moment and of a closed day; the clock is the real one."""
+    """With every option. There are events of this moment and of a closed day; the clock is the real one."""
     now = time.time_ns() // 1000
     today = str(oracle.day_of(now, "UTC"))
     with workspaces.make("open", partitions=2) as workspace:

@@ -1,7 +1,7 @@
-"""Back-pressure: the store hangs for longer than every time-out while records keep coming.
+"""Back-pressure: the store does not respond for longer than every time-out while records arrive.
 
-What waits in memory stays below its settings, the process waits and goes on by itself, and nothing is lost. The same
-for ten minutes under full load: scripts/soak.sh --outage 10.
+Rows in memory stay below their limits, the process waits and continues without help, and nothing is lost. For the same
+with ten minutes under full load, see scripts/soak.sh --outage 10.
 """
 
 import contextlib
@@ -15,7 +15,7 @@ from harness.rest import metrics
 
 DAY = checks.day("2025-04-05")
 MB = 1_000_000
-# Small bounds, and time-outs that are over soon; whoever does not poll for so long is put out of the group.
+# Small bounds and short time-outs; a member that does not poll for this long is removed from the group.
 TIGHT = {
     "lake__request_timeout": "500ms",
     "lake__retry_timeout": "1s",
@@ -26,7 +26,7 @@ TIGHT = {
     "kafka__properties.heartbeat.interval.ms": "500",
     "kafka__properties.max.poll.interval.ms": "6000",
 }
-# A batch on its way from the queue to the rows that wait may overshoot.
+# A batch that moves from the queue to the waiting rows may exceed the bound.
 BATCH_BYTES = 550_000
 
 

@@ -1,5 +1,5 @@
-"""The nightly run among others: it waits for what has not landed, may be killed anywhere, races itself and the speed
-layer; whatever happens, a day is wholly as it was or wholly final.
+"""The nightly run with other processes: it waits for records that have not landed, may be killed at any point, and
+competes with itself and the speed layer. In all cases a day is either unchanged or final as a whole.
 """
 
 from collections import Counter

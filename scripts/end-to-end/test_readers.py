@@ -1,7 +1,8 @@
 """The tables as other programs see them: Python deltalake, DuckDB's delta extension, Polars; on disk and on MinIO.
 
 One lake with rows of every kind (events, dead letters, gaps, provisional and final averages, runs) is read before and
-after `maintain`, which leaves checkpoints in the logs; every reader must give the same rows, which the oracle has judged.
+after `maintain`, which leaves checkpoints in the logs; every reader must return the same rows, which were compared with
+the oracle.
 """
 
 import json
@@ -17,7 +18,7 @@ FIRST = checks.day("2025-04-05")
 
 @pytest.fixture(scope="module", params=["disk", "minio"])
 def lake(request, workspaces):
-    """A lake with something of everything, and the rows of its tables before maintenance, by table."""
+    """A lake with rows of every kind, and the rows of its tables before maintenance, by table."""
     with workspaces.make("readers", store=request.param, lake__checkpoint_interval=3) as workspace:
         messages = traffic(51, FIRST, days=2, events=2000)
         workspace.topic.send(messages[:700])
@@ -38,7 +39,7 @@ def lake(request, workspaces):
 
 
 def everything(table):
-    """All rows with all columns, in an order that depends on nothing else."""
+    """All rows with all columns, in an order that depends on the rows alone."""
     return sorted((tuple(row.items()) for row in readers.rows(table)), key=repr)
 
 
@@ -105,7 +106,7 @@ def test_files_carry_statistics_for_skipping(lake, table):
 
 @pytest.mark.parametrize("reader", readers.READERS)
 def test_a_filter_on_day_and_camera_finds_its_rows(lake, reader):
-    """Statistics and partition values that lie would lose rows here."""
+    """With wrong statistics or partition values, rows would be missing here."""
     workspace, before, _ = lake
     wanted = [
         row for row in map(dict, before["avg_speed"]) if row["event_date"] == FIRST and row["camera_id"] == "KV00001"
@@ -141,7 +142,7 @@ def test_maintenance_changes_no_row_for_any_reader(lake):
     published = {table: workspace.lake.version(table) for table in readers.TABLES}
     files = len(workspace.lake.delta("events").file_uris())
     workspace.batch("maintain")
-    if not workspace.lake.storage:  # a folder is easier to look into, and the code is the same
+    if not workspace.lake.storage:  # a folder is easier to inspect, and the code is the same
         assert all(workspace.has_checkpoint(table) for table in ("events", "avg_speed", "dead_letters"))
     assert len(workspace.lake.delta("events").file_uris()) < files, "closed days are compacted"
     for name, reader in readers.READERS.items():

@@ -1,4 +1,4 @@
-"""Rule 1 of docs/contract.md with several instances: one joins late, one is terminated, one is killed; with the eager and
+"""Rule 1 of docs/contract.md with several instances: one joins later, one is terminated, one is killed; with the eager and
 the cooperative protocol."""
 
 import pytest

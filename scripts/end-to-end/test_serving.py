@@ -1,6 +1,6 @@
 """The HTTP interface against the oracle: provisional rows merged over partitions, final rows, errors, metrics.
 
-The cameras' rows are checked window by window; what a client may get wrong is answered with problem details.
+The cameras' rows are checked window by window; errors of clients are answered with problem details.
 """
 
 import pytest
@@ -252,7 +252,7 @@ def test_the_speed_layer_and_the_batch_tell_metrics_too(workspaces):
             )
         until(
             lambda: any("lag" in name for name in samples()),
-            f"the lag of partitions is told, not only {sorted(samples())}",
+            f"the lag of partitions is reported, not only {sorted(samples())}",
             deadline_s=15,
         )
         names = samples()

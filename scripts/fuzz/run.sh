@@ -5,7 +5,7 @@ set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")"
 
 TARGETS="decode configuration http"
-# Inputs are no longer than this, and a target that takes more memory or time for one fails.
+# The limits of an input's length, and of the memory and time that a target may use for one.
 LIMITS=(-max_len=4096 -rss_limit_mb=2048 -malloc_limit_mb=256 -timeout=10)
 
 usage() {
@@ -13,9 +13,9 @@ usage() {
 usage: scripts/fuzz/run.sh TARGET|all SECONDS
 
   TARGET   one of: $TARGETS
-  SECONDS  for how long each is run
+  SECONDS  how long each target runs
 
-Exit codes: 0 done, 1 an input was found at which something does not hold, 2 usage, 3 something is missing.
+Exit codes: 0 done, 1 an input was found that violates an assertion, 2 usage, 3 a tool is missing.
 TEXT
 }
 
@@ -39,8 +39,8 @@ run() {
     fuzz run "$target" "$work/found" "corpus/$target" "seeds/$target" -- \
         "-max_total_time=$seconds" "-dict=dictionaries/$target.dict" "${LIMITS[@]}" -print_final_stats=1 ||
         die 1 "$target: see artifacts/$target"
-    # Merging adds to the first folder what reaches code that nothing in it does: the seeds need not be in the corpus. How
-    # often code is reached does not count, or thousands would be kept.
+    # Merging adds to the first folder the inputs that reach new code, so the seeds need not be in the corpus. It
+    # ignores how often code is reached; otherwise thousands of inputs would be kept.
     cp "seeds/$target"/* "$work/kept"
     fuzz run "$target" "$work/kept" "corpus/$target" "$work/found" -- -merge=1 -use_counters=0 "${LIMITS[@]}"
     (cd "seeds/$target" && find . -type f -exec rm "$work/kept/{}" \;)

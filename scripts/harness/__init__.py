@@ -1,4 +1,4 @@
-"""What the Python tools share: running the product on real servers, and working out what its tables must hold.
+"""Shared by the Python tools: runs the product on real servers, and computes what its tables must contain.
 
     lakehouse.py   the servers, workspaces on them, and the programs of the product
     topics.py      topics of Kafka: sending, reading, groups
@@ -15,5 +15,5 @@ nor do they import each other (test_rooms.py). venv.sh sets the environment in w
 
 import os
 
-# The servers are on this machine, whatever proxy there is.
+# The servers are on this machine, so no proxy is used for them.
 os.environ["NO_PROXY"] = os.environ["no_proxy"] = "127.0.0.1"

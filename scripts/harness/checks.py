@@ -1,6 +1,6 @@
 """Comparing tables with the oracle, row by row, and logs with what they may hold.
 
-Each check names what is missing, what is too much and what differs, a few of each.
+Each check names rows that are missing, surplus or different, a few of each.
 """
 
 import datetime as dt
@@ -15,7 +15,7 @@ FEW = 5
 
 
 def same(what, got, wanted):
-    """Asserts that two dicts are equal; tells a few of the differences."""
+    """Asserts that two dicts are equal; names a few of the differences."""
     if got == wanted:
         return
     missing = [key for key in wanted if key not in got]
@@ -45,7 +45,7 @@ def by_key(rows, key_of):
 
 
 def landed(workspace, expected=None):
-    """Asserts that events, dead letters and offset gaps are exactly what the oracle makes of the topic."""
+    """Asserts that events, dead letters and offset gaps are exactly what the oracle expects for the topic."""
     expected = expected or workspace.expected()
     events(workspace, expected.events)
     letters(workspace, expected.letters)
@@ -121,7 +121,7 @@ def wanted_letter(reason, record, zone):
 def coverage(workspace, gaps=None):
     """Asserts rule 1 by counting: every offset up to the next one of `events` is landed or a gap, exactly once.
 
-    `gaps`, where given, are the gaps wanted: (partition, reason) to the set of offsets.
+    `gaps`, where given, are the expected gaps: (partition, reason) to the set of offsets.
     """
     covered, found = Counter(), {}
     for table in ("events", "dead_letters"):
@@ -132,7 +132,7 @@ def coverage(workspace, gaps=None):
         covered.update((row["kafka_partition"], offset) for offset in offsets)
         found.setdefault((row["kafka_partition"], row["reason"]), set()).update(offsets)
     assert set(covered.values()) <= {1}, "offsets are covered more than once"
-    # What `events` has yet to reach may be there already: the other two tables are committed before it.
+    # Offsets that `events` has not reached yet may exist already, because the other two tables are committed before it.
     reached = {(p, offset) for p, end in workspace.next_offsets("events").items() for offset in range(end)}
     same("offsets covered", dict.fromkeys(reached & covered.keys(), 1), dict.fromkeys(reached, 1))
     if gaps is not None:
@@ -143,7 +143,7 @@ def coverage(workspace, gaps=None):
 
 
 def provisional(workspace, expected_events, final_days=()):
-    """Asserts that the provisional rows are those of the events, but for days that are final."""
+    """Asserts that the provisional rows are those of the events, except for final days."""
     wanted = oracle.provisional(expected_events, workspace.rules)
     zone = workspace.rules.zone
     wanted = {key: row for key, row in wanted.items() if oracle.day_of(key[2], zone) not in final_days}
@@ -187,7 +187,7 @@ def quantiles(row):
 
 
 def figures(row):
-    """What of a row is exact in provisional rows too."""
+    """The values of a row that are exact in provisional rows too."""
     return (
         row["window_end"],
         row["vehicle_count"],
@@ -234,7 +234,7 @@ def runs(workspace):
 
 
 def avg_speed_by_day(workspace, version=None):
-    """What `avg_speed` holds, but for when it was computed."""
+    """The content of `avg_speed`, except for the time of computation."""
     table = plain_rows(workspace.lake.delta("avg_speed", version).to_pyarrow_table())
     days = {}
     for row in table:

@@ -1,7 +1,7 @@
-"""Records to send: seeded traffic with everything that goes wrong in it, and single records made by hand.
+"""Records to send: seeded traffic with all kinds of problems, and single records written by hand.
 
 The same arguments give the same records. A record to send knows its partition, timestamp and key, so that a test
-decides what Kafka's log looks like to the byte.
+determines every byte of Kafka's log.
 """
 
 import datetime as dt
@@ -18,7 +18,7 @@ DAYS = [FIRST + dt.timedelta(days=n) for n in range(3)]
 
 @dataclass(frozen=True)
 class Message:
-    """A record on its way to Kafka."""
+    """A record to be sent to Kafka."""
 
     partition: int
     timestamp_ms: int
@@ -27,7 +27,7 @@ class Message:
 
 
 def event(camera, time, speed=60.0, *, plate="А123ВС77", partition=0, arrival_us=None, **extra):
-    """An event as a message; `time` in microseconds, arriving then unless told otherwise."""
+    """An event as a message; `time` in microseconds. It arrives at that time unless given otherwise."""
     fields = {"kvfv_id": camera, "timestamp": rfc3339(time), "vehicle_speed": speed, "plate_number": plate, **extra}
     payload = json.dumps(fields, ensure_ascii=False).encode()
     arrival_us = time if arrival_us is None else arrival_us
@@ -64,7 +64,7 @@ def traffic(
     """Messages in the order of their arrival.
 
     A camera keeps to one partition, except for a share of them (`spread`), whose events go anywhere. Late events are
-    held up for 3 to 10 hours; duplicates repeat an event to the byte, half of them in another partition.
+    delayed by 3 to 10 hours; duplicates repeat an event to the byte, half of them in another partition.
     """
     chance = random.Random(seed)
     start, _ = day_span(first_day, zone)
@@ -110,7 +110,7 @@ def event_payload(chance, camera, time):
 
 
 def spoil(chance, payload, arrival_us):
-    """What a broken camera makes of an event."""
+    """An event as a faulty camera would send it."""
     fields = json.loads(payload)
     ahead = rfc3339(arrival_us + HOUR_US)
     broken = [

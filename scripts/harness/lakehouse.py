@@ -1,8 +1,8 @@
-"""Running the product: the stack it runs on, a workspace of its own for each test, the processes in it.
+"""Runs the product: the stack, a separate workspace for each test, and the processes in it.
 
-A Workspace is a topic, a consumer group, a lake (a folder or a prefix on MinIO) and a settings file. Its processes
-see no setting but those of that file, and are gone when the workspace closes. Nothing here sleeps to synchronise:
-`until` polls a condition up to a deadline.
+A Workspace is a topic, a consumer group, a lake (a folder or a prefix on MinIO) and a settings file. Its processes get
+only the settings of that file, and end when the workspace closes. Nothing here sleeps to synchronise: `until` polls a
+condition up to a deadline.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ REPOSITORY = HERE.parent.parent
 STACK_SH = REPOSITORY / "scripts" / "stack.sh"
 RUN_LIMIT_S = 100
 
-# Settings under which much happens in a short time; a dead member of the group is missed soon.
+# Settings with which much happens in a short time; the group notices a dead member soon.
 QUICK = {
     "speed__commit_interval": "100ms",
     "speed__landing_interval": "150ms",
@@ -48,7 +48,7 @@ def binary(program):
 
 
 def until(condition, what, deadline_s=40, pause_s=0.02):
-    """Polls until the condition holds, and returns what it gave."""
+    """Polls until the condition holds, and returns its result."""
     end = time.monotonic() + deadline_s
     while True:
         found = condition()
@@ -80,14 +80,14 @@ class Stack:
         }
 
     def restart(self, service):
-        """Kills a server without a goodbye and starts it again: same port, same data."""
+        """Kills a server with SIGKILL and starts it again: same port, same data."""
         subprocess.run(
             [STACK_SH, "restart", service, "--kill", "--dir", self.folder], check=True, capture_output=True, timeout=300
         )
 
     @contextlib.contextmanager
     def silenced(self, service):
-        """Within it a server takes connections and requests, and does not answer."""
+        """A context in which a server accepts connections and requests, and does not respond."""
         pid = int((Path(self.folder) / service / "pid").read_text())
         os.kill(pid, signal.SIGSTOP)
         try:
@@ -149,12 +149,12 @@ class Program:
             code = self.process.wait(limit_s)
         except subprocess.TimeoutExpired:
             raise AssertionError(f"{self.name} still runs after {limit_s} s:\n{self.tail()}") from None
-        # Whoever leaves a dead member in the group makes the next start wait.
+        # A program that leaves a dead member in the group delays the next start.
         assert "did not leave its group" not in self.err, self.tail()
         return code
 
     def kill(self):
-        """kill -9, and it is gone."""
+        """kill -9; returns when it has ended."""
         self.process.kill()
         self.process.wait()
 
@@ -202,7 +202,7 @@ class Workspace:
 
     @property
     def rules(self):
-        """What the settings mean to the oracle."""
+        """The settings in the form that the oracle uses."""
         given = self.settings
         limits = {
             k.removeprefix("speed_limits.cameras."): v
@@ -244,15 +244,15 @@ class Workspace:
         return self.start("batch-layer", command, *arguments).expect(code)
 
     def close(self):
-        """Ends what still runs."""
+        """Ends the processes that still run."""
         for program in self.programs:
             if program.is_running():
                 program.kill()
 
-    # -- what there is
+    # -- contents
 
     def expected(self):
-        """What the records that Kafka holds now have to become."""
+        """What the records that are in Kafka now must become."""
         return oracle.land(self.topic.records(), self.rules)
 
     def app_id(self, partition, suffix=""):
@@ -271,11 +271,11 @@ class Workspace:
         return self.next_offsets("events") == ends and self.next_offsets("avg_speed") == ends
 
     def commits(self):
-        """Commits to `events` and `avg_speed` so far."""
+        """The number of commits to `events` and `avg_speed` so far."""
         return self.lake.version("events") + self.lake.version("avg_speed")
 
     def wait_for_commits(self, more, what):
-        """Waits until there are so many commits more."""
+        """Waits until there are this many more commits."""
         enough = self.commits() + more
         until(lambda: self.commits() >= enough, what)
 
@@ -284,7 +284,7 @@ class Workspace:
         log = self.folder / "lake" / table / "_delta_log"
         return (log / "_last_checkpoint").exists() and any(log.glob("*.checkpoint.parquet"))
 
-    # -- more of it
+    # -- copies
 
     def fork(self, name):
         """The same pipeline on a copy of the lake, which must be a folder."""
@@ -337,7 +337,7 @@ class Workspaces:
             topic.delete()  # a broker with many topics is slow to restart
 
     def defaults(self, topic, lake, unique):
-        """Settings that make a small pipeline quick; storage options are there for a lake on MinIO only."""
+        """Settings that make a small pipeline fast; storage options are present for a lake on MinIO only."""
         return {
             "pipeline.name": "tested",
             "pipeline.timezone": "UTC",

@@ -1,4 +1,4 @@
-"""What the tables must hold, worked out from docs/contract.md alone.
+"""What the tables must contain, computed from docs/contract.md alone.
 
 It shares no code with the product and repeats its rules on purpose, as a second opinion: JSON by Python's own parser
 with the contract's extra rules on top, days by zoneinfo, arithmetic by Python's whole numbers. Three steps, each a
@@ -43,7 +43,7 @@ REASONS = [
 
 @dataclass(frozen=True)
 class Rules:
-    """The settings that decide what a record becomes and where it counts."""
+    """The settings that determine what a record becomes and where it counts."""
 
     zone: str = "UTC"
     allowed_lateness_us: int = 3 * HOUR_US
@@ -62,7 +62,7 @@ class Rules:
 
 @dataclass(frozen=True)
 class Record:
-    """A record as Kafka holds it."""
+    """A record as it is in Kafka."""
 
     partition: int
     offset: int
@@ -304,7 +304,7 @@ def window(size, time_us, zone):
 
 @lru_cache(maxsize=100_000)
 def _span_at(quarter_hour, zone):
-    """The span of the day of a quarter of an hour: no zone changes its offset within one."""
+    """The span of the day that contains a quarter of an hour: no zone changes its offset within one."""
     return day_span(day_of(quarter_hour * 15 * MINUTE_US, zone), zone)
 
 
@@ -331,7 +331,7 @@ class Figures:
 
     @classmethod
     def of(cls, end, speeds, limit):
-        """The figures of a window that ends so, of the speeds in thousandths."""
+        """The figures of a window with this end, from speeds in thousandths."""
         speeds = sorted(speeds)
         quantiles = [nearest_rank(speeds, percent) for percent in (50, 85, 95)]
         over = None if limit is None else sum(speed > limit for speed in speeds)
@@ -339,7 +339,7 @@ class Figures:
 
 
 def nearest_rank(ordered, percent):
-    """The smallest value that at least so many percent of the values do not exceed."""
+    """The smallest value that at least this percentage of the values does not exceed."""
     rank = -(-len(ordered) * percent // 100)
     return ordered[max(rank, 1) - 1]
 

@@ -1,7 +1,7 @@
-"""Reading the tables with other people's programs: Python deltalake, DuckDB's delta extension, Polars.
+"""Reads the tables with other programs: Python deltalake, DuckDB's delta extension, Polars.
 
-Each reader gives a pyarrow table; `rows` makes any of them plain Python values that compare equal where the tables
-do: times as microseconds since 1970, everything else as it is.
+Each reader gives a pyarrow table; `rows` converts each of them to plain Python values that are equal if the tables are
+equal: times as microseconds since 1970, everything else as it is.
 """
 
 import importlib.resources
@@ -115,7 +115,7 @@ POLARS_TYPES = {
 
 @dataclass(frozen=True)
 class Lake:
-    """Where tables are, and how object stores are reached (the names of object_store's AmazonS3ConfigKey)."""
+    """Where tables are, and how the object store is accessed (with the names of object_store's AmazonS3ConfigKey)."""
 
     uri: str
     storage: dict = field(default_factory=dict)

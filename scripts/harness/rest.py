@@ -1,4 +1,4 @@
-"""A client of the running server, and comparing its answers with the oracle, window by window."""
+"""A client of the running server, which compares its responses with the oracle, window by window."""
 
 import contextlib
 import urllib.parse
@@ -21,18 +21,18 @@ class Client:
         return requests.get(self.address + path, params=parameters, timeout=10)
 
     def answers(self):
-        """Whether the program, which must be running, takes connections."""
+        """Whether the program, which must be running, accepts connections."""
         assert self.program.is_running(), self.program.tail()
         with contextlib.suppress(requests.ConnectionError):
             return self.get("/health/live").status_code == 200
         return False
 
     def is_ready(self):
-        """Whether it has something to serve."""
+        """Whether it is ready to serve."""
         return self.answers() and self.get("/health/ready").status_code == 200
 
     def windows(self, camera, interval, start=FROM, end=TO):
-        """The windows of a camera by their start, their figures as they came."""
+        """The windows of a camera by their start, with their figures as received."""
         path = f"/kvfv/{urllib.parse.quote(camera, safe='')}/avg-speed"
         answer = self.get(path, **{"from": start, "to": end, "interval": interval})
         assert answer.status_code == 200, answer.text
@@ -50,7 +50,7 @@ class Client:
 
 @contextlib.contextmanager
 def serving(workspace, **variables):
-    """A server on the workspace's lake, ready, and terminated in good order at the end."""
+    """A server on the workspace's lake, ready, and terminated cleanly at the end."""
     address = f"127.0.0.1:{free_port()}"
     settings = {"LAKEHOUSE__SERVING__LISTEN": address, "LAKEHOUSE__SERVING__REFRESH_INTERVAL": "50ms"}
     program = workspace.start("serving", "run", **settings, **variables)
@@ -115,7 +115,7 @@ def merged_figures(events, rules):
 
 
 def shows(client, wanted):
-    """Whether the windows of a day have the counts wanted, for every camera."""
+    """Whether the windows of a day have the expected counts, for every camera."""
     days = [(key, row) for key, row in wanted.items() if key[1] == "24h"]
     return all(client.windows(key[0], "24h").get(key[2], {}).get("count") == row.count for key, row in days)
 

@@ -1,4 +1,4 @@
-"""The oracle against figures worked out by hand from the contract: a wrong oracle would make wrong tests."""
+"""The oracle against figures computed by hand from the contract: a wrong oracle would make wrong tests."""
 
 import datetime as dt
 

@@ -8,7 +8,7 @@ import pytest
 from harness.lakehouse import REPOSITORY
 
 SCRIPTS = REPOSITORY / "scripts"
-# What a room in Python may import of the others, beside itself.
+# What each room in Python may import from the others.
 MAY_IMPORT = {"harness": set()} | {room: {"harness"} for room in ("end-to-end", "chaos", "soak", "bench")}
 MAPS = ["CONTRIBUTING.md", "docs/architecture.md"]
 
@@ -30,7 +30,7 @@ def imported(path):
 
 
 def rooms():
-    """The folders that a map has to name: those of scripts, and those of the workspace's crates."""
+    """The folders that a map must name: those of scripts, and those of the workspace's crates."""
     workspace = tomllib.loads((REPOSITORY / "Cargo.toml").read_text())["workspace"]
     folders = [f"scripts/{path.name}" for path in SCRIPTS.iterdir() if path.is_dir() and path.name[0] not in "._"]
     return sorted({*workspace["members"], *folders})

@@ -1,6 +1,6 @@
-"""Topics of the real Kafka: made, filled with exactly the messages wanted, read back whole, asked about.
+"""Topics of the real Kafka: creates them, fills them with exact messages, reads them back and queries their state.
 
-What a topic holds is read with a consumer of committed records, so the oracle judges what Kafka really delivers.
+A topic is read with a consumer of committed records, so the oracle uses what Kafka really delivers.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ from confluent_kafka.admin import (
 from harness.oracle import Record
 
 PATIENCE_S = 30
-# What brokers say of a group for a moment after its first member has come.
+# Errors that brokers return for a group for a moment after its first member has joined.
 NO_COORDINATOR = {
     KafkaError.NOT_COORDINATOR,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
@@ -42,7 +42,7 @@ LARGEST_MESSAGE = 4 << 20
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic of so many partitions."""
+    """A topic with this number of partitions."""
 
     brokers: str
     name: str
@@ -50,7 +50,7 @@ class Topic:
 
     @classmethod
     def create(cls, brokers, name, partitions):
-        """Makes the topic. It takes large messages and any timestamp, and keeps them for ever."""
+        """Creates the topic. It accepts large messages and any timestamp, and keeps them without limit."""
         settings = {"retention.ms": "-1", "max.message.bytes": str(LARGEST_MESSAGE)}
         topic = NewTopic(name, partitions, 1, config=settings)
         ask(brokers, lambda admin: admin.create_topics([topic], operation_timeout=PATIENCE_S))
@@ -67,17 +67,17 @@ class Topic:
         ask(self.brokers, lambda admin: admin.delete_topics([self.name], operation_timeout=PATIENCE_S))
 
     def recreate(self):
-        """Deletes the topic and makes another of the same name."""
+        """Deletes the topic and creates another with the same name."""
         self.delete()
         Topic.create(self.brokers, self.name, self.partitions)
 
     # ---- writing
 
     def send(self, messages, **settings):
-        """Sends the messages in their order, and returns when Kafka has them all."""
+        """Sends the messages in their order, and returns when Kafka has received all of them."""
         producer = self._producer(**settings)
         self._produce(producer, messages)
-        assert producer.flush(PATIENCE_S) == 0, "Kafka did not take all messages"
+        assert producer.flush(PATIENCE_S) == 0, "Kafka did not accept all messages"
 
     @contextlib.contextmanager
     def feeding(self, messages, portion, every_s=0.05):
@@ -96,8 +96,8 @@ class Topic:
         while sent < len(messages):
             part = messages[sent:] if hurry.is_set() else messages[sent : sent + portion]
             self._produce(producer, part)
-            # A broker that is killed meanwhile comes back.
-            assert producer.flush(3 * PATIENCE_S) == 0, "Kafka did not take all messages"
+            # A broker that is killed meanwhile is started again.
+            assert producer.flush(3 * PATIENCE_S) == 0, "Kafka did not accept all messages"
             sent += len(part)
             hurry.wait(every_s)
 
@@ -110,7 +110,7 @@ class Topic:
 
         def send(messages):
             self._produce(producer, messages)
-            assert producer.flush(PATIENCE_S) == 0, "Kafka did not take all messages"
+            assert producer.flush(PATIENCE_S) == 0, "Kafka did not accept all messages"
 
         yield send
         producer.abort_transaction(PATIENCE_S) if abort else producer.commit_transaction(PATIENCE_S)
@@ -210,6 +210,6 @@ class Topic:
 
 
 def ask(brokers, request):
-    """The answers to a request of an administration client, which is made anew each time: none outlives a broker."""
+    """The responses to a request of an administration client, which is created for each request: none outlives a broker."""
     client = AdminClient({"bootstrap.servers": brokers, "log_level": 0})
     return {subject: answer.result(PATIENCE_S) for subject, answer in request(client).items()}

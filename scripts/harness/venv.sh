@@ -2,14 +2,15 @@
 # The Python environment of scripts/harness and of whatever uses it. Sourced by scripts/test.sh, scripts/chaos.sh,
 # scripts/soak.sh, scripts/bench.sh and scripts/defects.sh, from the repository's root; CACHE is the cache folder.
 
-# Where Python finds the packages: harness, and those of the tools. Nothing else says it.
+# Where Python finds the packages: harness, and those of the tools. This is the only place that sets it.
 export PYTHONPATH=$PWD/scripts
-# The folders of the sources stay as they are.
+# Python writes no files into the folders of the sources.
 export PYTHONDONTWRITEBYTECODE=1
 
 # make_venv [FILE] sets PYTHON: that of a venv with the harness's requirements, or with those of FILE, which includes
-# them. It is made elsewhere and renamed into place, so that a half-made one is never used. A venv knows its own path only in its scripts, which are not used: `python -m` is.
-fresh="" # the venv half made, for the clean-up after an error
+# them. It is created elsewhere and renamed into place, so an incomplete one is never used. Only the scripts of a venv
+# contain its path, and these are not used: `python -m` is.
+fresh="" # the incomplete venv, for the clean-up after an error
 make_venv() {
     local requirements=scripts/harness/requirements.txt more=${1:-} key venv
     key=$({ python3 --version && cat "$requirements" ${more:+"$more"}; } | cksum | tr ' ' '-')
@@ -20,7 +21,7 @@ make_venv() {
         python3 -m venv "$fresh"
         "$fresh/bin/python" -m pip install --quiet --disable-pip-version-check --requirement "${more:-$requirements}"
         mv "$fresh" "$venv"
-        rm -rf "${venv:?}/${fresh##*/}" # there when another run was quicker
+        rm -rf "${venv:?}/${fresh##*/}" # exists if another run was faster
         fresh=""
     fi
     PYTHON=$venv/bin/python

@@ -64,7 +64,7 @@ def per_second(axis, title, samples, name):
 
 
 def commits(axis, samples):
-    """The mean time of the commits between two samples."""
+    """The mean duration of the commits between two samples."""
     axis.set_title("Time of a commit, ms", fontsize=10)
     for table in COMMITTED:
         count, total = f"commit_count:{table}", f"commit_sum:{table}"

@@ -1,4 +1,4 @@
-"""How much memory the speed layer may take: the sum of docs/operations.md, with the defaults of the settings."""
+"""The memory limit of the speed layer: the sum in docs/operations.md, with the defaults of the settings."""
 
 from soak.sampler import MIB
 from soak.verdicts import greatest
@@ -6,7 +6,7 @@ from soak.verdicts import greatest
 MB = 1_000_000
 PROGRAM = 100 * MIB
 LANDING_BYTES = QUEUE_BYTES = 64 * MB
-# librdkafka's, as the speed layer sets them; the stack has one broker.
+# Settings of librdkafka, as the speed layer sets them; the stack has one broker.
 QUEUED_BYTES, FETCH_BYTES, BROKERS = 8 * MIB, 4 * MIB, 1
 ALLOCATOR = 1.5
 

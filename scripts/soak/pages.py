@@ -1,7 +1,7 @@
-"""Writing a run down: docs/soak.md for people, docs/soak/ for its samples and curves.
+"""Writes the report of a run: docs/soak.md for people, docs/soak/ for its samples and curves.
 
-soak.md is written by hand but for what is between two markers for each kind of run. Where there is no soak.md, a
-short one is made.
+soak.md is written by hand, except for the text between two markers for each kind of run. If there is no soak.md, a
+short one is created.
 """
 
 import csv
@@ -44,8 +44,8 @@ def write_samples(path, samples):
 def introduction(run):
     found = run.summary
     text = (
-        f"{found['produced']:,} records ({found['events']:,} events of {found['cameras']:,} cameras, {found['late']:,} held "
-        f"up on their way, {found['duplicates']:,} sent twice, {found['bad']:,} bad) in {run.seconds / 60:.0f} minutes; "
+        f"{found['produced']:,} records ({found['events']:,} events of {found['cameras']:,} cameras, {found['late']:,} delayed, "
+        f"{found['duplicates']:,} sent twice, {found['bad']:,} bad) in {run.seconds / 60:.0f} minutes; "
         f"the nightly run and the maintenance ran {run.maintained} times meanwhile."
     )
     if run.away:
@@ -59,7 +59,7 @@ def introduction(run):
 
 def table_of_verdicts(judged):
     rows = [f"| {v.name} | {v.found} | {v.wanted} | {'yes' if v.holds else '**no**'} |" for v in judged]
-    return "\n".join(["| | found | wanted | holds |", "|---|---|---|---|", *rows])
+    return "\n".join(["| | found | expected | holds |", "|---|---|---|---|", *rows])
 
 
 def table_of_figures(run):
@@ -79,7 +79,7 @@ def table_of_figures(run):
 
 
 def cells():
-    """The rows of the table: a name, and what makes the cell of some samples."""
+    """The rows of the table: a name, and a function from samples to a cell."""
 
     def average(figure, form, scale=1.0):
         return lambda samples: told(verdicts.mean(samples, figure), form, scale)
@@ -131,7 +131,7 @@ def difference(samples, figure):
 
 
 def growth(samples, figure):
-    """By how much a counter grows in a second."""
+    """The growth of a counter in a second."""
     points = [(sample["seconds"], sample[figure]) for sample in samples if figure in sample]
     if len(points) < 2:
         return None

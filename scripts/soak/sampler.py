@@ -1,9 +1,9 @@
-"""What is measured of a running speed layer, a dict of figures a time.
+"""Samples a running speed layer: each sample is a dict of figures.
 
-From /proc: resident memory, processor time, file descriptors, threads. From its /metrics: lag, freshness, what waits
-in memory, and the sums and counts of the commit histogram, of which the caller takes differences. From the store, by
-a thread of its own because a store may hang: bytes and entries of each table's log, and data files. A figure that
-could not be had is missing from its dict.
+From /proc: resident memory, processor time, file descriptors, threads. From its /metrics: lag, freshness, rows and
+records in memory, and the sums and counts of the commit histogram, from which the caller computes differences. From the
+store, in a separate thread because a store may hang: bytes and entries of each table's log, and data files. A figure
+that is unavailable is missing in the dict.
 """
 
 import os
@@ -75,7 +75,7 @@ def page_figures(page):
 
 
 class StoreWatch:
-    """Lists the lake again and again in a thread; `figures` are those of the last listing."""
+    """Lists the lake repeatedly in a thread; `figures` are those of the last listing."""
 
     def __init__(self, lake):
         self.root = lake.uri.removeprefix("s3://")
@@ -98,7 +98,7 @@ class StoreWatch:
             try:
                 self.figures = self.look()
             except OSError:
-                self.figures = {}  # the store is away
+                self.figures = {}  # the store is unavailable
 
     def look(self):
         """Figures of one listing."""
@@ -132,11 +132,11 @@ class Sampler:
         self.started = time.monotonic()
 
     def seconds(self):
-        """Since the start."""
+        """Seconds since the start."""
         return time.monotonic() - self.started
 
     def sample(self):
-        """All figures of now."""
+        """All present figures."""
         figures = {"seconds": round(self.seconds(), 1), "load": os.getloadavg()[0], **process_figures(self.pid)}
         try:
             figures |= page_figures(requests.get(self.page, timeout=5).text)

@@ -1,11 +1,12 @@
-"""Runs the speed layer under load for a long time and says whether it grew. Started by scripts/soak.sh.
+"""Runs the speed layer under load for a long time and reports whether it grew. Started by scripts/soak.sh.
 
-Real Kafka and MinIO (those that STACK_DIR names, or some of its own), cameras that report now at a steady rate, one
-speed layer, and the nightly run and the maintenance as an operator would have them, only more often. It is sampled all
-the while (sampler.py). At the end the simulator stops, what Kafka holds lands, the speed layer is told to stop, and the
-tables are audited. Then the samples are judged (verdicts.py), drawn (figures.py) and written down (pages.py).
+It starts a real Kafka and MinIO (or uses those that STACK_DIR names), cameras that report present times at a steady
+rate, one speed layer, and the nightly run and the maintenance as an operator would run them, but more often. The speed
+layer is sampled during the whole run (sampler.py). At the end the simulator stops, the remaining records land, the
+speed layer is asked to stop, and the tables are audited. Then the samples are evaluated (verdicts.py), drawn
+(figures.py) and reported (pages.py).
 
-With --outage the store stops answering in the middle, for longer than any time-out, while the cameras go on.
+With --outage the store stops responding in the middle, for longer than any time-out, while the cameras continue.
 """
 
 import argparse
@@ -24,19 +25,19 @@ from soak.sampler import MIB, Sampler, StoreWatch
 
 PARTITIONS = 12
 SAMPLE_EVERY_S = 5
-# Some records are still on their way when the cameras stop.
+# Some records have not arrived yet when the cameras stop.
 SURPLUS = 1.03
 # Segments that Kafka has to keep at least, and how large they are.
 KEPT_BYTES, SEGMENT_BYTES = 3 << 30, 32 << 20
-# About what a record takes in Kafka, compressed; on the safe side.
+# The approximate size of a record in Kafka, compressed; rather too high.
 RECORD_BYTES = 200
-# Before the store goes away, and after the speed layer has caught up again.
+# Before the outage, and after the speed layer has caught up again.
 BEFORE_OUTAGE_S, AFTER_OUTAGE_S = 180, 120
-# Catching up may take so many times as long as the outage.
+# The time limit for catching up, as a multiple of the outage.
 CATCHING_UP = 6
 
-# As an operator would have it, but for times: what takes hours there has to take minutes here, so that windows close,
-# files and log entries are deleted, and events come late.
+# As in production, except for times: minutes here in place of hours, so that windows close, files and log entries are
+# deleted, and events are late.
 SETTINGS = {
     "speed__commit_interval": "5s",
     "speed__landing_interval": "30s",
@@ -50,7 +51,7 @@ MAINTAIN_EVERY_S = 300
 
 @dataclass
 class Run:
-    """What a run is, and what came of it."""
+    """The parameters of a run, and its results."""
 
     rate: int
     cameras: int
@@ -80,14 +81,14 @@ def main():
     judged = judge(arguments, run)
     pages.write(arguments.docs, arguments.name, run, judged)
     for verdict in judged:
-        print(f"{'ok' if verdict.holds else 'FAILED':7}{verdict.name}: {verdict.found} (wanted: {verdict.wanted})")
+        print(f"{'ok' if verdict.holds else 'FAILED':7}{verdict.name}: {verdict.found} (expected: {verdict.wanted})")
     sys.exit(0 if all(verdict.holds for verdict in judged) else 1)
 
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--hours", type=float, required=True, help="how long the cameras report, without an outage")
-    parser.add_argument("--outage-minutes", type=float, default=0, help="how long the store does not answer; 0 for never")
+    parser.add_argument("--outage-minutes", type=float, default=0, help="how long the store does not respond; 0 for never")
     parser.add_argument("--rate", type=int, required=True, help="events per second, of all cameras")
     parser.add_argument("--cameras", type=int, required=True)
     parser.add_argument("--docs", type=Path, required=True, help="where soak.md and soak/ are")
@@ -98,7 +99,7 @@ def parse():
 
 
 def prepare(topic, arguments):
-    """Kafka deletes what has long been consumed, so that its disk does not fill; it vouches for the time of records."""
+    """A topic whose old records Kafka deletes, so that its disk does not fill; the broker sets the timestamps of records."""
     kept = KEPT_BYTES + int(arguments.outage_s * arguments.rate * RECORD_BYTES)
     topic.alter(
         {
@@ -137,7 +138,7 @@ def start_cameras(workspace, arguments):
 
 
 def outage(arguments, run, workspace, watch):
-    """The store stops in mid-request and says nothing; then it goes on, and the speed layer has to catch up."""
+    """The store is paused and does not respond; then it continues, and the speed layer must catch up."""
     watch.go_on_for(BEFORE_OUTAGE_S)
     watch.maintenance_ended()
     watch.maintains = False
@@ -147,7 +148,7 @@ def outage(arguments, run, workspace, watch):
     run.away = (begun, watch.sampler.seconds())
     watch.maintains = True
     few = arguments.rate * 2 * SAMPLE_EVERY_S
-    # librdkafka tells the lag every 5 s: a low figure just after the outage may be an old one.
+    # librdkafka reports the lag every 5 s: a low figure just after the outage may be an old one.
     watch.go_on_for(4 * SAMPLE_EVERY_S)
     limit = CATCHING_UP * arguments.outage_s + 300
     watch.go_on_until(lambda: watch.last.get("lag_records", few) < few, limit, "the speed layer has caught up")
@@ -155,14 +156,14 @@ def outage(arguments, run, workspace, watch):
 
 
 class Watch:
-    """Samples the speed layer and has the operator's work done, for as long as it is told to."""
+    """Samples the speed layer and does the operator's work, for the requested time."""
 
     def __init__(self, run, workspace, speed, sampler, pool):
         self.run, self.workspace, self.speed, self.sampler, self.pool = run, workspace, speed, sampler, pool
         self.last, self.maintains, self.maintenance, self.maintain_at = {}, True, None, MAINTAIN_EVERY_S
 
     def go_on_for(self, seconds):
-        """Samples for so long."""
+        """Samples for this time."""
         end = self.sampler.seconds() + seconds
         while self.sampler.seconds() < end:
             self.sample()
@@ -187,13 +188,13 @@ class Watch:
             self.tell()
 
     def maintain(self):
-        """The nightly run, which finds something to do after midnight, and the maintenance."""
+        """The nightly run, which has work to do after midnight, and the maintenance."""
         for arguments in (("nightly", "--wait", "10m"), ("maintain",)):
             self.workspace.start("batch-layer", *arguments).expect(0, limit_s=1800)
         self.run.maintained += 1
 
     def maintenance_ended(self):
-        """Waits for the maintenance that runs, which must have ended well."""
+        """Waits for the running maintenance, which must succeed."""
         if self.maintenance:
             self.maintenance.result()
             self.maintenance = None
@@ -214,7 +215,7 @@ class Watch:
 
 
 def keep(arguments, run, workspace):
-    """What is left of a run that failed, or went well: samples and the logs of the programs."""
+    """The remains of a failed or successful run: samples and the logs of the programs."""
     folder = arguments.docs / "soak"
     folder.mkdir(parents=True, exist_ok=True)
     pages.write_samples(folder / f"{arguments.name}.csv", run.samples)
@@ -243,6 +244,6 @@ def judge(arguments, run):
 
 
 if __name__ == "__main__":
-    # As an exception, so that everything that was started ends too.
+    # As an exception, so that all started processes end too.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     main()

@@ -1,4 +1,4 @@
-"""The verdicts of scripts/soak.sh: what they let pass, and what they do not. On samples made by hand; no server runs."""
+"""The verdicts of scripts/soak.sh: what they accept, and what they do not. The samples are written by hand; no server runs."""
 
 import pytest
 

@@ -1,20 +1,21 @@
-"""What the samples of a run say: figures of its thirds, and verdicts. Pure: samples in, verdicts out.
+"""Evaluates the samples of a run: figures of its thirds, and verdicts. Pure functions from samples to verdicts.
 
-A run is judged by comparing its last third with its middle third: the first one is for windows, caches and pools to
-fill. A verdict has a name, what was found, what was wanted, and whether it holds.
+A run is evaluated by comparing its last third with its middle third: in the first third, windows, caches and pools fill. A
+verdict has a name, what was found, what was expected, and whether it holds.
 """
 
 from dataclasses import dataclass
 
-# The last third's mean memory may differ from the middle third's by so much.
+# The last third's mean memory may differ from the middle third's by this share.
 MEMORY_TOLERANCE = 0.05
-# A commit may take so much longer in the last third than in the middle one; below the second figure it is noise.
+# The limit for a commit in the last third, as a multiple of the middle one; below the second figure differences are
+# noise.
 COMMIT_TOLERANCE, COMMIT_NOISE_S = 1.25, 0.010
-# Connections to the store come and go.
+# Connections to the store are opened and closed.
 DESCRIPTORS_TOLERANCE = 8
-# The lag may be what so many seconds bring.
+# The limit of the lag, in seconds of traffic.
 LAG_SECONDS = 60
-# The lag is not judged before this: the group forms first.
+# The lag is not evaluated before this time, because the group forms first.
 SETTLED_S = 60
 
 
@@ -36,18 +37,18 @@ def third(samples, number):
 
 
 def mean(samples, figure):
-    """The mean of a figure, None where there is none."""
+    """The mean of a figure, None if there is none."""
     values = [sample[figure] for sample in samples if figure in sample]
     return sum(values) / len(values) if values else None
 
 
 def greatest(samples, figure):
-    """The greatest value of a figure, 0 where there is none."""
+    """The greatest value of a figure, 0 if there is none."""
     return max((sample[figure] for sample in samples if figure in sample), default=0)
 
 
 def quantile(samples, figure, share):
-    """The value that this share of the samples does not exceed, None where there is none."""
+    """The value that this share of the samples does not exceed, None if there is none."""
     values = sorted(sample[figure] for sample in samples if figure in sample)
     return values[min(int(len(values) * share), len(values) - 1)] if values else None
 
@@ -87,7 +88,7 @@ def steady_commits(samples, table):
 
 
 def flat_descriptors(samples):
-    """File descriptors are given back. The median, since a checkpoint opens a hundred connections for a moment."""
+    """File descriptors are closed again. The median is used, because a checkpoint opens a hundred connections for a moment."""
     middle, last = (quantile(third(samples, number), "descriptors", 0.5) for number in (1, 2))
     return Verdict(
         "file descriptors are flat",
@@ -109,9 +110,9 @@ def bounded_lag(samples, rate):
 
 
 def held_rate(records, seconds, rate):
-    """The load was what it was meant to be."""
+    """The load had its intended rate."""
     found = records / seconds
-    return Verdict("the rate was held", f"{found:,.0f} records a second", f"at least {rate:,}", found >= rate)
+    return Verdict("the rate was reached", f"{found:,.0f} records a second", f"at least {rate:,}", found >= rate)
 
 
 def bounded_memory(samples, bound_mib):
@@ -123,22 +124,22 @@ def bounded_memory(samples, bound_mib):
 
 
 def resumed(before, after):
-    """Commits go on after an outage; `before` and `after` are samples at its end and at the run's."""
+    """Commits continue after an outage; `before` and `after` are samples at its end and at the run's."""
     found = {
         table: after.get(f"commit_count:{table}", 0) - before.get(f"commit_count:{table}", 0)
         for table in ("events", "avg_speed")
     }
     text = ", ".join(f"{count:.0f} to {table}" for table, count in found.items())
     return Verdict(
-        "the same process went on by itself", f"commits after the outage: {text}", "some to each", all(found.values())
+        "the same process continued without help", f"commits after the outage: {text}", "at least one to each", all(found.values())
     )
 
 
 def nothing_lost(produced, audit):
-    """Every record that Kafka took is a row of `events` or of `dead_letters`, and the audit finds nothing."""
+    """Every record that Kafka accepted is a row of `events` or of `dead_letters`, and the audit finds nothing."""
     rows = sum(p["events"] + p["dead_letters"] for p in audit["partitions"])
     return Verdict(
-        "nothing is lost and nothing is there twice",
+        "no record is lost or stored twice",
         f"{rows:,} rows of {produced:,} records, {len(audit['problems'])} problems found by the audit",
         "as many rows as records, no problem",
         rows == produced and audit["ok"],

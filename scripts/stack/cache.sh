@@ -2,23 +2,23 @@
 # The pinned servers of scripts/stack.sh, in a cache folder: Kafka's jars (Maven copies them) and the MinIO binary (Go
 # compiles it, a few minutes, once). Beside them Toxiproxy (Go, seconds), which scripts/chaos.sh puts in front of both.
 #
-# Each has a folder named by what it was made from, with a manifest of checksums. A folder is made elsewhere and renamed
-# into place, so that a half-made one is never seen; every start checks the manifest and makes a damaged one again.
-# Sourced by stack.sh and chaos.sh, whose `die`, `say` and $here it uses.
+# Each has a folder whose name is derived from its source, with a manifest of checksums. A folder is filled elsewhere
+# and renamed into place, so an incomplete one is never used. Every start checks the manifest, and a damaged folder is
+# created again. Sourced by stack.sh and chaos.sh, whose `die`, `say` and $here it uses.
 
 readonly MINIO_PACKAGE=github.com/minio/minio@v0.0.0-20260212201848-7aac2a2c5b7c
 readonly TOXIPROXY_PACKAGE=github.com/Shopify/toxiproxy/v2/cmd/server@v2.12.0
 readonly CACHE=${LAMBDALAKE_CACHE:-${XDG_CACHE_HOME:-$HOME/.cache}/lambdalake}
 scratch= # the folder being filled, for the clean-up after an error
 
-# Sets KAFKA_HOME, MINIO_HOME and TOXIPROXY_HOME, the folders that they are (to be) in.
+# Sets KAFKA_HOME, MINIO_HOME and TOXIPROXY_HOME, the folders of the servers, which may not exist yet.
 name_cache_folders() {
     KAFKA_HOME=$CACHE/kafka-$(checksums <"$here/stack/pom.xml" | cut -c1-12)
     MINIO_HOME=$CACHE/minio-${MINIO_PACKAGE##*-}
     TOXIPROXY_HOME=$CACHE/toxiproxy-${TOXIPROXY_PACKAGE##*@}
 }
 
-# require_tools SERVICE...: stops with all that is missing, and how to get it.
+# require_tools SERVICE...: ends with an error that lists all missing tools, and how to install them.
 require_tools() {
     local missing="" service
     for service in "$@"; do
@@ -34,7 +34,7 @@ require_tools() {
             toxiproxy) whole "$TOXIPROXY_HOME" || has go || missing+=$go_hint ;;
         esac
     done
-    [ -z "$missing" ] || die 3 "these are needed and not there:$missing"
+    [ -z "$missing" ] || die 3 "these tools are missing:$missing"
 }
 
 readonly go_hint=$'\n'"  go 1.24 or newer: https://go.dev/dl (macOS: brew install go)"
@@ -42,7 +42,7 @@ hint() { printf '\n  %s: apt-get install %s (Debian), brew install %s (macOS)' "
 
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# The feature release of the `java` found first, 0 without one.
+# The feature release of the first `java` in PATH; 0 if there is none.
 java_version() {
     local version
     version=$(java -XshowSettings:properties -version 2>&1 | sed -n 's/.*java.specification.version = //p')
@@ -50,7 +50,7 @@ java_version() {
     echo "${version:-0}"
 }
 
-# ensure SERVICE: its folder is there and whole afterwards.
+# ensure SERVICE: makes sure that its folder exists and is complete.
 ensure() {
     local home
     case $1 in
@@ -73,7 +73,7 @@ ensure() {
     }
     rm "$scratch/log"
     (cd "$scratch" && find . -type f ! -name manifest -exec "${CHECKSUM[@]}" {} + >manifest)
-    # Where another stack was quicker, mv puts ours inside its folder: take it out again, theirs is as good.
+    # If another stack was faster, mv has put ours inside its folder: delete ours, theirs is equivalent.
     mv "$scratch" "$home"
     rm -rf "${home:?}/${scratch##*/}"
     scratch=
@@ -88,7 +88,7 @@ fetch_kafka() {
 
 fetch_minio() { install_go_program "$MINIO_PACKAGE" "$1"; }
 
-# Go calls a program as its folder is called.
+# Go names a program after its folder.
 fetch_toxiproxy() { install_go_program "$TOXIPROXY_PACKAGE" "$1" && mv "$1/server" "$1/toxiproxy"; }
 
 # install_go_program PACKAGE FOLDER

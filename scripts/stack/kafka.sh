@@ -1,9 +1,9 @@
 # shellcheck shell=bash
 # Kafka as scripts/stack.sh runs it: one KRaft node with its data in $DIR/kafka. Sourced by stack.sh.
 #
-# Where STACK_PROXIES is N when the stack is made, it listens on N ports more, each for clients that come through a proxy
-# of their own: listener n is at the port in proxied-n-port, and tells its clients that the broker is at the port in
-# proxy-n-port, which is kept free for the proxy.
+# If STACK_PROXIES is N when the stack is created, it listens on N additional ports, each for clients that connect
+# through a proxy of their own: listener n is at the port in proxied-n-port, and advertises the port in proxy-n-port,
+# which is reserved for the proxy.
 
 kafka_start() {
     local folder=$DIR/kafka
@@ -15,7 +15,8 @@ kafka_start() {
     wait_ready kafka 240
 }
 
-# Fills in the settings and formats the data folder. The settings get their name last: it says that this was done.
+# Fills in the settings and formats the data folder. The settings file is renamed last: its name shows that this was
+# done.
 kafka_format() {
     local folder=$DIR/kafka template controller kafka
     kafka=$(port kafka/port)
@@ -27,7 +28,7 @@ kafka_format() {
     template=${template//@DATA_DIR@/"$folder/data"}
     rm -rf "$folder/data"
     printf '%s\n' "$template" >"$folder/server.properties.new"
-    # For kafka_ready: an answer or none within seconds rather than the usual minute.
+    # For kafka_ready: a response, or a time-out after seconds instead of the usual minute.
     printf '%s\n' default.api.timeout.ms=10000 request.timeout.ms=5000 >"$folder/client.properties"
     kafka_tool kafka.tools.StorageTool format --standalone --cluster-id "$(kafka_tool kafka.tools.StorageTool random-uuid)" \
         --config "$folder/server.properties.new" >"$folder/log" 2>&1 ||
@@ -35,7 +36,7 @@ kafka_format() {
     mv "$folder/server.properties.new" "$folder/server.properties"
 }
 
-# kafka_add_proxied SETTINGS: with the listeners for proxies.
+# kafka_add_proxied SETTINGS: prints them with the listeners for proxies.
 kafka_add_proxied() {
     local listeners="" advertised="" protocols="" number settings=$1
     for ((number = 1; number <= ${STACK_PROXIES:-0}; number++)); do
@@ -48,7 +49,8 @@ kafka_add_proxied() {
     printf '%s\n' "${settings//@PROXIED_PROTOCOLS@/"$protocols"}"
 }
 
-# Whether it answers: the list of topics, by Kafka's own tool, once the port is open (a JVM start costs a second or two).
+# Whether it responds: lists the topics with Kafka's own tool, once the port is open (a JVM start costs a second or
+# two).
 kafka_ready() {
     local port
     port=$(cat "$DIR/kafka/port")

@@ -1,6 +1,6 @@
 # shellcheck shell=bash
-# MinIO as scripts/stack.sh runs it: one drive, $DIR/minio/data, with a bucket `lake` and a password of its own.
-# Sourced by stack.sh. Where STACK_PROXIES is N, ports are kept free for N proxies: those in proxy-n-port.
+# MinIO as scripts/stack.sh runs it: one drive, $DIR/minio/data, with a bucket `lake` and its own password. Sourced by
+# stack.sh. If STACK_PROXIES is N, ports are reserved for N proxies, in the files proxy-n-port.
 
 readonly S3_USER=lambdalake
 readonly S3_REGION=us-east-1
@@ -11,7 +11,7 @@ minio_start() {
     port=$(port minio/port)
     for ((number = 1; number <= ${STACK_PROXIES:-0}; number++)); do port "minio/proxy-$number-port" >/dev/null; done
     [ -s "$folder/password" ] || random_hex 16 >"$folder/password"
-    # The drive must be under our folder by name: that is how the process is known (process.sh).
+    # The path of the drive must begin with our folder: it identifies the process (process.sh).
     MINIO_ROOT_USER=$S3_USER MINIO_ROOT_PASSWORD=$(cat "$folder/password") \
         MINIO_REGION=$S3_REGION MINIO_BROWSER=off MINIO_UPDATE=off \
         launch minio "$MINIO_HOME/minio" server "$folder/data" --address "127.0.0.1:$port"
@@ -25,7 +25,7 @@ minio_ready() {
     curl --silent --fail --max-time 5 --noproxy '*' --output /dev/null "http://127.0.0.1:$port/minio/health/live"
 }
 
-# A signed PUT, which shows at the same time that the password is good and that writing works.
+# A signed PUT, which also checks that the password is valid and that writing works.
 minio_create_bucket() {
     local code
     code=$(curl --silent --max-time 20 --noproxy '*' --output /dev/null --write-out '%{http_code}' \

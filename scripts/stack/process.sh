@@ -1,9 +1,9 @@
 # shellcheck shell=bash
-# Starting, knowing and stopping the processes of scripts/stack.sh, and ports for them.
+# Starts, finds and stops the processes of scripts/stack.sh, and reserves ports for them.
 #
 # A service SERVICE of a stack lives in $DIR/SERVICE: `pid`, `log`, the files that name its ports, and its data. A
-# process counts as ours when it has the pid noted there and names that folder on its command line, so a pid that the
-# system gave to somebody else is never signalled. Sourced by stack.sh.
+# process is ours if it has the recorded pid and its command line contains that folder, so a reused pid never receives a
+# signal. Sourced by stack.sh.
 
 # launch SERVICE COMMAND...: in the background, in a process group of its own (Ctrl-C is for the caller), with no
 # descriptor of the caller's, so that `$(stack.sh up)` ends.
@@ -28,13 +28,13 @@ running() {
     esac
 }
 
-# stop SERVICE [SIGNAL]: TERM and, after half a minute, KILL; returns when it is gone.
+# stop SERVICE [SIGNAL]: TERM and, after half a minute, KILL; returns when it has ended.
 stop() {
     local service=$1 signal=${2:-TERM} pid
     if pid=$(running "$service"); then
         kill -s "$signal" "$pid"
         if ! wait_until 30 gone "$service"; then
-            say "$service (pid $pid) does not stop: killed"
+            say "$service (pid $pid) did not stop: it is killed"
             kill -s KILL "$pid"
             wait_until 10 gone "$service" || die 3 "$service (pid $pid) cannot be killed"
         fi
@@ -44,7 +44,7 @@ stop() {
 
 gone() { ! running "$1" >/dev/null; }
 
-# wait_until SECONDS COMMAND...: asks every fifth of a second; 1 when the time is up.
+# wait_until SECONDS COMMAND...: runs it every fifth of a second; returns 1 when the time is over.
 wait_until() {
     local deadline=$((SECONDS + $1))
     shift
@@ -54,7 +54,7 @@ wait_until() {
     done
 }
 
-# wait_ready SERVICE SECONDS: until `SERVICE_ready`, or an error with the end of its log.
+# wait_ready SERVICE SECONDS: waits for `SERVICE_ready`, or ends with an error and the end of the log.
 wait_ready() {
     local service=$1 seconds=$2
     wait_until "$seconds" ready_or_gone "$service" || fail "$service" "$service is not ready after $seconds s"
@@ -63,16 +63,16 @@ wait_ready() {
 
 ready_or_gone() { gone "$1" || "$1_ready"; }
 
-# fail SERVICE MESSAGE: ends with the message, below the end of the service's log.
+# fail SERVICE MESSAGE: prints the end of the service's log, and ends with the message.
 fail() {
     say "the end of $DIR/$1/log:"
     tail -n 30 "$DIR/$1/log" | sed 's/^/    /' >&2
     die 3 "$2"
 }
 
-# port FILE: the port noted in $DIR/FILE; a free one is taken and noted when there is none yet, so that a restart has
-# the same. Below the range that systems hand out by themselves. A link in the cache folder reserves it until `reset`,
-# so two stacks that start together never choose alike.
+# port FILE: prints the port recorded in $DIR/FILE. If there is none yet, a free port is chosen and recorded, so a
+# restart has the same one. It is below the range of ephemeral ports. A link in the cache folder reserves it until
+# `reset`, so two stacks that start together never choose the same port.
 port() {
     [ -s "$DIR/$1" ] || reserve_port "$1" >"$DIR/$1"
     cat "$DIR/$1"
@@ -81,7 +81,7 @@ port() {
 reserve_port() {
     local port attempt
     mkdir -p "$CACHE/ports"
-    # Links of stacks whose folder was deleted by hand.
+    # Deletes links of stacks whose folder was deleted by hand.
     find -L "$CACHE/ports" -type l -mtime +1 -exec rm -f {} +
     for attempt in {1..50}; do
         port=$((20000 + RANDOM % 12000))
@@ -96,7 +96,7 @@ reserve_port() {
 # Whether something listens on a port.
 open() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# Gives the reserved ports of this stack back.
+# Releases the reserved ports of this stack.
 free_ports() {
     local file
     for file in "$DIR"/*/*port; do

@@ -25,7 +25,7 @@ Exit codes: 0 done, 2 usage or configuration, 3 outside fault (the store, or an 
 /// Follows the table avg_speed, so that an answer is as fresh as the speed layer's last commit, and final as soon
 /// as the batch has made a day final.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "serving", version, after_help = EXAMPLES)]
+#[command(name = "serving", version, after_help = lake_config::with_settings_help(EXAMPLES))]
 pub struct Cli {
     /// File with the settings [default: lakehouse.toml, if there is one]
     #[arg(long, value_name = "FILE", global = true)]
@@ -40,7 +40,7 @@ pub struct Cli {
 #[derive(Clone, Debug, Subcommand)]
 pub enum Command {
     /// Serve until stopped by SIGTERM or SIGINT
-    #[command(after_help = EXAMPLES)]
+    #[command(after_help = lake_config::with_settings_help(EXAMPLES))]
     Run,
 }
 

@@ -1,37 +1,46 @@
-//! The engine: takes what the source tells, and commits what it adds up to.
+//! The engine: receives what the source delivers, and commits what it adds up to.
+//!
+//! It is a loop over parts that know nothing of each other: the [`PartitionSet`] holds what was received, the [`Lander`] and
+//! the [`AveragesWriter`] commit it through the [`Committer`], [`Takeover`] loads partitions from the tables, and [`StopAt`]
+//! says whether a bounded run is at its end.
 //!
 //! Everything happens in one task and in one order, so that what a commit holds is exactly the records before
 //! the position that it records. While a commit is under way the source's bounded queue fills, and fetching
 //! stops. What fails because the store is away stays in memory and is tried again; past a bound nothing more
-//! is taken until it lands. Once told to stop, the engine has a bounded time for what it holds: whatever it is
+//! is received until it lands. Once asked to stop, the engine has a bounded time for what it holds: whatever it is
 //! at then is dropped where it stands, which to the tables is a crash like any other.
 
-mod assignment;
-mod averages;
-mod ends;
-mod land;
-mod run;
-mod tidy;
-mod watermarks;
+mod pace;
 
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
+use futures::FutureExt;
 use lake_config::Settings;
-use lake_delta::{Lake, LakeError};
-use tokio::time::{Instant, MissedTickBehavior, interval};
+use lake_delta::LakeError;
+use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
-use self::tidy::Tidy;
-use crate::partition::{Partition, Rules};
+use self::pace::Pace;
+use crate::averages_writer::AveragesWriter;
+use crate::committer::Committer;
+use crate::lander::Lander;
+use crate::partition::Rules;
+use crate::partition_set::PartitionSet;
 use crate::recovery::RecoveryError;
 use crate::source::{Source, SourceEvent};
+use crate::stop_at::StopAt;
 use crate::tables::Tables;
+use crate::takeover::Takeover;
 
 /// How long the engine listens to the source after a commit failed, before it tries the next. Trying takes long
 /// while the store is away: without a pause something would always be due, and partitions given or taken away
 /// would wait until it is back.
 const RETRY_PAUSE: Duration = Duration::from_secs(1);
+/// The wait between tries at the last commits.
+const LAST_WAIT: Duration = Duration::from_secs(1);
+/// Files that are uploaded at once.
+const CONCURRENT_FILES: usize = 8;
 
 /// Why the engine stopped.
 #[derive(Debug, thiserror::Error)]
@@ -53,65 +62,94 @@ pub enum EngineError {
     OutOfTime(Duration),
 }
 
-/// How the engine paces itself.
-#[derive(Clone, Copy, Debug)]
-struct Pace {
-    commit_interval: Duration,
-    landing_interval: Duration,
-    position_interval: Duration,
-    shutdown_timeout: Duration,
-    landing_bytes: usize,
-    accept_loss: bool,
-}
-
 /// The speed layer on a source of records.
 pub struct Engine<S> {
     source: S,
-    lake: Lake,
-    tables: Tables,
     rules: Rules,
     pace: Pace,
-    partitions: BTreeMap<i32, Partition>,
-    epochs: u64,
-    /// Partitions that seemed to end before what is landed, with the offset wanted.
-    suspects: BTreeMap<i32, i64>,
-    /// The end offsets to stop at, if it is to stop.
-    ends: Option<BTreeMap<i32, i64>>,
+    partitions: PartitionSet,
+    committer: Committer,
+    lander: Lander,
+    averages: AveragesWriter,
+    takeover: Takeover,
+    /// Where to stop, if it is to stop.
+    stop_at: Option<StopAt>,
     /// Before this instant no commit is tried.
     retry_at: Instant,
-    tidy: Tidy,
 }
 
 impl<S: Source> Engine<S> {
-    /// Gets ready to take records from `source` into `tables`.
+    /// Gets ready to receive records from `source` into `tables`.
     pub fn new(source: S, tables: Tables, settings: &Settings) -> Result<Engine<S>, EngineError> {
-        let lake = tables.events.lake().clone();
-        let pace = Pace {
-            commit_interval: settings.speed.commit_interval,
-            landing_interval: settings.speed.landing_interval,
-            position_interval: settings.speed.position_interval,
-            shutdown_timeout: settings.speed.shutdown_timeout,
-            landing_bytes: usize::try_from(settings.speed.landing_bytes).unwrap_or(usize::MAX),
-            accept_loss: settings.kafka.on_data_loss == lake_config::OnDataLoss::Accept,
-        };
-        let tidy = Tidy::new(&lake);
+        let rules = Rules::new(settings)?;
+        let accept_loss = settings.kafka.on_data_loss == lake_config::OnDataLoss::Accept;
         Ok(Engine {
             source,
-            lake,
-            tables,
-            rules: Rules::new(settings)?,
-            pace,
-            partitions: BTreeMap::new(),
-            epochs: 0,
-            suspects: BTreeMap::new(),
-            ends: None,
+            pace: Pace::new(&settings.speed),
+            partitions: PartitionSet::default(),
+            committer: Committer::new(tables, &rules),
+            lander: Lander::new(&rules.calendar, CONCURRENT_FILES),
+            averages: AveragesWriter::new(rules.lateness, CONCURRENT_FILES),
+            takeover: Takeover::new(accept_loss),
+            rules,
+            stop_at: None,
             retry_at: Instant::now(),
-            tidy,
         })
     }
 
-    /// Takes what comes until `shutdown` completes or the ends are reached.
-    async fn turn_until(&mut self, shutdown: impl Future<Output = ()>) -> Result<(), EngineError> {
+    /// Stops once the tables hold everything before these end offsets, by partition.
+    #[must_use]
+    pub fn until(mut self, ends: BTreeMap<i32, i64>) -> Engine<S> {
+        self.stop_at = Some(StopAt::new(ends));
+        self
+    }
+
+    /// Receives records until `shutdown` completes or the ends are reached, commits all that is held, and
+    /// leaves the group. After `shutdown` this takes `speed.shutdown_timeout` at most, and what the source
+    /// needs to close.
+    pub async fn run(mut self, shutdown: impl Future<Output = ()>) -> Result<(), EngineError> {
+        let limit = self.pace.shutdown_timeout;
+        let shutdown = shutdown.shared();
+        let stop_requested = shutdown.clone();
+        let too_late = async move {
+            stop_requested.await;
+            sleep(limit).await;
+        };
+        let finished = tokio::select! {
+            biased;
+            result = self.work_until(shutdown) => Some(result),
+            () = too_late => None,
+        };
+        self.source.close().await;
+        match finished {
+            Some(result) => result,
+            None if self.partitions.is_ahead() => Err(EngineError::OutOfTime(limit)),
+            None => Ok(()),
+        }
+    }
+
+    async fn work_until(
+        &mut self,
+        shutdown: impl Future<Output = ()> + Clone,
+    ) -> Result<(), EngineError> {
+        self.receive_until(shutdown.clone()).await?;
+        let has_a_limit = shutdown.now_or_never().is_some();
+        loop {
+            match self.commit_all().await {
+                Err(EngineError::Lake(error)) if has_a_limit && error.is_transient() => {
+                    tracing::warn!(%error, "not committed; trying again while there is time");
+                    sleep(LAST_WAIT).await;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Receives what comes until `shutdown` completes or the ends are reached.
+    async fn receive_until(
+        &mut self,
+        shutdown: impl Future<Output = ()>,
+    ) -> Result<(), EngineError> {
         // What counts from 0 on shows its first increase.
         metrics::counter!("lambdalake_speed_commit_failures_total").increment(0);
         metrics::counter!("lambdalake_speed_fenced_total").increment(0);
@@ -119,8 +157,8 @@ impl<S: Source> Engine<S> {
         let mut landing = ticks(self.pace.landing_interval);
         let mut positions = ticks(self.pace.position_interval);
         tokio::pin!(shutdown);
-        while !self.has_reached_ends() {
-            let waiting_bytes = self.waiting_bytes();
+        while !self.is_at_its_end() {
+            let waiting_bytes = self.partitions.waiting_bytes();
             metrics::gauge!("lambdalake_speed_waiting_bytes").set(waiting_bytes as f64);
             let has_room = waiting_bytes < 2 * self.pace.landing_bytes;
             tokio::select! {
@@ -130,7 +168,8 @@ impl<S: Source> Engine<S> {
                     break;
                 }
                 _ = averages.tick() => {
-                    self.tell_watermarks();
+                    let now = self.committer.lake().now();
+                    self.partitions.record_watermarks(now, self.rules.lateness);
                     self.average_if_possible(false).await?;
                     self.look_for_ends_elsewhere().await;
                 }
@@ -149,37 +188,34 @@ impl<S: Source> Engine<S> {
         match event {
             SourceEvent::Records(batch) => {
                 metrics::counter!("lambdalake_speed_records_total").increment(batch.len() as u64);
-                let rules = &self.rules;
-                if let Some(partition) = current(&mut self.partitions, batch.partition, batch.epoch)
-                {
-                    partition.take(*batch, rules);
+                if let Some(partition) = self.partitions.current(batch.partition, batch.epoch) {
+                    partition.take(*batch, &self.rules);
                 }
-                if self.waiting_bytes() >= self.pace.landing_bytes {
+                if self.partitions.waiting_bytes() >= self.pace.landing_bytes {
                     self.land_if_possible(false).await?;
                 }
             }
             SourceEvent::Position { partition, epoch, next } => {
-                if let Some(partition) = current(&mut self.partitions, partition, epoch) {
+                if let Some(partition) = self.partitions.current(partition, epoch) {
                     partition.advance(next);
                 }
             }
             SourceEvent::EndReached { partition, epoch } => {
-                let end = self.ends.as_ref().and_then(|ends| ends.get(&partition)).copied();
-                if let Some((partition, end)) =
-                    current(&mut self.partitions, partition, epoch).zip(end)
-                {
+                let end = self.stop_at.as_ref().and_then(|stop| stop.end_of(partition));
+                if let Some((partition, end)) = self.partitions.current(partition, epoch).zip(end) {
                     partition.advance(end);
                 }
             }
             SourceEvent::Assigned { partitions, reply } => {
-                let starts = self.load(&partitions).await?;
+                let (held, committer) = (&mut self.partitions, &mut self.committer);
+                let starts = self.takeover.load(&partitions, held, committer, &self.rules).await?;
                 // Nobody waits any more if the assignment was revoked meanwhile.
                 let _ = reply.send(starts);
             }
             SourceEvent::Revoked { partitions, reply } => {
                 let result = self.commit_all().await;
                 self.tolerate(result)?;
-                self.let_go(&partitions);
+                self.partitions.release(&partitions);
                 let _ = reply.send(());
             }
             SourceEvent::Lost { partitions } => {
@@ -187,17 +223,47 @@ impl<S: Source> Engine<S> {
                     ?partitions,
                     "partitions lost: what was not committed will be replayed"
                 );
-                self.let_go(&partitions);
+                self.partitions.release(&partitions);
             }
             SourceEvent::Failed { problem } => return Err(EngineError::Source(problem)),
         }
         Ok(())
     }
 
-    /// Commits everything that is held, and tells the group.
+    /// Commits everything that is held, and the group's offsets.
     async fn commit_all(&mut self) -> Result<(), EngineError> {
         self.land(true).await?;
         self.commit_averages(true).await
+    }
+
+    async fn land(&mut self, offsets_alone: bool) -> Result<(), EngineError> {
+        if !self.lander.is_due(&self.partitions, offsets_alone) {
+            return Ok(());
+        }
+        let fenced = self.lander.land(&mut self.partitions, &mut self.committer).await?;
+        self.reload(fenced).await?;
+        self.source.commit_offsets(&self.partitions.group_offsets());
+        Ok(())
+    }
+
+    async fn commit_averages(&mut self, offsets_alone: bool) -> Result<(), EngineError> {
+        let (partitions, committer) = (&mut self.partitions, &mut self.committer);
+        let fenced = self.averages.commit(partitions, committer, offsets_alone).await?;
+        let Some(fenced) = fenced else { return Ok(()) };
+        self.partitions.record_windows(self.committer.lake().now());
+        self.reload(fenced).await?;
+        self.source.commit_offsets(&self.partitions.group_offsets());
+        Ok(())
+    }
+
+    /// Drops and reloads partitions that another writer moved, and goes on with them from there.
+    async fn reload(&mut self, fenced: impl IntoIterator<Item = i32>) -> Result<(), EngineError> {
+        for partition in fenced {
+            let (held, committer) = (&mut self.partitions, &mut self.committer);
+            let starts = self.takeover.reload(partition, held, committer, &self.rules).await?;
+            starts.into_iter().for_each(|start| self.source.seek(start));
+        }
+        Ok(())
     }
 
     async fn land_if_possible(&mut self, offsets_alone: bool) -> Result<(), EngineError> {
@@ -221,9 +287,8 @@ impl<S: Source> Engine<S> {
         match result {
             Err(EngineError::Lake(error)) if error.is_transient() => {
                 metrics::counter!("lambdalake_speed_commit_failures_total").increment(1);
-                tracing::error!(
-                    %error, waiting_bytes = self.waiting_bytes(), "not committed; trying again"
-                );
+                let waiting_bytes = self.partitions.waiting_bytes();
+                tracing::error!(%error, waiting_bytes, "not committed; trying again");
                 self.retry_at = Instant::now() + self.pace.commit_interval.min(RETRY_PAUSE);
                 Ok(())
             }
@@ -231,29 +296,20 @@ impl<S: Source> Engine<S> {
         }
     }
 
-    fn tell_group(&mut self) {
-        let offsets: Vec<(i32, i64)> =
-            self.partitions.values().filter_map(|p| Some((p.id(), group_offset(p)?))).collect();
-        self.source.commit_offsets(&offsets);
+    fn is_at_its_end(&self) -> bool {
+        let stop_at = self.stop_at.as_ref();
+        stop_at.is_some_and(|stop| stop.is_reached(&self.partitions, self.committer.tables()))
     }
 
-    fn waiting_bytes(&self) -> usize {
-        self.partitions.values().map(|partition| partition.landing.bytes()).sum()
+    /// Other instances may be what reaches the remaining ends.
+    async fn look_for_ends_elsewhere(&mut self) {
+        let stop_at = self.stop_at.as_ref();
+        if stop_at.is_some_and(|stop| stop.is_reached_here(&self.partitions))
+            && let Err(error) = self.committer.tables_mut().refresh().await
+        {
+            tracing::warn!(%error, "the tables can't be read");
+        }
     }
-}
-
-/// How far both tables are.
-fn group_offset(partition: &Partition) -> Option<i64> {
-    partition.landing.landed().events.min(partition.averaged)
-}
-
-/// The partition, if it is held under that epoch.
-fn current(
-    partitions: &mut BTreeMap<i32, Partition>,
-    id: i32,
-    epoch: u64,
-) -> Option<&mut Partition> {
-    partitions.get_mut(&id).filter(|partition| partition.epoch() == epoch)
 }
 
 fn ticks(period: Duration) -> tokio::time::Interval {

@@ -56,19 +56,18 @@ impl KafkaSource {
         let (sender, events) = queue::bounded(settings.speed.queue_bytes);
         let (seeks, seek_requests) = std::sync::mpsc::channel();
         let stop = Arc::new(AtomicBool::new(false));
+        let delivery = (sender, settings.event.clone(), tokio::runtime::Handle::current());
         let poller = Poller::new(
             Arc::clone(&consumer),
             topic.clone(),
-            settings.event.clone(),
             settings.kafka.request_timeout,
-            sender,
+            delivery,
             seek_requests,
             Arc::clone(&stop),
         );
-        let runtime = tokio::runtime::Handle::current();
         let thread = std::thread::Builder::new()
             .name("kafka-poll".to_owned())
-            .spawn(move || poller.run(&runtime))
+            .spawn(move || poller.run())
             .expect("a thread can be started");
         Ok(KafkaSource { topic, consumer, events, seeks, stop, thread: Some(thread) })
     }

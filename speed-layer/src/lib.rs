@@ -1,22 +1,30 @@
 //! The speed layer: consumes camera events from Kafka, lands each exactly once, and keeps provisional averages.
 //!
 //! Data flows top to bottom: [`kafka`] polls and [`decode`]s records into batches; the [`engine`] hands them
-//! to their [`partition`], which keeps rows in [`landing`] and panes in [`provisional`]; at each interval
-//! [`publish`] commits both to the [`tables`], fenced by the offsets that the tables hold. [`recovery`]
-//! reads all state back from there. [`source`] is what the engine sees of Kafka; [`mod@reset`] mends a watermark
-//! that a clock gone mad has carried away.
+//! to their [`partition`] in the [`partition_set`], which keeps rows in [`landing`] and panes in [`provisional`]; at each
+//! interval the [`lander`] and the [`averages_writer`] commit both through the [`committer`], which [`publish`]es to the
+//! [`tables`], fenced by the offsets that the tables hold. [`takeover`] and [`recovery`] read all state back from there.
+//! [`source`] is what the engine sees of Kafka, [`stop_at`] where a bounded run ends; [`mod@reset`] sets a watermark back
+//! that a faulty camera clock has carried away.
 
+pub mod averages_writer;
+pub mod checkpoints;
 pub mod clock;
+pub mod committer;
 pub mod engine;
 pub mod kafka;
+pub mod lander;
 pub mod landing;
 pub mod partition;
+pub mod partition_set;
 pub mod provisional;
 pub mod publish;
 pub mod recovery;
 pub mod reset;
 pub mod source;
+pub mod stop_at;
 pub mod tables;
+pub mod takeover;
 
 pub use engine::{Engine, EngineError};
 pub use speed_layer_decode as decode;

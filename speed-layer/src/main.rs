@@ -29,7 +29,7 @@ static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 /// Consumes camera events from Kafka, lands each exactly once and keeps provisional averages.
 #[derive(Parser)]
-#[command(version, after_help = EXAMPLES)]
+#[command(version, after_help = lake_config::with_settings_help(EXAMPLES))]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -49,7 +49,7 @@ Exit codes: 0 done, 2 usage or configuration, 3 a fault outside (Kafka, the obje
 #[derive(Subcommand)]
 enum Command {
     /// Consume, land and aggregate until stopped
-    #[command(after_help = EXAMPLES)]
+    #[command(after_help = lake_config::with_settings_help(EXAMPLES))]
     Run(RunArgs),
     /// Set a partition's watermark back, for a clock gone mad
     ///

@@ -1,15 +1,15 @@
 //! Committing the work of partitions to one table, each fenced on its own.
 //!
 //! # Consistency
-//! Whether a partition's work goes in is decided on exactly the version that is committed on: its transaction
-//! must be the one that the work was built on, and its watermark must not have been reset since. If another writer takes that version, everything is decided
-//! again on what it wrote; the files are written once only. Removes are taken from that version, never from
-//! memory. A partition whose transaction moved is left out, and the caller reloads it.
+//! Whether a partition's work goes in is decided on exactly the version that is committed on ([`commit_with`]): its
+//! transaction must be the one that the work was built on, and its watermark must not have been reset since. If another
+//! writer is faster, everything is decided again on what it wrote; the files are written once only. Files to remove are
+//! those of that version, never of memory. A partition whose transaction moved is left out, and the caller reloads it.
 
 use std::collections::BTreeSet;
 
 use lake_delta::log::FileEntry;
-use lake_delta::{Commit, CommitOutcome, DataFile, LakeError, TableLog, TableState};
+use lake_delta::{Commit, CommitDecision, DataFile, LakeError, TableLog, TableState, commit_with};
 use lake_model::commit::{PartitionDecision, PartitionFacts, decide};
 use lake_model::{Calendar, Day};
 use lake_tables::file_kind::{self, AvgSpeedFile, ProvisionalGroup};
@@ -47,19 +47,18 @@ pub async fn publish(
     operation: &'static str,
     work: &[Work],
 ) -> Result<Published, LakeError> {
-    loop {
+    let committed = commit_with(log, async |log: &TableLog| {
         let (commit, published) = assemble(log, app_ids, calendar, operation, work)?;
-        if commit.is_empty() {
-            return Ok(published);
-        }
-        match log.try_commit(&commit).await? {
-            CommitOutcome::Committed { version } => {
-                tracing::debug!(table = %log.table(), version, operation, "committed");
-                return Ok(published);
-            }
-            CommitOutcome::Conflict => {}
-        }
+        Ok::<_, LakeError>(match commit.is_empty() {
+            true => CommitDecision::Nothing(published),
+            false => CommitDecision::Commit(commit, published),
+        })
+    })
+    .await?;
+    if let Some(version) = committed.version {
+        tracing::debug!(table = %log.table(), version, operation, "committed");
     }
+    Ok(committed.value)
 }
 
 /// Whether the batch has made `day` final.

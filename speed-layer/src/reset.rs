@@ -1,4 +1,4 @@
-//! Setting a partition's watermark back after a clock gone mad has carried it away.
+//! Setting a partition's watermark back after a faulty camera clock has carried it away.
 //!
 //! A reset says: from this offset on, the greatest event time of the partition so far counts as that. It is a part
 //! of what lateness depends on, as the partition's log is, so every replay judges by it too. What was judged before
@@ -16,10 +16,12 @@
 //! else, or by the next reset of that partition.
 
 use lake_config::Settings;
-use lake_delta::{Commit, CommitOutcome, Lake, LakeError, TableLog};
+use lake_delta::{
+    Commit, CommitDecision, Committed, Lake, LakeError, TableLog, TableState, commit_with,
+};
 use lake_model::EventTime;
 use lake_tables::Table;
-use lake_tables::txn::{PartitionProgress, WatermarkReset};
+use lake_tables::txn::{AppIds, PartitionProgress, WatermarkReset};
 use serde_json::{Value, json};
 
 use crate::clock::Clock;
@@ -54,73 +56,124 @@ pub async fn reset_watermark(
     // A lake that does not exist is not made for this.
     TableLog::open(lake, Table::Events).await?;
     let mut tables = Tables::open(lake, settings).await?;
-    loop {
-        put_in_force(&mut tables, partition).await?;
-        let Some(from) = furthest(&tables, partition).max_event_time else {
-            return Ok(ResetOutcome::NoWatermark);
-        };
-        if from <= to {
-            return Ok(ResetOutcome::NotAhead(from));
-        }
-        let number = tables.app_ids.reset_count(tables.avg_speed.state(), partition) + 1;
-        let requested_at = lake.now();
-        let said = json!({
-            "kafkaPartition": partition, "from": from.to_string(), "to": to.to_string(),
-        });
-        let request = Commit::new(lake, OPERATION)
-            .txns(tables.app_ids.request_reset(partition, number, to, requested_at))
-            .info(INFO, said);
-        match tables.avg_speed.try_commit(&request).await? {
-            CommitOutcome::Conflict => tables.refresh().await?,
-            CommitOutcome::Committed { .. } => {
-                put_in_force(&mut tables, partition).await?;
-                let resets = tables.app_ids.watermark_resets(tables.events.state(), partition);
-                let reset = resets.get(number - 1).expect("it was just put in force");
-                return Ok(ResetOutcome::Reset(*reset));
-            }
-        }
+    let Tables { events, avg_speed, app_ids, .. } = &mut tables;
+    let asked = commit_with(avg_speed, async |avg_speed: &TableLog| {
+        events.refresh().await?;
+        force(events, avg_speed, app_ids, partition).await?;
+        ask(events.state(), avg_speed, app_ids, partition, to)
+    });
+    let number = match asked.await?.value {
+        Asked::For(number) => number,
+        Asked::NotAhead(from) => return Ok(ResetOutcome::NotAhead(from)),
+        Asked::NoWatermark => return Ok(ResetOutcome::NoWatermark),
+    };
+    put_in_force(&mut tables, partition).await?;
+    let resets = tables.app_ids.watermark_resets(tables.events.state(), partition);
+    let reset = resets.get(number - 1).expect("it was just put in force");
+    Ok(ResetOutcome::Reset(*reset))
+}
+
+/// What was asked for, if there was reason to.
+enum Asked {
+    /// The reset of that number.
+    For(usize),
+    NotAhead(EventTime),
+    NoWatermark,
+}
+
+/// The commit to `avg_speed` that asks for the reset.
+fn ask(
+    events: &TableState,
+    avg_speed: &TableLog,
+    app_ids: &AppIds,
+    partition: i32,
+    to: EventTime,
+) -> Result<CommitDecision<Asked>, LakeError> {
+    let furthest = furthest(app_ids, events, avg_speed.state(), partition);
+    let Some(from) = furthest.max_event_time else {
+        return Ok(CommitDecision::Nothing(Asked::NoWatermark));
+    };
+    if from <= to {
+        return Ok(CommitDecision::Nothing(Asked::NotAhead(from)));
     }
+    let number = app_ids.reset_count(avg_speed.state(), partition) + 1;
+    let lake = avg_speed.lake();
+    let info = json!({
+        "kafkaPartition": partition, "from": from.to_string(), "to": to.to_string(),
+    });
+    let request = Commit::new(lake, OPERATION)
+        .txns(app_ids.request_reset(partition, number, to, lake.now()))
+        .info(INFO, info);
+    Ok(CommitDecision::Commit(request, Asked::For(number)))
 }
 
 /// Puts the reset of `partition` in force that is asked for and not in force, if there is one.
 pub(crate) async fn put_in_force(tables: &mut Tables, partition: i32) -> Result<(), LakeError> {
-    loop {
-        let Tables { events, avg_speed, app_ids, .. } = &mut *tables;
-        let number = app_ids.reset_count(avg_speed.state(), partition);
-        let requested = app_ids.requested_reset(avg_speed.state(), partition, number);
-        let Some((to, requested_at)) = requested else { return Ok(()) };
-        if number <= app_ids.reset_count(events.state(), partition) {
-            return Ok(());
-        }
-        let landed = app_ids.progress(events.state(), partition);
-        let PartitionProgress { next_offset, max_event_time } = furthest(tables, partition);
-        let Tables { events, app_ids, .. } = &mut *tables;
-        let offset = next_offset.unwrap_or(0);
-        let from = max_event_time.unwrap_or(to);
-        let reset = WatermarkReset { partition, offset, from, to, requested_at };
-        let mut txns = app_ids.record_reset(number, &reset);
-        if landed.next_offset == next_offset {
-            txns.push((app_ids.max_event_time(partition), to.micros()));
-        }
-        let commit = Commit::new(events.lake(), OPERATION).txns(txns).info(INFO, said(&reset));
-        // Whoever took the version has moved the partition, or has put the reset in force.
-        let _ = events.try_commit(&commit).await?;
+    let Tables { events, avg_speed, app_ids, .. } = tables;
+    force(events, avg_speed, app_ids, partition).await
+}
+
+/// Puts the reset in force that `avg_speed` asks for and `events` does not have.
+async fn force(
+    events: &mut TableLog,
+    avg_speed: &TableLog,
+    app_ids: &AppIds,
+    partition: i32,
+) -> Result<(), LakeError> {
+    // Whoever was faster has moved the partition, or has put the reset in force.
+    let forced = commit_with(events, async |events: &TableLog| {
+        let commit = in_force(events, avg_speed.state(), app_ids, partition);
+        Ok::<_, LakeError>(match commit {
+            Some(commit) => CommitDecision::Commit(commit, ()),
+            None => CommitDecision::Nothing(()),
+        })
+    });
+    let Committed { value: (), .. } = forced.await?;
+    Ok(())
+}
+
+/// The commit to `events` that puts the reset in force; `None` if none is asked for that is not in force.
+fn in_force(
+    events: &TableLog,
+    avg_speed: &TableState,
+    app_ids: &AppIds,
+    partition: i32,
+) -> Option<Commit> {
+    let number = app_ids.reset_count(avg_speed, partition);
+    let (to, requested_at) = app_ids.requested_reset(avg_speed, partition, number)?;
+    if number <= app_ids.reset_count(events.state(), partition) {
+        return None;
     }
+    let landed = app_ids.progress(events.state(), partition);
+    let PartitionProgress { next_offset, max_event_time } =
+        furthest(app_ids, events.state(), avg_speed, partition);
+    let offset = next_offset.unwrap_or(0);
+    let from = max_event_time.unwrap_or(to);
+    let reset = WatermarkReset { partition, offset, from, to, requested_at };
+    let mut txns = app_ids.record_reset(number, &reset);
+    if landed.next_offset == next_offset {
+        txns.push((app_ids.max_event_time(partition), to.micros()));
+    }
+    Some(Commit::new(events.lake(), OPERATION).txns(txns).info(INFO, describe(&reset)))
 }
 
 /// How far the further of the two tables is, with the greatest event time there.
-fn furthest(tables: &Tables, partition: i32) -> PartitionProgress {
-    let app_ids = &tables.app_ids;
-    let landed = app_ids.progress(tables.events.state(), partition);
-    let averaged = app_ids.progress(tables.avg_speed.state(), partition);
+fn furthest(
+    app_ids: &AppIds,
+    events: &TableState,
+    avg_speed: &TableState,
+    partition: i32,
+) -> PartitionProgress {
+    let landed = app_ids.progress(events, partition);
+    let averaged = app_ids.progress(avg_speed, partition);
     let further = if landed.next_offset >= averaged.next_offset { landed } else { averaged };
-    let resets = app_ids.watermark_resets(tables.events.state(), partition);
+    let resets = app_ids.watermark_resets(events, partition);
     let next = further.next_offset.unwrap_or(0);
     let clock = Clock::resumed(next, further.max_event_time, &resets).now();
     PartitionProgress { max_event_time: clock.max_event_time(), ..further }
 }
 
-fn said(reset: &WatermarkReset) -> Value {
+fn describe(reset: &WatermarkReset) -> Value {
     json!({
         "kafkaPartition": reset.partition,
         "offset": reset.offset,

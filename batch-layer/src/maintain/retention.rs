@@ -13,7 +13,9 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lake_delta::log::FileEntry;
-use lake_delta::{Commit, CommitOutcome, LakeError, TableLog, data_file, read};
+use lake_delta::{
+    Commit, CommitDecision, Committed, LakeError, TableLog, commit_with, data_file, read,
+};
 use lake_model::finalization::DayDecision;
 use lake_model::{Day, EventTime, OffsetRange};
 use lake_tables::offset_gaps::{self, GapReason, OffsetGap};
@@ -41,22 +43,21 @@ pub(super) async fn drop_days(
 ) -> Result<(), BatchError> {
     let retention_us = i64::try_from(retention.as_micros()).unwrap_or(i64::MAX);
     let oldest_kept = context.now().saturating_add(-retention_us);
-    loop {
+    let is_dry_run = report.dry_run;
+    let dropped = commit_with(events, async |events: &TableLog| {
         let known = days::known_days(context, events.state(), avg_speed.state(), runs);
         let candidates = candidates(context, &known, oldest_kept);
         let Some(dropped) = droppable(context, events, &candidates, kafka).await? else {
-            return Ok(());
+            return Ok(CommitDecision::Nothing(Vec::new()));
         };
-        if report.dry_run {
-            report.dropped_days = dropped.days;
-            return Ok(());
+        if is_dry_run {
+            return Ok(CommitDecision::Nothing(dropped.days));
         }
         raise_floors(context, &dropped.next_offsets).await?;
-        if let CommitOutcome::Committed { .. } = remove(context, events, &dropped).await? {
-            report.dropped_days = dropped.days;
-            return Ok(());
-        }
-    }
+        Ok::<_, BatchError>(CommitDecision::Commit(removal(context, &dropped), dropped.days))
+    });
+    report.dropped_days = dropped.await?.value;
+    Ok(())
 }
 
 /// Days to be dropped at once.
@@ -120,19 +121,19 @@ async fn next_offsets(context: &Context, files: &[FileEntry]) -> Result<NextOffs
 /// Notes in `offset_gaps` from where on partitions are accounted for, where that is news.
 async fn raise_floors(context: &Context, floors: &NextOffsets) -> Result<(), BatchError> {
     let mut log = context.open(Table::OffsetGaps).await?;
-    loop {
-        let gaps = new_floors(context, &log, floors).await?;
+    let raised = commit_with(&mut log, async |log: &TableLog| {
+        let gaps = new_floors(context, log, floors).await?;
         if gaps.is_empty() {
-            return Ok(());
+            return Ok::<_, LakeError>(CommitDecision::Nothing(()));
         }
         let new = file_kind::unpartitioned(context.lake.unique_id());
         let batch = offset_gaps::batch(&gaps);
         let file = data_file::write(&context.lake, Table::OffsetGaps, new, &batch).await?;
         let commit = Commit::new(&context.lake, "NOTE RETENTION FLOORS").add([file]);
-        if let CommitOutcome::Committed { .. } = log.try_commit(&commit).await? {
-            return Ok(());
-        }
-    }
+        Ok(CommitDecision::Commit(commit, ()))
+    });
+    let Committed { value: (), .. } = raised.await?;
+    Ok(())
 }
 
 /// The floors that are higher than what the table says.
@@ -164,15 +165,11 @@ async fn new_floors(
     Ok(floors.iter().filter(|(id, floor)| is_news(**id, **floor)).map(gap).collect())
 }
 
-async fn remove(
-    context: &Context,
-    events: &mut TableLog,
-    dropped: &Dropped,
-) -> Result<CommitOutcome, LakeError> {
+/// The commit that drops the days and raises the floor.
+fn removal(context: &Context, dropped: &Dropped) -> Commit {
     let last = dropped.days.last().expect("days that are dropped are at least one");
     let floor = i64::from(last.plus(1).days());
-    let commit = Commit::new(&context.lake, "DROP DAYS")
+    Commit::new(&context.lake, "DROP DAYS")
         .remove(dropped.files.iter().cloned())
-        .txns([(context.app_ids.retention_floor(), floor)]);
-    events.try_commit(&commit).await
+        .txns([(context.app_ids.retention_floor(), floor)])
 }

@@ -4,7 +4,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use lake_delta::log::FileEntry;
-use lake_delta::{Commit, CommitOutcome, DataFile, LakeError, TableLog};
+use lake_delta::{Commit, CommitDecision, DataFile, LakeError, TableLog, commit_with};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
@@ -21,7 +21,7 @@ pub(super) fn conformed(
     RecordBatch::try_new(SchemaRef::clone(schema), columns.collect::<Result<_, _>>()?)
 }
 
-/// Swaps `inputs` for `outputs`, which hold the same rows. If another writer has taken one of the inputs away
+/// Swaps `inputs` for `outputs`, which hold the same rows. If another writer has removed one of the inputs
 /// meanwhile, the outputs are given up. Returns whether the swap was made.
 pub(super) async fn swap(
     log: &mut TableLog,
@@ -30,14 +30,19 @@ pub(super) async fn swap(
 ) -> Result<bool, LakeError> {
     check_rows(inputs, &outputs)?;
     let lake = log.lake().clone();
-    while inputs.iter().all(|input| log.state().file(&input.path) == Some(input)) {
+    let swapped = commit_with(log, async |log: &TableLog| {
+        let is_there = |input: &FileEntry| log.state().file(&input.path) == Some(input);
+        if !inputs.iter().all(is_there) {
+            return Ok::<_, LakeError>(CommitDecision::Nothing(()));
+        }
         let commit = Commit::new(&lake, "COMPACT")
             .remove(inputs.iter().cloned())
             .add(outputs.iter().cloned())
             .rearranging();
-        if let CommitOutcome::Committed { .. } = log.try_commit(&commit).await? {
-            return Ok(true);
-        }
+        Ok(CommitDecision::Commit(commit, ()))
+    });
+    if swapped.await?.version.is_some() {
+        return Ok(true);
     }
     let store = lake.table_store(log.table());
     for output in &outputs {

@@ -1,16 +1,16 @@
 //! Overwriting a day in `avg_speed` with its final rows, in one commit.
 //!
 //! # Consistency
-//! What the commit removes is taken from the very version that it is made on, and so is the decision whether
-//! to make it. If another writer takes that version, everything is decided again on what it wrote, and the
-//! same files are committed. Of two runs that race, one finds the other's final rows: newer ones, or ones from
+//! The commit removes the files of the very version that it is made on, and on that version it is decided whether to
+//! make it ([`commit_with`]). If another writer is faster, everything is decided again on what it wrote, and the same
+//! files are committed. Of two runs that race, one finds the other's final rows: newer ones, or ones from
 //! the same events, win. Whoever overwrites final rows records their run first, where that is not done yet, so that
 //! `batch_runs` is in the order of the commits.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use lake_delta::log::FileEntry;
-use lake_delta::{Commit, CommitOutcome, LakeError, TableLog, TableState};
+use lake_delta::{Commit, CommitDecision, LakeError, TableLog, TableState, commit_with};
 use lake_model::Day;
 use lake_tables::batch_runs::BatchRun;
 use lake_tables::file_kind::AvgSpeedFile;
@@ -113,20 +113,18 @@ pub(super) async fn publish(
 ) -> Result<Published, LakeError> {
     avg_speed.refresh().await?;
     let mut compared: Option<(Vec<FileEntry>, Drift)> = None;
-    loop {
-        match decide(&facts(context, avg_speed.state(), pinned, base, &computed)) {
+    let published = commit_with(avg_speed, async |avg_speed: &TableLog| {
+        let state = avg_speed.state();
+        match decide(&facts(context, state, pinned, base, &computed)) {
             Decision::Overwrite => {}
             Decision::GiveUp(winner) => {
-                discard(avg_speed, &computed).await;
-                return Ok(Published::Superseded(winner));
+                return Ok(CommitDecision::Nothing(Published::Superseded(winner)));
             }
             Decision::Recompute(uncovered) => {
-                discard(avg_speed, &computed).await;
-                return Ok(Published::Behind(uncovered));
+                return Ok(CommitDecision::Nothing(Published::Behind(uncovered)));
             }
         }
-        let replaced: Vec<FileEntry> =
-            avg_speed.state().files_of(computed.span.day).cloned().collect();
+        let replaced: Vec<FileEntry> = state.files_of(computed.span.day).cloned().collect();
         if replaced.iter().any(AvgSpeedFile::is_final) {
             runs.refresh().await?;
             let unrecorded = missing_runs(&replaced, runs, avg_speed).await?;
@@ -137,16 +135,29 @@ pub(super) async fn publish(
             _ => drift(&context.lake, &computed, &replaced).await?,
         };
         let run = batch_run(context, &computed, drift);
-        let info = serde_json::to_value(&run).expect("a row of numbers and text is JSON");
-        let commit = Commit::new(&context.lake, "MAKE DAY FINAL")
-            .add(computed.files.iter().cloned())
-            .remove(replaced.iter().cloned())
-            .info(INFO_KEY, info);
-        if let CommitOutcome::Committed { .. } = avg_speed.try_commit(&commit).await? {
-            return Ok(Published::Final(run));
-        }
+        let commit = overwriting(context, &computed, &replaced, &run);
         compared = Some((replaced, drift));
+        Ok::<_, LakeError>(CommitDecision::Commit(commit, Published::Final(run)))
+    });
+    let published = published.await?.value;
+    if !matches!(published, Published::Final(_)) {
+        discard(avg_speed, &computed).await;
     }
+    Ok(published)
+}
+
+/// The commit that replaces files of the day with the computed ones.
+fn overwriting(
+    context: &Context,
+    computed: &ComputedDay,
+    replaced: &[FileEntry],
+    run: &BatchRun,
+) -> Commit {
+    let info = serde_json::to_value(run).expect("a row of numbers and text is JSON");
+    Commit::new(&context.lake, "MAKE DAY FINAL")
+        .add(computed.files.iter().cloned())
+        .remove(replaced.iter().cloned())
+        .info(INFO_KEY, info)
 }
 
 fn facts(

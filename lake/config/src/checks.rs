@@ -2,18 +2,18 @@
 //!
 //! A check is left out where one of its settings is bad already, so that the fault is reported once.
 
-use super::Settings;
-use super::error::Problems;
-use super::keys;
-use super::kind::{format_bytes, format_duration};
-use super::source::{Entry, Given, Source};
+use crate::error::Problems;
+use crate::given::Given;
+use crate::key::AnyKey;
+use crate::sections::{Settings, batch, event, lake, maintain, speed};
+use crate::units::{format_bytes, format_duration};
 
 /// A rule between settings, and whether it holds.
 struct Check {
     /// The key to correct.
-    key: &'static str,
-    /// The other keys that have a say.
-    with: &'static [&'static str],
+    key: &'static dyn AnyKey,
+    /// The other keys that the rule is about.
+    with: Vec<&'static dyn AnyKey>,
     holds: bool,
     /// Reads after "expected".
     expected: String,
@@ -22,8 +22,8 @@ struct Check {
 }
 
 /// Adds a problem for every check that fails.
-pub(super) fn run(settings: &Settings, given: &Given, problems: &mut Problems) {
-    let durations = [
+pub fn run(settings: &Settings, given: &Given, problems: &mut Problems) {
+    let checks = [
         close_after(settings),
         log_retention(settings),
         log_retention_in_retries(settings),
@@ -31,32 +31,32 @@ pub(super) fn run(settings: &Settings, given: &Given, problems: &mut Problems) {
         event_retention(settings),
         queue_bytes(settings),
     ];
-    for check in durations.into_iter().flatten().chain(event_fields(settings)) {
-        let known_bad =
-            problems.concern(check.key) || check.with.iter().any(|key| problems.concern(key));
-        if !check.holds && !known_bad {
+    for check in checks.into_iter().flatten().chain(event_fields(settings)) {
+        let mut keys = check.with.iter().chain([&check.key]);
+        if !check.holds && !keys.any(|key| problems.concern(key.name())) {
             report(&check, given, problems);
         }
     }
 }
 
 fn report(check: &Check, given: &Given, problems: &mut Problems) {
-    let key = keys::find(check.key).expect("checks are of keys in the table");
-    let default = Entry::text(key.default.unwrap_or_default(), Source::Default);
-    let entry = given.get(check.key).unwrap_or(&default);
-    let remedy = format!("try {} = {}", check.key, key.kind.quoted(&check.remedy));
-    problems.with_key(check.key, entry, format!("expected {}", check.expected), remedy);
+    let Check { key, expected, remedy, .. } = check;
+    let default = key.default_entry();
+    let entry = given.get(key.name()).unwrap_or(&default);
+    problems.with_key(key.name(), entry, format!("expected {expected}"), key.remedy(remedy));
 }
 
 fn close_after(settings: &Settings) -> Option<Check> {
     let least = settings.speed.allowed_lateness.checked_add(settings.speed.out_of_orderness)?;
+    let [lateness, disorder] = [&speed::KEYS.allowed_lateness, &speed::KEYS.out_of_orderness];
     Some(Check {
-        key: "batch.close_after",
-        with: &["speed.allowed_lateness", "speed.out_of_orderness"],
+        key: &batch::KEYS.close_after,
+        with: vec![lateness, disorder],
         holds: settings.batch.close_after >= least,
         expected: format!(
-            "at least speed.allowed_lateness + speed.out_of_orderness, which is {}, so that no \
-             day is closed while its windows are open",
+            "at least {} + {}, which is {}, so that no day is closed while its windows are open",
+            lateness.name,
+            disorder.name,
             format_duration(least)
         ),
         remedy: format_duration(least),
@@ -65,14 +65,12 @@ fn close_after(settings: &Settings) -> Option<Check> {
 
 fn log_retention(settings: &Settings) -> Option<Check> {
     let least = settings.lake.deleted_file_retention;
+    let other = &lake::KEYS.deleted_file_retention;
     Some(Check {
-        key: "lake.log_retention",
-        with: &["lake.deleted_file_retention"],
+        key: &lake::KEYS.log_retention,
+        with: vec![other],
         holds: settings.lake.log_retention >= least,
-        expected: format!(
-            "at least lake.deleted_file_retention, which is {}",
-            format_duration(least)
-        ),
+        expected: format!("at least {}, which is {}", other.name, format_duration(least)),
         remedy: format_duration(least),
     })
 }
@@ -82,13 +80,15 @@ fn log_retention(settings: &Settings) -> Option<Check> {
 fn log_retention_in_retries(settings: &Settings) -> Option<Check> {
     let retried = settings.lake.retry_timeout;
     let least = retried.saturating_mul(4);
+    let other = &lake::KEYS.retry_timeout;
     Some(Check {
-        key: "lake.log_retention",
-        with: &["lake.retry_timeout"],
+        key: &lake::KEYS.log_retention,
+        with: vec![other],
         holds: settings.lake.log_retention >= least,
         expected: format!(
-            "at least four times lake.retry_timeout, which is {}, so that no entry is deleted that a \
-             commit under way needs",
+            "at least four times {}, which is {}, so that no entry is deleted that a commit under \
+             way needs",
+            other.name,
             format_duration(retried)
         ),
         remedy: format_duration(least),
@@ -97,13 +97,14 @@ fn log_retention_in_retries(settings: &Settings) -> Option<Check> {
 
 fn orphan_retention(settings: &Settings) -> Option<Check> {
     let retried = settings.lake.retry_timeout;
+    let other = &lake::KEYS.retry_timeout;
     Some(Check {
-        key: "maintain.orphan_retention",
-        with: &["lake.retry_timeout"],
+        key: &maintain::KEYS.orphan_retention,
+        with: vec![other],
         holds: settings.maintain.orphan_retention > retried,
         expected: format!(
-            "more than lake.retry_timeout, which is {}, so that no file of a commit under way \
-             is deleted",
+            "more than {}, which is {}, so that no file of a commit under way is deleted",
+            other.name,
             format_duration(retried)
         ),
         remedy: format_duration(retried.saturating_mul(2)),
@@ -112,13 +113,14 @@ fn orphan_retention(settings: &Settings) -> Option<Check> {
 
 fn event_retention(settings: &Settings) -> Option<Check> {
     let closed = settings.batch.close_after;
+    let other = &batch::KEYS.close_after;
     Some(Check {
-        key: "maintain.event_retention",
-        with: &["batch.close_after"],
+        key: &maintain::KEYS.event_retention,
+        with: vec![other],
         holds: settings.maintain.event_retention? > closed,
         expected: format!(
-            "more than batch.close_after, which is {}, so that days are final before they are \
-             dropped",
+            "more than {}, which is {}, so that days are final before they are dropped",
+            other.name,
             format_duration(closed)
         ),
         remedy: format_duration(closed.saturating_mul(2)),
@@ -127,12 +129,14 @@ fn event_retention(settings: &Settings) -> Option<Check> {
 
 fn queue_bytes(settings: &Settings) -> Option<Check> {
     let largest = settings.event.max_record_bytes;
+    let other = &event::KEYS.max_record_bytes;
     Some(Check {
-        key: "speed.queue_bytes",
-        with: &["event.max_record_bytes"],
+        key: &speed::KEYS.queue_bytes,
+        with: vec![other],
         holds: settings.speed.queue_bytes >= largest,
         expected: format!(
-            "at least event.max_record_bytes, which is {}, so that every record fits",
+            "at least {}, which is {}, so that every record fits",
+            other.name,
             format_bytes(largest)
         ),
         remedy: format_bytes(largest),
@@ -141,17 +145,17 @@ fn queue_bytes(settings: &Settings) -> Option<Check> {
 
 /// Every field against those before it, so that of two equal ones the later is reported.
 fn event_fields(settings: &Settings) -> Vec<Check> {
-    const KEYS: [&str; 4] =
-        ["event.camera_field", "event.timestamp_field", "event.speed_field", "event.plate_field"];
     let event = &settings.event;
-    let fields =
+    let event::Keys { camera_field, timestamp_field, speed_field, plate_field, .. } = &event::KEYS;
+    let keys = [camera_field, timestamp_field, speed_field, plate_field];
+    let names =
         [&event.camera_field, &event.timestamp_field, &event.speed_field, &event.plate_field];
     let check = |index: usize| Check {
-        key: KEYS[index],
-        with: &KEYS,
-        holds: !fields[..index].contains(&fields[index]),
+        key: keys[index],
+        with: keys.map(|key| key as &dyn AnyKey).to_vec(),
+        holds: !names[..index].contains(&names[index]),
         expected: "a field that no other event.*_field names".to_owned(),
-        remedy: keys::find(KEYS[index]).and_then(|key| key.default).unwrap_or_default().to_owned(),
+        remedy: keys[index].default_text().unwrap_or_default().to_owned(),
     };
-    (1..KEYS.len()).map(check).collect()
+    (1..keys.len()).map(check).collect()
 }

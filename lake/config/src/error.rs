@@ -7,11 +7,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
-use super::properties::{REDACTED, is_secret};
-use super::source::Entry;
-
-/// Values longer than this many characters are cut in messages.
-const MAX_SHOWN_CHARS: usize = 200;
+use crate::entry::Entry;
 
 /// One thing to correct.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,14 +39,14 @@ impl SettingsError {
 
 /// The problems found so far.
 #[derive(Default)]
-pub(super) struct Problems {
+pub struct Problems {
     found: Vec<Problem>,
     keys: BTreeSet<String>,
 }
 
 impl Problems {
     /// Adds a problem with the value of `key`.
-    pub(super) fn with_key(
+    pub fn with_key(
         &mut self,
         key: &str,
         entry: &Entry,
@@ -59,23 +55,23 @@ impl Problems {
     ) {
         self.keys.insert(key.to_owned());
         let subject =
-            format!("{} = {} ({})", key.escape_debug(), shown(key, &entry.value), entry.source);
+            format!("{} = {} ({})", key.escape_debug(), entry.quote_truncated(), entry.source);
         self.with_subject(subject, fault.into(), remedy.into());
     }
 
     /// Adds a problem that is not one of a key, such as a file that cannot be read.
-    pub(super) fn with_subject(&mut self, subject: String, fault: String, remedy: String) {
+    pub fn with_subject(&mut self, subject: String, fault: String, remedy: String) {
         let [subject, fault, remedy] = [subject, fault, remedy].map(on_one_line);
         self.found.push(Problem { subject, fault, remedy });
     }
 
     /// Whether a problem with `key` was found.
-    pub(super) fn concern(&self, key: &str) -> bool {
+    pub fn concern(&self, key: &str) -> bool {
         self.keys.contains(key)
     }
 
     /// `settings` if there is no problem with them.
-    pub(super) fn into_result<T>(self, settings: T) -> Result<T, SettingsError> {
+    pub fn into_result<T>(self, settings: T) -> Result<T, SettingsError> {
         if self.found.is_empty() {
             return Ok(settings);
         }
@@ -83,7 +79,7 @@ impl Problems {
     }
 }
 
-/// Keys, variables and files may be called anything: what would end the line or hide in it is escaped.
+/// Keys, variables and files may have any name: what would end the line or hide in it is escaped.
 fn on_one_line(text: String) -> String {
     if !text.contains(char::is_control) {
         return text;
@@ -91,37 +87,4 @@ fn on_one_line(text: String) -> String {
     let escaped =
         |c: char| if c.is_control() { c.escape_debug().to_string() } else { c.to_string() };
     text.chars().map(escaped).collect()
-}
-
-/// A value as the user would write it, on one line, without secrets.
-fn shown(key: &str, value: &toml::Value) -> String {
-    if is_secret(key) {
-        return REDACTED.to_owned();
-    }
-    let text = literal(value);
-    match text.char_indices().nth(MAX_SHOWN_CHARS) {
-        Some((end, _)) => format!("{}…", &text[..end]),
-        None => text,
-    }
-}
-
-/// `value` as TOML has it, without secrets.
-fn literal(value: &toml::Value) -> String {
-    match value {
-        toml::Value::String(text) => format!("{text:?}"),
-        toml::Value::Integer(number) => number.to_string(),
-        toml::Value::Float(number) => number.to_string().to_lowercase(),
-        toml::Value::Boolean(truth) => truth.to_string(),
-        toml::Value::Datetime(time) => time.to_string(),
-        toml::Value::Array(items) => {
-            format!("[{}]", items.iter().map(literal).collect::<Vec<_>>().join(", "))
-        }
-        toml::Value::Table(table) => {
-            let entries = table.iter().map(|(name, value)| {
-                let shown = if is_secret(name) { REDACTED.to_owned() } else { literal(value) };
-                format!("{} = {shown}", name.escape_debug())
-            });
-            format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
-        }
-    }
 }

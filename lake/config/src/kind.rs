@@ -1,202 +1,250 @@
-//! The kinds of values: how each is read, and what it expects in words.
+//! The kinds of values: what each expects in words, how it is read, and how the file spells it.
 //!
 //! A file's values are typed: text must be quoted, numbers must not. Variables and flags are text,
-//! whatever the kind.
+//! whatever the kind. Bounds are inclusive.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use lake_model::speed::GREATEST_SPEED_LIMIT_KMH;
 
-use super::source::Entry;
+use crate::entry::Entry;
+use crate::units::{format_bytes, format_duration, parse_bytes};
 
-/// A rule for texts: what is expected, in words, and whether a text is that.
+/// What a value of type `T` must be.
+pub trait Kind<T>: Sync {
+    /// What is expected, in words that follow "expected".
+    fn expected(&self) -> String;
+
+    /// The value that `text` stands for, if it is of this kind.
+    fn parse(&self, text: &str) -> Option<T>;
+
+    /// How the file spells values of this kind.
+    fn spelling(&self) -> Spelling {
+        Spelling::Quoted
+    }
+
+    /// The value of `entry`, if it is of this kind.
+    fn read(&self, entry: &Entry) -> Option<T> {
+        self.parse(&self.spelling().text_of(entry)?)
+    }
+}
+
+/// How the file spells a value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Spelling {
+    /// In quotes.
+    Quoted,
+    /// In quotes, or a whole number without.
+    QuotedOrWhole,
+    /// A whole number without quotes.
+    Whole,
+    /// Any number without quotes.
+    Number,
+    /// Anything but lists, tables and dates.
+    Any,
+}
+
+impl Spelling {
+    /// How `text` is written in the file.
+    pub fn literal(self, text: &str) -> String {
+        match self {
+            Spelling::Whole | Spelling::Number => text.to_owned(),
+            Spelling::Any if matches!(text, "true" | "false") => text.to_owned(),
+            _ => format!("{text:?}"),
+        }
+    }
+
+    /// The value of `entry` as text, unless it is spelt otherwise.
+    fn text_of(self, entry: &Entry) -> Option<String> {
+        let is_bare = matches!(self, Spelling::Whole | Spelling::Number);
+        match &entry.value {
+            toml::Value::String(text) => (!is_bare || !entry.is_typed()).then(|| text.clone()),
+            toml::Value::Integer(number) => (self != Spelling::Quoted).then(|| number.to_string()),
+            toml::Value::Float(number) => {
+                matches!(self, Spelling::Number | Spelling::Any).then(|| number.to_string())
+            }
+            toml::Value::Boolean(truth) => (self == Spelling::Any).then(|| truth.to_string()),
+            _ => None,
+        }
+    }
+}
+
+/// A text that a rule holds for.
 #[derive(Clone, Copy, Debug)]
-pub struct TextRule {
-    /// Reads after "expected".
+pub struct Text {
+    /// What is expected, in words.
     pub expected: &'static str,
     /// Whether a text is good.
     pub holds: fn(&str) -> bool,
 }
 
-/// What the value of a key must be. Bounds are inclusive.
-#[derive(Clone, Copy, Debug)]
-pub enum Kind {
-    /// A text that a rule holds for.
-    Text(TextRule),
-    /// One of these words.
-    Choice(&'static [&'static str]),
-    /// A duration such as `1h30m`.
-    Duration {
-        /// The shortest one allowed.
-        min: Duration,
-        /// The longest one allowed.
-        max: Duration,
-    },
-    /// A duration, or the empty text for none.
-    DurationOrNone {
-        /// The shortest one allowed.
-        min: Duration,
-        /// The longest one allowed.
-        max: Duration,
-    },
-    /// Bytes: a size such as `64MB` or `1MiB`, or a whole number.
-    Bytes {
-        /// The least allowed.
-        min: u64,
-        /// The most allowed.
-        max: u64,
-    },
-    /// A whole number.
-    Count {
-        /// The least allowed.
-        min: u64,
-        /// The most allowed.
-        max: u64,
-    },
-    /// Kilometres per hour: a number greater than 0, within what a speed can be.
-    Kmh,
-    /// Text, a number or a boolean that is passed on as text.
-    Property,
-}
-
-/// A value that was read.
-#[derive(Clone, Debug, PartialEq)]
-pub(super) enum Value {
-    Text(String),
-    Duration(Duration),
-    Whole(u64),
-    Number(f64),
-    Nothing,
-}
-
-impl Kind {
-    /// What is expected, in words that follow "expected".
-    pub fn expected(&self) -> String {
-        match self {
-            Kind::Text(rule) => rule.expected.to_owned(),
-            Kind::Choice(words) => {
-                words.iter().map(|word| format!("{word:?}")).collect::<Vec<_>>().join(" or ")
-            }
-            Kind::Duration { min, max } => format!(
-                "a duration such as 5s, 30m or 3h, from {} to {}",
-                format_duration(*min),
-                format_duration(*max)
-            ),
-            Kind::DurationOrNone { min, max } => {
-                format!("\"\" for none, or {}", Kind::Duration { min: *min, max: *max }.expected())
-            }
-            Kind::Bytes { min, max } => format!(
-                "a size such as 64MB, 1MiB or 1048576, from {} to {}",
-                format_bytes(*min),
-                format_bytes(*max)
-            ),
-            Kind::Count { min, max } => format!("a whole number from {min} to {max}"),
-            Kind::Kmh => {
-                format!("a number of km/h greater than 0, up to {GREATEST_SPEED_LIMIT_KMH}")
-            }
-            Kind::Property => "a text, a number, or true or false".to_owned(),
-        }
+impl<T: From<String>> Kind<T> for Text {
+    fn expected(&self) -> String {
+        self.expected.to_owned()
     }
 
-    /// How `text` is written as a value of this kind in the file.
-    pub fn quoted(&self, text: &str) -> String {
-        match self {
-            Kind::Count { .. } | Kind::Kmh => text.to_owned(),
-            Kind::Property if matches!(text, "true" | "false") => text.to_owned(),
-            _ => format!("{text:?}"),
-        }
-    }
-
-    /// The value of `entry`, if it is of this kind.
-    pub(super) fn read(&self, entry: &Entry) -> Option<Value> {
-        let bare = matches!(self, Kind::Count { .. } | Kind::Kmh);
-        match &entry.value {
-            toml::Value::String(text) if !(bare && entry.is_typed()) => self.read_text(text),
-            toml::Value::Integer(number) if bare || self.takes_numbers() => {
-                self.read_text(&number.to_string())
-            }
-            toml::Value::Float(number) if matches!(self, Kind::Kmh | Kind::Property) => {
-                self.read_text(&number.to_string())
-            }
-            toml::Value::Boolean(truth) if matches!(self, Kind::Property) => {
-                self.read_text(&truth.to_string())
-            }
-            _ => None,
-        }
-    }
-
-    fn takes_numbers(&self) -> bool {
-        matches!(self, Kind::Bytes { .. } | Kind::Property)
-    }
-
-    /// The value that `text` stands for, if it is of this kind.
-    pub(super) fn read_text(&self, text: &str) -> Option<Value> {
-        match self {
-            Kind::Text(rule) => (rule.holds)(text).then(|| Value::Text(text.to_owned())),
-            Kind::Choice(words) => words.contains(&text).then(|| Value::Text(text.to_owned())),
-            Kind::DurationOrNone { .. } if text.is_empty() => Some(Value::Nothing),
-            Kind::Duration { min, max } | Kind::DurationOrNone { min, max } => {
-                let duration = humantime::parse_duration(text).ok()?;
-                (*min..=*max).contains(&duration).then_some(Value::Duration(duration))
-            }
-            Kind::Bytes { min, max } => {
-                parse_bytes(text).filter(|size| (*min..=*max).contains(size)).map(Value::Whole)
-            }
-            Kind::Count { min, max } => {
-                let number = text.parse().ok()?;
-                (*min..=*max).contains(&number).then_some(Value::Whole(number))
-            }
-            Kind::Kmh => {
-                let number: f64 = text.parse().ok()?;
-                (number > 0.0 && number <= GREATEST_SPEED_LIMIT_KMH)
-                    .then_some(Value::Number(number))
-            }
-            Kind::Property => Some(Value::Text(text.to_owned())),
-        }
+    fn parse(&self, text: &str) -> Option<T> {
+        (self.holds)(text).then(|| text.to_owned().into())
     }
 }
 
-/// Sizes of units, in bytes, greatest first.
-const UNITS: [(&str, u64); 9] = [
-    ("TiB", 1 << 40),
-    ("TB", 1_000_000_000_000),
-    ("GiB", 1 << 30),
-    ("GB", 1_000_000_000),
-    ("MiB", 1 << 20),
-    ("MB", 1_000_000),
-    ("KiB", 1 << 10),
-    ("KB", 1_000),
-    ("B", 1),
-];
+/// One of these words, each of which stands for a value.
+pub struct OneOf<T: 'static>(pub &'static [(&'static str, T)]);
 
-/// Bytes of a size such as `64MB`, `1 MiB` or `1048576`; units in any case.
-fn parse_bytes(text: &str) -> Option<u64> {
-    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
-    let number: u64 = text[..digits].parse().ok()?;
-    let unit = match text[digits..].trim_start() {
-        "" if digits == text.len() => 1,
-        unit => UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit))?.1,
-    };
-    number.checked_mul(unit)
-}
-
-/// `bytes` in the greatest unit that divides them.
-pub(super) fn format_bytes(bytes: u64) -> String {
-    let unit = UNITS.iter().find(|(_, size)| bytes >= *size && bytes.is_multiple_of(*size));
-    unit.map_or_else(|| format!("{bytes}B"), |(name, size)| format!("{}{name}", bytes / size))
-}
-
-/// `duration` as it is written in settings, to the millisecond: `1h30m`.
-pub(super) fn format_duration(duration: Duration) -> String {
-    let mut rest = duration.as_millis();
-    let mut text = String::new();
-    for (unit, size) in
-        [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)]
-    {
-        if rest >= size {
-            text += &format!("{}{unit}", rest / size);
-            rest %= size;
-        }
+impl<T: Copy + Sync> Kind<T> for OneOf<T> {
+    fn expected(&self) -> String {
+        let words = self.0.iter().map(|(word, _)| format!("{word:?}"));
+        words.collect::<Vec<_>>().join(" or ")
     }
-    if text.is_empty() { "0s".to_owned() } else { text }
+
+    fn parse(&self, text: &str) -> Option<T> {
+        self.0.iter().find(|(word, _)| *word == text).map(|(_, value)| *value)
+    }
+}
+
+/// A duration such as `1h30m`.
+pub struct DurationWithin {
+    min: Duration,
+    max: Duration,
+}
+
+/// A duration, bounds in milliseconds.
+pub const fn duration(min: u64, max: u64) -> DurationWithin {
+    DurationWithin { min: Duration::from_millis(min), max: Duration::from_millis(max) }
+}
+
+impl Kind<Duration> for DurationWithin {
+    fn expected(&self) -> String {
+        let [min, max] = [self.min, self.max].map(format_duration);
+        format!("a duration such as 5s, 30m or 3h, from {min} to {max}")
+    }
+
+    fn parse(&self, text: &str) -> Option<Duration> {
+        let duration = humantime::parse_duration(text).ok()?;
+        (self.min..=self.max).contains(&duration).then_some(duration)
+    }
+}
+
+/// Bytes: a size such as `64MB` or `1MiB`, or a whole number.
+pub struct Bytes {
+    pub min: u64,
+    pub max: u64,
+}
+
+impl Kind<u64> for Bytes {
+    fn expected(&self) -> String {
+        let [min, max] = [self.min, self.max].map(format_bytes);
+        format!("a size such as 64MB, 1MiB or 1048576, from {min} to {max}")
+    }
+
+    fn parse(&self, text: &str) -> Option<u64> {
+        parse_bytes(text).filter(|size| (self.min..=self.max).contains(size))
+    }
+
+    fn spelling(&self) -> Spelling {
+        Spelling::QuotedOrWhole
+    }
+}
+
+/// A whole number.
+pub struct Count {
+    pub min: u64,
+    pub max: u64,
+}
+
+impl<T: TryFrom<u64>> Kind<T> for Count {
+    fn expected(&self) -> String {
+        format!("a whole number from {} to {}", self.min, self.max)
+    }
+
+    fn parse(&self, text: &str) -> Option<T> {
+        let number: u64 = text.parse().ok()?;
+        (self.min..=self.max).contains(&number).then(|| number.try_into().ok())?
+    }
+
+    fn spelling(&self) -> Spelling {
+        Spelling::Whole
+    }
+}
+
+/// Kilometres per hour: a number greater than 0, within what a speed can be.
+pub struct Kmh;
+
+impl Kind<f64> for Kmh {
+    fn expected(&self) -> String {
+        format!("a number of km/h greater than 0, up to {GREATEST_SPEED_LIMIT_KMH}")
+    }
+
+    fn parse(&self, text: &str) -> Option<f64> {
+        text.parse().ok().filter(|kmh| *kmh > 0.0 && *kmh <= GREATEST_SPEED_LIMIT_KMH)
+    }
+
+    fn spelling(&self) -> Spelling {
+        Spelling::Number
+    }
+}
+
+/// An address to listen on, and examples of one in words.
+pub struct Address(pub &'static str);
+
+impl Kind<SocketAddr> for Address {
+    fn expected(&self) -> String {
+        format!("an IP address and a port such as {}", self.0)
+    }
+
+    fn parse(&self, text: &str) -> Option<SocketAddr> {
+        text.parse().ok()
+    }
+}
+
+/// Text, a number or a boolean that is passed on to a library as text.
+pub struct Property;
+
+impl Kind<String> for Property {
+    fn expected(&self) -> String {
+        "a text, a number, or true or false".to_owned()
+    }
+
+    fn parse(&self, text: &str) -> Option<String> {
+        Some(text.to_owned())
+    }
+
+    fn spelling(&self) -> Spelling {
+        Spelling::Any
+    }
+}
+
+/// A value of another kind, or the empty text for none.
+pub struct OrNone<K>(pub K);
+
+impl<T, K: Kind<T>> Kind<Option<T>> for OrNone<K> {
+    fn expected(&self) -> String {
+        format!("\"\" for none, or {}", self.0.expected())
+    }
+
+    fn parse(&self, text: &str) -> Option<Option<T>> {
+        if text.is_empty() { Some(None) } else { self.0.parse(text).map(Some) }
+    }
+
+    fn spelling(&self) -> Spelling {
+        self.0.spelling()
+    }
+}
+
+/// A value of another kind, for a key that need not be set.
+pub struct Optional<K>(pub K);
+
+impl<T, K: Kind<T>> Kind<Option<T>> for Optional<K> {
+    fn expected(&self) -> String {
+        self.0.expected()
+    }
+
+    fn parse(&self, text: &str) -> Option<Option<T>> {
+        self.0.parse(text).map(Some)
+    }
+
+    fn spelling(&self) -> Spelling {
+        self.0.spelling()
+    }
 }

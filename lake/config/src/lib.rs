@@ -1,73 +1,62 @@
 //! The settings of every program: one file, the environment and flags, made into one checked struct.
 //!
-//! Data flows through it in five steps:
-//! 1. `source` gathers what is given: `lakehouse.toml` flattened to dotted keys, then environment
-//!    variables (`LAKEHOUSE__KAFKA__BROKERS` is `kafka.brokers`), then flags. The later one wins.
-//! 2. `keys` is the one table of keys: name, kind, default and documentation. What it does not
-//!    hold is an error that suggests the nearest key.
-//! 3. `kind` reads a value of each kind and says what it expects.
-//! 4. `values` reads every key and family of keys; `sections` holds the outcome.
-//! 5. `checks` compares settings with each other; `storage` those of S3, with the `AWS_…` variables.
+//! A key is defined once, in the module of its section under `sections`: its documentation, type,
+//! bounds and default make the field of the struct, the checks and messages, and the documented
+//! `lakehouse.toml`, which `sample` writes out.
 //!
-//! `sample` writes the table out as the documented `lakehouse.toml`.
+//! Data flows through it in four steps:
+//! 1. `gather` collects what is given: `lakehouse.toml` flattened to dotted keys, then environment
+//!    variables (`LAKEHOUSE__KAFKA__BROKERS` is `kafka.brokers`), then flags. The later one wins. A
+//!    key that the `table` of all keys does not hold is an error that suggests the nearest key.
+//! 2. `sections` reads every `key` and `family` of keys as its `kind` says.
+//! 3. `checks` compares settings with each other.
+//! 4. `storage` checks the options of S3, and adds those of the `AWS_…` variables.
 //!
 //! Every step adds what it finds to one list, so that a single run reports all there is to correct.
+//! That is why neither serde's derive nor a library such as figment or config reads the settings:
+//! they stop at the first fault, and know neither bounds, remedies nor documentation.
+//!
+//! Modules use only those to the right of them: `checks`, `storage`, `sample`, `gather` → `nearest` →
+//! `table` → `sections` → `key` → `family` → `kind`, `error`, `given` → `entry` → `units`, `properties`.
+//!
 //! Nothing here reads the process's environment except [`environment`].
 
 mod checks;
+mod entry;
 mod error;
-mod keys;
+mod family;
+mod gather;
+mod given;
+mod key;
 mod kind;
+mod nearest;
 mod properties;
 mod sample;
 mod sections;
-mod source;
 mod storage;
-mod values;
+mod table;
+mod units;
 
 #[cfg(test)]
 mod tests;
 
 use std::path::Path;
 
-use lake_model::EventFormat;
-
 pub use error::{Problem, SettingsError};
+pub use gather::DEFAULT_FILE;
 pub use properties::Properties;
 pub use sample::sample_file;
-pub use sections::{
-    Batch, Kafka, LakeSettings, Maintain, OnDataLoss, Pipeline, Serving, Speed, SpeedLimits,
-};
+pub use sections::Settings;
+pub use sections::batch::Batch;
+pub use sections::kafka::{Kafka, OnDataLoss};
+pub use sections::lake::LakeSettings;
+pub use sections::maintain::Maintain;
+pub use sections::pipeline::Pipeline;
+pub use sections::serving::Serving;
+pub use sections::speed::Speed;
+pub use sections::speed_limits::SpeedLimits;
 
 use error::Problems;
-use source::Given;
-use values::Values;
-
-/// The file that is read when no other is named, in the current directory.
-pub const DEFAULT_FILE: &str = "lakehouse.toml";
-
-/// Every setting, checked. Secrets are left out of its `Debug` form.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Settings {
-    /// What the pipeline is called, and whose days it counts.
-    pub pipeline: Pipeline,
-    /// What an event looks like on the wire.
-    pub event: EventFormat,
-    /// Where events come from.
-    pub kafka: Kafka,
-    /// Where the tables are.
-    pub lake: LakeSettings,
-    /// How the speed layer paces itself.
-    pub speed: Speed,
-    /// When and how days are made final.
-    pub batch: Batch,
-    /// Compaction and retention.
-    pub maintain: Maintain,
-    /// The HTTP server.
-    pub serving: Serving,
-    /// The cameras' speed limits.
-    pub speed_limits: SpeedLimits,
-}
 
 impl Settings {
     /// Settings from the defaults, a file, environment variables and `(key, value)` overrides from
@@ -82,21 +71,14 @@ impl Settings {
         overrides: &[(String, String)],
     ) -> Result<Settings, SettingsError> {
         let mut problems = Problems::default();
-        let given = Given::gather(config, env, overrides, &mut problems);
-        given.report_unknown(&mut problems);
-        let mut settings = sections::build(&Values::read(&given, &mut problems));
-        if given.is_whole() {
+        let given = gather::gather(config, env, overrides, &mut problems);
+        gather::report_unknown(&given, &mut problems);
+        let mut settings = Settings::read(&given, &mut problems);
+        if !given.file_failed {
             checks::run(&settings, &given, &mut problems);
             storage::complete(&mut settings.lake, &given, &mut problems);
         }
         problems.into_result(settings)
-    }
-}
-
-/// The settings without any file, variable or flag.
-impl Default for Settings {
-    fn default() -> Settings {
-        sections::build(&Values::read(&Given::default(), &mut Problems::default()))
     }
 }
 
@@ -105,5 +87,14 @@ impl Default for Settings {
 pub fn environment() -> impl Iterator<Item = (String, String)> {
     std::env::vars_os()
         .map(|(name, value)| (name.to_string_lossy().into(), value.to_string_lossy().into()))
-        .filter(|(name, _): &(String, String)| source::is_read(name))
+        .filter(|(name, _): &(String, String)| gather::is_read(name))
 }
+
+/// The end of a program's `--help`: its own text, and where settings are documented.
+pub fn with_settings_help(text: &str) -> String {
+    format!("{text}\n\n{SETTINGS_HELP}")
+}
+
+const SETTINGS_HELP: &str = "\
+Settings: the lakehouse.toml that comes with the source documents every key with its default.
+A variable overrides the file, for kafka.brokers LAKEHOUSE__KAFKA__BROKERS.";

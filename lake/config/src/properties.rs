@@ -7,9 +7,9 @@ use std::fmt;
 use std::ops::Deref;
 
 /// What stands for a secret wherever settings are shown.
-pub(super) const REDACTED: &str = "[redacted]";
+pub const REDACTED: &str = "[redacted]";
 
-/// Parts of names whose values are not shown.
+/// Parts of the names of secrets, in librdkafka's settings and the object store's options.
 const SECRET_PARTS: [&str; 10] = [
     "password",
     "passphrase",
@@ -23,8 +23,8 @@ const SECRET_PARTS: [&str; 10] = [
     "proxy_url",
 ];
 
-/// Whether the value of the setting `name` must not be shown.
-pub(super) fn is_secret(name: &str) -> bool {
+/// Whether the name suggests a value that must not be shown.
+pub fn is_secret(name: &str) -> bool {
     let name = name.to_ascii_lowercase();
     SECRET_PARTS.iter().any(|part| name.contains(part))
 }

@@ -1,11 +1,13 @@
 //! The documented sample file: every key, commented out, with its default.
 
-use super::keys::{FAMILIES, KEYS, SECTIONS};
+use crate::family::AnyFamily;
+use crate::key::{AnyKey, Section};
+use crate::table::SECTIONS;
 
 const HEAD: &str = "\
 # The settings of lambdalake: every key, commented out, with its default.
 #
-# A value is taken from, the later one winning: the defaults, this file, environment variables, flags.
+# A value comes from the last of these that gives it: the defaults, this file, environment variables, flags.
 # Programs read ./lakehouse.toml if there is one, or the file that --config names.
 # The variable of kafka.brokers is LAKEHOUSE__KAFKA__BROKERS: dots are two underscores.
 # Durations read 500ms, 5s, 30m, 3h, 7d or 1h30m; sizes 64MB, 1MiB or plain bytes.
@@ -13,34 +15,32 @@ const HEAD: &str = "\
 
 /// The text of `lakehouse.toml`, written out from the table of keys.
 pub fn sample_file() -> String {
-    let mut text = HEAD.to_owned();
-    for section in SECTIONS {
-        text += &format!("\n# {}\n[{}]\n", section.doc, section.name);
-        let own = format!("{}.", section.name);
-        for key in KEYS {
-            let Some(name) = key.name.strip_prefix(&own) else { continue };
-            let value = key.kind.quoted(key.default.unwrap_or(key.example));
-            text += &format!(
-                "\n{}# Expected: {}.\n#{name} = {value}\n",
-                comment(key.doc),
-                key.kind.expected()
-            );
-        }
-        for family in FAMILIES.iter().filter(|family| family.prefix.starts_with(&own)) {
-            text += &format!(
-                "\n{}# Expected: {}.\n[{}]\n",
-                comment(family.doc),
-                family.kind.expected(),
-                family.prefix.trim_end_matches('.')
-            );
-            for (name, value) in family.examples {
-                text += &format!("#{name:?} = {}\n", family.kind.quoted(value));
-            }
-        }
-    }
-    text
+    HEAD.to_owned() + &SECTIONS.map(section).concat()
 }
 
-fn comment(doc: &str) -> String {
-    doc.lines().map(|line| format!("# {line}\n")).collect()
+fn section(section: &Section) -> String {
+    let head = format!("\n{}[{}]\n", comment(section.doc), section.name);
+    let keys = section.keys.iter().map(|key| describe_key(*key));
+    let families = section.families.iter().map(|family| describe_family(*family));
+    keys.chain(families).fold(head, |text, part| text + &part)
+}
+
+fn describe_key(key: &dyn AnyKey) -> String {
+    let name = key.name().rsplit('.').next().unwrap_or_default();
+    let value = key.literal(key.default_text().unwrap_or(key.example()));
+    format!("\n{}# Expected: {}.\n#{name} = {value}\n", comment(key.doc()), key.expected())
+}
+
+fn describe_family(family: &dyn AnyFamily) -> String {
+    let name = family.prefix().trim_end_matches('.');
+    let head = format!("\n{}# Expected: {}.\n[{name}]\n", comment(family.doc()), family.expected());
+    let examples = family.examples().iter();
+    examples
+        .map(|(name, value)| format!("#{name:?} = {}\n", family.literal(value)))
+        .fold(head, |text, line| text + &line)
+}
+
+/// Documentation as comments; like the compiler's, its lines begin with a blank.
+fn comment(doc: &[&str]) -> String {
+    doc.iter().map(|line| format!("#{line}\n")).collect()
 }

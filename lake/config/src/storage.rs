@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 
 use object_store::aws::AmazonS3ConfigKey;
 
-use super::LakeSettings;
-use super::error::Problems;
-use super::keys::STORAGE_OPTIONS;
-use super::kind::TextRule;
-use super::source::{Entry, Given, Source};
+use crate::entry::{Entry, Source};
+use crate::error::Problems;
+use crate::given::Given;
+use crate::kind::Text;
+use crate::sections::lake::{KEYS, LakeSettings};
+use crate::table;
 
 /// Options that another setting decides, and which.
 const REFUSED: [(&str, &str); 2] = [
@@ -48,22 +49,22 @@ const ADDRESSES: [&str; 6] = [
 ];
 
 /// The text of options that become a part of an address. `object_store` panics at other characters, when it makes a request.
-const ADDRESS: TextRule = TextRule {
+const ADDRESS: Text = Text {
     expected: "only characters that a URL has, no blanks and no line break",
     holds: |text| consists_of(text, b"-._~:/?#[]@!$&'()*+,;=%"),
 };
 
 /// The text of a region.
-const REGION: TextRule = TextRule {
+const REGION: Text = Text {
     expected: "only letters, digits, \".\", \"_\" and \"-\"",
     holds: |text| consists_of(text, b"._-"),
 };
 
 /// The text of a certificate, which has several lines.
-const ANY: TextRule = TextRule { expected: "a text", holds: |_| true };
+const ANY: Text = Text { expected: "a text", holds: |_| true };
 
 /// The text of other options, many of which become headers of requests.
-const LINE: TextRule = TextRule {
+const LINE: Text = Text {
     expected: "a text without line breaks and control characters",
     holds: |text| !text.contains(char::is_control),
 };
@@ -76,6 +77,22 @@ const CREDENTIALS: &str = "set lake.storage.access_key_id and lake.storage.secre
      machine with a role set lake.storage.metadata_endpoint = \"http://169.254.169.254\", for a public \
      bucket lake.storage.skip_signature = true";
 
+/// Options that name a provider of credentials, the option that each needs beside it, and what is
+/// wrong without that.
+const PROVIDERS: [(&str, &str, &str); 2] = [
+    (
+        "web_identity_token_file",
+        "role_arn",
+        "lake.storage.role_arn (or AWS_ROLE_ARN) is missing beside the web identity token",
+    ),
+    (
+        "container_credentials_full_uri",
+        "container_authorization_token_file",
+        "lake.storage.container_authorization_token_file (or \
+         AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE) is missing beside the credentials' address",
+    ),
+];
+
 /// An option, by the name that it was given under.
 struct Choice {
     key: String,
@@ -85,7 +102,7 @@ struct Choice {
 
 impl Choice {
     fn entry(&self) -> Entry {
-        Entry::text(&self.value, self.source.clone())
+        Entry::text(&self.value, self.source.clone()).with_secrecy(table::is_secret(&self.key))
     }
 }
 
@@ -93,8 +110,8 @@ impl Choice {
 type Choices = BTreeMap<String, Choice>;
 
 /// Checks the options of an S3 lake, and adds those of the environment. Other lakes need none.
-pub(super) fn complete(lake: &mut LakeSettings, given: &Given, problems: &mut Problems) {
-    if !lake.uri.starts_with("s3://") || problems.concern("lake.uri") {
+pub fn complete(lake: &mut LakeSettings, given: &Given, problems: &mut Problems) {
+    if !lake.uri.starts_with("s3://") || problems.concern(KEYS.uri.name) {
         return;
     }
     let mut choices = from_settings(lake, given, problems);
@@ -104,7 +121,8 @@ pub(super) fn complete(lake: &mut LakeSettings, given: &Given, problems: &mut Pr
     if let Some(missing) = missing_credentials(&choices) {
         let uri = Entry::text(&lake.uri, Source::Default);
         let fault = format!("expected credentials with an S3 address, but {missing}");
-        problems.with_key("lake.uri", given.get("lake.uri").unwrap_or(&uri), fault, CREDENTIALS);
+        let entry = given.get(KEYS.uri.name).unwrap_or(&uri);
+        problems.with_key(KEYS.uri.name, entry, fault, CREDENTIALS);
     }
     lake.storage = choices.into_iter().map(|(name, choice)| (name, choice.value)).collect();
 }
@@ -120,43 +138,48 @@ fn canonical(option: AmazonS3ConfigKey) -> String {
 fn from_settings(lake: &LakeSettings, given: &Given, problems: &mut Problems) -> Choices {
     let mut choices = Choices::new();
     for (name, value) in &lake.storage {
-        let key = format!("{}{name}", STORAGE_OPTIONS.prefix);
+        let key = format!("{}{name}", KEYS.storage.prefix);
         let Some(entry) = given.get(&key) else { continue };
-        let Ok(option) = name.parse() else {
-            let fault = "expected the name of an S3 option of object_store";
-            problems.with_key(&key, entry, fault, format!("use one such as {}", common_names()));
-            continue;
-        };
-        let name = canonical(option);
-        if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
-            problems.with_key(
-                &key,
-                entry,
-                format!("expected no such option: {reason}"),
-                "remove it",
-            );
-        } else if value.is_empty() {
-            problems.with_key(&key, entry, "expected a value", "remove it, or give it one");
-        } else if let Some(other) = choices.get(&name) {
-            let fault = format!("expected each option once, but {} is the same", other.key);
-            problems.with_key(&key, entry, fault, "remove one of the two");
-        } else {
-            choices
-                .insert(name, Choice { key, value: value.clone(), source: entry.source.clone() });
+        match accept(name, value, &choices) {
+            Ok(name) => {
+                let (value, source) = (value.clone(), entry.source.clone());
+                choices.insert(name, Choice { key, value, source });
+            }
+            Err((fault, remedy)) => problems.with_key(&key, entry, fault, remedy),
         }
     }
     choices
 }
 
+/// The one name of an option, or what is wrong with it and what to do.
+fn accept(name: &str, value: &str, choices: &Choices) -> Result<String, (String, String)> {
+    let Ok(option) = name.parse() else {
+        let fault = "expected the name of an S3 option of object_store".to_owned();
+        return Err((fault, format!("use one such as {}", common_names())));
+    };
+    let name = canonical(option);
+    if let Some((_, reason)) = REFUSED.iter().find(|(refused, _)| *refused == name) {
+        return Err((format!("expected no such option: {reason}"), "remove it".to_owned()));
+    }
+    if value.is_empty() {
+        return Err(("expected a value".to_owned(), "remove it, or give it one".to_owned()));
+    }
+    if let Some(other) = choices.get(&name) {
+        let fault = format!("expected each option once, but {} is the same", other.key);
+        return Err((fault, "remove one of the two".to_owned()));
+    }
+    Ok(name)
+}
+
 fn common_names() -> String {
-    STORAGE_OPTIONS.examples.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+    KEYS.storage.rules.examples.iter().map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
 }
 
 /// Adds the variables that no setting overrides. A session token belongs to the secret that it came with.
 fn add_variables(choices: &mut Choices, given: &Given) {
     let overridden = [("secret_access_key", "session_token"), ("endpoint", S3_ENDPOINT)]
         .map(|(setting, variable)| choices.contains_key(setting).then_some(variable));
-    for (variable, value) in given.aws().filter(|(_, value)| !value.is_empty()) {
+    for (variable, value) in given.aws.iter().filter(|(_, value)| !value.is_empty()) {
         let Ok(option) = variable.to_ascii_lowercase().parse() else { continue };
         let name = canonical(option);
         let refused = REFUSED.iter().any(|(refused, _)| *refused == name);
@@ -164,9 +187,9 @@ fn add_variables(choices: &mut Choices, given: &Given) {
             continue;
         }
         choices.entry(name).or_insert_with(|| Choice {
-            key: variable.to_owned(),
-            value: value.to_owned(),
-            source: Source::Environment(variable.to_owned()),
+            key: variable.clone(),
+            value: value.clone(),
+            source: Source::Environment(variable.clone()),
         });
     }
 }
@@ -189,7 +212,7 @@ fn check_values(choices: &Choices, problems: &mut Problems) {
 }
 
 /// What the text of an option must be.
-fn text_rule(name: &str) -> TextRule {
+fn text_rule(name: &str) -> Text {
     match name {
         "region" | "default_region" => REGION,
         "proxy_ca_certificate" => ANY,
@@ -230,34 +253,29 @@ fn check_endpoint(choices: &Choices, problems: &mut Problems) {
 
 /// What is not set of the credentials, if that leaves S3 without any.
 fn missing_credentials(choices: &Choices) -> Option<&'static str> {
-    let has = |name: &str| choices.contains_key(name);
     if is_on(choices, "skip_signature") {
         return None;
     }
-    match (has("access_key_id"), has("secret_access_key")) {
-        (true, true) => return None,
-        (true, false) => {
-            return Some("lake.storage.secret_access_key (or AWS_SECRET_ACCESS_KEY) is missing");
+    match ["access_key_id", "secret_access_key"].map(|name| choices.contains_key(name)) {
+        [true, true] => None,
+        [true, false] => {
+            Some("lake.storage.secret_access_key (or AWS_SECRET_ACCESS_KEY) is missing")
         }
-        (false, true) => {
-            return Some("lake.storage.access_key_id (or AWS_ACCESS_KEY_ID) is missing");
-        }
-        (false, false) => {}
+        [false, true] => Some("lake.storage.access_key_id (or AWS_ACCESS_KEY_ID) is missing"),
+        [false, false] => missing_provider(choices),
     }
-    if has("web_identity_token_file") {
-        let missing =
-            "lake.storage.role_arn (or AWS_ROLE_ARN) is missing beside the web identity token";
-        return (!has("role_arn")).then_some(missing);
+}
+
+/// What is not set of the providers of credentials, where there is no key.
+fn missing_provider(choices: &Choices) -> Option<&'static str> {
+    let has = |name: &str| choices.contains_key(name);
+    if let Some((_, other, missing)) = PROVIDERS.iter().find(|(option, ..)| has(option)) {
+        return (!has(other)).then_some(*missing);
     }
-    if has("container_credentials_full_uri") {
-        let missing = "lake.storage.container_authorization_token_file (or \
-             AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE) is missing beside the credentials' address";
-        return (!has("container_authorization_token_file")).then_some(missing);
-    }
-    let provider = has("container_credentials_relative_uri")
+    let has_provider = has("container_credentials_relative_uri")
         || has("metadata_endpoint")
         || is_on(choices, "imdsv1_fallback");
-    (!provider).then_some(
+    (!has_provider).then_some(
         "lake.storage.access_key_id (or AWS_ACCESS_KEY_ID) and lake.storage.secret_access_key (or \
          AWS_SECRET_ACCESS_KEY) are missing, and no other provider is named",
     )

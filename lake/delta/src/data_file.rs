@@ -5,7 +5,7 @@
 
 mod pieces;
 mod rolling;
-mod statistics;
+pub(crate) mod statistics;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -72,7 +72,7 @@ pub async fn write(
     writer.upload(lake).await
 }
 
-/// A data file that takes its rows batch by batch.
+/// A data file that is written batch by batch.
 pub struct FileWriter {
     table: &'static TableSpec,
     file: NewFile,
@@ -95,7 +95,7 @@ impl FileWriter {
         Ok(FileWriter { table, file, schema, encoder, rows: 0 })
     }
 
-    /// Takes the rows of `batch`, which has the table's file schema.
+    /// Writes the rows of `batch`, which has the table's file schema.
     pub fn push(&mut self, batch: &RecordBatch) -> Result<(), LakeError> {
         self.rows += batch.num_rows() as u64;
         self.encoder.write(batch).map_err(|error| LakeError::data_file(&self.file.path, error))
@@ -106,7 +106,7 @@ impl FileWriter {
         self.encoder.bytes_written() + self.encoder.in_progress_size()
     }
 
-    /// Rows taken.
+    /// Rows written.
     pub fn rows(&self) -> u64 {
         self.rows
     }
@@ -136,7 +136,7 @@ async fn put(store: &dyn ObjectStore, path: &str, payload: PutPayload) -> object
     let mut parts = WriteMultipart::new_with_chunk_size(upload, PART_BYTES);
     for piece in payload {
         if let Err(error) = parts.wait_for_capacity(CONCURRENT_PARTS).await {
-            // Parts that are there already take space until they are thrown away.
+            // Parts that are there already occupy space until they are thrown away.
             let _ = parts.abort().await;
             return Err(error);
         }

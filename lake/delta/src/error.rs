@@ -1,5 +1,6 @@
 //! What can go wrong with the tables, and whether trying again may help.
 
+use crate::log::LogProblem;
 use lake_model::exit_code::{EXTERNAL_FAILURE, USAGE_ERROR};
 
 /// A failure to read or commit a table.
@@ -24,7 +25,7 @@ pub enum LakeError {
         /// The version whose entry is at fault.
         version: i64,
         /// What is wrong with it.
-        problem: String,
+        problem: LogProblem,
     },
     /// The table does not exist.
     #[error(
@@ -44,6 +45,17 @@ pub enum LakeError {
         /// What is wrong with it.
         problem: String,
     },
+    /// Other writers were faster each time; trying later may help.
+    #[error(
+        "table {table}: a commit was tried {tries} times, and another writer was faster each time; stop writers that do \
+         not belong there (another pipeline with the same lake.uri, a tool that rewrites files), and try again"
+    )]
+    Overtaken {
+        /// The table.
+        table: &'static str,
+        /// How often the commit was tried.
+        tries: u32,
+    },
     /// Work done through the deltalake library failed; trying later may help.
     #[error("{action}: {source}")]
     Delta {
@@ -57,7 +69,8 @@ pub enum LakeError {
 impl LakeError {
     /// Whether the same call may succeed later, without anybody changing anything but the outside.
     pub fn is_transient(&self) -> bool {
-        matches!(self, LakeError::Storage { .. } | LakeError::Delta { .. })
+        use LakeError::{Delta, Overtaken, Storage};
+        matches!(self, Storage { .. } | Delta { .. } | Overtaken { .. })
     }
 
     /// Whether the store refuses the credentials. That may pass (policies take time to spread, and temporary

@@ -1,8 +1,7 @@
 //! Keeping logs short: checkpoints and the deletion of log entries that they make unnecessary.
 //!
-//! Both are done by the deltalake library, off the path that commits take. A checkpoint that a crash left
-//! out is made up for the next time the log is looked after, since what counts is how many entries there are
-//! beyond the newest one.
+//! Both are done by the deltalake library, off the path of commits. A checkpoint that a crash left out is made
+//! the next time, since what counts is how many entries there are beyond the newest one.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -101,7 +100,7 @@ fn is_about_something_gone(error: &LakeError) -> bool {
     let LakeError::Delta { source, .. } = error else { return false };
     match &**source {
         DeltaTableError::ObjectStore { source: object_store::Error::NotFound { .. } } => true,
-        // The library does not export this type; it tells by its text alone.
+        // The library does not export this type: its text is all that there is.
         DeltaTableError::KernelError(error) => error.to_string().contains("File not found"),
         _ => false,
     }

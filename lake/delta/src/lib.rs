@@ -2,8 +2,8 @@
 //! written and read. Knows no table by name: a [`TableSpec`] says all that it needs of one.
 //!
 //! [`storage`] opens a [`Lake`], the folder of tables; [`data_file`] turns rows into Parquet files with statistics;
-//! [`log`] follows a table's Delta log and commits to it; [`housekeeping`] keeps logs short; [`read`] streams the rows of
-//! files and [`columns`] gives them types.
+//! [`log`] follows a table's Delta log and commits to it ([`commit_with`] is the loop of every writer);
+//! [`housekeeping`] keeps logs short; [`read`] streams the rows of files and [`columns`] gives them types.
 
 pub mod columns;
 pub mod data_file;
@@ -17,6 +17,8 @@ pub mod storage;
 
 pub use data_file::DataFile;
 pub use error::LakeError;
-pub use log::{Commit, CommitOutcome, TableLog, TableState};
+pub use log::{
+    Commit, CommitDecision, CommitOutcome, Committed, TableLog, TableState, commit_with,
+};
 pub use spec::{FileUse, TableSpec};
 pub use storage::Lake;

@@ -2,28 +2,33 @@
 //!
 //! [`TableLog`] keeps the table's state at one version: its files and its transactions. [`TableLog::refresh`]
 //! reads entries until there are no more, without listing. [`TableLog::try_commit`] puts the next entry if it
-//! is absent, so that a commit is made on exactly the version that its decision was made on.
+//! is absent, so that a commit is made on exactly the version that its decision was made on. [`commit_with`] is the
+//! loop around it that every writer uses.
 //! `docs/commit-protocol.md` has the interleavings.
 //!
 //! # Consistency
 //! The store creates an object at most once (`PutMode::Create`). Whoever creates entry `v` has seen every
-//! entry below `v`; everybody else is told [`CommitOutcome::Conflict`] with the state brought up to date, and
+//! entry below `v`; everybody else gets [`CommitOutcome::Conflict`] with the state brought up to date, and
 //! decides again.
 //!
 //! # Crash consistency
 //! Data files are whole in the store before an entry names them. After an error that leaves open whether the
-//! entry was created, the log itself tells: an entry is ours if it carries our commit id. Trying the same
+//! entry was created, the log itself decides: an entry is ours if it carries our commit id. Trying the same
 //! version again is safe, since it can be created once only; no other version is tried for a decision.
 //!
 //! # Old state
 //! A state that was last refreshed longer ago than half of the log's retention may lack entries that were
-//! cleaned away since, and would take the hole for the log's end. Such a state is loaded anew before use, and
+//! cleaned away since, and would mistake the hole for the log's end. Such a state is loaded anew before use, and
 //! so is one whose own last entry is gone. A put that took that long proves nothing by its success.
 
+mod backoff;
 mod checkpoint;
+mod commit_loop;
 mod entry;
 mod file_entry;
+mod footer;
 mod load;
+mod problem;
 pub(crate) mod properties;
 mod state;
 
@@ -35,11 +40,14 @@ use futures::future::try_join_all;
 use lake_model::EventTime;
 use object_store::{ObjectStore, PutMode, PutPayload};
 use serde_json::Value;
-use tokio::time::{Instant, sleep};
+use tokio::time::Instant;
 
+use self::backoff::Backoff;
+pub use self::commit_loop::{CommitDecision, Committed, commit_with};
 use self::entry::Entry;
 pub use self::entry::{Commit, commit_info_of};
 pub use self::file_entry::FileEntry;
+pub use self::problem::LogProblem;
 pub use self::state::TableState;
 use crate::error::LakeError;
 use crate::spec::TableSpec;
@@ -60,7 +68,7 @@ pub enum CommitOutcome {
         /// The version.
         version: i64,
     },
-    /// Another writer took the version. The state holds what it wrote: decide again.
+    /// Another writer created the version. The state holds what it wrote: decide again.
     Conflict,
 }
 
@@ -98,6 +106,7 @@ impl TableLog {
         let Some(state) = load::newest_state(&log.store, table).await? else { return Ok(None) };
         log.state = state;
         log.follow().await?;
+        log.complete().await?;
         Ok(Some(log))
     }
 
@@ -158,6 +167,7 @@ impl TableLog {
                 is_sound = true;
             }
             if is_sound {
+                self.complete().await?;
                 self.refreshed_at = begun;
                 is_sound = !self.is_old();
             }
@@ -165,10 +175,7 @@ impl TableLog {
                 return Ok(self.state.version() != before);
             }
         }
-        Err(self.problem(format!(
-            "reading the log to its end takes longer than half of its retention, {:?}; raise lake.log_retention",
-            self.retention()
-        )))
+        Err(self.problem(LogProblem::TooSlow { retention: self.retention() }))
     }
 
     /// Tries to commit on exactly the version followed to, retrying failures of the store for as long as
@@ -177,21 +184,22 @@ impl TableLog {
     pub async fn try_commit(&mut self, commit: &Commit) -> Result<CommitOutcome, LakeError> {
         let version = self.state.version() + 1;
         let give_up_at = Instant::now() + self.lake.options().retry_timeout;
-        let mut wait = FIRST_WAIT;
+        let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         let loads = self.loads;
         loop {
             match self.attempt(commit, version, loads).await {
                 // A table that can't be created is a lake that nobody has written to: say so at once.
                 Err(error) if version == 0 && error.is_denied() => return Err(error),
-                Err(error) if error.is_transient() && Instant::now() + wait < give_up_at => {
+                Err(error)
+                    if error.is_transient() && Instant::now() + backoff.next() < give_up_at =>
+                {
                     tracing::debug!(table = %self.table, version, %error, "trying to commit again");
                 }
                 result => return result,
             }
             metrics::counter!("lambdalake_commit_retries_total", "table" => self.table.name)
                 .increment(1);
-            sleep(wait).await;
-            wait = (wait * 2).min(LONGEST_WAIT);
+            backoff.wait().await;
         }
     }
 
@@ -212,6 +220,7 @@ impl TableLog {
         if self.is_old() {
             self.refresh().await?;
         }
+        self.complete().await?;
         if self.state.version() + 1 != version {
             return self.outcome(commit, version, loads).await;
         }
@@ -236,7 +245,7 @@ impl TableLog {
     }
 
     /// Whose the entry of `version` is, now that the state is past the version decided on. The entry itself
-    /// tells if the state went through it. It may lie in a hole if the state was loaded anew, and then what
+    /// shows it if the state went through it. It may lie in a hole if the state was loaded anew, and then what
     /// counts is whether the state holds its files.
     async fn outcome(
         &self,
@@ -279,6 +288,14 @@ impl TableLog {
         self.state.fold(version, entry).map_err(problem)
     }
 
+    /// Reads what the log leaves out of the active files. Nothing may be decided on the state before.
+    pub(super) async fn complete(&mut self) -> Result<(), LakeError> {
+        if self.state.is_complete() {
+            return Ok(());
+        }
+        footer::complete(&self.store, self.table, &mut self.state).await
+    }
+
     async fn load(&mut self) -> Result<(), LakeError> {
         match load::newest_state(&self.store, self.table).await? {
             Some(state) => {
@@ -315,7 +332,7 @@ impl TableLog {
         of_table.unwrap_or(of_settings).min(of_settings)
     }
 
-    fn problem(&self, problem: String) -> LakeError {
+    fn problem(&self, problem: LogProblem) -> LakeError {
         LakeError::Log { table: self.table.name, version: self.state.version(), problem }
     }
 }

@@ -70,7 +70,7 @@ pub async fn collect<T, E: std::fmt::Display>(
     Ok(all)
 }
 
-/// A failure of the store stays one, so that callers can tell it from a damaged file.
+/// A failure of the store stays one, so that callers can distinguish it from a damaged file.
 fn from_parquet(path: &str, error: ParquetError) -> LakeError {
     match error {
         ParquetError::External(source) if source.is::<object_store::Error>() => {

@@ -84,6 +84,15 @@ impl Lake {
         Lake { root: Arc::clone(&store), store, url, clock, ids, options }
     }
 
+    /// The same lake with its store decorated, so that requests for tables pass through what `decorate` returns.
+    #[must_use]
+    pub fn decorated(
+        self,
+        decorate: impl FnOnce(Arc<dyn ObjectStore>) -> Arc<dyn ObjectStore>,
+    ) -> Lake {
+        Lake { store: decorate(self.store), ..self }
+    }
+
     /// Where the lake is, for messages.
     pub fn uri(&self) -> &str {
         self.url.as_str()

@@ -9,11 +9,12 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use lake_delta::TableSpec;
+use lake_model::histogram::DamagedHistogram;
 use lake_model::{EventTime, Pane, Speed, SpeedHistogram, Summary, Window, WindowSize};
 
 use super::encoding::encode;
 use super::{Table, optional, required, timestamp};
-use lake_delta::columns::{self, binary, decimal, double, int, long, string};
+use lake_delta::columns::{self, ColumnError, binary, decimal, double, int, long, string};
 
 /// Precision and scale of the exact sum: thousandths of km/h.
 const SUM_TYPE: DataType = DataType::Decimal128(20, 3);
@@ -26,7 +27,7 @@ pub(crate) static SPEC: TableSpec = TableSpec {
     name: "avg_speed",
     partition_column: Some("event_date"),
     file_schema,
-    schema: schema,
+    schema,
     without_bounds: &[],
     encoding: encode,
 };
@@ -181,9 +182,31 @@ pub fn batch<'a>(rows: impl IntoIterator<Item = &'a AvgSpeedRow>) -> RecordBatch
     builder.finish()
 }
 
+/// A batch does not hold rows of the table.
+#[derive(Debug, thiserror::Error)]
+pub enum RowError {
+    /// A column is missing, or has another type.
+    #[error(transparent)]
+    Column(#[from] ColumnError),
+    /// A column holds a text that is none of its values.
+    #[error("{text:?} is no {column}")]
+    Value {
+        /// The column.
+        column: &'static str,
+        /// What it holds.
+        text: String,
+    },
+    /// A sum of speeds below zero.
+    #[error("a negative sum of speeds")]
+    NegativeSum,
+    /// A histogram that can't be decoded.
+    #[error(transparent)]
+    Histogram(#[from] DamagedHistogram),
+}
+
 /// The rows of a batch of the table.
-pub fn rows(batch: &RecordBatch) -> Result<Vec<AvgSpeedRow>, String> {
-    let reader = Reader::new(batch).map_err(|error| error.to_string())?;
+pub fn rows(batch: &RecordBatch) -> Result<Vec<AvgSpeedRow>, RowError> {
+    let reader = Reader::new(batch)?;
     (0..batch.num_rows()).map(|row| reader.row(row)).collect()
 }
 
@@ -276,7 +299,7 @@ struct Reader<'a> {
 }
 
 impl<'a> Reader<'a> {
-    fn new(batch: &'a RecordBatch) -> Result<Reader<'a>, columns::ColumnError> {
+    fn new(batch: &'a RecordBatch) -> Result<Reader<'a>, ColumnError> {
         Ok(Reader {
             camera_id: string(batch, "camera_id")?,
             window_start: columns::timestamp(batch, "window_start")?,
@@ -300,7 +323,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    fn row(&self, row: usize) -> Result<AvgSpeedRow, String> {
+    fn row(&self, row: usize) -> Result<AvgSpeedRow, RowError> {
         let [min, max, p50, p85, p95] = self.speeds.map(|speed| Speed::rounded(speed.value(row)));
         let histogram = (!self.histogram.is_null(row)).then(|| self.histogram.value(row));
         Ok(AvgSpeedRow {
@@ -313,7 +336,7 @@ impl<'a> Reader<'a> {
             kafka_partition: columns::optional(self.kafka_partition, row),
             summary: Summary::from_parts(
                 self.vehicle_count.value(row).cast_unsigned(),
-                u64::try_from(self.speed_sum.value(row)).map_err(|_| "a negative sum of speeds")?,
+                u64::try_from(self.speed_sum.value(row)).map_err(|_| RowError::NegativeSum)?,
                 min,
                 max,
                 columns::optional(self.over_limit, row).map(i64::cast_unsigned),
@@ -322,20 +345,23 @@ impl<'a> Reader<'a> {
             status: parsed("status", self.status.value(row), Status::parse)?,
             events_version: columns::optional(self.events_version, row),
             computed_at: EventTime::from_micros(self.computed_at.value(row)),
-            histogram: histogram
-                .map(SpeedHistogram::decode)
-                .transpose()
-                .map_err(|error| error.to_string())?,
+            histogram: histogram.map(SpeedHistogram::decode).transpose()?,
         })
     }
 }
 
-fn parsed<T>(column: &str, text: &str, parse: impl Fn(&str) -> Option<T>) -> Result<T, String> {
-    parse(text).ok_or_else(|| format!("{text:?} is no {column}"))
+fn parsed<T>(
+    column: &'static str,
+    text: &str,
+    parse: impl Fn(&str) -> Option<T>,
+) -> Result<T, RowError> {
+    parse(text).ok_or_else(|| RowError::Value { column, text: text.to_owned() })
 }
 
 #[cfg(test)]
 mod tests {
+    #![allow(clippy::unwrap_used)]
+
     use super::*;
 
     #[test]
@@ -358,6 +384,6 @@ mod tests {
             ..provisional.clone()
         };
         let written = vec![provisional, last];
-        assert_eq!(rows(&batch(&written)), Ok(written));
+        assert_eq!(rows(&batch(&written)).unwrap(), written);
     }
 }

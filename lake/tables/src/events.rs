@@ -44,7 +44,7 @@ fn fields() -> Vec<Field> {
 }
 
 /// The events of a partition as a batch of the table's file schema; `late` says of each whether it arrived after its
-/// window was closed to the speed layer. The columns are taken over as they are.
+/// window was closed to the speed layer. The columns become the batch's without a copy.
 ///
 /// # Panics
 /// If `late` is not as long as the columns.

@@ -42,7 +42,7 @@ Exit codes: 0 done, 2 usage or configuration, 3 outside fault (Kafka, or records
 /// The same seed and options give the same records: rush hours and quiet nights, cameras with limits and
 /// habits, events that come hours late or twice, and records that are no events at all.
 #[derive(Clone, Debug, Parser)]
-#[command(name = "camera-simulator", version, after_help = EXAMPLES)]
+#[command(name = "camera-simulator", version, after_help = lake_config::with_settings_help(EXAMPLES))]
 pub struct Cli {
     /// File with the settings [default: lakehouse.toml, if there is one]
     #[arg(long, value_name = "FILE")]

@@ -1,4 +1,4 @@
-//! A file while it is encoded: pieces of one size, so that memory that one file gives back fits the next.
+//! A file while it is encoded: pieces of one size, so that memory that one file frees fits the next.
 
 use std::io::{self, Write};
 
@@ -18,7 +18,7 @@ pub(super) struct Pieces {
 impl Pieces {
     /// All that was written.
     pub(super) fn into_payload(mut self) -> PutPayload {
-        // A small file is not to hold the memory of a large one while it is uploaded.
+        // A small file does not keep the memory of a large one while it is uploaded.
         if self.last.len() < PIECE_BYTES / 2 {
             self.last.shrink_to_fit();
         }
@@ -33,9 +33,9 @@ impl Write for Pieces {
             self.full.push(std::mem::take(&mut self.last).into());
         }
         self.last.reserve_exact(PIECE_BYTES - self.last.len());
-        let taken = bytes.len().min(PIECE_BYTES - self.last.len());
-        self.last.extend_from_slice(&bytes[..taken]);
-        Ok(taken)
+        let accepted = bytes.len().min(PIECE_BYTES - self.last.len());
+        self.last.extend_from_slice(&bytes[..accepted]);
+        Ok(accepted)
     }
 
     fn flush(&mut self) -> io::Result<()> {

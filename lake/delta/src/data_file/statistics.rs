@@ -8,8 +8,10 @@ use std::collections::BTreeMap;
 
 use arrow::datatypes::{DataType, Schema};
 use lake_model::{Day, EventTime};
+use parquet::basic::{ConvertedType, LogicalType, TimeUnit as ParquetUnit};
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
+use parquet::schema::types::{ColumnDescriptor, SchemaDescriptor};
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -27,14 +29,18 @@ enum Scalar {
     Text(String),
 }
 
-/// The statistics of the rows of an encoded file as Delta spells them; columns `without_bounds` have none.
+/// The statistics of the rows of an encoded file as Delta spells them; columns `without_bounds` have none. Columns are
+/// found by their names, since another program may have written the file.
 pub(crate) fn json(schema: &Schema, without_bounds: &[&str], file: &ParquetMetaData) -> String {
     let mut stats = StatsJson {
         num_records: file.row_groups().iter().map(RowGroupMetaData::num_rows).sum(),
         ..StatsJson::default()
     };
-    for (index, field) in schema.fields().iter().enumerate() {
+    let columns = file.file_metadata().schema_descr();
+    for field in schema.fields() {
         let name = field.name().as_str();
+        let Some(index) = index_of(columns, name) else { continue };
+        let column = columns.column(index);
         let groups = file.row_groups().iter();
         let chunks: Option<Vec<_>> = groups.map(|group| group.column(index).statistics()).collect();
         // Nothing is known of a column that Parquet keeps no statistics of.
@@ -43,7 +49,8 @@ pub(crate) fn json(schema: &Schema, without_bounds: &[&str], file: &ParquetMetaD
         if let Some(nulls) = nulls {
             stats.null_count.insert(name, nulls);
         }
-        let bounds = chunks.into_iter().filter_map(|chunk| bounds(field.data_type(), chunk));
+        let bounds =
+            chunks.into_iter().filter_map(|chunk| bounds(field.data_type(), &column, chunk));
         let Some((min, max)) = bounds.reduce(wider).filter(|_| !without_bounds.contains(&name))
         else {
             continue;
@@ -55,6 +62,14 @@ pub(crate) fn json(schema: &Schema, without_bounds: &[&str], file: &ParquetMetaD
     }
     // Not by way of a `Value`, which would read the decimals into doubles.
     serde_json::to_string(&stats).expect("its keys are text")
+}
+
+/// The place of the column `name` among the columns of a file.
+fn index_of(columns: &SchemaDescriptor, name: &str) -> Option<usize> {
+    columns
+        .columns()
+        .iter()
+        .position(|column| matches!(column.path().parts(), [part] if part == name))
 }
 
 /// The statistics as Delta spells them. Decimals are written digit by digit, since a double can't hold all.
@@ -102,9 +117,18 @@ fn milliseconds(micros: i64, is_upper: bool) -> String {
     format!("{}.{:03}Z", second.trim_end_matches('Z'), millis.rem_euclid(1000))
 }
 
-/// The least and the greatest value of a chunk of a column of that type.
-fn bounds(data_type: &DataType, chunk: &Statistics) -> Option<(Scalar, Scalar)> {
+/// The least and the greatest value of a chunk of a column of that type; `None` where they are unknown, or of a kind
+/// that our files do not have.
+fn bounds(
+    data_type: &DataType,
+    column: &ColumnDescriptor,
+    chunk: &Statistics,
+) -> Option<(Scalar, Scalar)> {
     match (data_type, chunk) {
+        // Old writers compared bytes as signed numbers.
+        (DataType::Utf8 | DataType::Decimal128(_, _), chunk) if chunk.is_min_max_deprecated() => {
+            None
+        }
         (DataType::Utf8, Statistics::ByteArray(values)) => {
             both(values.min_opt(), values.max_opt(), |bytes| {
                 Some(Scalar::Text(String::from_utf8(bytes.data().to_vec()).ok()?))
@@ -128,10 +152,17 @@ fn bounds(data_type: &DataType, chunk: &Statistics) -> Option<(Scalar, Scalar)> 
                 Some(Scalar::Thousandths(big_endian(bytes.data())?))
             })
         }
-        (DataType::Timestamp(_, _), Statistics::Int64(values)) => {
+        (DataType::Timestamp(_, _), Statistics::Int64(values)) if is_in_micros(column) => {
             both(values.min_opt(), values.max_opt(), |value| Some(Scalar::Timestamp(*value)))
         }
         _ => None,
+    }
+}
+
+fn is_in_micros(column: &ColumnDescriptor) -> bool {
+    match column.logical_type_ref() {
+        Some(LogicalType::Timestamp(timestamp)) => timestamp.unit == ParquetUnit::MICROS,
+        _ => column.converted_type() == ConvertedType::TIMESTAMP_MICROS,
     }
 }
 
@@ -158,8 +189,11 @@ mod tests {
 
     use std::sync::Arc;
 
-    use arrow::array::{RecordBatch, StringArray};
-    use arrow::datatypes::Field;
+    use arrow::array::{
+        ArrayRef, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
+        TimestampMillisecondArray,
+    };
+    use arrow::datatypes::{Field, TimeUnit};
     use parquet::arrow::ArrowWriter;
     use parquet::file::properties::WriterProperties;
 
@@ -183,6 +217,42 @@ mod tests {
         let mut writer = ArrowWriter::try_new(Vec::new(), Arc::clone(&schema), properties).unwrap();
         writer.write(&batch).unwrap();
         serde_json::from_str(&json(&schema, &[], &writer.finish().unwrap())).unwrap()
+    }
+
+    /// The statistics that a table with columns `t` and `at` has of a file of `columns`.
+    fn stats_of_foreign(columns: Vec<(&str, ArrayRef)>) -> serde_json::Value {
+        let at = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        let table =
+            Schema::new(vec![Field::new("t", DataType::Utf8, false), Field::new("at", at, false)]);
+        let batch = RecordBatch::try_from_iter(columns).unwrap();
+        let mut writer = ArrowWriter::try_new(Vec::new(), batch.schema(), None).unwrap();
+        writer.write(&batch).unwrap();
+        serde_json::from_str(&json(&table, &[], &writer.finish().unwrap())).unwrap()
+    }
+
+    #[test]
+    fn columns_of_a_file_of_another_program_are_found_by_their_names() {
+        let stats = stats_of_foreign(vec![
+            ("extra", Arc::new(Int64Array::from(vec![7, 9]))),
+            ("at", Arc::new(TimestampMicrosecondArray::from(vec![1_000, 2_000]))),
+            ("t", Arc::new(StringArray::from(vec!["b", "a"]))),
+        ]);
+        let expected = json!({
+            "numRecords": 2, "nullCount": { "t": 0, "at": 0 },
+            "minValues": { "t": "a", "at": "1970-01-01T00:00:00.001Z" },
+            "maxValues": { "t": "b", "at": "1970-01-01T00:00:00.002Z" },
+        });
+        assert_eq!(stats, expected);
+    }
+
+    #[test]
+    fn a_column_that_is_missing_or_of_another_unit_has_no_bounds() {
+        let millis: ArrayRef = Arc::new(TimestampMillisecondArray::from(vec![1_000]));
+        let stats = stats_of_foreign(vec![("at", millis)]);
+        let expected = json!({
+            "numRecords": 1, "nullCount": { "at": 0 }, "minValues": {}, "maxValues": {},
+        });
+        assert_eq!(stats, expected);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::entry::Entry;
+use super::problem::LogProblem;
 use crate::error::LakeError;
 use crate::spec::TableSpec;
 
@@ -92,9 +93,9 @@ pub(super) async fn read(
     let mut lines = Vec::new();
     for part in &checkpoint.parts {
         let bytes = read_part(store, part).await?;
-        let bytes = bytes.ok_or_else(|| problem(format!("checkpoint {part} is missing")))?;
-        let part_lines = json_lines(bytes);
-        lines.extend(part_lines.map_err(|e| problem(format!("checkpoint {part}: {e}")))?);
+        let bytes = bytes.ok_or_else(|| problem(LogProblem::MissingPart { part: part.clone() }))?;
+        let damaged = |error| problem(LogProblem::Checkpoint { part: part.clone(), error });
+        lines.extend(json_lines(bytes).map_err(damaged)?);
     }
     Entry::parse(&lines).map_err(problem)
 }
@@ -125,7 +126,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_newest_complete_checkpoint_is_taken() {
+    fn the_newest_complete_checkpoint_is_used() {
         let names = [
             "_last_checkpoint",
             "00000000000000000009.json",

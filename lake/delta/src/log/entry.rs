@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::file_entry::{Add, FileEntry, decoded, encoded};
+use super::problem::LogProblem;
 use super::properties::{CHECKPOINT_INTERVAL, DELETED_FILE_RETENTION, LOG_RETENTION, interval};
 use crate::data_file::DataFile;
 use crate::schema_json;
@@ -18,7 +19,7 @@ use crate::storage::Lake;
 pub(super) const READER_VERSION: i32 = 1;
 pub(super) const WRITER_VERSION: i32 = 2;
 
-/// A commit to be made: files in, files out, offsets, and what the commit says of itself.
+/// A commit to be made: files to add and to remove, transactions, and what its `commitInfo` holds.
 #[derive(Clone, Debug, Default)]
 pub struct Commit {
     id: Uuid,
@@ -59,7 +60,7 @@ impl Commit {
         self
     }
 
-    /// Says something of the commit in its `commitInfo`.
+    /// Puts `value` into the `commitInfo`.
     #[must_use]
     pub fn info(mut self, key: &str, value: Value) -> Commit {
         self.info.insert(key.to_owned(), value);
@@ -73,7 +74,7 @@ impl Commit {
         self
     }
 
-    /// Whether the commit would bring no news.
+    /// Whether the commit would change nothing.
     pub fn is_empty(&self) -> bool {
         self.adds.is_empty() && self.removes.is_empty() && self.txns.is_empty()
     }
@@ -229,19 +230,18 @@ pub(super) struct Protocol {
 
 impl Entry {
     /// Reads JSON lines of actions; those that the state does not depend on are passed over.
-    pub(super) fn parse(bytes: &[u8]) -> Result<Entry, String> {
+    pub(super) fn parse(bytes: &[u8]) -> Result<Entry, LogProblem> {
         let mut entry = Entry::default();
         let mut is_empty = true;
         for line in bytes.split(|byte| *byte == b'\n').filter(|line| !line.trim_ascii().is_empty())
         {
-            entry.take(serde_json::from_slice(line).map_err(|error| error.to_string())?)?;
+            entry.push(serde_json::from_slice(line)?)?;
             is_empty = false;
         }
-        // A local disk may keep the name of a file and not its contents when power fails.
-        if is_empty { Err("the entry is empty".to_owned()) } else { Ok(entry) }
+        if is_empty { Err(LogProblem::EmptyEntry) } else { Ok(entry) }
     }
 
-    fn take(&mut self, line: Line) -> Result<(), String> {
+    fn push(&mut self, line: Line) -> Result<(), LogProblem> {
         if let Some(add) = line.add {
             self.adds.push(FileEntry::of(add)?);
         }

@@ -9,7 +9,10 @@ use std::sync::Arc;
 use lake_model::Day;
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode_str, utf8_percent_encode};
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
+
+use super::problem::LogProblem;
 
 /// Characters that a URI can't hold as they are.
 const ESCAPED: &AsciiSet = &CONTROLS
@@ -45,6 +48,8 @@ pub struct FileEntry {
     /// What it is, by whoever added it.
     pub tags: Arc<BTreeMap<String, String>>,
     stats: Arc<str>,
+    /// Whether the log leaves open how many rows there are, or what bounds them.
+    lacks_statistics: bool,
     /// The path as the log spells it, where that is not how we would.
     spelled: Option<Arc<str>>,
 }
@@ -64,14 +69,17 @@ pub(super) struct Add {
 }
 
 impl FileEntry {
-    pub(super) fn of(add: Add) -> Result<FileEntry, String> {
+    pub(super) fn of(add: Add) -> Result<FileEntry, LogProblem> {
         let path = decoded(&add.path)?;
         let spelled = (encoded(&path) != add.path).then(|| add.path.into());
-        let stats = add.stats.ok_or_else(|| format!("file {path} has no statistics"))?;
+        let stats = add.stats.filter(|stats| !stats.is_empty()).unwrap_or_else(|| "{}".to_owned());
+        let outline: StatsOutline = serde_json::from_str(&stats)
+            .map_err(|error| LogProblem::Statistics { path: path.clone(), error })?;
         Ok(FileEntry {
             partition: partition(&add.partition_values)?,
             size: add.size,
-            rows: row_count(&stats).map_err(|e| format!("statistics of file {path}: {e}"))?,
+            rows: outline.num_records.unwrap_or(0),
+            lacks_statistics: outline.num_records.is_none() || outline.min_values.is_none(),
             modification_time: add.modification_time,
             tags: Arc::new(present(add.tags.unwrap_or_default())),
             stats: stats.into(),
@@ -83,8 +91,18 @@ impl FileEntry {
     /// The least and greatest value of `column` by the file's statistics.
     pub fn bounds(&self, column: &str) -> Option<(Value, Value)> {
         let mut stats: Value = serde_json::from_str(&self.stats).ok()?;
-        let mut take = |side: &str| stats.get_mut(side)?.get_mut(column).map(Value::take);
-        take("minValues").zip(take("maxValues"))
+        let mut bound = |side: &str| stats.get_mut(side)?.get_mut(column).map(Value::take);
+        bound("minValues").zip(bound("maxValues"))
+    }
+
+    /// Whether the log has no statistics of the file, or not all.
+    pub(super) fn lacks_statistics(&self) -> bool {
+        self.lacks_statistics
+    }
+
+    /// The file with statistics that were read elsewhere.
+    pub(super) fn with_statistics(self, rows: u64, stats: &str) -> FileEntry {
+        FileEntry { rows, stats: stats.into(), lacks_statistics: false, ..self }
     }
 
     /// The path as the log spells it.
@@ -99,15 +117,17 @@ pub(super) fn encoded(path: &str) -> String {
 }
 
 /// The path that the log spells `uri`.
-pub(super) fn decoded(uri: &str) -> Result<String, String> {
-    let text = percent_decode_str(uri).decode_utf8().map_err(|e| format!("path {uri}: {e}"))?;
-    Ok(text.into_owned())
+pub(super) fn decoded(uri: &str) -> Result<String, LogProblem> {
+    match percent_decode_str(uri).decode_utf8() {
+        Ok(text) => Ok(text.into_owned()),
+        Err(error) => Err(LogProblem::Path { uri: uri.to_owned(), error }),
+    }
 }
 
 /// The day among partition values, of which our tables have at most one.
-fn partition(values: &HashMap<String, Option<String>>) -> Result<Option<Day>, String> {
+fn partition(values: &HashMap<String, Option<String>>) -> Result<Option<Day>, LogProblem> {
     let Some(text) = values.values().flatten().next() else { return Ok(None) };
-    Day::parse(text).map(Some).ok_or_else(|| format!("partition value {text:?} is no date"))
+    Day::parse(text).map(Some).ok_or_else(|| LogProblem::PartitionValue(text.clone()))
 }
 
 /// The tags that have a value.
@@ -115,24 +135,25 @@ fn present(tags: BTreeMap<String, Option<String>>) -> BTreeMap<String, String> {
     tags.into_iter().filter_map(|(key, value)| Some((key, value?))).collect()
 }
 
-fn row_count(stats: &str) -> serde_json::Result<u64> {
-    #[derive(Deserialize)]
-    #[serde(rename_all = "camelCase")]
-    struct Count {
-        num_records: u64,
-    }
-    serde_json::from_str(stats).map(|count: Count| count.num_records)
+/// What of a file's statistics there is.
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase")]
+struct StatsOutline {
+    num_records: Option<u64>,
+    min_values: Option<IgnoredAny>,
 }
 
 #[cfg(test)]
 mod tests {
     #![allow(clippy::unwrap_used)]
 
+    use serde_json::json;
+
     use super::*;
 
     fn entry(path: &str) -> FileEntry {
         let stats = r#"{"numRecords":3}"#;
-        let add = serde_json::json!({
+        let add = json!({
             "path": path, "partitionValues": { "event_date": "2025-04-05" }, "size": 1, "stats": stats,
         });
         FileEntry::of(serde_json::from_value(add).unwrap()).unwrap()
@@ -148,6 +169,24 @@ mod tests {
         ] {
             let entry = entry(spelled);
             assert_eq!((entry.path.as_str(), entry.uri().as_str()), (path, spelled));
+        }
+    }
+
+    #[test]
+    fn a_file_lacks_statistics_without_a_count_or_without_bounds() {
+        for (stats, rows, lacks) in [
+            (json!(r#"{"numRecords":3,"minValues":{},"maxValues":{}}"#), 3, false),
+            (json!(r#"{"numRecords":3}"#), 3, true),
+            (json!(r#"{"minValues":{},"maxValues":{}}"#), 0, true),
+            (json!(""), 0, true),
+            (Value::Null, 0, true),
+        ] {
+            let add = json!({ "path": "a.parquet", "size": 1, "stats": stats });
+            let entry = FileEntry::of(serde_json::from_value(add).unwrap()).unwrap();
+            assert_eq!((entry.rows, entry.lacks_statistics()), (rows, lacks), "{stats}");
+            let entry = entry.with_statistics(7, r#"{"minValues":{"a":1},"maxValues":{"a":2}}"#);
+            assert_eq!((entry.rows, entry.lacks_statistics()), (7, false));
+            assert_eq!(entry.bounds("a"), Some((json!(1), json!(2))));
         }
     }
 

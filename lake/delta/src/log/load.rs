@@ -10,6 +10,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::checkpoint::{self, LogContents};
 use super::entry::Entry;
+use super::problem::LogProblem;
 use super::state::TableState;
 use crate::error::LakeError;
 use crate::spec::TableSpec;
@@ -55,7 +56,7 @@ pub(super) async fn newest_state(
     let mut tries = 1;
     loop {
         let contents = match list(&**store, table).await {
-            // A listing does not tell a refusal from other failures; other requests do.
+            // Whether the store refuses the credentials can't be seen in a failed listing; in other requests it can.
             Err(error) => return Err(denial(&**store).await.unwrap_or(error)),
             Ok(contents) => contents,
         };
@@ -110,7 +111,7 @@ async fn state_of(
     let mut entries = versions.map(read).buffered(READ_AHEAD.into());
     while let Some((version, bytes)) = entries.try_next().await? {
         let problem = |problem| LakeError::Log { table: table.name, version, problem };
-        let bytes = bytes.ok_or_else(|| problem("the entry is missing".to_owned()))?;
+        let bytes = bytes.ok_or_else(|| problem(LogProblem::MissingEntry))?;
         state.fold(version, Entry::parse(&bytes).map_err(problem)?).map_err(problem)?;
     }
     Ok(state)

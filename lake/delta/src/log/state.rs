@@ -6,12 +6,15 @@ use lake_model::Day;
 
 use super::entry::{Entry, Protocol, READER_VERSION, WRITER_VERSION};
 use super::file_entry::FileEntry;
+use super::problem::LogProblem;
 
 /// The state that the entries up to a version add up to.
 #[derive(Clone, Debug)]
 pub struct TableState {
     version: i64,
     files: BTreeMap<String, FileEntry>,
+    /// The paths of files that lack statistics.
+    lacking: BTreeSet<String>,
     /// The paths of each day's files.
     days: BTreeMap<Day, BTreeSet<String>>,
     txns: HashMap<String, i64>,
@@ -24,6 +27,7 @@ impl TableState {
         TableState {
             version: -1,
             files: BTreeMap::new(),
+            lacking: BTreeSet::new(),
             days: BTreeMap::new(),
             txns: HashMap::new(),
             properties: HashMap::new(),
@@ -69,8 +73,8 @@ impl TableState {
         &self.properties
     }
 
-    /// Takes the entry of `version`. Nothing is taken of an entry that is refused.
-    pub(super) fn fold(&mut self, version: i64, entry: Entry) -> Result<(), String> {
+    /// Applies the entry of `version`; all of it, or nothing if it is refused.
+    pub(super) fn fold(&mut self, version: i64, entry: Entry) -> Result<(), LogProblem> {
         if let Some(protocol) = &entry.protocol {
             check_protocol(protocol)?;
         }
@@ -88,8 +92,27 @@ impl TableState {
         Ok(())
     }
 
+    /// The active files that lack statistics.
+    pub(super) fn lacking_statistics(&self) -> impl Iterator<Item = &FileEntry> {
+        self.lacking.iter().filter_map(|path| self.files.get(path))
+    }
+
+    /// Whether all active files have statistics.
+    pub(super) fn is_complete(&self) -> bool {
+        self.lacking.is_empty()
+    }
+
+    /// Puts `file` in the place of what the log says of it.
+    pub(super) fn complete(&mut self, file: FileEntry) {
+        self.lacking.remove(&file.path);
+        self.files.insert(file.path.clone(), file);
+    }
+
     fn add(&mut self, file: FileEntry) {
         self.remove(&file.path);
+        if file.lacks_statistics() {
+            self.lacking.insert(file.path.clone());
+        }
         if let Some(day) = file.partition {
             self.days.entry(day).or_default().insert(file.path.clone());
         }
@@ -97,6 +120,7 @@ impl TableState {
     }
 
     fn remove(&mut self, path: &str) {
+        self.lacking.remove(path);
         let Some(day) = self.files.remove(path).and_then(|file| file.partition) else { return };
         if let Some(paths) = self.days.get_mut(&day) {
             paths.remove(path);
@@ -107,14 +131,10 @@ impl TableState {
     }
 }
 
-fn check_protocol(protocol: &Protocol) -> Result<(), String> {
-    let Protocol { min_reader_version: reader, min_writer_version: writer } = protocol;
-    if *reader <= READER_VERSION && *writer <= WRITER_VERSION {
+fn check_protocol(protocol: &Protocol) -> Result<(), LogProblem> {
+    let Protocol { min_reader_version: reader, min_writer_version: writer } = *protocol;
+    if reader <= READER_VERSION && writer <= WRITER_VERSION {
         return Ok(());
     }
-    Err(format!(
-        "the table asks for reader version {reader} and writer version {writer}, and {READER_VERSION} and \
-         {WRITER_VERSION} are supported; another program has upgraded it: restore the table to the \
-         version before, and keep that program from upgrading it again"
-    ))
+    Err(LogProblem::Protocol { reader, writer })
 }

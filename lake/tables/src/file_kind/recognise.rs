@@ -1,4 +1,5 @@
-//! Recognising a file of `avg_speed` without tags by the statistics of its rows.
+//! Recognising a file of `avg_speed` without tags by the statistics of its rows. Those that its log entry leaves out
+//! are read from its footer, with the log.
 
 use lake_delta::log::FileEntry;
 use lake_model::{Calendar, DaySpan, EventTime, WindowSize};
@@ -6,7 +7,7 @@ use lake_model::{Calendar, DaySpan, EventTime, WindowSize};
 use super::{AvgSpeedFile, GroupWindows, ProvisionalGroup};
 use crate::avg_speed::Status;
 
-/// What `file` holds by its statistics; [`AvgSpeedFile::Mixed`] where they do not tell.
+/// What `file` holds by its statistics; [`AvgSpeedFile::Mixed`] where they leave it open.
 pub(super) fn by_statistics(file: &FileEntry, calendar: &Calendar) -> AvgSpeedFile {
     let size = only_text(file, "window_size").and_then(|text| WindowSize::parse(&text));
     match only_status(file) {

@@ -1,4 +1,4 @@
-//! Commits on a store that fails: the entry is created or not, and the answer tells something else or nothing.
+//! Commits on a store that fails: the entry is created or not, and the response says something else or nothing.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -131,7 +131,12 @@ pub async fn entry(lake: &Lake, version: i64) -> Option<Vec<serde_json::Value>> 
 
 /// Puts the entry of `version` into the log of `events` as another program would.
 pub async fn put_entry(lake: &Lake, version: i64, text: String) {
-    let store = lake.table_store(Table::Events);
+    put_entry_of(lake, Table::Events, version, text).await;
+}
+
+/// Puts the entry of `version` into the log of `table` as another program would.
+pub async fn put_entry_of(lake: &Lake, table: Table, version: i64, text: String) {
+    let store = lake.table_store(table);
     store.put(&entry_path(version), PutPayload::from(text)).await.unwrap();
 }
 

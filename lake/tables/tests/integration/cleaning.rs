@@ -167,7 +167,7 @@ async fn left_behind(bed: &Bed) -> (TableLog, ManualClock, TableLog) {
 
 pub async fn an_old_state_is_loaded_anew_before_it_is_followed(bed: Bed) {
     let (mut zombie, clock, log) = left_behind(&bed).await;
-    // Its own entry is there, as in a cleaning that is under way: only its age tells.
+    // Its own entry is there, as in a cleaning that is under way: only its age shows that it is old.
     put_entry(zombie.lake(), 1, r#"{"commitInfo":{}}"#.to_owned()).await;
     clock.advance(DAY / 2 + Duration::from_micros(1));
     assert!(zombie.refresh().await.unwrap());

@@ -1,9 +1,9 @@
 //! The contract of the tables, held against every store that a lake can be on.
 //!
 //! `bed` makes a fresh lake in memory, on disk or on MinIO, and `rows` fills it. The cases in `creating`, `committing`,
-//! `rivals`, `cleaning`, `foreign`, `files` and `deltalake_view` run on all three; their names say what holds.
-//! `ambiguity` injects faults (`faults`) into a store in memory, and `statistics` draws rows at random.
-//! `docs/commit-protocol.md` names the case of each interleaving.
+//! `rivals`, `cleaning`, `foreign`, `files`, `tags` and `deltalake_view` run on all three; their names say what holds.
+//! `ambiguity` and `contention` use a store in memory, with faults (`faults`) and with rivals; `statistics` and `kinds`
+//! draw rows at random. `docs/commit-protocol.md` names the case of each interleaving.
 //!
 //! The cases on MinIO need the settings that `scripts/stack.sh up minio` writes.
 
@@ -13,14 +13,17 @@ mod ambiguity;
 mod bed;
 mod cleaning;
 mod committing;
+mod contention;
 mod creating;
 mod deltalake_view;
 mod faults;
 mod files;
 mod foreign;
+mod kinds;
 mod rivals;
 mod rows;
 mod statistics;
+mod tags;
 
 /// Makes a test of every case for every store.
 macro_rules! on_every_store {
@@ -69,8 +72,12 @@ on_every_store! {
     foreign::an_upgraded_protocol_is_refused_with_a_clear_error;
     foreign::percent_encoded_paths_are_understood_and_removed_as_they_were_spelled;
     foreign::an_empty_entry_is_an_error;
+    foreign::a_file_without_statistics_has_them_from_its_footer_in_every_way_of_reading;
+    foreign::a_file_whose_footer_cannot_be_read_is_refused_with_its_path_and_the_remedy;
     files::rows_of_every_table_are_read_back_as_they_were_written;
     files::a_file_of_several_parts_is_read_back;
     deltalake_view::deltalake_sees_the_tables_as_the_contract_has_them;
+    tags::tags_are_in_the_log_in_checkpoints_and_in_deltalakes_view;
+    tags::nothing_depends_on_the_name_of_a_file;
     deltalake_view::deltalake_sees_the_files_and_transactions_of_the_state;
 }

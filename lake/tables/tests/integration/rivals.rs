@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 
 use futures::future::join_all;
-use lake_delta::{Commit, CommitOutcome, Lake, TableLog, read};
+use lake_delta::{
+    Commit, CommitDecision, CommitOutcome, Lake, LakeError, TableLog, commit_with, read,
+};
 use lake_model::commit::{PartitionDecision, PartitionFacts, decide};
 use lake_model::{OffsetRange, OffsetRanges};
 use lake_tables::Table;
@@ -76,28 +78,23 @@ impl Writer {
         let target = first + count;
         let file = rows::file(&self.lake, 0, OffsetRange::new(first, target)).await;
         let progress = PartitionProgress { next_offset: Some(target), max_event_time: None };
-        loop {
-            let found = self.app_ids.progress(self.log.state(), 0).next_offset;
-            match decide(PartitionFacts {
-                built_on: self.built_on,
-                found,
-                target,
-                was_reset: false,
-            }) {
-                PartitionDecision::Commit => {}
+        let Writer { lake, log, app_ids, built_on } = self;
+        let step = commit_with(log, async |log: &TableLog| {
+            let found = app_ids.progress(log.state(), 0).next_offset;
+            let facts = PartitionFacts { built_on: *built_on, found, target, was_reset: false };
+            Ok::<_, LakeError>(match decide(facts) {
                 PartitionDecision::NothingNew => unreachable!("every step has new offsets"),
-                PartitionDecision::Fenced => {
-                    self.built_on = found;
-                    return Step::Fenced;
+                PartitionDecision::Fenced => CommitDecision::Nothing((found, Step::Fenced)),
+                PartitionDecision::Commit => {
+                    let commit = Commit::new(lake, "LAND").add([file.clone()]);
+                    let commit = commit.txns(app_ids.record(0, progress));
+                    CommitDecision::Commit(commit, (Some(target), Step::Landed))
                 }
-            }
-            let txns = self.app_ids.record(0, progress);
-            let commit = Commit::new(&self.lake, "LAND").add([file.clone()]).txns(txns);
-            if let CommitOutcome::Committed { .. } = self.log.try_commit(&commit).await.unwrap() {
-                self.built_on = Some(target);
-                return Step::Landed;
-            }
-        }
+            })
+        });
+        let (reached, step) = step.await.unwrap().value;
+        self.built_on = reached;
+        step
     }
 }
 

@@ -33,7 +33,7 @@ const GREATEST_DECIMAL: i128 = 99_999_999_999_999_999_999;
 static RUNTIME: LazyLock<Runtime> =
     LazyLock::new(|| tokio::runtime::Builder::new_current_thread().build().unwrap());
 
-/// Values of a column, with nulls where it takes them.
+/// Values of a column, with nulls where it may have them.
 fn values<T: Clone + std::fmt::Debug + 'static>(
     field: &Field,
     rows: usize,

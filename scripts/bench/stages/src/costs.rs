@@ -4,6 +4,8 @@
 //! nothing is counted twice and what is left out is known.
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 /// What the speed layer does with records, in this order.
@@ -41,10 +43,10 @@ impl Stage {
 }
 
 /// A clock of processor time, which only goes forward.
-pub type Clock = Box<dyn FnMut() -> Duration>;
+pub type Clock = Box<dyn FnMut() -> Duration + Send>;
 
-/// Tells the time of stages that follow each other.
-pub struct Meter {
+/// Measures the time of stages that follow each other.
+struct Meter {
     clock: Clock,
     /// The stage under way, if it is one of the speed layer's.
     at: Option<Stage>,
@@ -54,33 +56,61 @@ pub struct Meter {
 
 impl Meter {
     /// Begins with what is no stage.
-    pub fn new(mut clock: Clock) -> Meter {
+    fn new(mut clock: Clock) -> Meter {
         let since = clock();
         Meter { clock, at: None, since, spent: BTreeMap::new() }
     }
 
-    /// From now on time is that of `stage`.
-    pub fn enter(&mut self, stage: Stage) {
-        self.turn(Some(stage));
-    }
-
-    /// From now on time is that of no stage.
-    pub fn leave(&mut self) {
-        self.turn(None);
-    }
-
-    fn turn(&mut self, stage: Option<Stage>) {
+    fn turn(&mut self, stage: Option<Stage>) -> Option<Stage> {
         let now = (self.clock)();
-        if let Some(stage) = self.at {
+        let before = self.at;
+        if let Some(stage) = before {
             *self.spent.entry(stage).or_default() += now - self.since;
         }
         (self.at, self.since) = (stage, now);
+        before
+    }
+}
+
+/// A meter that a store charges too.
+#[derive(Clone)]
+pub struct SharedMeter(Arc<Mutex<Meter>>);
+
+impl SharedMeter {
+    /// Begins with what is no stage.
+    pub fn new(clock: Clock) -> SharedMeter {
+        SharedMeter(Arc::new(Mutex::new(Meter::new(clock))))
     }
 
-    /// Ends the stage under way. Returns what each has taken.
-    pub fn finish(mut self) -> BTreeMap<Stage, Duration> {
+    /// From now on time is that of `stage`. Returns the stage that it was of.
+    pub fn enter(&self, stage: Stage) -> Option<Stage> {
+        self.resume(Some(stage))
+    }
+
+    /// From now on time is that of no stage.
+    pub fn leave(&self) {
+        self.resume(None);
+    }
+
+    /// From now on time is that of `stage`, if it is of any. Returns the stage that it was of.
+    pub fn resume(&self, stage: Option<Stage>) -> Option<Stage> {
+        self.locked().turn(stage)
+    }
+
+    /// Ends the stage under way. Returns the time of each.
+    pub fn finish(&self) -> BTreeMap<Stage, Duration> {
         self.leave();
-        self.spent
+        std::mem::take(&mut self.locked().spent)
+    }
+
+    fn locked(&self) -> MutexGuard<'_, Meter> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for SharedMeter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SharedMeter")
     }
 }
 
@@ -111,7 +141,7 @@ mod tests {
 
     #[test]
     fn every_instant_belongs_to_the_stage_that_was_entered_last() {
-        let mut meter = Meter::new(clock());
+        let meter = SharedMeter::new(clock());
         meter.enter(Stage::Decode); // 2 ms were no stage's
         meter.enter(Stage::Fold); // 3 ms
         meter.enter(Stage::Decode); // 4 ms

@@ -8,54 +8,54 @@
 //! [`held`] reads back what the tables hold of it, and [`Replayed::check`] compares: every record decoded is in the tables,
 //! and every event that was not late is in the window of its day.
 
-mod average;
-mod files;
 pub mod held;
-mod land;
+mod metered_store;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use lake_config::Settings;
 use lake_delta::Lake;
 use lake_model::EventFormat;
-use lake_tables::Table;
+use speed_layer::averages_writer::AveragesWriter;
+use speed_layer::committer::Committer;
 use speed_layer::decode::DecodedBatch;
+use speed_layer::lander::Lander;
 use speed_layer::landing::Landing;
 use speed_layer::partition::{Partition, Rules};
+use speed_layer::partition_set::PartitionSet;
 use speed_layer::provisional::Provisional;
-use speed_layer::publish::{Published, Work, publish};
-use speed_layer::tables::Tables;
 
-use self::files::Files;
 use self::held::Held;
-use crate::costs::{Clock, Meter, Stage};
+use self::metered_store::MeteredStore;
+use crate::costs::{Clock, SharedMeter, Stage};
 use crate::input::{Input, Log};
 use crate::reading::BatchEnd;
 
 /// The tag of the records; there is one assignment only.
 const EPOCH: u64 = 1;
+/// Files that are under way at once, so that encoding and uploading are told apart.
+const ONE_FILE: usize = 1;
 
 /// The speed layer's stages on their way through a topic.
 pub struct Replay {
     format: EventFormat,
     landing_bytes: usize,
     rules: Rules,
-    tables: Tables,
-    files: Files,
-    lanes: BTreeMap<i32, Lane>,
-    meter: Meter,
+    partitions: PartitionSet,
+    committer: Committer,
+    lander: Lander,
+    averages: AveragesWriter,
+    /// The batches that records are decoded into.
+    pending: BTreeMap<i32, DecodedBatch>,
+    meter: SharedMeter,
     tally: Tally,
-}
-
-/// A partition, and the batch that its records are decoded into.
-struct Lane {
-    partition: Partition,
-    pending: DecodedBatch,
 }
 
 /// What was taken.
@@ -101,18 +101,27 @@ impl Replay {
     /// # Errors
     /// A store that fails, and a lake that holds something.
     pub async fn new(lake: Lake, settings: &Settings, clock: Clock) -> anyhow::Result<Replay> {
-        let tables = Tables::open(&lake, settings).await?;
+        let meter = SharedMeter::new(clock);
+        let metered = meter.clone();
+        let lake = lake.decorated(|store| Arc::new(MeteredStore::new(store, metered)));
+        let rules = Rules::new(settings)?;
+        let committer = Committer::open(&lake, settings, &rules).await?;
+        let tables = committer.tables();
         let is_new =
             tables.events.state().version() == 0 && tables.avg_speed.state().version() == 0;
         ensure!(is_new, "there is a lake at {}: name a new one", lake.uri());
+        // Creating the tables is no stage.
+        meter.finish();
         Ok(Replay {
             format: settings.event.clone(),
             landing_bytes: usize::try_from(settings.speed.landing_bytes)?,
-            rules: Rules::new(settings)?,
-            tables,
-            files: Files::new(lake),
-            lanes: BTreeMap::new(),
-            meter: Meter::new(clock),
+            lander: Lander::new(&rules.calendar, ONE_FILE),
+            averages: AveragesWriter::new(rules.lateness, ONE_FILE),
+            rules,
+            partitions: PartitionSet::default(),
+            committer,
+            pending: BTreeMap::new(),
+            meter,
             tally: Tally::default(),
         })
     }
@@ -127,11 +136,14 @@ impl Replay {
         batches: &[BatchEnd],
         average_every: u64,
     ) -> anyhow::Result<Replayed> {
-        self.lanes = input.keys().map(|partition| (*partition, Lane::new(*partition))).collect();
+        for partition in input.keys() {
+            self.partitions.insert(new_partition(*partition));
+            self.pending.insert(*partition, DecodedBatch::new(*partition, EPOCH));
+        }
         let mut averaged = 0;
         for batch in batches {
             self.take(batch, input)?;
-            if self.waiting_bytes() >= self.landing_bytes {
+            if self.partitions.waiting_bytes() >= self.landing_bytes {
                 self.land().await?;
             }
             if self.tally.records - averaged >= average_every {
@@ -142,80 +154,69 @@ impl Replay {
         self.land().await?;
         self.average().await?;
         let has_ended =
-            |(partition, lane): (&i32, &Lane)| lane.partition.position() == input[partition].end();
-        ensure!(self.lanes.iter().all(has_ended), "records are missing from the batches");
+            |partition: &Partition| partition.position() == input[&partition.id()].end();
+        ensure!(self.partitions.iter().all(has_ended), "records are missing from the batches");
         Ok(Replayed { spent: self.meter.finish(), tally: self.tally })
     }
 
     /// Decodes a batch and folds it.
     fn take(&mut self, batch: &BatchEnd, input: &Input) -> anyhow::Result<()> {
-        let partition = batch.partition;
-        let lane = self
-            .lanes
-            .get_mut(&partition)
-            .with_context(|| format!("no records of partition {partition}"))?;
+        let id = batch.partition;
+        let partition = self.partitions.current(id, EPOCH);
+        let (partition, pending) = partition
+            .zip(self.pending.get_mut(&id))
+            .with_context(|| format!("no records of partition {id}"))?;
         self.meter.enter(Stage::Decode);
-        let bytes = lane.decode(&input[&partition], batch.next_offset, &self.format)?;
-        let decoded = lane.pending.take();
-        self.meter.leave();
+        let offsets = partition.position()..batch.next_offset;
+        self.tally.bytes += decode(pending, &input[&id], offsets, &self.format)?;
+        let decoded = pending.take();
         self.tally.records += decoded.len() as u64;
-        self.tally.bytes += bytes;
         self.meter.enter(Stage::Fold);
-        lane.partition.take(decoded, &self.rules);
+        partition.take(decoded, &self.rules);
         self.meter.leave();
         Ok(())
     }
 
-    fn waiting_bytes(&self) -> usize {
-        self.lanes.values().map(|lane| lane.partition.landing.bytes()).sum()
+    /// Commits the rows that wait.
+    async fn land(&mut self) -> anyhow::Result<()> {
+        self.tally.late +=
+            self.partitions.iter().map(|partition| partition.landing.late_rows()).sum::<u64>();
+        self.meter.enter(Stage::Encode);
+        let fenced = self.lander.land(&mut self.partitions, &mut self.committer).await?;
+        self.meter.leave();
+        ensure!(fenced.is_empty(), "another writer lands events");
+        Ok(())
     }
 
-    /// Commits the partitions' work to a table; `committed` has each let go of what the table holds up to an offset.
-    async fn publish(
-        &mut self,
-        table: Table,
-        operation: &'static str,
-        work: &[Work],
-        committed: impl Fn(&mut Partition, Option<i64>),
-    ) -> anyhow::Result<()> {
-        self.meter.enter(Stage::Commit);
-        let log = match table {
-            Table::Events => &mut self.tables.events,
-            Table::DeadLetters => &mut self.tables.dead_letters,
-            _ => &mut self.tables.avg_speed,
-        };
-        let published =
-            publish(log, &self.tables.app_ids, &self.rules.calendar, operation, work).await?;
-        ensure!(published == Published::default(), "another writer commits to {table}");
-        for work in work {
-            if let Some(lane) = self.lanes.get_mut(&work.partition) {
-                committed(&mut lane.partition, work.progress.next_offset);
-            }
-        }
+    /// Commits the windows that changed.
+    async fn average(&mut self) -> anyhow::Result<()> {
+        self.meter.enter(Stage::Average);
+        let (partitions, committer) = (&mut self.partitions, &mut self.committer);
+        let fenced = self.averages.commit(partitions, committer, false).await?;
         self.meter.leave();
+        ensure!(fenced.is_none_or(|fenced| fenced.is_empty()), "another writer commits averages");
         Ok(())
     }
 }
 
-impl Lane {
-    fn new(id: i32) -> Lane {
-        let (landing, provisional) = (Landing::default(), Provisional::default());
-        let clock = speed_layer::clock::Clock::default();
-        Lane {
-            partition: Partition::new(id, EPOCH, 0, clock, landing, provisional, None),
-            pending: DecodedBatch::new(id, EPOCH),
-        }
-    }
+fn new_partition(id: i32) -> Partition {
+    let (landing, provisional) = (Landing::default(), Provisional::default());
+    let clock = speed_layer::clock::Clock::default();
+    Partition::new(id, EPOCH, 0, clock, landing, provisional, None)
+}
 
-    /// Decodes the records up to `next_offset`. Returns the bytes of their payloads.
-    fn decode(&mut self, log: &Log, next_offset: i64, format: &EventFormat) -> anyhow::Result<u64> {
-        let mut bytes = 0;
-        for offset in self.partition.position()..next_offset {
-            let record =
-                log.get(offset).with_context(|| format!("no record at offset {offset}"))?;
-            bytes += record.payload.map_or(0, <[u8]>::len) as u64;
-            self.pending.push(offset, record.kafka_timestamp, record.key, record.payload, format);
-        }
-        Ok(bytes)
+/// Decodes the records at `offsets` into `pending`. Returns the bytes of their payloads.
+fn decode(
+    pending: &mut DecodedBatch,
+    log: &Log,
+    offsets: Range<i64>,
+    format: &EventFormat,
+) -> anyhow::Result<u64> {
+    let mut bytes = 0;
+    for offset in offsets {
+        let record = log.get(offset).with_context(|| format!("no record at offset {offset}"))?;
+        bytes += record.payload.map_or(0, <[u8]>::len) as u64;
+        pending.push(offset, record.kafka_timestamp, record.key, record.payload, format);
     }
+    Ok(bytes)
 }

@@ -6,44 +6,34 @@
 //!
 //! # Consistency
 //! librdkafka's own position is never asked for. From a pause on it hands nothing over that is from before; and before it goes
-//! on, or before what comes then is taken, the partition is marked, so that nothing of it is taken until it is sought.
+//! on, or before what comes then is accepted, the partition is marked, so that nothing of it is accepted until it is sought.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use rdkafka::consumer::{Consumer, RebalanceProtocol};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
-use tokio::runtime::Handle;
 
-use super::{Ended, Fetched, POLL_TIMEOUT, Poller, now};
+use super::{Ended, POLL_TIMEOUT, Poller, now};
 use crate::source::Start;
 
-/// How long librdkafka may take to fetch a partition that was assigned to it.
+/// How long librdkafka may need to fetch a partition that was assigned to it.
 const SEEK_PATIENCE: Duration = Duration::from_secs(5);
 
 impl Poller {
     /// Fetches a partition anew from another offset, unless it was taken away or started anew since that was asked.
     pub(super) fn begin_elsewhere(&mut self, start: Start) {
-        let held = self.fetched.get(&start.partition);
-        if held.is_some_and(|held| held.pending.epoch <= start.epoch) {
-            self.begin(start);
-            self.fetched.entry(start.partition).and_modify(Fetched::distrust);
+        if self.positions.begin_elsewhere(start, now()) {
+            self.client.route(start.partition);
         }
     }
 
-    /// Has all partitions sought where they are. To be called after every pause.
-    pub(super) fn distrust_positions(&mut self) {
-        self.fetched.values_mut().for_each(Fetched::distrust);
-    }
-
-    /// Seeks the partitions that are to be sought.
-    pub(super) fn seek(&mut self, runtime: &Handle) -> Result<(), Ended> {
-        let starts = self.unsought(|_| true);
+    /// Seeks the partitions that need it.
+    pub(super) fn seek(&mut self) -> Result<(), Ended> {
+        let starts = self.positions.needing_seek(|_| true);
         let is_early = self.refused_at.is_some_and(|at| at.elapsed() < POLL_TIMEOUT);
         if starts.is_empty() || is_early {
             return Ok(());
         }
-        let list = self.list_of(&starts);
-        match self.consumer.seek_partitions(list, self.request_timeout) {
+        match self.client.seek(&starts) {
             Ok(answers) => {
                 for answer in answers.elements() {
                     let sought = answer.error();
@@ -51,10 +41,8 @@ impl Poller {
                         self.refused_at = Some(now());
                         continue;
                     }
-                    self.fetched
-                        .entry(answer.partition())
-                        .and_modify(|fetched| fetched.unsought_since = None);
-                    self.fail_on_error("seek", sought, runtime)?;
+                    self.positions.validate(answer.partition());
+                    self.fail_on_error("seek", sought)?;
                 }
             }
             Err(error) => {
@@ -62,53 +50,34 @@ impl Poller {
                 self.refused_at = Some(now());
             }
         }
-        self.assign_again(runtime)
+        self.assign_again()
     }
 
     /// Assigns partitions again that librdkafka does not fetch any more, as after an offset that is gone from Kafka. It
     /// has not begun yet to fetch some that were assigned a moment ago; those are waited for.
-    fn assign_again(&mut self, runtime: &Handle) -> Result<(), Ended> {
-        let idle = self.unsought(|since| since.elapsed() >= SEEK_PATIENCE);
+    fn assign_again(&mut self) -> Result<(), Ended> {
+        let idle = self.positions.needing_seek(|since| since.elapsed() >= SEEK_PATIENCE);
         // A rebalance waits for an answer, which this would be taken for.
-        if idle.is_empty() || self.consumer.context().has_rebalance() {
+        if idle.is_empty() || self.client.has_rebalance() {
             return Ok(());
         }
         let partitions: Vec<i32> = idle.iter().map(|start| start.partition).collect();
         tracing::warn!(?partitions, "librdkafka does not fetch partitions: assigning them again");
-        let (starts, assigned) = match self.consumer.rebalance_protocol() {
-            RebalanceProtocol::Cooperative => {
-                let gone =
-                    self.consumer.incremental_unassign(&self.list_of_partitions(&partitions));
-                let begun =
-                    gone.and_then(|()| self.consumer.incremental_assign(&self.list_of(&idle)));
-                (idle, begun)
-            }
-            _ => {
-                self.distrust_positions();
-                let all = self.unsought(|_| true);
-                let begun = self.consumer.assign(&self.list_of(&all));
-                (all, begun)
-            }
+        let (starts, assigned) = if self.client.is_cooperative() {
+            let gone = self.client.unassign(&partitions);
+            let begun = gone.and_then(|()| self.client.assign(&idle));
+            (idle, begun)
+        } else {
+            self.positions.invalidate_all(now());
+            let all = self.positions.needing_seek(|_| true);
+            let begun = self.client.assign(&all);
+            (all, begun)
         };
         for Start { partition, .. } in starts {
-            self.records.route(&self.topic, partition);
-            self.fetched.entry(partition).and_modify(|fetched| fetched.unsought_since = None);
+            self.client.route(partition);
+            self.positions.validate(partition);
         }
-        self.fail_on_error("assign partitions again", assigned, runtime)
-    }
-
-    /// Where partitions are to be sought that have waited for it so long.
-    fn unsought(&self, has_waited: impl Fn(Instant) -> bool) -> Vec<Start> {
-        let unsought = self
-            .fetched
-            .iter()
-            .filter(|(_, fetched)| fetched.unsought_since.is_some_and(&has_waited));
-        let start = |(partition, fetched): (&i32, &Fetched)| Start {
-            partition: *partition,
-            offset: fetched.next_offset(),
-            epoch: fetched.pending.epoch,
-        };
-        unsought.map(start).collect()
+        self.fail_on_error("assign partitions again", assigned)
     }
 }
 

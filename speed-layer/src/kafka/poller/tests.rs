@@ -5,12 +5,12 @@
 use std::collections::BTreeMap;
 
 use lake_config::Settings;
-use rdkafka::ClientConfig;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
+use rdkafka::{ClientConfig, TopicPartitionList};
 
-use super::outgoing::SEND_TIMEOUT;
+use super::delivery::SEND_TIMEOUT;
 use crate::kafka::KafkaSource;
 use crate::source::{Source, SourceEvent, Start};
 

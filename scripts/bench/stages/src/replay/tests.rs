@@ -4,6 +4,7 @@
 
 use lake_delta::TableLog;
 use lake_model::EventTime;
+use lake_tables::Table;
 
 use super::held::held;
 use super::*;

@@ -1,6 +1,6 @@
 //! The known key that the writer of an unknown one may have meant.
 
-use super::{FAMILIES, KEYS};
+use crate::table::{families, keys};
 
 /// The known key nearest to `unknown`: one that differs by a few letters, that
 /// ends alike, or that was written as a table.
@@ -9,8 +9,8 @@ pub fn nearest(unknown: &str) -> Option<String> {
     let is_within =
         |known: &str| unknown.strip_prefix(known).is_some_and(|rest| rest.starts_with('.'));
     let few = (unknown.chars().count() / 4).max(2);
-    KEYS.iter()
-        .map(|key| key.name.to_owned())
+    keys()
+        .map(|key| key.name().to_owned())
         .chain(family_candidates(unknown))
         .map(|known| (distance(unknown, &known), known))
         .filter(|(distance, known)| {
@@ -23,9 +23,8 @@ pub fn nearest(unknown: &str) -> Option<String> {
 /// What `unknown` would be in each family, if only its first two parts are misspelt.
 fn family_candidates(unknown: &str) -> impl Iterator<Item = String> {
     let own_part = unknown.splitn(3, '.').nth(2);
-    FAMILIES
-        .iter()
-        .filter_map(move |family| Some(format!("{}{}", family.prefix, own_part?)))
+    families()
+        .filter_map(move |family| Some(format!("{}{}", family.prefix(), own_part?)))
         .filter(move |candidate| distance(unknown, candidate) <= 3)
 }
 

@@ -1,35 +1,35 @@
-//! The rules for texts: names, addresses, and where the lake is.
+//! The rules for texts: names, brokers, and where the lake is.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::IpAddr;
 
 use lake_model::Calendar;
 
-use crate::kind::TextRule;
+use crate::kind::Text;
 
 /// The name of the pipeline. The tables' transactions are named `<pipeline>:<topic>:<partition>`.
-pub(super) const PIPELINE_NAME: TextRule = TextRule {
+pub(super) const PIPELINE_NAME: Text = Text {
     expected: "1 to 128 bytes without \":\", blanks or control characters",
     holds: |text| (1..=128).contains(&text.len()) && is_word(text) && !text.contains(':'),
 };
 
 /// A time zone.
-pub(super) const TIME_ZONE: TextRule = TextRule {
+pub(super) const TIME_ZONE: Text = Text {
     expected: "an IANA time-zone name such as UTC or Europe/Moscow",
     holds: |text| Calendar::new(text).is_ok(),
 };
 
 /// A field of a JSON object.
-pub(super) const FIELD: TextRule =
-    TextRule { expected: "the name of a JSON field, not empty", holds: |text| !text.is_empty() };
+pub(super) const FIELD: Text =
+    Text { expected: "the name of a JSON field, not empty", holds: |text| !text.is_empty() };
 
 /// Kafka's brokers.
-pub(super) const BROKERS: TextRule = TextRule {
+pub(super) const BROKERS: Text = Text {
     expected: "host:port, several separated by commas, without blanks",
     holds: |text| text.split(',').all(is_host_and_port),
 };
 
 /// A topic, by Kafka's rules (`org.apache.kafka.common.internals.Topic`).
-pub(super) const TOPIC: TextRule = TextRule {
+pub(super) const TOPIC: Text = Text {
     expected: "1 to 249 of the characters a-z, A-Z, 0-9, \".\", \"_\" and \"-\", not \".\" or \"..\"",
     holds: |text| {
         let legal = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
@@ -38,13 +38,13 @@ pub(super) const TOPIC: TextRule = TextRule {
 };
 
 /// A consumer group.
-pub(super) const GROUP: TextRule = TextRule {
+pub(super) const GROUP: Text = Text {
     expected: "1 to 255 bytes without blanks or control characters",
     holds: |text| (1..=255).contains(&text.len()) && is_word(text),
 };
 
 /// Where the lake is.
-pub(super) const LAKE_URI: TextRule = TextRule {
+pub(super) const LAKE_URI: Text = Text {
     expected: "a path, file:///path or s3://bucket/prefix",
     holds: |text| {
         if let Some(rest) = text.strip_prefix("s3://") {
@@ -57,33 +57,17 @@ pub(super) const LAKE_URI: TextRule = TextRule {
     },
 };
 
-/// An address to listen on.
-pub(super) const ADDRESS: TextRule = TextRule {
-    expected: "an IP address and a port such as 127.0.0.1:8080, 0.0.0.0:8080 or [::]:8080",
-    holds: is_address,
-};
-
-/// An address to listen on, or nothing.
-pub(super) const ADDRESS_OR_NONE: TextRule = TextRule {
-    expected: "\"\" for none, or an IP address and a port such as 127.0.0.1:9101 or [::]:9101",
-    holds: |text| text.is_empty() || is_address(text),
-};
-
-/// A file for metrics, or nothing. Prometheus's textfile collector reads no other names.
-pub(super) const PROM_FILE_OR_NONE: TextRule = TextRule {
-    expected: "\"\" for none, or the path of a file whose name ends in .prom",
+/// A file for metrics. Prometheus's textfile collector reads no other names.
+pub(super) const PROM_FILE: Text = Text {
+    expected: "the path of a file whose name ends in .prom",
     holds: |text| {
         let name = text.rsplit('/').next().unwrap_or_default();
-        text.is_empty() || (name.len() > 5 && name.ends_with(".prom") && !text.contains('\0'))
+        name.len() > 5 && name.ends_with(".prom") && !text.contains('\0')
     },
 };
 
 fn is_word(text: &str) -> bool {
     !text.contains(|c: char| c.is_whitespace() || c.is_control())
-}
-
-fn is_address(text: &str) -> bool {
-    text.parse::<SocketAddr>().is_ok()
 }
 
 fn is_host_and_port(text: &str) -> bool {

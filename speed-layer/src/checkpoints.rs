@@ -6,23 +6,24 @@ use lake_delta::{Lake, housekeeping};
 use lake_tables::Table;
 use tokio::task::JoinHandle;
 
-/// When each table's log is looked after next.
+/// When each table's log is checkpointed next.
 #[derive(Debug)]
-pub(super) struct Tidy {
+pub struct Checkpoints {
     interval: i64,
     due: BTreeMap<Table, i64>,
     running: Option<JoinHandle<()>>,
 }
 
-impl Tidy {
-    pub(super) fn new(lake: &Lake) -> Tidy {
+impl Checkpoints {
+    /// Every table is due after its first commit.
+    pub fn new(lake: &Lake) -> Checkpoints {
         let interval = i64::try_from(lake.options().checkpoint_interval).unwrap_or(i64::MAX);
-        Tidy { interval, due: BTreeMap::new(), running: None }
+        Checkpoints { interval, due: BTreeMap::new(), running: None }
     }
 
-    /// Looks after the log of `table` if that is due. What is due while a task runs is done after a later
-    /// commit; after a restart the first commit finds what was missed.
-    pub(super) fn after_commit(&mut self, lake: &Lake, table: Table, version: i64) {
+    /// Checkpoints and cleans the log of `table`, which is at `version`, if that is due. What is due while a task runs is
+    /// done after a later commit; after a restart the first commit finds what was missed.
+    pub fn after_commit(&mut self, lake: &Lake, table: Table, version: i64) {
         let is_due = self.due.get(&table).is_none_or(|due| version >= *due);
         if !is_due || self.running.as_ref().is_some_and(|task| !task.is_finished()) {
             return;
@@ -39,7 +40,7 @@ impl Tidy {
     }
 }
 
-impl Drop for Tidy {
+impl Drop for Checkpoints {
     fn drop(&mut self) {
         if let Some(task) = &self.running {
             task.abort();

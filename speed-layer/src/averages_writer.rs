@@ -1,0 +1,109 @@
+//! Committing provisional averages: the groups of windows that changed, each as one file in place of the last.
+//!
+//! # Consistency
+//! A partition's rows count exactly the events before the offset that is committed with them. A day that the batch has
+//! made final is the batch's alone: its windows are dropped, before and after the commit.
+//!
+//! # Crash consistency
+//! A group stays marked as changed until a commit has its file.
+
+use std::collections::BTreeSet;
+
+use futures::future::try_join_all;
+use lake_delta::{DataFile, Lake, LakeError, TableState, data_file};
+use lake_model::{Day, Lateness};
+use lake_tables::file_kind::{GroupWindows, ProvisionalGroup};
+use lake_tables::{Table, avg_speed};
+
+use crate::committer::Committer;
+use crate::partition::Partition;
+use crate::partition_set::PartitionSet;
+use crate::publish::{Work, is_final};
+
+/// Commits the windows of partitions.
+#[derive(Clone, Debug)]
+pub struct AveragesWriter {
+    lateness: Lateness,
+    concurrent_files: usize,
+}
+
+impl AveragesWriter {
+    /// Windows close as `lateness` says; so many files are under way at once.
+    pub fn new(lateness: Lateness, concurrent_files: usize) -> AveragesWriter {
+        AveragesWriter { lateness, concurrent_files }
+    }
+
+    /// Commits the windows that changed, or, where `offsets_alone`, offsets that are ahead without any too. Returns the
+    /// partitions that another writer moved, which are to be loaded anew; `None` if there was nothing to commit.
+    ///
+    /// # Errors
+    /// A store that fails. What no commit has stays in the partitions.
+    pub async fn commit(
+        &self,
+        partitions: &mut PartitionSet,
+        committer: &mut Committer,
+        offsets_alone: bool,
+    ) -> Result<Option<BTreeSet<i32>>, LakeError> {
+        forget_final_days(partitions, committer.tables().avg_speed.state());
+        let has_changed = partitions.iter().any(|partition| partition.provisional.is_dirty());
+        if !(has_changed || (offsets_alone && partitions.is_ahead())) {
+            return Ok(None);
+        }
+        let mut work = Vec::new();
+        for partition in partitions.iter() {
+            let progress = partition.progress();
+            if partition.averaged < progress.next_offset && partition.is_ahead() {
+                let files = self.write_groups(committer.lake(), partition).await?;
+                let (id, built_on) = (partition.id(), partition.averaged);
+                let resets = partition.clock.resets();
+                work.push(Work { partition: id, built_on, resets, progress, files });
+            }
+        }
+        let published = committer.commit(Table::AvgSpeed, &work).await?;
+        for (partition, next) in partitions.committed(&work, &published) {
+            partition.averaged = next;
+            partition.provisional.written(partition.clock.earliest(), self.lateness);
+        }
+        forget_final_days(partitions, committer.tables().avg_speed.state());
+        Ok(Some(published.fenced))
+    }
+
+    async fn write_groups(
+        &self,
+        lake: &Lake,
+        partition: &Partition,
+    ) -> Result<Vec<(Option<ProvisionalGroup>, DataFile)>, LakeError> {
+        let mut files = Vec::new();
+        for keys in partition.provisional.dirty().chunks(self.concurrent_files) {
+            let writes = keys.iter().map(|key| write_group(lake, partition, *key));
+            files.extend(try_join_all(writes).await?);
+        }
+        Ok(files)
+    }
+}
+
+async fn write_group(
+    lake: &Lake,
+    partition: &Partition,
+    key: (Day, GroupWindows),
+) -> Result<(Option<ProvisionalGroup>, DataFile), LakeError> {
+    let (day, windows) = key;
+    let rows = partition.provisional.rows(key, partition.id(), lake.now());
+    let group = ProvisionalGroup { day, kafka_partition: partition.id(), windows };
+    let new = group.new_file(lake.unique_id());
+    let batch = avg_speed::batch(&rows);
+    let file = data_file::write(lake, Table::AvgSpeed, new, &batch).await?;
+    Ok((Some(group), file))
+}
+
+/// A day that the batch has made final is the batch's alone.
+fn forget_final_days(partitions: &mut PartitionSet, avg_speed: &TableState) {
+    for partition in partitions.iter_mut() {
+        let mut days: Vec<Day> =
+            partition.provisional.dirty().into_iter().map(|(day, _)| day).collect();
+        days.dedup();
+        for day in days.into_iter().filter(|day| is_final(avg_speed, *day)) {
+            partition.provisional.forget(day);
+        }
+    }
+}

@@ -1,0 +1,84 @@
+//! The tables with all that a commit to them needs: the names of offsets, the days of the pipeline, checkpoints when they
+//! are due, and the metrics of commits.
+
+use lake_config::Settings;
+use lake_delta::{Lake, LakeError};
+use lake_model::Calendar;
+use lake_tables::Table;
+
+use crate::checkpoints::Checkpoints;
+use crate::partition::Rules;
+use crate::publish::{Published, Work, publish};
+use crate::tables::Tables;
+
+/// Commits partitions' work to the tables, each partition fenced on its own (see [`publish`]).
+#[derive(Debug)]
+pub struct Committer {
+    lake: Lake,
+    tables: Tables,
+    calendar: Calendar,
+    checkpoints: Checkpoints,
+}
+
+impl Committer {
+    /// Commits to `tables`, whose days are those of `rules`.
+    pub fn new(tables: Tables, rules: &Rules) -> Committer {
+        let lake = tables.events.lake().clone();
+        let checkpoints = Checkpoints::new(&lake);
+        Committer { lake, tables, calendar: rules.calendar.clone(), checkpoints }
+    }
+
+    /// Opens the tables that `settings` describe in `lake`, or creates those that are missing.
+    ///
+    /// # Errors
+    /// A store that fails, and tables of another pipeline.
+    pub async fn open(
+        lake: &Lake,
+        settings: &Settings,
+        rules: &Rules,
+    ) -> Result<Committer, LakeError> {
+        Ok(Committer::new(Tables::open(lake, settings).await?, rules))
+    }
+
+    /// Where the tables are.
+    pub fn lake(&self) -> &Lake {
+        &self.lake
+    }
+
+    /// The tables as they were followed last.
+    pub fn tables(&self) -> &Tables {
+        &self.tables
+    }
+
+    /// The tables, to be followed further.
+    pub fn tables_mut(&mut self) -> &mut Tables {
+        &mut self.tables
+    }
+
+    /// Commits `work` to `table`, one of the four that the speed layer writes.
+    ///
+    /// # Errors
+    /// A store that fails; then it is open whether the commit was made, and the next one finds out.
+    pub async fn commit(&mut self, table: Table, work: &[Work]) -> Result<Published, LakeError> {
+        if work.is_empty() {
+            return Ok(Published::default());
+        }
+        let started = self.lake.now();
+        let tables = &mut self.tables;
+        let (log, operation) = match table {
+            Table::Events => (&mut tables.events, "LAND EVENTS"),
+            Table::DeadLetters => (&mut tables.dead_letters, "LAND DEAD LETTERS"),
+            Table::OffsetGaps => (&mut tables.offset_gaps, "NOTE OFFSET GAPS"),
+            Table::AvgSpeed => (&mut tables.avg_speed, "UPDATE PROVISIONAL AVERAGES"),
+            Table::BatchRuns => unreachable!("the speed layer commits nothing there"),
+        };
+        let published = publish(log, &tables.app_ids, &self.calendar, operation, work).await?;
+        self.checkpoints.after_commit(&self.lake, table, log.state().version());
+        let ended = self.lake.now();
+        metrics::histogram!("lambdalake_speed_commit_duration_seconds", "table" => table.as_str())
+            .record(ended.saturating_since(started) as f64 / 1e6);
+        metrics::gauge!("lambdalake_speed_last_commit_timestamp_seconds", "table" => table.as_str())
+            .set(ended.micros() as f64 / 1e6);
+        Ok(published)
+    }
+}

@@ -1,0 +1,182 @@
+//! The group's consumer: what it has to say beside records, and what it is asked to do with partitions.
+//!
+//! Records come through a queue of their own. Rebalances wait in the consumer's context, errors and stray records here,
+//! until the poller handles them.
+
+use std::collections::{BTreeSet, VecDeque};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use lake_kafka::partition_bounds;
+use rdkafka::consumer::{BaseConsumer, Consumer, RebalanceProtocol};
+use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::{Offset, TopicPartitionList};
+use speed_layer_fetch::RecordQueue;
+
+use super::now;
+use crate::kafka::context::{GroupContext, Rebalance};
+use crate::source::Start;
+
+/// How often partitions are routed again: librdkafka ends a route some time after a partition was taken away, be it
+/// assigned again meanwhile.
+const ROUTE_INTERVAL: Duration = Duration::from_secs(1);
+
+/// The consumer of one topic in its group.
+pub(super) struct GroupClient {
+    consumer: Arc<BaseConsumer<GroupContext>>,
+    records: Arc<RecordQueue<GroupContext>>,
+    topic: String,
+    request_timeout: Duration,
+    routed_at: Instant,
+    /// Errors that came beside records.
+    errors: VecDeque<KafkaError>,
+    /// Partitions whose records came beside the queue of records, as those of a topic that was made anew may.
+    strays: BTreeSet<i32>,
+}
+
+impl GroupClient {
+    pub(super) fn new(
+        consumer: Arc<BaseConsumer<GroupContext>>,
+        topic: String,
+        request_timeout: Duration,
+    ) -> GroupClient {
+        GroupClient {
+            records: Arc::new(RecordQueue::new(Arc::clone(&consumer))),
+            consumer,
+            topic,
+            request_timeout,
+            routed_at: now(),
+            errors: VecDeque::new(),
+            strays: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn topic(&self) -> &str {
+        &self.topic
+    }
+
+    /// The queue that records of routed partitions come through.
+    pub(super) fn records(&self) -> Arc<RecordQueue<GroupContext>> {
+        Arc::clone(&self.records)
+    }
+
+    /// Receives all that has come beside records, and routes the partitions `held` again when it is time.
+    pub(super) fn serve(&mut self, held: impl Iterator<Item = i32>) {
+        while self.poll_consumer() {}
+        if self.routed_at.elapsed() >= ROUTE_INTERVAL {
+            held.for_each(|partition| self.route(partition));
+            self.routed_at = now();
+        }
+    }
+
+    /// Receives one thing that comes beside records: rebalances and statistics go to the context, errors and strays wait
+    /// for their turn. Returns whether there was any for the poller itself. Without this, the group would take this
+    /// instance for dead.
+    pub(super) fn poll_consumer(&mut self) -> bool {
+        let consumer = Arc::clone(&self.consumer);
+        match consumer.poll(Duration::ZERO) {
+            Some(Err(KafkaError::PartitionEOF(partition))) => self.strays.extend([partition]),
+            Some(Err(error)) => self.errors.push_back(error),
+            Some(Ok(message)) => self.strays.extend([message_partition(&message)]),
+            None => return false,
+        }
+        true
+    }
+
+    pub(super) fn next_rebalance(&self) -> Option<Rebalance> {
+        self.consumer.context().next_rebalance()
+    }
+
+    pub(super) fn has_rebalance(&self) -> bool {
+        self.consumer.context().has_rebalance()
+    }
+
+    pub(super) fn next_error(&mut self) -> Option<KafkaError> {
+        self.errors.pop_front()
+    }
+
+    pub(super) fn take_strays(&mut self) -> Vec<i32> {
+        std::mem::take(&mut self.strays).into_iter().collect()
+    }
+
+    /// From now on records of the partition come through the queue.
+    pub(super) fn route(&self, partition: i32) {
+        self.records.route(&self.topic, partition);
+    }
+
+    /// The first offset that Kafka still has of a partition, and its last stable offset.
+    pub(super) fn bounds_of(
+        &self,
+        partition: i32,
+        is_over: impl Fn() -> bool,
+    ) -> KafkaResult<(i64, i64)> {
+        partition_bounds(&self.consumer, &self.topic, partition, self.request_timeout, is_over)
+    }
+
+    /// Whether the group's protocol changes assignments step by step.
+    pub(super) fn is_cooperative(&self) -> bool {
+        matches!(self.consumer.rebalance_protocol(), RebalanceProtocol::Cooperative)
+    }
+
+    /// Whether partitions were taken away without notice, so that another instance may own them.
+    pub(super) fn has_lost_its_assignment(&self) -> bool {
+        self.consumer.assignment_lost()
+    }
+
+    /// Fetches partitions from these offsets: besides those fetched before if the group is cooperative, or else instead.
+    pub(super) fn assign(&self, starts: &[Start]) -> KafkaResult<()> {
+        let list = self.list_of(starts);
+        match self.is_cooperative() {
+            true => self.consumer.incremental_assign(&list),
+            false => self.consumer.assign(&list),
+        }
+    }
+
+    /// Gives partitions back: these if the group is cooperative, or else all.
+    pub(super) fn unassign(&self, partitions: &[i32]) -> KafkaResult<()> {
+        match self.is_cooperative() {
+            true => self.consumer.incremental_unassign(&self.list_of_partitions(partitions)),
+            false => self.consumer.unassign(),
+        }
+    }
+
+    /// Moves partitions that are being fetched to these offsets. Returns what became of each.
+    pub(super) fn seek(&self, starts: &[Start]) -> KafkaResult<TopicPartitionList> {
+        self.consumer.seek_partitions(self.list_of(starts), self.request_timeout)
+    }
+
+    pub(super) fn set_paused(&self, partitions: &[i32], paused: bool) {
+        let list = self.list_of_partitions(partitions);
+        let result = if paused { self.consumer.pause(&list) } else { self.consumer.resume(&list) };
+        if let Err(error) = result {
+            tracing::debug!(%error, paused, "partitions not paused or resumed");
+        }
+    }
+
+    /// Gives everything back. Closing the consumer, when its last owner drops it, leaves the group.
+    pub(super) fn leave(&self) {
+        self.consumer.context().close();
+        let _ = self.consumer.unassign();
+    }
+
+    fn list_of_partitions(&self, partitions: &[i32]) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        for partition in partitions {
+            list.add_partition(&self.topic, *partition);
+        }
+        list
+    }
+
+    fn list_of(&self, starts: &[Start]) -> TopicPartitionList {
+        let mut list = TopicPartitionList::new();
+        for start in starts {
+            list.add_partition_offset(&self.topic, start.partition, Offset::Offset(start.offset))
+                .expect("offsets from 0 are valid");
+        }
+        list
+    }
+}
+
+fn message_partition(message: &impl rdkafka::Message) -> i32 {
+    message.partition()
+}

@@ -1,0 +1,173 @@
+//! What goes to the engine: batches of decoded records, positions, and whatever else has to wait for room.
+
+use std::time::{Duration, Instant};
+
+use lake_model::EventTime;
+use rdkafka::message::Timestamp;
+use speed_layer_fetch::Record;
+use tokio::runtime::Handle;
+use tokio::time::timeout;
+
+use super::client::GroupClient;
+use super::positions::Positions;
+use super::{Ended, now};
+use crate::decode::EventFormat;
+use crate::kafka::queue::Sender;
+use crate::kafka::timestamps::warn_of_create_time;
+use crate::source::SourceEvent;
+
+/// Batches are sent on when they are about this large.
+const BATCH_BYTES: usize = 512 << 10;
+/// Records after which pending batches are sent on however busy the topic is.
+const FLUSH_RECORDS: usize = 60_000;
+/// How long the thread waits for the engine before it polls to stay in the group.
+pub(super) const SEND_TIMEOUT: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 60 });
+
+/// The way to the engine.
+pub(super) struct Delivery {
+    sender: Sender,
+    format: EventFormat,
+    runtime: Handle,
+    pending_records: usize,
+    flushed_at: Instant,
+}
+
+impl Delivery {
+    pub(super) fn new(sender: Sender, format: EventFormat, runtime: Handle) -> Delivery {
+        Delivery { sender, format, runtime, pending_records: 0, flushed_at: now() }
+    }
+
+    /// The runtime that waits for the engine.
+    pub(super) fn runtime(&self) -> &Handle {
+        &self.runtime
+    }
+
+    /// Decodes a record into its partition's pending batch, and sends on what is full by it.
+    pub(super) fn accept(
+        &mut self,
+        record: &Record<'_>,
+        client: &mut GroupClient,
+        positions: &mut Positions,
+    ) -> Result<(), Ended> {
+        if self.decode_into_batch(record, client.topic(), positions) {
+            self.flush_partition(record.partition, client, positions)?;
+        }
+        if self.pending_records < FLUSH_RECORDS {
+            return Ok(());
+        }
+        self.flush(client, positions)
+    }
+
+    /// Decodes a record into its partition's pending batch. Returns whether that is full.
+    fn decode_into_batch(
+        &mut self,
+        record: &Record<'_>,
+        topic: &str,
+        positions: &mut Positions,
+    ) -> bool {
+        let Some(fetched) = positions.valid(record.partition) else { return false };
+        let millis = match record.timestamp {
+            Timestamp::LogAppendTime(millis) => millis,
+            Timestamp::CreateTime(millis) => {
+                warn_of_create_time(topic);
+                millis
+            }
+            Timestamp::NotAvailable => -1,
+        };
+        let kafka_timestamp = EventTime::from_millis(millis);
+        let (key, payload) = (record.key, record.payload);
+        fetched.pending.push(record.offset, kafka_timestamp, key, payload, &self.format);
+        self.pending_records += 1;
+        fetched.pending.bytes() >= BATCH_BYTES
+    }
+
+    /// The partition's end has come, with all that came before it. Transaction markers and aborted records, which no message
+    /// reports, are counted in it.
+    pub(super) fn report_end(
+        &mut self,
+        partition: i32,
+        next: i64,
+        client: &mut GroupClient,
+        positions: &mut Positions,
+    ) -> Result<(), Ended> {
+        self.flush_partition(partition, client, positions)?;
+        let Some(fetched) = positions.valid(partition) else { return Ok(()) };
+        let epoch = fetched.pending.epoch;
+        if fetched.position < next {
+            fetched.position = next;
+            let position = SourceEvent::Position { partition, epoch, next };
+            self.send(position, client, positions)?;
+        }
+        self.send(SourceEvent::EndReached { partition, epoch }, client, positions)
+    }
+
+    /// Sends on what is pending, if nothing was sent for so long.
+    pub(super) fn flush_after(
+        &mut self,
+        wait: Duration,
+        client: &mut GroupClient,
+        positions: &mut Positions,
+    ) -> Result<(), Ended> {
+        if self.flushed_at.elapsed() < wait {
+            return Ok(());
+        }
+        self.flush(client, positions)
+    }
+
+    /// Sends on what is pending.
+    pub(super) fn flush(
+        &mut self,
+        client: &mut GroupClient,
+        positions: &mut Positions,
+    ) -> Result<(), Ended> {
+        self.pending_records = 0;
+        self.flushed_at = now();
+        let partitions = positions.ids();
+        partitions
+            .into_iter()
+            .try_for_each(|partition| self.flush_partition(partition, client, positions))
+    }
+
+    fn flush_partition(
+        &mut self,
+        partition: i32,
+        client: &mut GroupClient,
+        positions: &mut Positions,
+    ) -> Result<(), Ended> {
+        let Some(fetched) = positions.get_mut(partition) else { return Ok(()) };
+        let Some(last) = fetched.pending.last_offset() else { return Ok(()) };
+        fetched.position = last + 1;
+        let batch = fetched.pending.take();
+        self.send(SourceEvent::Records(Box::new(batch)), client, positions)
+    }
+
+    /// Sends to the engine. While it is behind, fetching is paused and polls keep the membership. The first poll reports to
+    /// librdkafka, which takes a callback for a wait for records, that from now on `max.poll.interval.ms` counts.
+    pub(super) fn send(
+        &mut self,
+        event: SourceEvent,
+        client: &mut GroupClient,
+        positions: &mut Positions,
+    ) -> Result<(), Ended> {
+        let sender = self.sender.clone();
+        let (mut paused, mut limit) = (false, Duration::ZERO);
+        let place = loop {
+            let place = async { timeout(limit, sender.place_for(&event)).await };
+            match self.runtime.block_on(place) {
+                Ok(place) => break place.map_err(|_| Ended)?,
+                Err(_) if limit.is_zero() => limit = SEND_TIMEOUT,
+                Err(_) => {
+                    paused = true;
+                    client.set_paused(&positions.ids(), true);
+                }
+            }
+            client.poll_consumer();
+        };
+        let sent = sender.send(event, place).map_err(|_| Ended);
+        if paused {
+            client.set_paused(&positions.ids(), false);
+            positions.invalidate_all(now());
+        }
+        sent
+    }
+}

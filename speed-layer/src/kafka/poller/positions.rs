@@ -1,0 +1,159 @@
+//! Where each assigned partition is: the records that the engine does not have yet, the position that it was given last,
+//! and whether the partition has to be sought before anything more of it counts.
+//!
+//! # Consistency
+//! Positions come from records and from ends of partitions, never from librdkafka. While a partition needs a seek, nothing
+//! that comes of it is accepted.
+
+use std::collections::BTreeMap;
+use std::time::Instant;
+
+use crate::decode::DecodedBatch;
+use crate::source::Start;
+
+/// An assigned partition.
+pub(super) struct Fetched {
+    /// Decoded records that the engine does not have yet, tagged with the partition's epoch.
+    pub(super) pending: DecodedBatch,
+    /// The position that the engine was given last.
+    pub(super) position: i64,
+    /// Since when it needs a seek: what comes until then is of another place.
+    needs_seek_since: Option<Instant>,
+}
+
+impl Fetched {
+    /// The offset after the last record decoded.
+    fn next_offset(&self) -> i64 {
+        self.pending.last_offset().map_or(self.position, |last| last + 1)
+    }
+
+    /// What comes is of another place until the partition is sought.
+    fn invalidate_position(&mut self, now: Instant) {
+        self.needs_seek_since.get_or_insert(now);
+    }
+}
+
+/// The assigned partitions, by number.
+#[derive(Default)]
+pub(super) struct Positions {
+    fetched: BTreeMap<i32, Fetched>,
+}
+
+impl Positions {
+    /// From now on records of the partition are of this start.
+    pub(super) fn begin(&mut self, start: Start) {
+        let pending = DecodedBatch::new(start.partition, start.epoch);
+        let fetched = Fetched { pending, position: start.offset, needs_seek_since: None };
+        self.fetched.insert(start.partition, fetched);
+    }
+
+    /// As [`Positions::begin`], from another offset than where it is fetched. Returns false, and changes nothing, if the
+    /// partition was taken away or started anew since that was asked.
+    pub(super) fn begin_elsewhere(&mut self, start: Start, now: Instant) -> bool {
+        let held = self.fetched.get(&start.partition);
+        let is_current = held.is_some_and(|held| held.pending.epoch <= start.epoch);
+        if is_current {
+            self.begin(start);
+            self.fetched
+                .entry(start.partition)
+                .and_modify(|fetched| fetched.invalidate_position(now));
+        }
+        is_current
+    }
+
+    /// All partitions need a seek to where they are. To be called after every pause.
+    pub(super) fn invalidate_all(&mut self, now: Instant) {
+        self.fetched.values_mut().for_each(|fetched| fetched.invalidate_position(now));
+    }
+
+    /// The partition was sought: what comes counts again.
+    pub(super) fn validate(&mut self, partition: i32) {
+        self.fetched.entry(partition).and_modify(|fetched| fetched.needs_seek_since = None);
+    }
+
+    /// Where partitions need a seek to that have waited for it so long.
+    pub(super) fn needing_seek(&self, has_waited: impl Fn(Instant) -> bool) -> Vec<Start> {
+        let waiting = self
+            .fetched
+            .iter()
+            .filter(|(_, fetched)| fetched.needs_seek_since.is_some_and(&has_waited));
+        let start = |(partition, fetched): (&i32, &Fetched)| Start {
+            partition: *partition,
+            offset: fetched.next_offset(),
+            epoch: fetched.pending.epoch,
+        };
+        waiting.map(start).collect()
+    }
+
+    /// The partition, if what comes of it counts.
+    pub(super) fn valid(&mut self, partition: i32) -> Option<&mut Fetched> {
+        self.fetched.get_mut(&partition).filter(|fetched| fetched.needs_seek_since.is_none())
+    }
+
+    /// The partition, if it is assigned.
+    pub(super) fn get_mut(&mut self, partition: i32) -> Option<&mut Fetched> {
+        self.fetched.get_mut(&partition)
+    }
+
+    /// Forgets partitions that are taken away.
+    pub(super) fn release(&mut self, partitions: &[i32]) {
+        self.fetched.retain(|partition, _| !partitions.contains(partition));
+    }
+
+    pub(super) fn contains(&self, partition: i32) -> bool {
+        self.fetched.contains_key(&partition)
+    }
+
+    /// The numbers of the partitions.
+    pub(super) fn ids(&self) -> Vec<i32> {
+        self.fetched.keys().copied().collect()
+    }
+
+    /// The partitions with the positions that the engine was given last.
+    pub(super) fn positions(&self) -> Vec<(i32, i64)> {
+        self.fetched.iter().map(|(partition, fetched)| (*partition, fetched.position)).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::now;
+    use super::*;
+
+    fn start(offset: i64, epoch: u64) -> Start {
+        Start { partition: 3, offset, epoch }
+    }
+
+    #[test]
+    fn nothing_of_a_partition_counts_from_a_pause_until_it_is_sought() {
+        let mut positions = Positions::default();
+        positions.begin(start(10, 1));
+        assert!(positions.valid(3).is_some());
+        positions.invalidate_all(now());
+        assert!(positions.valid(3).is_none());
+        assert_eq!(positions.needing_seek(|_| true), [start(10, 1)]);
+        positions.validate(3);
+        assert!(positions.valid(3).is_some() && positions.needing_seek(|_| true).is_empty());
+    }
+
+    #[test]
+    fn a_seek_of_an_earlier_assignment_is_passed_over() {
+        let mut positions = Positions::default();
+        assert!(!positions.begin_elsewhere(start(10, 1), now()), "it is not assigned");
+        positions.begin(start(20, 2));
+        assert!(!positions.begin_elsewhere(start(10, 1), now()), "it was asked for earlier");
+        assert_eq!(positions.positions(), [(3, 20)]);
+        assert!(positions.begin_elsewhere(start(10, 2), now()));
+        assert_eq!(positions.needing_seek(|_| true), [start(10, 2)]);
+    }
+
+    #[test]
+    fn a_partition_waits_for_its_seek_since_the_first_pause() {
+        let mut positions = Positions::default();
+        positions.begin(start(10, 1));
+        let first = now();
+        positions.invalidate_all(first);
+        positions.invalidate_all(now());
+        assert_eq!(positions.needing_seek(|since| since == first).len(), 1);
+    }
+}

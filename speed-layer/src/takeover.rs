@@ -1,0 +1,116 @@
+//! Taking partitions over: loading them from the tables, and loading those anew that another writer moved.
+//!
+//! # Consistency
+//! The tables are followed to their newest versions before a partition is loaded, and its watermark resets are put in
+//! force first. Every load has an epoch of its own, by which records of an earlier assignment are told apart.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tokio::time::sleep;
+
+use crate::committer::Committer;
+use crate::partition::Rules;
+use crate::partition_set::PartitionSet;
+use crate::recovery::{self, RecoveryError};
+use crate::reset;
+use crate::source::{AssignedPartition, Start};
+
+/// How often the tables are asked again while the store is away during an assignment.
+const RELOAD_WAIT: Duration = Duration::from_secs(1);
+
+/// Loads partitions from the tables.
+#[derive(Debug)]
+pub struct Takeover {
+    accept_loss: bool,
+    epochs: u64,
+    /// Partitions that seemed to end before what is landed, with the offset wanted.
+    suspects: BTreeMap<i32, i64>,
+}
+
+impl Takeover {
+    /// Accepts, or not, that records are gone from Kafka which have not landed.
+    pub fn new(accept_loss: bool) -> Takeover {
+        Takeover { accept_loss, epochs: 0, suspects: BTreeMap::new() }
+    }
+
+    /// Loads `assigned` into `partitions`. While the store is away this is tried again: whoever waits for the partitions
+    /// stays in the group meanwhile. A partition that is left out of the answer is to be assigned again, with what Kafka
+    /// has of it by then.
+    ///
+    /// # Errors
+    /// A partition that can't be continued, and tables that can't be read.
+    pub async fn load(
+        &mut self,
+        assigned: &[AssignedPartition],
+        partitions: &mut PartitionSet,
+        committer: &mut Committer,
+        rules: &Rules,
+    ) -> Result<Vec<Start>, RecoveryError> {
+        loop {
+            match self.try_load(assigned, partitions, committer, rules).await {
+                Err(RecoveryError::Lake(error)) if error.is_transient() => {
+                    tracing::warn!(%error, "the tables can't be read; trying again");
+                    sleep(RELOAD_WAIT).await;
+                }
+                result => return result,
+            }
+        }
+    }
+
+    /// Drops `partition`, which another writer moved, and loads it from the tables.
+    ///
+    /// # Errors
+    /// As [`Takeover::load`].
+    pub async fn reload(
+        &mut self,
+        partition: i32,
+        partitions: &mut PartitionSet,
+        committer: &mut Committer,
+        rules: &Rules,
+    ) -> Result<Vec<Start>, RecoveryError> {
+        tracing::warn!(partition, "another writer moved the partition: reloading it");
+        metrics::counter!("lambdalake_speed_fenced_total").increment(1);
+        partitions.remove(partition);
+        // What Kafka still has shows when it is fetched.
+        let assigned = AssignedPartition { partition, low: 0, high: i64::MAX };
+        self.load(&[assigned], partitions, committer, rules).await
+    }
+
+    async fn try_load(
+        &mut self,
+        assigned: &[AssignedPartition],
+        partitions: &mut PartitionSet,
+        committer: &mut Committer,
+        rules: &Rules,
+    ) -> Result<Vec<Start>, RecoveryError> {
+        let lake = committer.lake().clone();
+        let tables = committer.tables_mut();
+        tables.refresh().await?;
+        let (mut starts, mut suspects) = (Vec::new(), BTreeMap::new());
+        for partition in assigned {
+            reset::put_in_force(tables, partition.partition).await?;
+            self.epochs += 1;
+            let (epoch, accept_loss) = (self.epochs, self.accept_loss);
+            let loaded =
+                match recovery::load(&lake, tables, *partition, epoch, accept_loss, rules).await {
+                    // What Kafka has was asked before the tables were read, and another instance may have landed
+                    // more meanwhile: only bounds that are newer than the tables can tell.
+                    Err(RecoveryError::Truncated { partition, wanted, .. })
+                        if self.suspects.get(&partition) != Some(&wanted) =>
+                    {
+                        suspects.insert(partition, wanted);
+                        continue;
+                    }
+                    loaded => loaded?,
+                };
+            let (partition, offset) = (loaded.id(), loaded.position());
+            let panes = loaded.provisional.panes();
+            tracing::info!(partition, offset, panes, "partition continued");
+            partitions.insert(loaded);
+            starts.push(Start { partition, offset, epoch });
+        }
+        self.suspects = suspects;
+        Ok(starts)
+    }
+}
