@@ -40,7 +40,7 @@ use lake_runtime::Shutdown;
 use lake_tables::Table;
 use tokio::time::Instant;
 
-use self::landing::{Landing, Waiter};
+use self::landing::{LandingWait, Waiter};
 use self::publish::{Base, Published};
 use crate::batch_runs::BatchRuns;
 use crate::context::Context;
@@ -91,7 +91,7 @@ pub async fn run(
     }
     let wanted = ends.ends().await?.into_iter().map(|(partition, log)| (partition, log.next));
     match run.wait_for(&wanted.collect()).await? {
-        Landing::Reached => {
+        LandingWait::Reached => {
             let pinned = run.events.state().clone();
             report.planned = run.plan(&pinned, &[]);
             run.recompute_all(pinned, &mut report).await?;
@@ -158,7 +158,7 @@ impl<'a> Run<'a> {
             .collect()
     }
 
-    async fn wait_for(&mut self, wanted: &BTreeMap<i32, i64>) -> Result<Landing, BatchError> {
+    async fn wait_for(&mut self, wanted: &BTreeMap<i32, i64>) -> Result<LandingWait, BatchError> {
         let waiter = Waiter {
             app_ids: &self.context.app_ids,
             poll_interval: self.context.settings.batch.landing_poll_interval,
@@ -245,7 +245,7 @@ impl<'a> Run<'a> {
             return Ok(None);
         }
         match self.wait_for(base.offsets()).await? {
-            Landing::Reached => *pinned = self.events.state().clone(),
+            LandingWait::Reached => *pinned = self.events.state().clone(),
             short => return Ok(Some(short.reason())),
         }
         Ok(None)

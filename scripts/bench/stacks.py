@@ -20,23 +20,23 @@ PARTS = [
     ),
     ("Kafka client", r"rd_|rdkafka::|rdkafka_sys::|speed_layer_fetch::"),
     ("decode", r"speed_layer_decode::"),
-    ("fold: lateness and windows", r"speed_layer::(partition|clock|provisional::\w+::(add|group|of))"),
+    ("fold: lateness and windows", r"speed_layer::(partition::|clock|provisional::\w+::(add|group|of))"),
     ("polling and handing over", r"speed_layer::(kafka|source)"),
-    ("rows of the tables, as Arrow", r"speed_layer::(landing|provisional)|lake::tables"),
+    ("rows of the tables, as Arrow", r"speed_layer::(landing|provisional)|lake_tables::(avg_speed|events|dead_letters|offset_gaps)"),
     ("compression", r"snap::|ZSTD_|HUF_|parquet::compression"),
-    ("encoding, as Parquet", r"parquet::|lake::data_file"),
+    ("encoding, as Parquet", r"parquet::|lake_delta::data_file"),
     (
         "commits to the Delta log",
-        r"speed_layer::(publish|tables)|lake::(log|txn|housekeeping|paths|read)|deltalake|buoyant",
+        r"speed_layer::(publish|committer|tables)|lake_delta::(log|housekeeping|read|columns)|lake_tables::(txn|file_kind|identity)|deltalake|buoyant",
     ),
-    ("object store", r"object_store::|lake::storage"),
+    ("object store", r"object_store::|lake_delta::storage"),
     (
         "memory allocation",
         r"(__GI_)?(__libc_)?(malloc|calloc|realloc|reallocarray|c?free|memalign|posix_memalign|aligned_alloc)(@|$)"
         r"|(m|r|x|s|d|sd|n)allocx$|_rjem_|_int_(malloc|free)|malloc_consolidate|sysmalloc|systrim|unlink_chunk",
     ),
-    ("engine: the rest", r"speed_layer::(engine|recovery)"),
-    ("logs and metrics", r"tracing|metrics|lake::telemetry"),
+    ("engine: the rest", r"speed_layer::(engine|recovery|takeover|lander|averages_writer|partition_set)"),
+    ("logs and metrics", r"tracing|metrics|lake_runtime::telemetry"),
     (
         "runtime: tasks and their waking",
         r"tokio::(sync|time|runtime::(io|time|park|driver))|tokio::runtime::scheduler::multi_thread::(park|queue|idle)|mio::"

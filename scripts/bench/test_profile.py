@@ -8,11 +8,11 @@ WORKER = "tokio::runtime::scheduler::multi_thread::worker::Context::run_task"
 POOL = "tokio::runtime::blocking::pool::Inner::run"
 WRITE = "entry_SYSCALL_64_after_hwframe_[k];do_syscall_64_[k];vfs_write_[k];copy_from_user_[k]"
 FOLDED = f"""\
-speed-layer-7/7;main;speed_layer::engine::Engine::run;speed_layer::partition::Partition::take 30
+speed-layer-7/7;main;speed_layer::engine::Engine::run;speed_layer::partition::Partition::accept 30
 rdk:broker1-7/9;thread_start;rd_kafka_broker_serve;rd_kafka_lz4_decompress;LZ4_decompress_safe 20
-tokio-rt-worker-7/10;clone3;{POOL};{WORKER};lake::data_file::FileWriter::push;snap::compress::Encoder::compress 15
+tokio-rt-worker-7/10;clone3;{POOL};{WORKER};lake_delta::data_file::FileWriter::push;snap::compress::Encoder::compress 15
 tokio-rt-worker-7/10;[unknown];memmove 4
-tokio-rt-worker-7/14;clone3;{POOL};{WORKER};lake::data_file::FileWriter::push;snap::compress::Encoder::compress 1
+tokio-rt-worker-7/14;clone3;{POOL};{WORKER};lake_delta::data_file::FileWriter::push;snap::compress::Encoder::compress 1
 tokio-rt-worker-7/11;clone3;{POOL};object_store::local::put;write;{WRITE} 8
 speed-layer-7/12;clone3;std::thread::start 1
 kafka-poll-7/12;clone3;speed_layer::kafka::poller::Poller::run;speed_layer_decode::DecodedBatch::push;malloc 12
@@ -24,12 +24,12 @@ encode-1-7/13;clone3;parquet::column::writer::write 1
 @pytest.mark.parametrize(
     "frames, part",
     [
-        ("main;lake::data_file::FileWriter::push;parquet::arrow::write;memmove", "encoding, as Parquet"),
-        ("main;lake::data_file::FileWriter::push;parquet::arrow::write;_rjem_je_arena_malloc", "memory allocation"),
+        ("main;lake_delta::data_file::FileWriter::push;parquet::arrow::write;memmove", "encoding, as Parquet"),
+        ("main;lake_delta::data_file::FileWriter::push;parquet::arrow::write;_rjem_je_arena_malloc", "memory allocation"),
         ("main;speed_layer_decode::DecodedBatch::push;lake_model::event_columns::TextColumn::push", "decode"),
         ("main;speed_layer::provisional::Provisional::rows;lake_model::pane::Pane::quantile", "rows of the tables, as Arrow"),
         ("main;speed_layer::provisional::Group::add;lake_model::pane::Pane::add", "fold: lateness and windows"),
-        ("main;lake::log::TableLog::fold;serde_json::from_str", "commits to the Delta log"),
+        ("main;lake_delta::log::TableLog::fold;serde_json::from_str", "commits to the Delta log"),
         ("main;speed_layer_decode::plain::read;serde_json::from_str", "decode"),
         ("main;<speed_layer_decode::object::Reader as serde_core::de::Visitor>::visit_map", "decode"),
         ("main;malloc;asm_exc_page_fault_[k];clear_page_[k]", "kernel: memory"),

@@ -18,7 +18,7 @@ use lake_tables::{Table, avg_speed};
 use crate::committer::Committer;
 use crate::partition::Partition;
 use crate::partition_set::PartitionSet;
-use crate::publish::{Work, is_final};
+use crate::publish::{PartitionCommit, is_final};
 
 /// Commits the windows of partitions.
 #[derive(Clone, Debug)]
@@ -52,16 +52,16 @@ impl AveragesWriter {
         let mut work = Vec::new();
         for partition in partitions.iter() {
             let progress = partition.progress();
-            if partition.averaged < progress.next_offset && partition.is_ahead() {
+            if partition.avg_speed_offset < progress.next_offset && partition.is_ahead() {
                 let files = self.write_groups(committer.lake(), partition).await?;
-                let (id, built_on) = (partition.id(), partition.averaged);
+                let (id, built_on) = (partition.id(), partition.avg_speed_offset);
                 let resets = partition.clock.resets();
-                work.push(Work { partition: id, built_on, resets, progress, files });
+                work.push(PartitionCommit { partition: id, built_on, resets, progress, files });
             }
         }
         let published = committer.commit(Table::AvgSpeed, &work).await?;
         for (partition, next) in partitions.committed(&work, &published) {
-            partition.averaged = next;
+            partition.avg_speed_offset = next;
             partition.provisional.written(partition.clock.earliest(), self.lateness);
         }
         forget_final_days(partitions, committer.tables().avg_speed.state());

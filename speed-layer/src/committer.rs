@@ -8,7 +8,7 @@ use lake_tables::Table;
 
 use crate::checkpoints::Checkpoints;
 use crate::partition::Rules;
-use crate::publish::{Published, Work, publish};
+use crate::publish::{PartitionCommit, Published, publish};
 use crate::tables::Tables;
 
 /// Commits partitions' work to the tables, each partition fenced on its own (see [`publish`]).
@@ -59,7 +59,11 @@ impl Committer {
     ///
     /// # Errors
     /// A store that fails; then it is open whether the commit was made, and the next one finds out.
-    pub async fn commit(&mut self, table: Table, work: &[Work]) -> Result<Published, LakeError> {
+    pub async fn commit(
+        &mut self,
+        table: Table,
+        work: &[PartitionCommit],
+    ) -> Result<Published, LakeError> {
         if work.is_empty() {
             return Ok(Published::default());
         }

@@ -56,7 +56,7 @@ pub enum EngineError {
     Source(String),
     /// The time for committing ran out after the request to stop.
     #[error(
-        "stopped without committing everything: the store did not take it within speed.shutdown_timeout = \
+        "stopped without committing everything: the store did not accept it within speed.shutdown_timeout = \
          {0:?}; nothing is lost, the next start reads it from Kafka again"
     )]
     OutOfTime(Duration),
@@ -189,7 +189,7 @@ impl<S: Source> Engine<S> {
             SourceEvent::Records(batch) => {
                 metrics::counter!("lambdalake_speed_records_total").increment(batch.len() as u64);
                 if let Some(partition) = self.partitions.current(batch.partition, batch.epoch) {
-                    partition.take(*batch, &self.rules);
+                    partition.accept(*batch, &self.rules);
                 }
                 if self.partitions.waiting_bytes() >= self.pace.landing_bytes {
                     self.land_if_possible(false).await?;

@@ -1,4 +1,4 @@
-//! Landing what waits: `offset_gaps`, then `dead_letters`, then `events`.
+//! LandingBuffer what waits: `offset_gaps`, then `dead_letters`, then `events`.
 //!
 //! # Consistency
 //! In this order, so that a version of `events` never reaches an offset that the others don't explain. Each
@@ -22,7 +22,7 @@ use lake_tables::{Table, dead_letters};
 use crate::committer::Committer;
 use crate::partition::Partition;
 use crate::partition_set::PartitionSet;
-use crate::publish::Work;
+use crate::publish::PartitionCommit;
 
 /// Lands the rows of partitions.
 #[derive(Clone, Debug)]
@@ -140,7 +140,7 @@ impl Lander {
             if built_on < progress.next_offset && partition.is_ahead() {
                 let (resets, files) = (partition.clock.resets(), files.remove(&id));
                 let files = files.unwrap_or_default();
-                work.push(Work { partition: id, built_on, resets, progress, files });
+                work.push(PartitionCommit { partition: id, built_on, resets, progress, files });
             }
         }
         let published = committer.commit(Table::Events, &work).await?;
@@ -184,12 +184,12 @@ impl Lander {
     }
 }
 
-/// Work for a table beside `events`, whose offsets need only grow with every commit: what it covers is read
+/// PartitionCommit for a table beside `events`, whose offsets need only grow with every commit: what it covers is read
 /// from its rows.
-fn beside(partition: &Partition, built_on: Option<i64>, files: Vec<DataFile>) -> Work {
+fn beside(partition: &Partition, built_on: Option<i64>, files: Vec<DataFile>) -> PartitionCommit {
     let next =
         built_on.map_or(partition.position(), |built_on| partition.position().max(built_on + 1));
-    Work {
+    PartitionCommit {
         partition: partition.id(),
         built_on,
         resets: 0,

@@ -1,4 +1,4 @@
-//! Landing: what a partition's records become in `events`, `dead_letters` and `offset_gaps`, held until the
+//! LandingBuffer: what a partition's records become in `events`, `dead_letters` and `offset_gaps`, held until the
 //! next commit.
 //!
 //! Rows stay here until a commit has them, so that a store that is away costs memory (bounded by the engine),
@@ -33,7 +33,7 @@ pub struct Landed {
 
 /// Rows of one partition that no commit has yet.
 #[derive(Debug, Default)]
-pub struct Landing {
+pub struct LandingBuffer {
     landed: Landed,
     days: BTreeMap<Day, DayRows>,
     dead_letters: Vec<DeadLetter>,
@@ -44,17 +44,17 @@ pub struct Landing {
 
 /// What is decided over the rows of a batch of events.
 #[derive(Debug)]
-pub struct Judged {
+pub struct LateMask {
     /// Whether each came after its window was closed to the speed layer.
     pub late: BooleanBufferBuilder,
     /// The rows that are to land, in order. Neighbours in the log are mostly of one day.
     runs: Vec<(Day, Range<usize>)>,
 }
 
-impl Judged {
+impl LateMask {
     /// Nothing is decided yet over `rows` rows.
-    pub fn with_room_for(rows: usize) -> Judged {
-        Judged { late: BooleanBufferBuilder::new(rows), runs: Vec::new() }
+    pub fn with_room_for(rows: usize) -> LateMask {
+        LateMask { late: BooleanBufferBuilder::new(rows), runs: Vec::new() }
     }
 
     /// The event at `row`, which is behind those that were named before, is to land in `day`.
@@ -66,10 +66,10 @@ impl Judged {
     }
 }
 
-impl Landing {
+impl LandingBuffer {
     /// Continues what the tables hold.
-    pub fn resumed(landed: Landed) -> Landing {
-        Landing { landed, ..Landing::default() }
+    pub fn resumed(landed: Landed) -> LandingBuffer {
+        LandingBuffer { landed, ..LandingBuffer::default() }
     }
 
     /// What the tables hold.
@@ -83,8 +83,8 @@ impl Landing {
     }
 
     /// Takes the accepted events that are to land.
-    pub fn push_events(&mut self, kafka_partition: i32, events: EventColumns, judged: Judged) {
-        let Judged { mut late, runs } = judged;
+    pub fn push_events(&mut self, kafka_partition: i32, events: EventColumns, late_mask: LateMask) {
+        let LateMask { mut late, runs } = late_mask;
         if runs.is_empty() {
             return;
         }

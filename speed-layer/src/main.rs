@@ -51,7 +51,7 @@ enum Command {
     /// Consume, land and aggregate until stopped
     #[command(after_help = lake_config::with_settings_help(EXAMPLES))]
     Run(RunArgs),
-    /// Set a partition's watermark back, for a clock gone mad
+    /// Set a partition's watermark back, after a faulty camera clock
     ///
     /// The speed layer may run: its next commit of the partition finds the reset, and the partition is loaded anew
     /// with it. Set the clock right first, or it carries the watermark away again.

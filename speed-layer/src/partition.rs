@@ -13,7 +13,7 @@ use lake_tables::txn::PartitionProgress;
 
 use crate::clock::Clock;
 use crate::decode::DecodedBatch;
-use crate::landing::{Judged, Landing};
+use crate::landing::{LandingBuffer, LateMask};
 use crate::provisional::{Provisional, WindowEvent};
 
 /// What decides over events, the same for every partition.
@@ -53,11 +53,11 @@ pub struct Partition {
     /// Its greatest event time.
     pub clock: Clock,
     /// What waits to land.
-    pub landing: Landing,
+    pub landing: LandingBuffer,
     /// The open windows.
     pub provisional: Provisional,
     /// The next offset that `avg_speed` holds.
-    pub averaged: Option<i64>,
+    pub avg_speed_offset: Option<i64>,
     span: Option<DaySpan>,
     newest_record: Option<EventTime>,
 }
@@ -69,9 +69,9 @@ impl Partition {
         epoch: u64,
         position: i64,
         mut clock: Clock,
-        landing: Landing,
+        landing: LandingBuffer,
         provisional: Provisional,
-        averaged: Option<i64>,
+        avg_speed_offset: Option<i64>,
     ) -> Partition {
         clock.reach(position);
         Partition {
@@ -81,7 +81,7 @@ impl Partition {
             clock,
             landing,
             provisional,
-            averaged,
+            avg_speed_offset,
             span: None,
             newest_record: None,
         }
@@ -102,7 +102,7 @@ impl Partition {
         self.position
     }
 
-    /// The Kafka timestamp of the newest record taken.
+    /// The Kafka timestamp of the newest record accepted.
     pub fn newest_record(&self) -> Option<EventTime> {
         self.newest_record
     }
@@ -119,23 +119,23 @@ impl Partition {
     pub fn is_ahead(&self) -> bool {
         let at = Some(self.position);
         (self.position > 0 || self.clock.now().max_event_time().is_some())
-            && (self.landing.landed().events < at || self.averaged < at)
+            && (self.landing.landed().events < at || self.avg_speed_offset < at)
     }
 
-    /// Takes records in the order of their offsets; those before the position are passed over.
-    pub fn take(&mut self, batch: DecodedBatch, rules: &Rules) {
+    /// Accepts records in the order of their offsets; those before the position are passed over.
+    pub fn accept(&mut self, batch: DecodedBatch, rules: &Rules) {
         let (events, letters) = batch.into_parts();
-        let mut judged = Judged::with_room_for(events.len());
+        let mut late_mask = LateMask::with_room_for(events.len());
         let mut letters = letters.into_iter().peekable();
         for row in 0..events.len() {
             let offset = events.kafka_offset[row];
             while let Some(letter) = letters.next_if(|letter| letter.kafka_offset < offset) {
-                self.take_dead_letter(letter);
+                self.accept_dead_letter(letter);
             }
-            self.take_event(&events, row, rules, &mut judged);
+            self.accept_event(&events, row, rules, &mut late_mask);
         }
-        letters.for_each(|letter| self.take_dead_letter(letter));
-        self.landing.push_events(self.id, events, judged);
+        letters.for_each(|letter| self.accept_dead_letter(letter));
+        self.landing.push_events(self.id, events, late_mask);
     }
 
     /// Notes that everything before `next` was delivered or never will be.
@@ -148,33 +148,33 @@ impl Partition {
         self.clock.reach(self.position);
     }
 
-    fn take_dead_letter(&mut self, letter: DeadLetter) {
+    fn accept_dead_letter(&mut self, letter: DeadLetter) {
         let is_new = self.reaches(letter.kafka_offset, letter.kafka_timestamp);
         if is_new && self.landing.wants(letter.kafka_offset) {
             self.landing.push_dead_letter(letter);
         }
     }
 
-    fn take_event(
+    fn accept_event(
         &mut self,
         events: &EventColumns,
         row: usize,
         rules: &Rules,
-        judged: &mut Judged,
+        late_mask: &mut LateMask,
     ) {
         let offset = events.kafka_offset[row];
         if !self.reaches(offset, EventTime::from_micros(events.kafka_timestamp[row])) {
-            judged.late.append(false);
+            late_mask.late.append(false);
             return;
         }
         let event_time = EventTime::from_micros(events.event_time[row]);
         let span = self.span_at(event_time, &rules.calendar);
         let late = self.clock.observe(event_time, &span, rules.lateness);
-        judged.late.append(late);
+        late_mask.late.append(late);
         if self.landing.wants(offset) {
-            judged.land(row, span.day);
+            late_mask.land(row, span.day);
         }
-        let is_new = self.averaged.is_none_or(|next| offset >= next);
+        let is_new = self.avg_speed_offset.is_none_or(|next| offset >= next);
         if !late && is_new {
             let (camera_id, speed) = (events.camera_id.get(row), events.speed[row]);
             let limit = rules.limits.of(camera_id);
@@ -182,7 +182,7 @@ impl Partition {
         }
     }
 
-    /// Moves on to the record at `offset`, unless it was taken before.
+    /// Moves on to the record at `offset`, unless it was accepted before.
     fn reaches(&mut self, offset: i64, kafka_timestamp: EventTime) -> bool {
         if offset < self.position {
             return false;

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use lake_model::{EventTime, Lateness};
 
 use crate::partition::Partition;
-use crate::publish::{Published, Work};
+use crate::publish::{PartitionCommit, Published};
 
 /// The partitions held, by number.
 #[derive(Debug, Default)]
@@ -64,7 +64,7 @@ impl PartitionSet {
     /// The partitions whose work went in, with the next offset that the table now holds of them.
     pub fn committed<'a>(
         &'a mut self,
-        work: &[Work],
+        work: &[PartitionCommit],
         published: &Published,
     ) -> Vec<(&'a mut Partition, Option<i64>)> {
         let next: BTreeMap<i32, Option<i64>> = work
@@ -78,8 +78,9 @@ impl PartitionSet {
 
     /// How far both tables are, of each partition that they hold anything of.
     pub fn group_offsets(&self) -> Vec<(i32, i64)> {
-        let offset =
-            |partition: &Partition| partition.landing.landed().events.min(partition.averaged);
+        let offset = |partition: &Partition| {
+            partition.landing.landed().events.min(partition.avg_speed_offset)
+        };
         self.iter().filter_map(|partition| Some((partition.id(), offset(partition)?))).collect()
     }
 
@@ -119,11 +120,11 @@ mod tests {
 
     use super::*;
     use crate::clock::Clock;
-    use crate::landing::{Landed, Landing};
+    use crate::landing::{Landed, LandingBuffer};
     use crate::provisional::Provisional;
 
     fn held(id: i32, epoch: u64, events: Option<i64>, averaged: Option<i64>) -> Partition {
-        let landing = Landing::resumed(Landed { events, ..Landed::default() });
+        let landing = LandingBuffer::resumed(Landed { events, ..Landed::default() });
         Partition::new(id, epoch, 7, Clock::default(), landing, Provisional::default(), averaged)
     }
 

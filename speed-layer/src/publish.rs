@@ -17,7 +17,7 @@ use lake_tables::txn::{AppIds, PartitionProgress};
 
 /// What a partition wants committed to a table.
 #[derive(Clone, Debug)]
-pub struct Work {
+pub struct PartitionCommit {
     /// The partition.
     pub partition: i32,
     /// The next offset that the table must hold for the work to be its continuation.
@@ -45,7 +45,7 @@ pub async fn publish(
     app_ids: &AppIds,
     calendar: &Calendar,
     operation: &'static str,
-    work: &[Work],
+    work: &[PartitionCommit],
 ) -> Result<Published, LakeError> {
     let committed = commit_with(log, async |log: &TableLog| {
         let (commit, published) = assemble(log, app_ids, calendar, operation, work)?;
@@ -71,7 +71,7 @@ fn assemble(
     app_ids: &AppIds,
     calendar: &Calendar,
     operation: &'static str,
-    work: &[Work],
+    work: &[PartitionCommit],
 ) -> Result<(Commit, Published), LakeError> {
     let state = log.state();
     let mut commit = Commit::new(log.lake(), operation);
@@ -98,7 +98,7 @@ fn add_work(
     log: &TableLog,
     app_ids: &AppIds,
     calendar: &Calendar,
-    work: &Work,
+    work: &PartitionCommit,
     final_days: &mut BTreeSet<Day>,
 ) -> Result<Commit, LakeError> {
     let state = log.state();

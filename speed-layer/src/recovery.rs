@@ -18,7 +18,7 @@ use lake_tables::txn::PartitionProgress;
 use lake_tables::{avg_speed, offset_gaps};
 
 use crate::clock::Clock;
-use crate::landing::{Landed, Landing};
+use crate::landing::{Landed, LandingBuffer};
 use crate::partition::{Partition, Rules};
 use crate::provisional::Provisional;
 use crate::source::AssignedPartition;
@@ -72,9 +72,9 @@ pub async fn load(
 ) -> Result<Partition, RecoveryError> {
     let id = assigned.partition;
     let of = |log: &TableLog| tables.app_ids.progress(log.state(), id);
-    let (events, averaged) = (of(&tables.events), of(&tables.avg_speed));
-    let stored = lesser(events, averaged);
-    let mut landing = Landing::resumed(Landed {
+    let (events, averages) = (of(&tables.events), of(&tables.avg_speed));
+    let stored = lesser(events, averages);
+    let mut landing = LandingBuffer::resumed(Landed {
         events: events.next_offset,
         dead_letters: of(&tables.dead_letters).next_offset,
         offset_gaps: of(&tables.offset_gaps).next_offset,
@@ -90,18 +90,22 @@ pub async fn load(
     let resets = tables.app_ids.watermark_resets(tables.events.state(), id);
     let clock_at = |next: Option<i64>, time| Clock::resumed(next.unwrap_or(0), time, &resets);
     // Whatever a reset ahead opens again has to be there by then.
-    let earliest = clock_at(averaged.next_offset, averaged.max_event_time).earliest();
+    let earliest = clock_at(averages.next_offset, averages.max_event_time).earliest();
     let provisional = open_windows(lake, &tables.avg_speed, id, earliest, rules).await?;
     let clock = clock_at(stored.next_offset, stored.max_event_time);
-    Ok(Partition::new(id, epoch, position, clock, landing, provisional, averaged.next_offset))
+    Ok(Partition::new(id, epoch, position, clock, landing, provisional, averages.next_offset))
 }
 
 /// The progress that a replay begins at.
-fn lesser(events: PartitionProgress, averaged: PartitionProgress) -> PartitionProgress {
-    if events.next_offset <= averaged.next_offset { events } else { averaged }
+fn lesser(events: PartitionProgress, averages: PartitionProgress) -> PartitionProgress {
+    if events.next_offset <= averages.next_offset { events } else { averages }
 }
 
-fn start(partition: i32, resume: Resume, landing: &mut Landing) -> Result<i64, RecoveryError> {
+fn start(
+    partition: i32,
+    resume: Resume,
+    landing: &mut LandingBuffer,
+) -> Result<i64, RecoveryError> {
     match resume {
         Resume::At(offset) => Ok(offset),
         Resume::First(offset) => {

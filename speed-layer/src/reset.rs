@@ -1,7 +1,7 @@
 //! Setting a partition's watermark back after a faulty camera clock has carried it away.
 //!
 //! A reset says: from this offset on, the greatest event time of the partition so far counts as that. It is a part
-//! of what lateness depends on, as the partition's log is, so every replay judges by it too. What was judged before
+//! of what lateness depends on, as the partition's log is, so every replay judges by it too. What was late_mask before
 //! that offset stays as it is.
 //!
 //! # Consistency

@@ -8,24 +8,24 @@ use tokio::sync::oneshot;
 
 use crate::decode::DecodedBatch;
 
-/// What a source tells the engine.
+/// What a source reports to the engine.
 #[derive(Debug)]
 pub enum SourceEvent {
     /// Records of one partition.
     Records(Box<DecodedBatch>),
-    /// Partitions were assigned; the source fetches once it is told where to start.
+    /// Partitions were assigned; the source fetches once it knows where to start.
     Assigned {
         /// The partitions with what Kafka has of them.
         partitions: Vec<AssignedPartition>,
-        /// Takes where each partition starts. One that is left out is assigned again, with what Kafka has of
+        /// Receives where each partition starts. One that is left out is assigned again, with what Kafka has of
         /// it by then.
         reply: oneshot::Sender<Vec<Start>>,
     },
-    /// Partitions are taken away in good order: what is held of them may still be committed.
+    /// Partitions are taken away in an orderly way: what is held of them may still be committed.
     Revoked {
         /// The partitions.
         partitions: Vec<i32>,
-        /// Told when the engine has let go of them.
+        /// Completed when the engine has released them.
         reply: oneshot::Sender<()>,
     },
     /// Partitions have been taken away already, and another instance may own them.
@@ -87,7 +87,7 @@ pub trait Source: Send {
     /// Fetches a partition anew from another offset, under another epoch.
     fn seek(&mut self, start: Start);
 
-    /// Tells the group how far the tables are, for lag tools; nothing depends on it.
+    /// Reports to the group how far the tables are, for lag tools; nothing depends on it.
     fn commit_offsets(&mut self, next_offsets: &[(i32, i64)]);
 
     /// Leaves the group, once all is committed.

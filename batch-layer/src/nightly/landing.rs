@@ -11,7 +11,7 @@ use tokio::time::{Instant, sleep};
 /// What became of the wait.
 #[must_use]
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Landing {
+pub(super) enum LandingWait {
     /// Every partition is there.
     Reached,
     /// The time is up.
@@ -30,13 +30,13 @@ pub(super) struct Shortfall {
     pub(super) wanted: i64,
 }
 
-impl Landing {
+impl LandingWait {
     /// Why it is not reached.
     pub(super) fn reason(&self) -> String {
         match self {
-            Landing::Reached => String::new(),
-            Landing::Stopped => "the run was asked to stop".to_owned(),
-            Landing::TimedOut(missing) => format!(
+            LandingWait::Reached => String::new(),
+            LandingWait::Stopped => "the run was asked to stop".to_owned(),
+            LandingWait::TimedOut(missing) => format!(
                 "not everything has landed: {}; see that `speed-layer run` is running and catches up, or \
                  wait longer with --wait",
                 describe(missing)
@@ -83,23 +83,23 @@ impl Waiter<'_> {
         &self,
         events: &mut TableLog,
         wanted: &BTreeMap<i32, i64>,
-    ) -> Result<Landing, LakeError> {
+    ) -> Result<LandingWait, LakeError> {
         let mut has_logged = false;
         loop {
             events.refresh().await?;
             let missing = missing(self.app_ids, events.state(), wanted);
             if missing.is_empty() {
-                return Ok(Landing::Reached);
+                return Ok(LandingWait::Reached);
             }
             if Instant::now() >= self.deadline {
-                return Ok(Landing::TimedOut(missing));
+                return Ok(LandingWait::TimedOut(missing));
             }
             if !std::mem::replace(&mut has_logged, true) {
                 tracing::info!(missing = describe(&missing), "waiting for records to land");
             }
             tokio::select! {
                 biased;
-                () = self.shutdown.requested() => return Ok(Landing::Stopped),
+                () = self.shutdown.requested() => return Ok(LandingWait::Stopped),
                 () = sleep(self.poll_interval) => {}
             }
         }

@@ -42,7 +42,7 @@ const SECONDS_BUCKETS: [f64; 18] = [
     300.0, 1800.0, 7200.0,
 ];
 
-/// What is logged without `RUST_LOG`. The libraries that checkpoint logs tell of every step at `info`.
+/// What is logged without `RUST_LOG`. The libraries that checkpoint logs report every step at `info`.
 const DEFAULT_FILTER: &str =
     "info,buoyant_kernel=warn,buoyant_kernel_engine=warn,deltalake_core=warn";
 
@@ -163,7 +163,7 @@ async fn answer(
     let (status, body) = match read_head(&mut stream).await? {
         None => ("431 Request Header Fields Too Large", "the request is too large\n".to_owned()),
         Some(head) if asks_for_metrics(&head) => {
-            process::tell().await;
+            process::record().await;
             ("200 OK", handle.render())
         }
         Some(_) => ("404 Not Found", "only GET /metrics is answered here\n".to_owned()),

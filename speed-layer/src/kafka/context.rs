@@ -58,14 +58,14 @@ impl ClientContext for GroupContext {
                 .set(found.consumer_lag.max(0) as f64);
             }
         }
-        // Every partition tells the size of the one queue that all of them share.
+        // Every partition reports the size of the one queue that all of them share.
         let partitions = statistics.topics.values().flat_map(|topic| topic.partitions.values());
         let queued = partitions.map(|found| found.fetchq_size).max().unwrap_or(0);
         metrics::gauge!("lambdalake_kafka_queue_bytes").set(queued as f64);
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        // Ends of partitions are no faults; the poller hears of them too.
+        // Ends of partitions are no faults; the poller receives them too.
         let is_end = error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF);
         if !is_end {
             tracing::warn!(%error, reason, "Kafka");

@@ -57,7 +57,7 @@ impl Sender {
     /// Puts the event in.
     pub(super) fn send(&self, event: SourceEvent, place: Place) -> Result<(), Closed> {
         self.events.send((event, place)).map_err(|_| Closed)?;
-        self.room.tell();
+        self.room.notify();
         Ok(())
     }
 }
@@ -67,7 +67,7 @@ impl Receiver {
     pub(super) async fn recv(&mut self) -> Option<SourceEvent> {
         let (event, place) = self.events.recv().await?;
         drop(place);
-        self.room.tell();
+        self.room.notify();
         Some(event)
     }
 
@@ -80,7 +80,7 @@ impl Receiver {
 }
 
 impl Room {
-    fn tell(&self) {
+    fn notify(&self) {
         let taken = self.all.saturating_sub(self.left.available_permits());
         metrics::gauge!("lambdalake_speed_queue_bytes").set(taken as f64);
     }

@@ -1,7 +1,7 @@
 //! Whose clock stamps the topic's records: the broker's (LogAppendTime) or, with a warning, the producers'
 //! (CreateTime), which can vouch for their own future.
 //!
-//! The topic's settings tell at the start, to whoever may read them; otherwise the first record does.
+//! The topic's settings say so at the start, to whoever may read them; otherwise the first record does.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;

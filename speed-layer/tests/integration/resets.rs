@@ -1,5 +1,5 @@
 //! Watermarks set back after a clock gone mad: whenever that is asked for, and wherever a process dies meanwhile, every
-//! event is judged by the log and the resets on record, in both tables alike.
+//! event is late_mask by the log and the resets on record, in both tables alike.
 
 use std::sync::Arc;
 

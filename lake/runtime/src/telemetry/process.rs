@@ -1,14 +1,14 @@
 //! What the kernel says of this process, as metrics. Only Linux says it, in `/proc`; elsewhere there are none.
 
-/// Tells the resident memory of this process.
-pub(super) async fn tell() {
+/// Records the resident memory of this process.
+pub(super) async fn record() {
     let Ok(status) = tokio::fs::read_to_string("/proc/self/status").await else { return };
     if let Some(bytes) = resident_bytes(&status) {
         metrics::gauge!("lambdalake_process_resident_bytes").set(bytes as f64);
     }
 }
 
-/// The resident memory that the contents of `/proc/self/status` tell.
+/// The resident memory that the contents of `/proc/self/status` report.
 fn resident_bytes(status: &str) -> Option<u64> {
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"))?;
     let kib: u64 = line.trim().strip_suffix("kB")?.trim_end().parse().ok()?;

@@ -27,7 +27,7 @@ use speed_layer::averages_writer::AveragesWriter;
 use speed_layer::committer::Committer;
 use speed_layer::decode::DecodedBatch;
 use speed_layer::lander::Lander;
-use speed_layer::landing::Landing;
+use speed_layer::landing::LandingBuffer;
 use speed_layer::partition::{Partition, Rules};
 use speed_layer::partition_set::PartitionSet;
 use speed_layer::provisional::Provisional;
@@ -172,7 +172,7 @@ impl Replay {
         let decoded = pending.take();
         self.tally.records += decoded.len() as u64;
         self.meter.enter(Stage::Fold);
-        partition.take(decoded, &self.rules);
+        partition.accept(decoded, &self.rules);
         self.meter.leave();
         Ok(())
     }
@@ -200,7 +200,7 @@ impl Replay {
 }
 
 fn new_partition(id: i32) -> Partition {
-    let (landing, provisional) = (Landing::default(), Provisional::default());
+    let (landing, provisional) = (LandingBuffer::default(), Provisional::default());
     let clock = speed_layer::clock::Clock::default();
     Partition::new(id, EPOCH, 0, clock, landing, provisional, None)
 }
