@@ -10,6 +10,7 @@
 //! is received until it lands. Once asked to stop, the engine has a bounded time for what it holds: whatever it is
 //! at then is dropped where it stands, which to the tables is a crash like any other.
 
+mod error;
 mod pace;
 
 use std::collections::BTreeMap;
@@ -18,16 +19,15 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use lake_config::Settings;
-use lake_delta::LakeError;
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
+pub use self::error::EngineError;
 use self::pace::Pace;
 use crate::averages_writer::AveragesWriter;
 use crate::committer::Committer;
 use crate::lander::Lander;
 use crate::partition::Rules;
 use crate::partition_set::PartitionSet;
-use crate::recovery::RecoveryError;
 use crate::source::{Source, SourceEvent};
 use crate::stop_at::StopAt;
 use crate::tables::Tables;
@@ -41,26 +41,6 @@ const RETRY_PAUSE: Duration = Duration::from_secs(1);
 const LAST_WAIT: Duration = Duration::from_secs(1);
 /// Files that are uploaded at once.
 const CONCURRENT_FILES: usize = 8;
-
-/// Why the engine stopped.
-#[derive(Debug, thiserror::Error)]
-pub enum EngineError {
-    /// The tables.
-    #[error(transparent)]
-    Lake(#[from] LakeError),
-    /// A partition can't be continued.
-    #[error(transparent)]
-    Recovery(#[from] RecoveryError),
-    /// The source.
-    #[error("{0}")]
-    Source(String),
-    /// The time for committing ran out after the request to stop.
-    #[error(
-        "stopped without committing everything: the store did not accept it within speed.shutdown_timeout = \
-         {0:?}; nothing is lost, the next start reads it from Kafka again"
-    )]
-    OutOfTime(Duration),
-}
 
 /// The speed layer on a source of records.
 pub struct Engine<S> {
