@@ -1,5 +1,11 @@
 //! The tables with all that a commit to them needs: the names of offsets, the days of the pipeline, checkpoints when they
 //! are due, and the metrics of commits.
+//!
+//! # Consistency
+//! Whether a partition's work goes in is decided by [`publish`] on exactly the version that is committed on.
+//!
+//! # Crash consistency
+//! Nothing is kept here that the tables do not hold: after an error the next commit decides on what the logs say.
 
 use lake_config::Settings;
 use lake_delta::{Lake, LakeError};

@@ -2,7 +2,7 @@
 //! carries what it finds to the engine.
 //!
 //! Rebalances are taken out of librdkafka's callback and handled between polls, so that the start offsets are
-//! part of the assign call itself and revoked partitions are let go of only when their work is committed.
+//! part of the assign call itself and revoked partitions are released only when their work is committed.
 //! While the engine is behind, the queue is full and the thread stops fetching; librdkafka's own queue is
 //! bounded too, and its heartbeats go on.
 

@@ -1,4 +1,4 @@
-//! LandingBuffer what waits: `offset_gaps`, then `dead_letters`, then `events`.
+//! Landing what waits: `offset_gaps`, then `dead_letters`, then `events`.
 //!
 //! # Consistency
 //! In this order, so that a version of `events` never reaches an offset that the others don't explain. Each
@@ -184,7 +184,7 @@ impl Lander {
     }
 }
 
-/// PartitionCommit for a table beside `events`, whose offsets need only grow with every commit: what it covers is read
+/// The commit of a partition to a table beside `events`, whose offsets need only grow with every commit: what it covers is read
 /// from its rows.
 fn beside(partition: &Partition, built_on: Option<i64>, files: Vec<DataFile>) -> PartitionCommit {
     let next =

@@ -1,4 +1,4 @@
-//! LandingBuffer: what a partition's records become in `events`, `dead_letters` and `offset_gaps`, held until the
+//! The landing buffer: what a partition's records become in `events`, `dead_letters` and `offset_gaps`, held until the
 //! next commit.
 //!
 //! Rows stay here until a commit has them, so that a store that is away costs memory (bounded by the engine),

@@ -1,4 +1,4 @@
-//! Watermarks set back after a clock gone mad: whenever that is asked for, and wherever a process dies meanwhile, every
+//! Watermarks set back after a faulty camera clock: whenever that is asked for, and wherever a process dies meanwhile, every
 //! event is late_mask by the log and the resets on record, in both tables alike.
 
 use std::sync::Arc;

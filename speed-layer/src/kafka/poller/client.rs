@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use lake_kafka::partition_bounds;
 use rdkafka::consumer::{BaseConsumer, Consumer, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult};
+use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
 use speed_layer_fetch::RecordQueue;
 
@@ -73,11 +74,10 @@ impl GroupClient {
     /// for their turn. Returns whether there was any for the poller itself. Without this, the group would take this
     /// instance for dead.
     pub(super) fn poll_consumer(&mut self) -> bool {
-        let consumer = Arc::clone(&self.consumer);
-        match consumer.poll(Duration::ZERO) {
+        match self.consumer.poll(Duration::ZERO) {
             Some(Err(KafkaError::PartitionEOF(partition))) => self.strays.extend([partition]),
             Some(Err(error)) => self.errors.push_back(error),
-            Some(Ok(message)) => self.strays.extend([message_partition(&message)]),
+            Some(Ok(message)) => self.strays.extend([message.partition()]),
             None => return false,
         }
         true
@@ -175,8 +175,4 @@ impl GroupClient {
         }
         list
     }
-}
-
-fn message_partition(message: &impl rdkafka::Message) -> i32 {
-    message.partition()
 }
