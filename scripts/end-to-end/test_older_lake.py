@@ -8,15 +8,15 @@ from collections import Counter
 
 import older_lake
 import pytest
+from ending import assert_everything_final
 from older_lake import FINAL_DAY, OPEN_DAY, ZONE
 
 from harness import checks, oracle
 from harness.data import at, event, rfc3339, traffic
 from harness.lakehouse import QUICK, until
 from harness.oracle import HOUR_US, day_span
-from harness.rest import all_final, compare, merged_figures, serving
+from harness.rest import compare, merged_figures, serving
 
-DAYS = {FINAL_DAY, OPEN_DAY}
 SPAN = tuple(rfc3339(time) for time in (day_span(FINAL_DAY, ZONE)[0], day_span(OPEN_DAY, ZONE)[1]))
 
 
@@ -37,11 +37,6 @@ def adds(folder, table):
 
 def events_of(expected, day):
     return [e for e in expected.events if oracle.day_of(e.time_us, ZONE) == day]
-
-
-def counts_by_status(workspace):
-    rows = checks.read(workspace.lake, "avg_speed")
-    return Counter((row["event_date"], row["status"]) for row in rows)
 
 
 def test_the_fixture_is_what_its_page_says(tmp_path):
@@ -101,7 +96,10 @@ def test_an_older_lake_goes_on(workspaces, restarts):
         told = workspace.batch("nightly", "--dry-run").out
         [dirty] = [line for line in told.splitlines() if "dirty" in line]
         assert str(FINAL_DAY) in dirty
+        days = checks.days_of(expected.events, ZONE)
         assert_everything_final(workspace, expected)
+        runs = Counter(row["event_date"] for row in checks.runs(workspace))
+        assert runs == Counter(2 * days) + Counter([FINAL_DAY]), "once each, by force, and by the older release"
 
 
 def test_an_older_lake_goes_on_under_a_speed_layer_that_is_killed(workspaces):
@@ -118,28 +116,7 @@ def test_an_older_lake_goes_on_under_a_speed_layer_that_is_killed(workspaces):
         checks.coverage(workspace)
         checks.provisional(workspace, expected.events, final_days={FINAL_DAY})
         workspace.batch("audit")
+        days = checks.days_of(expected.events, ZONE)
         assert_everything_final(workspace, expected)
-
-
-def assert_everything_final(workspace, expected):
-    """The nightly run makes the open day final and the other one again; all programs agree with the oracle then."""
-    days = checks.days_of(expected.events, ZONE)
-    workspace.batch("nightly")
-    checks.final(workspace, expected.events, set(days))
-    runs = Counter(row["event_date"] for row in checks.runs(workspace))
-    assert runs == Counter(days) + Counter([FINAL_DAY])
-    workspace.batch("maintain")
-    workspace.batch("audit")
-    for day in days:
-        workspace.batch("verify", "--date", str(day))
-    checks.landed(workspace, expected)
-    checks.final(workspace, expected.events, set(days))
-    with serving(workspace) as client:
-        wanted = {key: row for key, row in oracle.final(expected.events, workspace.rules).items()}
-        wanted = {key: row for key, row in wanted.items() if oracle.day_of(key[2], ZONE) in DAYS}
-        until(lambda: all_final(client, wanted, *SPAN), "the server shows final rows")
-        compare(client, wanted, "final", 0, *SPAN)
-    before = workspace.lake.versions()
-    workspace.land()
-    workspace.batch("nightly")
-    assert workspace.lake.versions() == before
+        runs = Counter(row["event_date"] for row in checks.runs(workspace))
+        assert runs == Counter(2 * days) + Counter([FINAL_DAY]), "once each, by force, and by the older release"
