@@ -8,9 +8,9 @@ speed layer refuses to, names the file, and goes on once the table is restored.
 import contextlib
 
 import pytest
-from deltalake.exceptions import CommitFailedError, DeltaError
-
+from deltalake.exceptions import CommitFailedError
 from ending import assert_everything_final
+
 from harness import checks, oracle
 from harness.data import DAYS, FIRST, at, event, traffic
 from harness.lakehouse import QUICK, until
@@ -33,14 +33,13 @@ def compact_and_vacuum(delta, **which):
     delta.vacuum(0, dry_run=False, enforce_retention_duration=False)
 
 
-def compact_and_clean_the_log(delta, **which):
+def compact_and_checkpoint(delta, **which):
     delta.optimize.compact(**which)
     delta.create_checkpoint()
-    delta.cleanup_metadata()
 
 
-TOOLS = [compact, z_order, compact_and_vacuum, compact_and_clean_the_log]
-KEEPING_FILES = [compact, z_order, compact_and_clean_the_log]
+TOOLS = [compact, z_order, compact_and_vacuum, compact_and_checkpoint]
+KEEPING_FILES = [compact, z_order, compact_and_checkpoint]
 
 
 def of(day):
@@ -84,6 +83,25 @@ def go_on(workspace, messages, final_days):
 def late_event():
     """One for the day that is final."""
     return event("KV00001", at("2025-04-05T12:00:00+00:00"), arrival_us=PAUSE_MS * 1000)
+
+
+# ---- logs --------------------------------------------------------------------------------------------------------
+
+
+def test_logs_may_be_checkpointed_and_cleaned(workspaces):
+    """Whoever opens a table then has nothing but the checkpoint, and tags have to be there too."""
+    retention = {"lake__log_retention": "1s", "lake__deleted_file_retention": "1s", "lake__retry_timeout": "250ms"}
+    with two_days(workspaces, **retention) as (workspace, messages):
+        for table in ("events", "avg_speed"):
+            workspace.lake.delta(table).create_checkpoint()
+            first = workspace.folder / "lake" / table / "_delta_log" / f"{0:020}.json"
+            until(lambda: is_cleaned(workspace.lake.delta(table), first), "the first entry is deleted", pause_s=0.3)
+        go_on(workspace, [late_event(), *messages], {FIRST})
+
+
+def is_cleaned(delta, entry):
+    delta.cleanup_metadata()
+    return not entry.exists()
 
 
 # ---- events ------------------------------------------------------------------------------------------------------
