@@ -321,13 +321,16 @@ class Workspaces:
     root: Path
 
     @contextlib.contextmanager
-    def make(self, name, *, store="disk", partitions=3, **settings):
-        """A workspace with a new topic; `store` is disk or minio, `settings` as in Workspace.configure."""
+    def make(self, name, *, store="disk", partitions=3, topic=None, **settings):
+        """A workspace with a new topic, called `topic` where its name matters.
+
+        `store` is disk or minio, `settings` as in Workspace.configure.
+        """
         unique = f"{name}-{time.monotonic_ns():x}"
         folder = self.root / unique
         folder.mkdir()
         lake = Lake(str(folder / "lake")) if store == "disk" else Lake(f"s3://lake/{unique}", self.stack.storage)
-        topic = Topic.create(self.stack.brokers, unique, partitions)
+        topic = Topic.create(self.stack.brokers, topic or unique, partitions)
         workspace = Workspace(self.stack, folder, topic, lake, self.defaults(topic, lake, unique))
         workspace.configure(**settings)
         try:

@@ -1,0 +1,211 @@
+"""Another Delta program rewrites files of the tables (Python's deltalake): what follows is right, or is refused by name.
+
+OPTIMIZE keeps every row and moves it into files of its own, without our tags. Landed events and final rows may be
+moved like that at any time. Provisional rows of several Kafka partitions and hours in one file can't be updated: the
+speed layer refuses to, names the file, and goes on once the table is restored.
+"""
+
+import contextlib
+
+import pytest
+from deltalake.exceptions import CommitFailedError
+from ending import assert_everything_final
+
+from harness import checks, oracle
+from harness.data import DAYS, FIRST, at, event, traffic
+from harness.lakehouse import QUICK, until
+
+SECOND = DAYS[1]
+# Hours of the second day before this are landed first; some of them are open then.
+PAUSE_MS = at("2025-04-06T18:30:00+00:00") // 1000
+
+
+def compact(delta, **which):
+    delta.optimize.compact(**which)
+
+
+def z_order(delta, **which):
+    delta.optimize.z_order(["camera_id"], **which)
+
+
+def compact_and_vacuum(delta, **which):
+    delta.optimize.compact(**which)
+    delta.vacuum(0, dry_run=False, enforce_retention_duration=False)
+
+
+def compact_and_checkpoint(delta, **which):
+    delta.optimize.compact(**which)
+    delta.create_checkpoint()
+
+
+TOOLS = [compact, z_order, compact_and_vacuum, compact_and_checkpoint]
+KEEPING_FILES = [compact, z_order, compact_and_checkpoint]
+
+
+def of(day):
+    """The files of a day, for a tool."""
+    return {"partition_filters": [("event_date", "=", str(day))]}
+
+
+def use(tool, workspace, table, **which):
+    """The tool, which must have changed files; returns the version before."""
+    delta = workspace.lake.delta(table)
+    before = delta.version(), set(delta.file_uris())
+    tool(delta, **which)
+    assert set(workspace.lake.delta(table).file_uris()) != before[1], "the tool had something to do"
+    return before[0]
+
+
+@contextlib.contextmanager
+def two_days(workspaces, **settings):
+    """A workspace whose first day is final and whose second is open, and the messages that are still to come."""
+    sent = traffic(71, FIRST, days=2, events=2000)
+    landed = [message for message in sent if message.timestamp_ms < PAUSE_MS]
+    with workspaces.make("tools", **settings) as workspace:
+        for part in (landed[:700], landed[700:]):
+            workspace.topic.send(part)
+            workspace.land()
+        workspace.batch("nightly", "--date", str(FIRST))
+        yield workspace, sent[len(landed) :]
+
+
+def go_on(workspace, messages, final_days):
+    """Lands the messages; provisional rows and landed ones must be right, as must everything be that follows."""
+    workspace.topic.send(messages)
+    workspace.land()
+    expected = checks.landed(workspace)
+    checks.coverage(workspace)
+    checks.provisional(workspace, expected.events, final_days=final_days)
+    workspace.batch("audit")
+    assert_everything_final(workspace, expected)
+
+
+def late_event():
+    """One for the day that is final."""
+    return event("KV00001", at("2025-04-05T12:00:00+00:00"), arrival_us=PAUSE_MS * 1000)
+
+
+# ---- logs --------------------------------------------------------------------------------------------------------
+
+
+def test_logs_may_be_checkpointed_and_cleaned(workspaces):
+    """Whoever opens a table then has nothing but the checkpoint, and tags have to be there too."""
+    retention = {"lake__log_retention": "1s", "lake__deleted_file_retention": "1s", "lake__retry_timeout": "250ms"}
+    with two_days(workspaces, **retention) as (workspace, messages):
+        for table in ("events", "avg_speed"):
+            workspace.lake.delta(table).create_checkpoint()
+            first = workspace.folder / "lake" / table / "_delta_log" / f"{0:020}.json"
+            until(lambda: is_cleaned(workspace.lake.delta(table), first), "the first entry is deleted", pause_s=0.3)
+        go_on(workspace, [late_event(), *messages], {FIRST})
+
+
+def is_cleaned(delta, entry):
+    delta.cleanup_metadata()
+    return not entry.exists()
+
+
+# ---- events ------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_events_may_be_rewritten_between_two_runs(workspaces, tool):
+    with two_days(workspaces) as (workspace, messages):
+        use(tool, workspace, "events")
+        workspace.batch("audit")
+        workspace.batch("verify", "--date", str(FIRST))
+        go_on(workspace, [late_event(), *messages], {FIRST})
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_events_may_be_rewritten_beside_a_speed_layer(workspaces, tool):
+    with two_days(workspaces, **QUICK) as (workspace, messages):
+        with workspace.topic.feeding([late_event(), *messages], portion=10):
+            speed = workspace.speed()
+            for _ in range(4):
+                workspace.wait_for_commits(3, "the speed layer commits")
+                use(tool, workspace, "events")
+        until(workspace.has_landed_all, "everything landed")
+        assert speed.terminate() == 0, speed.tail()
+        go_on(workspace, [], {FIRST})
+
+
+# ---- final rows --------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_final_day_may_be_rewritten(workspaces, tool):
+    """Its day is still final, by the same run, and dirty once an event comes."""
+    with two_days(workspaces) as (workspace, messages):
+        use(tool, workspace, "avg_speed", **of(FIRST))
+        workspace.batch("audit")
+        workspace.batch("verify", "--date", str(FIRST))
+        before = workspace.lake.versions()
+        workspace.batch("nightly", "--date", str(FIRST))
+        assert workspace.lake.versions() == before, "the day is clean"
+        go_on(workspace, [late_event(), *messages], {FIRST})
+
+
+# ---- provisional rows --------------------------------------------------------------------------------------------
+
+
+def refused(workspace, speed):
+    """The speed layer ends because of a file that the table names, and says so. What lands nevertheless must be right."""
+    until(lambda: not speed.is_running() or workspace.has_landed_all(), "it ends, or lands everything")
+    if speed.is_running() or speed.wait() == 0:
+        checks.provisional(workspace, workspace.expected().events, final_days={FIRST})
+    speed.expect(3)
+    last = speed.err.strip().splitlines()[-1]
+    named = [uri for uri in workspace.lake.delta("avg_speed").file_uris() if uri.rpartition("/")[2] in last]
+    assert len(named) == 1 and "restore" in last, speed.tail()
+
+
+@pytest.mark.parametrize("tool", KEEPING_FILES)
+def test_an_open_day_that_was_rewritten_is_refused_until_it_is_restored(workspaces, tool):
+    with two_days(workspaces) as (workspace, messages):
+        version = use(tool, workspace, "avg_speed", **of(SECOND))
+        rewritten = workspace.lake.versions()
+        workspace.topic.send(messages)
+        for arguments in (["--until-end"], []):
+            refused(workspace, workspace.start("speed-layer", "run", *arguments))
+        assert workspace.lake.versions() == rewritten, "nothing is committed beside it"
+        workspace.lake.delta("avg_speed").restore(version)
+        go_on(workspace, [], {FIRST})
+
+
+def test_a_whole_table_that_was_rewritten_is_refused_until_it_is_restored(workspaces):
+    with two_days(workspaces) as (workspace, messages):
+        version = use(compact, workspace, "avg_speed")
+        workspace.topic.send(messages)
+        refused(workspace, workspace.speed())
+        workspace.lake.delta("avg_speed").restore(version)
+        go_on(workspace, [], {FIRST})
+
+
+def test_an_open_day_that_is_rewritten_beside_a_speed_layer_is_refused(workspaces):
+    with two_days(workspaces, **QUICK) as (workspace, messages):
+        speed = workspace.speed()
+        with workspace.topic.feeding(messages, portion=10):
+            workspace.wait_for_commits(3, "the speed layer commits")
+            version = at_last(lambda: use(compact, workspace, "avg_speed", **of(SECOND)))
+        refused(workspace, speed)
+        workspace.lake.delta("avg_speed").restore(version)
+        go_on(workspace, [], {FIRST})
+
+
+def at_last(rewrite):
+    """Tries until no other writer takes away what is being rewritten."""
+    while True:
+        with contextlib.suppress(CommitFailedError):
+            return rewrite()
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_a_provisional_day_that_was_rewritten_is_made_final(workspaces, tool):
+    """The nightly run replaces all of its files, whatever they hold."""
+    with two_days(workspaces) as (workspace, messages):
+        use(tool, workspace, "avg_speed", **of(SECOND))
+        workspace.batch("audit")
+        workspace.batch("nightly", "--date", str(SECOND))
+        expected = checks.landed(workspace)
+        checks.final(workspace, expected.events, {FIRST, SECOND})
+        go_on(workspace, messages, {FIRST, SECOND})
