@@ -189,6 +189,25 @@ mod tests {
     }
 
     #[test]
+    fn a_day_holds_its_first_instant_and_not_the_one_after_it() {
+        let calendar = calendar("Europe/Berlin");
+        let span = calendar.span(Day::parse("2025-03-30").expect("a date"));
+        let [before, last] = [span.start, span.end].map(|bound| bound.saturating_add(-1));
+        assert!(span.contains(span.start) && span.contains(last));
+        assert!(!span.contains(before) && !span.contains(span.end));
+        let day_of = |time| calendar.span_at(time).day.to_string();
+        let days = [before, span.start, last, span.end].map(day_of);
+        assert_eq!(days, ["2025-03-29", "2025-03-30", "2025-03-30", "2025-03-31"]);
+    }
+
+    #[test]
+    fn clocks_show_the_date_of_their_zone() {
+        let evening = EventTime::parse("2025-04-05T20:00:00Z").expect("an instant");
+        let date = |zone| calendar(zone).local_day(evening).to_string();
+        assert_eq!(["UTC", "Asia/Tokyo"].map(date), ["2025-04-05", "2025-04-06"]);
+    }
+
+    #[test]
     fn a_day_whose_midnight_is_skipped_begins_with_the_jump() {
         let span = calendar("America/Sao_Paulo").span(Day::parse("2018-11-04").expect("a date"));
         assert_eq!(span.start.to_string(), "2018-11-04T03:00:00Z");

@@ -256,6 +256,13 @@ mod tests {
     }
 
     #[test]
+    fn an_instant_of_milliseconds_is_one_of_microseconds_or_the_nearest_there_is() {
+        assert_eq!(EventTime::from_millis(-7).micros(), -7000);
+        assert_eq!(EventTime::from_millis(i64::MAX).micros(), i64::MAX);
+        assert_eq!(EventTime::from_millis(86_400_000).micros(), DAY_US);
+    }
+
+    #[test]
     fn times_of_any_year_are_read_where_no_event_is_meant() {
         assert!(EventTime::parse("0000-01-01T00:00:00Z").is_some());
         assert!(EventTime::parse("9999-12-31T23:59:59-23:59").is_some());
