@@ -234,7 +234,10 @@ mod tests {
         for micros in [i64::MAX, i64::MIN, 253_402_300_799_999_999, 253_402_387_139_000_000] {
             let _ = calendar("Asia/Tokyo").local_day(EventTime::from_micros(micros));
         }
-        for micros in [0, 253_402_300_799_999_999, 253_402_387_139_000_000] {
+        // Before the first instant that zone rules cover, New York's clocks show a date that begins later by them.
+        let before_rules = jiff::Timestamp::MIN.as_microsecond() - 1;
+        let ends = [before_rules, 0, 253_402_300_799_999_999, 253_402_387_139_000_000];
+        for micros in ends {
             let time = EventTime::from_micros(micros);
             for zone in ["UTC", "Asia/Tokyo", "America/New_York"] {
                 assert!(calendar(zone).span_at(time).contains(time), "{zone} {micros}");

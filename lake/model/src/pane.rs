@@ -157,9 +157,10 @@ mod tests {
 
     #[test]
     fn an_average_is_one_division_and_limits_are_exceeded_strictly() {
-        let pane = pane(&[(85_200, Some(85_200)), (85_201, Some(85_200)), (60_000, Some(85_200))]);
-        assert_eq!(pane.summary.average_kmh(), 230_401.0 / 3000.0);
-        assert_eq!(pane.summary.over_limit(), Some(1));
+        let limit = Some(85_200);
+        let pane = pane(&[(85_200, limit), (85_201, limit), (60_000, limit), (90_000, limit)]);
+        assert_eq!(pane.summary.average_kmh(), 320_401.0 / 4000.0);
+        assert_eq!(pane.summary.over_limit(), Some(2));
     }
 
     #[test]
