@@ -312,4 +312,20 @@ mod tests {
         assert_eq!(before, room(&next));
         assert_eq!(next.camera_id.get(4999), "KV1");
     }
+
+    #[test]
+    fn texts_give_back_room_for_rows_or_for_bytes_where_either_is_much() {
+        let trimmed = |rows, bytes| {
+            let mut column = OptionalTextColumn(StringBuilder::with_capacity(rows, bytes));
+            (0..126).for_each(|_| column.push(Some("a")));
+            column.push(None);
+            column.trim();
+            assert_eq!(column.rows_and_bytes(), (127, 126));
+            (column.0.offsets_capacity(), column.0.values_capacity())
+        };
+        // Arrow gives room in steps of 64 bytes: of 16 ends of texts.
+        assert_eq!(trimmed(143, 126), (144, 128));
+        assert_eq!(trimmed(144, 126), (128, 128));
+        assert_eq!(trimmed(143, 256), (128, 128));
+    }
 }
