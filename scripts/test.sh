@@ -108,6 +108,9 @@ step "real Kafka and MinIO" start_stack
 # The stack's settings are in the environment: the storage contract suite runs on MinIO too.
 step "cargo test" cargo test --workspace --locked
 step "simulation" scripts/simulate.sh --seeds 100
+step "patches of defects" scripts/defects.sh --check
+# Two of them: one of the speed layer and one of the batch, found by the first seeds.
+step "defects are found" scripts/defects.sh --target-dir "$CARGO_TARGET_DIR" --seeds 20 stale-file-kept landing-not-awaited
 step "Python environment" make_venv
 step "tests of the tools" "$PYTHON" -m pytest scripts --ignore scripts/end-to-end
 step "end to end" "$PYTHON" -m pytest scripts/end-to-end

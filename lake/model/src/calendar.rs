@@ -189,6 +189,25 @@ mod tests {
     }
 
     #[test]
+    fn a_day_holds_its_first_instant_and_not_the_one_after_it() {
+        let calendar = calendar("Europe/Berlin");
+        let span = calendar.span(Day::parse("2025-03-30").expect("a date"));
+        let [before, last] = [span.start, span.end].map(|bound| bound.saturating_add(-1));
+        assert!(span.contains(span.start) && span.contains(last));
+        assert!(!span.contains(before) && !span.contains(span.end));
+        let day_of = |time| calendar.span_at(time).day.to_string();
+        let days = [before, span.start, last, span.end].map(day_of);
+        assert_eq!(days, ["2025-03-29", "2025-03-30", "2025-03-30", "2025-03-31"]);
+    }
+
+    #[test]
+    fn clocks_show_the_date_of_their_zone() {
+        let evening = EventTime::parse("2025-04-05T20:00:00Z").expect("an instant");
+        let date = |zone| calendar(zone).local_day(evening).to_string();
+        assert_eq!(["UTC", "Asia/Tokyo"].map(date), ["2025-04-05", "2025-04-06"]);
+    }
+
+    #[test]
     fn a_day_whose_midnight_is_skipped_begins_with_the_jump() {
         let span = calendar("America/Sao_Paulo").span(Day::parse("2018-11-04").expect("a date"));
         assert_eq!(span.start.to_string(), "2018-11-04T03:00:00Z");
@@ -215,7 +234,10 @@ mod tests {
         for micros in [i64::MAX, i64::MIN, 253_402_300_799_999_999, 253_402_387_139_000_000] {
             let _ = calendar("Asia/Tokyo").local_day(EventTime::from_micros(micros));
         }
-        for micros in [0, 253_402_300_799_999_999, 253_402_387_139_000_000] {
+        // Before the first instant that zone rules cover, New York's clocks show a date that begins later by them.
+        let before_rules = jiff::Timestamp::MIN.as_microsecond() - 1;
+        let ends = [before_rules, 0, 253_402_300_799_999_999, 253_402_387_139_000_000];
+        for micros in ends {
             let time = EventTime::from_micros(micros);
             for zone in ["UTC", "Asia/Tokyo", "America/New_York"] {
                 assert!(calendar(zone).span_at(time).contains(time), "{zone} {micros}");

@@ -57,4 +57,12 @@ mod tests {
             assert!(CameraId::new(bad).is_none(), "{bad:?} was accepted");
         }
     }
+
+    #[test]
+    fn an_id_is_shown_and_found_as_sent() {
+        let id = CameraId::new("K\"1").expect("a good id");
+        assert_eq!((id.as_str(), &*id.to_string()), ("K\"1", "K\"1"));
+        assert_eq!(format!("{id:?}"), r#""K\"1""#);
+        assert!(std::collections::BTreeSet::from([id]).contains("K\"1"));
+    }
 }

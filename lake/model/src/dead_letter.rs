@@ -98,3 +98,44 @@ impl DeadLetter {
         size_of::<DeadLetter>() + self.detail.len() + outside(&self.key) + outside(&self.payload)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_are_named_as_the_table_holds_them() {
+        let names = DeadLetterReason::ALL.map(|reason| reason.to_string());
+        let expected = [
+            "empty",
+            "too_large",
+            "not_utf8",
+            "not_json",
+            "not_an_object",
+            "missing_field",
+            "wrong_type",
+            "bad_camera_id",
+            "bad_timestamp",
+            "bad_speed",
+            "future_event_time",
+        ];
+        assert_eq!(names, expected);
+    }
+
+    #[test]
+    fn a_letter_takes_the_memory_of_what_it_holds() {
+        let mut letter = DeadLetter {
+            reason: DeadLetterReason::Empty,
+            detail: "four".to_owned(),
+            key: None,
+            payload: None,
+            kafka_timestamp: EventTime::from_micros(0),
+            kafka_partition: 0,
+            kafka_offset: 0,
+        };
+        let bare = letter.bytes();
+        assert_eq!(bare, size_of::<DeadLetter>() + 4);
+        (letter.key, letter.payload) = (Some(vec![0; 10]), Some(vec![0; 100]));
+        assert_eq!(letter.bytes(), bare + 110);
+    }
+}

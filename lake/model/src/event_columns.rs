@@ -258,9 +258,38 @@ mod tests {
         let room = columns.extra.0.values_capacity() + 8 * columns.event_time.capacity();
         let used = columns.extra.0.values_slice().len() + 8 * columns.event_time.len();
         assert!(room <= used + used / 8, "{room} bytes for {used}");
+        assert!(!is_roomy(columns.camera_id.text.len(), columns.camera_id.text.capacity()));
+        assert!(!is_roomy(columns.camera_id.bounds.len(), columns.camera_id.bounds.capacity()));
         let (extra, plates) = (columns.extra.into_array(), columns.plate_number.into_array());
         assert_eq!(Some(extra.value(4999)), event(4999).extra);
         assert!(plates.is_null(4999) && !plates.is_null(4998));
+    }
+
+    #[test]
+    fn events_take_the_memory_of_their_texts_and_of_their_numbers() {
+        let mut columns = EventColumns::default();
+        assert!(columns.is_empty());
+        assert_eq!((columns.len(), columns.bytes()), (0, 0));
+        columns.push(&event(0));
+        columns.push(&event(1));
+        assert!(!columns.is_empty());
+        let texts = 2 * "KV1".len() + "A123BC".len() + 2 * event(0).extra.map_or(0, str::len);
+        // Four times eight bytes, the speed's four, four for the end of each text, and a few bits.
+        assert_eq!((columns.len(), columns.bytes()), (2, texts + 2 * (32 + 4 + 12 + 1)));
+    }
+
+    #[test]
+    fn texts_are_found_where_they_were_put() {
+        let mut column = TextColumn::default();
+        ["KV1", "", "KV22"].iter().for_each(|text| column.push(text));
+        assert_eq!([0, 1, 2].map(|row| column.get(row)), ["KV1", "", "KV22"]);
+        assert_eq!(column.into_parts(), ("KV1KV22".to_owned(), vec![0, 3, 3, 7]));
+    }
+
+    #[test]
+    fn room_is_worth_giving_back_past_an_eighth_and_a_sixteenth_is_added() {
+        assert!(!is_roomy(80, 90) && is_roomy(80, 91));
+        assert_eq!(with_headroom(160), 170);
     }
 
     #[test]
@@ -268,8 +297,35 @@ mod tests {
         let mut columns = EventColumns::default();
         (0..5000).for_each(|offset| columns.push(&event(offset)));
         let mut next = columns.with_as_much_room();
-        let room = (next.kafka_offset.capacity(), next.camera_id.text.capacity());
+        let room = |columns: &EventColumns| {
+            let texts = &columns.extra.0;
+            [
+                columns.kafka_offset.capacity(),
+                columns.camera_id.text.capacity(),
+                columns.camera_id.bounds.capacity(),
+                texts.offsets_capacity(),
+                texts.values_capacity(),
+            ]
+        };
+        let before = room(&next);
         (0..5000).for_each(|offset| next.push(&event(offset)));
-        assert_eq!(room, (next.kafka_offset.capacity(), next.camera_id.text.capacity()));
+        assert_eq!(before, room(&next));
+        assert_eq!(next.camera_id.get(4999), "KV1");
+    }
+
+    #[test]
+    fn texts_give_back_room_for_rows_or_for_bytes_where_either_is_much() {
+        let trimmed = |rows, bytes| {
+            let mut column = OptionalTextColumn(StringBuilder::with_capacity(rows, bytes));
+            (0..126).for_each(|_| column.push(Some("a")));
+            column.push(None);
+            column.trim();
+            assert_eq!(column.rows_and_bytes(), (127, 126));
+            (column.0.offsets_capacity(), column.0.values_capacity())
+        };
+        // There is one more end of a text than there are texts; up to an eighth of the room may be left.
+        assert_eq!(trimmed(143, 126), (144, 126));
+        assert_eq!(trimmed(144, 126), (128, 126));
+        assert_eq!(trimmed(143, 256), (128, 126));
     }
 }

@@ -65,3 +65,19 @@ impl fmt::Display for FieldName {
         f.write_str(self)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_member_begins_with_its_name_in_quotes_unless_json_spells_it_with_escapes() {
+        let name = FieldName::from("скорость");
+        assert_eq!((&*name, &*name.to_string()), ("скорость", "скорость"));
+        assert_eq!(name.member(), Some("\"скорость\":"));
+        for escaped in ["a\"b", "a\\b", "a\nb", "\u{1f}"] {
+            assert_eq!(FieldName::from(escaped).member(), None, "{escaped:?}");
+        }
+        assert!(FieldName::from(" ").member().is_some());
+    }
+}

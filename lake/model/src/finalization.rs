@@ -149,4 +149,17 @@ mod tests {
         assert_eq!(decided(&clean, 0, true), DayDecision::Recompute(Reason::Forced));
         assert_eq!(decided(&DayFacts { dropped: true, ..clean }, 0, true), DayDecision::Frozen);
     }
+
+    #[test]
+    fn a_day_without_events_is_empty_however_it_is_asked_for() {
+        let empty = DayFacts { event_rows: 0, ..facts(false, None) };
+        assert_eq!(decided(&empty, 0, true), DayDecision::Empty);
+        assert_eq!(decided(&empty, -1, false), DayDecision::Empty);
+    }
+
+    #[test]
+    fn reasons_are_told_apart_in_words() {
+        let reasons = [Reason::NotFinal, Reason::Dirty, Reason::Forced];
+        assert_eq!(reasons.map(Reason::as_str), ["not final", "dirty", "forced"]);
+    }
 }

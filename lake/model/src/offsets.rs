@@ -110,6 +110,10 @@ mod tests {
                 .collect();
             let expected: Vec<i64> = (5..70).filter(|o| !plain.contains(o)).collect();
             prop_assert_eq!(missing, expected);
+            prop_assert_eq!(ranges.is_empty(), plain.is_empty());
+            prop_assert!(ranges.ranges().iter().all(|r| r.first < r.next));
+            let held: i64 = ranges.ranges().iter().map(OffsetRange::len).sum();
+            prop_assert_eq!(held, plain.len() as i64);
             prop_assert!(ranges.ranges().windows(2).all(|w| w[0].next < w[1].first));
         }
     }

@@ -157,9 +157,33 @@ mod tests {
 
     #[test]
     fn an_average_is_one_division_and_limits_are_exceeded_strictly() {
-        let pane = pane(&[(85_200, Some(85_200)), (85_201, Some(85_200)), (60_000, Some(85_200))]);
-        assert_eq!(pane.summary.average_kmh(), 230_401.0 / 3000.0);
-        assert_eq!(pane.summary.over_limit(), Some(1));
+        let limit = Some(85_200);
+        let pane = pane(&[(85_200, limit), (85_201, limit), (60_000, limit), (90_000, limit)]);
+        assert_eq!(pane.summary.average_kmh(), 320_401.0 / 4000.0);
+        assert_eq!(pane.summary.over_limit(), Some(2));
+    }
+
+    #[test]
+    fn a_summary_says_what_was_folded_and_nothing_of_nothing() {
+        let summary = pane(&[(85_200, None), (60_000, None)]).summary;
+        assert_eq!((summary.count(), summary.sum_thousandths()), (2, 145_200));
+        let (min, max) = (Speed::from_thousandths(60_000), Speed::from_thousandths(85_200));
+        assert_eq!((summary.min(), summary.max(), summary.over_limit()), (min, max, None));
+        assert!(pane(&[]).summary.average_kmh().is_nan());
+    }
+
+    #[test]
+    fn quantiles_are_never_beyond_minimum_or_maximum() {
+        let speed = Speed::from_thousandths(85_399);
+        assert_eq!(pane(&[(85_399, None)]).quantiles([1, 50, 99]), [speed; 3]);
+        assert_eq!(pane(&[]).quantiles([50]), [Speed::from_thousandths(0)]);
+    }
+
+    #[test]
+    fn a_pane_takes_the_memory_of_its_histogram_beside_its_own() {
+        assert_eq!(pane(&[]).bytes(), size_of::<Pane>());
+        let pane = pane(&[(85_200, None)]);
+        assert_eq!(pane.bytes(), size_of::<Pane>() + pane.histogram.bytes());
     }
 
     proptest! {

@@ -73,6 +73,7 @@ mod tests {
         assert_eq!(decided(None, false), Resume::First(10));
         assert_eq!(decided(Some(10), false), Resume::At(10));
         assert_eq!(decided(Some(20), false), Resume::At(20));
+        assert_eq!(decided(Some(10), true), Resume::At(10));
     }
 
     #[test]

@@ -232,12 +232,14 @@ mod tests {
             "2025-04-05 10:15:30Z",
             "2025-04-05T10:15:30",
             "2025-04-05T10:15:60Z",
+            "2025-04-05T10:60:30Z",
             "2025-04-05T24:00:00Z",
             "2025-04-05T10:15:30,5Z",
             "2025-04-05T10:15:30.Z",
             "2025-04-05T10:15:30+0300",
             "2025-04-05T10:15:30+03",
             "2025-04-05T10:15:30+24:00",
+            "2025-04-05T10:15:30+03:60",
             "2025-04-05T10:15:30Z[UTC]",
             "2025-02-29T00:00:00Z",
             "2025-13-01T00:00:00Z",
@@ -253,6 +255,13 @@ mod tests {
         ] {
             assert_eq!(EventTime::parse_event(text), None, "{text:?} was accepted");
         }
+    }
+
+    #[test]
+    fn an_instant_of_milliseconds_is_one_of_microseconds_or_the_nearest_there_is() {
+        assert_eq!(EventTime::from_millis(-7).micros(), -7000);
+        assert_eq!(EventTime::from_millis(i64::MAX).micros(), i64::MAX);
+        assert_eq!(EventTime::from_millis(86_400_000).micros(), DAY_US);
     }
 
     #[test]

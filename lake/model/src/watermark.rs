@@ -131,4 +131,17 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_clock_stands_at_the_greatest_event_time_and_the_watermark_behind_it() {
+        let (calendar, mut clock) = (Calendar::utc(), PartitionClock::default());
+        assert_eq!(clock.max_event_time(), None);
+        for micros in [70_000_000, 90_000_000, 80_000_000] {
+            let time = EventTime::from_micros(micros);
+            clock.observe(time, &calendar.span_at(time), LATENESS);
+        }
+        let max = EventTime::from_micros(90_000_000);
+        assert_eq!(clock.max_event_time(), Some(max));
+        assert_eq!(LATENESS.watermark(max), EventTime::from_micros(60_000_000));
+    }
 }

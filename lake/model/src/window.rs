@@ -89,4 +89,20 @@ mod tests {
         }
         assert_eq!(WindowSize::parse("5M"), None);
     }
+
+    #[test]
+    fn a_window_holds_its_first_instant_and_not_the_one_after_it() {
+        let [before, start, last, end] =
+            [-1, 0, 299_999_999, 300_000_000].map(EventTime::from_micros);
+        let window = Window { size: WindowSize::FiveMinutes, start, end };
+        assert!(window.contains(start) && window.contains(last));
+        assert!(!window.contains(before) && !window.contains(end));
+    }
+
+    #[test]
+    fn lengths_are_as_named() {
+        let named = WindowSize::ALL.map(|size| (size.to_string(), size.micros() / SECOND_US));
+        let expected = [("5m", 300), ("1h", 3600), ("24h", 86_400)];
+        assert_eq!(named, expected.map(|(name, seconds)| (name.to_owned(), seconds)));
+    }
 }
