@@ -1,13 +1,15 @@
 """Another Delta program rewrites files of the tables (Python's deltalake): what follows is right, or is refused by name.
 
-OPTIMIZE keeps every row and moves it into files of its own, without our tags. Landed events and final rows may be
-moved like that at any time. Provisional rows of several Kafka partitions and hours in one file can't be updated: the
-speed layer refuses to, names the file, and goes on once the table is restored.
+OPTIMIZE keeps every row and moves it into files of its own, without our tags. Rows may be moved like that at any time;
+provisional ones of several Kafka partitions and hours in one file are split by the speed layer before it goes on. A file
+whose rows belong to no group is refused, until the table is restored.
 """
 
 import contextlib
 
+import pyarrow as pa
 import pytest
+from deltalake import write_deltalake
 from deltalake.exceptions import CommitFailedError
 from ending import assert_everything_final
 
@@ -39,7 +41,6 @@ def compact_and_checkpoint(delta, **which):
 
 
 TOOLS = [compact, z_order, compact_and_vacuum, compact_and_checkpoint]
-KEEPING_FILES = [compact, z_order, compact_and_checkpoint]
 
 
 def of(day):
@@ -148,21 +149,59 @@ def test_a_final_day_may_be_rewritten(workspaces, tool):
 # ---- provisional rows --------------------------------------------------------------------------------------------
 
 
-def refused(workspace, speed):
-    """The speed layer ends because of a file that the table names, and says so. What lands nevertheless must be right."""
-    until(lambda: not speed.is_running() or workspace.has_landed_all(), "it ends, or lands everything")
-    if speed.is_running() or speed.wait() == 0:
-        checks.provisional(workspace, workspace.expected().events, final_days={FIRST})
-    speed.expect(3)
-    last = speed.err.strip().splitlines()[-1]
-    named = [uri for uri in workspace.lake.delta("avg_speed").file_uris() if uri.rpartition("/")[2] in last]
-    assert len(named) == 1 and "restore" in last, speed.tail()
-
-
-@pytest.mark.parametrize("tool", KEEPING_FILES)
-def test_an_open_day_that_was_rewritten_is_refused_until_it_is_restored(workspaces, tool):
+@pytest.mark.parametrize("tool", TOOLS)
+def test_an_open_day_may_be_rewritten_between_two_runs(workspaces, tool):
     with two_days(workspaces) as (workspace, messages):
-        version = use(tool, workspace, "avg_speed", **of(SECOND))
+        use(tool, workspace, "avg_speed", **of(SECOND))
+        workspace.batch("audit")
+        go_on(workspace, messages, {FIRST})
+
+
+def test_a_whole_table_may_be_rewritten_between_two_runs(workspaces):
+    with two_days(workspaces) as (workspace, messages):
+        use(compact, workspace, "avg_speed")
+        go_on(workspace, [late_event(), *messages], {FIRST})
+
+
+@pytest.mark.parametrize("tool", TOOLS)
+def test_an_open_day_may_be_rewritten_beside_a_speed_layer(workspaces, tool):
+    with two_days(workspaces, **QUICK) as (workspace, messages):
+        with workspace.topic.feeding(messages, portion=10):
+            speed = workspace.speed()
+            for _ in range(4):
+                workspace.wait_for_commits(3, "the speed layer commits")
+                at_last(lambda: use(tool, workspace, "avg_speed", **of(SECOND)))
+        until(workspace.has_landed_all, "everything landed")
+        assert speed.terminate() == 0, speed.tail()
+        go_on(workspace, [], {FIRST})
+
+
+def test_a_day_that_only_one_partition_still_writes_may_be_rewritten(workspaces):
+    """The partition finds the file long after the others went on to the next day."""
+    with workspaces.make("behind", partitions=2, **QUICK) as workspace:
+        first, second = (
+            [event(f"KV{partition}", at(start) + n * 10 * oracle.MINUTE_US, partition=partition) for n in range(12)]
+            for partition, start in enumerate(("2025-04-05T20:00:00+00:00", "2025-04-06T10:00:00+00:00"))
+        )
+        speed = workspace.speed()
+        workspace.topic.send([*first, *second[:4]])
+        until(workspace.has_landed_all, "the first records landed")
+        use(compact, workspace, "avg_speed", **of(FIRST))
+        for part in (second[4:], [event("KV0", at("2025-04-05T22:30:00+00:00"))]):
+            workspace.topic.send(part)
+            until(workspace.has_landed_all, "everything landed")
+        assert speed.terminate() == 0, speed.tail()
+        go_on(workspace, [], set())
+
+
+def test_a_file_with_final_rows_among_provisional_ones_is_refused_by_name(workspaces):
+    """What no group can be told of is left alone: the table is restored, or the day made final."""
+    with two_days(workspaces) as (workspace, messages):
+        version = workspace.lake.version("avg_speed")
+        rows = workspace.lake.delta("avg_speed").to_pyarrow_table()
+        place = rows.column_names.index("event_date")
+        moved = rows.set_column(place, rows.schema.field(place), pa.array([SECOND] * len(rows), pa.date32()))
+        write_deltalake(workspace.lake.delta("avg_speed"), moved, mode="append")
         rewritten = workspace.lake.versions()
         workspace.topic.send(messages)
         for arguments in (["--until-end"], []):
@@ -172,24 +211,12 @@ def test_an_open_day_that_was_rewritten_is_refused_until_it_is_restored(workspac
         go_on(workspace, [], {FIRST})
 
 
-def test_a_whole_table_that_was_rewritten_is_refused_until_it_is_restored(workspaces):
-    with two_days(workspaces) as (workspace, messages):
-        version = use(compact, workspace, "avg_speed")
-        workspace.topic.send(messages)
-        refused(workspace, workspace.speed())
-        workspace.lake.delta("avg_speed").restore(version)
-        go_on(workspace, [], {FIRST})
-
-
-def test_an_open_day_that_is_rewritten_beside_a_speed_layer_is_refused(workspaces):
-    with two_days(workspaces, **QUICK) as (workspace, messages):
-        speed = workspace.speed()
-        with workspace.topic.feeding(messages, portion=10):
-            workspace.wait_for_commits(3, "the speed layer commits")
-            version = at_last(lambda: use(compact, workspace, "avg_speed", **of(SECOND)))
-        refused(workspace, speed)
-        workspace.lake.delta("avg_speed").restore(version)
-        go_on(workspace, [], {FIRST})
+def refused(workspace, speed):
+    """The speed layer ends because of a file that the table names, and says what to do."""
+    speed.expect(3)
+    last = speed.err.strip().splitlines()[-1]
+    named = [uri for uri in workspace.lake.delta("avg_speed").file_uris() if uri.rpartition("/")[2] in last]
+    assert len(named) == 1 and "restore" in last, speed.tail()
 
 
 def at_last(rewrite):

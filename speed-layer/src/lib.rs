@@ -5,7 +5,8 @@
 //! interval the [`lander`] and the [`averages_writer`] commit both through the [`committer`], which [`publish`]es to the
 //! [`tables`], fenced by the offsets that the tables hold. [`takeover`] and [`recovery`] read all state back from there.
 //! [`source`] is what the engine sees of Kafka, [`stop_at`] where a bounded run ends; [`mod@reset`] sets a watermark back
-//! that a faulty camera clock has carried away.
+//! that a faulty camera clock has carried away, and [`split`] gives each group of provisional rows a file of its own where
+//! another tool has put several into one.
 
 pub mod averages_writer;
 pub mod checkpoints;
@@ -22,6 +23,7 @@ pub mod publish;
 pub mod recovery;
 pub mod reset;
 pub mod source;
+pub mod split;
 pub mod stop_at;
 pub mod tables;
 pub mod takeover;

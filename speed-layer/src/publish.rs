@@ -12,8 +12,10 @@ use lake_delta::log::FileEntry;
 use lake_delta::{Commit, CommitDecision, DataFile, LakeError, TableLog, TableState, commit_with};
 use lake_model::commit::{PartitionDecision, PartitionFacts, decide};
 use lake_model::{Calendar, Day};
-use lake_tables::file_kind::{self, AvgSpeedFile, ProvisionalGroup};
+use lake_tables::file_kind::{AvgSpeedFile, ProvisionalGroup};
 use lake_tables::txn::{AppIds, PartitionProgress};
+
+use crate::split;
 
 /// What a partition wants committed to a table.
 #[derive(Clone, Debug)]
@@ -47,23 +49,40 @@ pub async fn publish(
     operation: &'static str,
     work: &[PartitionCommit],
 ) -> Result<Published, LakeError> {
-    let committed = commit_with(log, async |log: &TableLog| {
-        let (commit, published) = assemble(log, app_ids, calendar, operation, work)?;
-        Ok::<_, LakeError>(match commit.is_empty() {
-            true => CommitDecision::Nothing(published),
-            false => CommitDecision::Commit(commit, published),
+    loop {
+        let committed = commit_with(log, async |log: &TableLog| {
+            Ok::<_, LakeError>(match assemble(log, app_ids, calendar, operation, work) {
+                Assembled::Commit(commit, published) if commit.is_empty() => {
+                    CommitDecision::Nothing(Some(published))
+                }
+                Assembled::Commit(commit, published) => {
+                    CommitDecision::Commit(commit, Some(published))
+                }
+                Assembled::MixedFile => CommitDecision::Nothing(None),
+            })
         })
-    })
-    .await?;
-    if let Some(version) = committed.version {
-        tracing::debug!(table = %log.table(), version, operation, "committed");
+        .await?;
+        if let Some(version) = committed.version {
+            tracing::debug!(table = %log.table(), version, operation, "committed");
+        }
+        match committed.value {
+            Some(published) => return Ok(published),
+            None => split::split_mixed_files(log, calendar).await?,
+        }
     }
-    Ok(committed.value)
 }
 
 /// Whether the batch has made `day` final.
 pub fn is_final(state: &TableState, day: Day) -> bool {
     state.files_of(day).any(AvgSpeedFile::is_final)
+}
+
+/// What comes of work on a version.
+enum Assembled {
+    /// The commit, and what becomes of the work with it.
+    Commit(Commit, Published),
+    /// A file that the work would replace holds rows of other groups too.
+    MixedFile,
 }
 
 fn assemble(
@@ -72,7 +91,7 @@ fn assemble(
     calendar: &Calendar,
     operation: &'static str,
     work: &[PartitionCommit],
-) -> Result<(Commit, Published), LakeError> {
+) -> Assembled {
     let state = log.state();
     let mut commit = Commit::new(log.lake(), operation);
     let mut published = Published::default();
@@ -86,13 +105,18 @@ fn assemble(
             }
             PartitionDecision::NothingNew => {}
             PartitionDecision::Commit => {
-                commit = add_work(commit, log, app_ids, calendar, work, &mut published.final_days)?;
+                let final_days = &mut published.final_days;
+                match add_work(commit, log, app_ids, calendar, work, final_days) {
+                    Some(more) => commit = more,
+                    None => return Assembled::MixedFile,
+                }
             }
         }
     }
-    Ok((commit, published))
+    Assembled::Commit(commit, published)
 }
 
+/// The commit with `work` in it; `None` if that would replace a file with rows of several groups.
 fn add_work(
     commit: Commit,
     log: &TableLog,
@@ -100,7 +124,7 @@ fn add_work(
     calendar: &Calendar,
     work: &PartitionCommit,
     final_days: &mut BTreeSet<Day>,
-) -> Result<Commit, LakeError> {
+) -> Option<Commit> {
     let state = log.state();
     let (mut adds, mut removes) = (Vec::new(), Vec::new());
     for (group, file) in &work.files {
@@ -113,22 +137,22 @@ fn add_work(
         }
         adds.push(file.clone());
     }
-    Ok(commit.add(adds).remove(removes).txns(app_ids.record(work.partition, work.progress)))
+    Some(commit.add(adds).remove(removes).txns(app_ids.record(work.partition, work.progress)))
 }
 
-/// The files that hold the rows of `group`.
+/// The files that hold the rows of `group`; `None` if one of its day holds rows of several groups.
 fn files_of_group(
     state: &TableState,
     calendar: &Calendar,
     group: &ProvisionalGroup,
-) -> Result<Vec<FileEntry>, LakeError> {
+) -> Option<Vec<FileEntry>> {
     let mut found = Vec::new();
     for file in state.files_of(group.day) {
         match AvgSpeedFile::of(file, calendar) {
             AvgSpeedFile::Provisional(of_file) if of_file == *group => found.push(file.clone()),
             AvgSpeedFile::Provisional(_) | AvgSpeedFile::Final { .. } => {}
-            AvgSpeedFile::Mixed => return Err(file_kind::mixed_file(file)),
+            AvgSpeedFile::Mixed => return None,
         }
     }
-    Ok(found)
+    Some(found)
 }

@@ -7,7 +7,6 @@
 //! with the greatest event time stored beside it and the resets that lie ahead of it, and each table passes over
 //! what it has.
 
-use lake_delta::log::FileEntry;
 use lake_delta::read;
 use lake_delta::{Lake, LakeError, TableLog};
 use lake_model::resume::{self, Resume, ResumeFacts};
@@ -61,7 +60,7 @@ pub enum RecoveryError {
     },
 }
 
-/// Loads `assigned` as the tables, which are refreshed, have it.
+/// Loads `assigned` as the tables have it, which are refreshed and whose mixed files are split.
 pub async fn load(
     lake: &Lake,
     tables: &Tables,
@@ -182,15 +181,11 @@ async fn open_windows(
     rules: &Rules,
 ) -> Result<Provisional, LakeError> {
     let mut provisional = Provisional::default();
-    let may_be_open = |file: &FileEntry| {
-        let end = file.partition.map(|day| rules.calendar.span(day).end);
-        end.is_none_or(|end| !clock.has_closed(end, rules.lateness))
-    };
     for file in log.state().files() {
         let group = match AvgSpeedFile::of(file, &rules.calendar) {
             AvgSpeedFile::Provisional(group) => group,
-            AvgSpeedFile::Mixed if may_be_open(file) => return Err(file_kind::mixed_file(file)),
-            AvgSpeedFile::Mixed | AvgSpeedFile::Final { .. } => continue,
+            AvgSpeedFile::Mixed => return Err(file_kind::mixed_file(file)),
+            AvgSpeedFile::Final { .. } => continue,
         };
         let span = rules.calendar.span(group.day);
         let end = group.windows.end(&span);

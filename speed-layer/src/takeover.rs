@@ -2,7 +2,7 @@
 //!
 //! # Consistency
 //! The tables are followed to their newest versions before a partition is loaded, and its watermark resets are put in
-//! force first. Every load has an epoch of its own, by which records of an earlier assignment are told apart.
+//! force first, and files that another tool has mixed are split. Every load has an epoch of its own, by which records of an earlier assignment are told apart.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -15,6 +15,7 @@ use crate::partition_set::PartitionSet;
 use crate::recovery::{self, RecoveryError};
 use crate::reset;
 use crate::source::{AssignedPartition, Start};
+use crate::split;
 
 /// How often the tables are asked again while the store is away during an assignment.
 const RELOAD_WAIT: Duration = Duration::from_secs(1);
@@ -90,6 +91,7 @@ impl Takeover {
         let (mut starts, mut suspects) = (Vec::new(), BTreeMap::new());
         for partition in assigned {
             reset::put_in_force(tables, partition.partition).await?;
+            split::split_mixed_files(&mut tables.avg_speed, &rules.calendar).await?;
             self.epochs += 1;
             let (epoch, accept_loss) = (self.epochs, self.accept_loss);
             let loaded =

@@ -95,13 +95,13 @@ pub enum AvgSpeedFile {
     Mixed,
 }
 
-/// The error of whoever needs to know the group of `file`, which is [`AvgSpeedFile::Mixed`].
+/// The error of whoever finds rows in `file`, which is [`AvgSpeedFile::Mixed`], that belong to no group.
 pub fn mixed_file(file: &FileEntry) -> LakeError {
     LakeError::data_file(
         &file.path,
-        "another tool has put provisional averages of several Kafka partitions or hours into one file, which can't be \
-         updated: restore table avg_speed to the version before (RESTORE in Spark, DeltaTable.restore in Python), and \
-         let nothing but `batch-layer maintain` compact days that are not final",
+        "another tool has put averages into it that are not the speed layer's, though its day is not final: restore table \
+         avg_speed to the version before (RESTORE in Spark, DeltaTable.restore in Python), or let `batch-layer nightly` \
+         make the day final, which replaces all of its rows",
     )
 }
 

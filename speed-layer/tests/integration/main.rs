@@ -6,6 +6,7 @@ mod faulty_store;
 mod kafka;
 mod log_source;
 mod oracle;
+mod other_tools;
 mod resets;
 mod rivals;
 mod stale_bounds;
