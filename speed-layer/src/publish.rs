@@ -52,13 +52,11 @@ pub async fn publish(
     loop {
         let committed = commit_with(log, async |log: &TableLog| {
             Ok::<_, LakeError>(match assemble(log, app_ids, calendar, operation, work) {
-                Assembled::Commit(commit, published) if commit.is_empty() => {
+                Some((commit, published)) if commit.is_empty() => {
                     CommitDecision::Nothing(Some(published))
                 }
-                Assembled::Commit(commit, published) => {
-                    CommitDecision::Commit(commit, Some(published))
-                }
-                Assembled::MixedFile => CommitDecision::Nothing(None),
+                Some((commit, published)) => CommitDecision::Commit(commit, Some(published)),
+                None => CommitDecision::Nothing(None),
             })
         })
         .await?;
@@ -77,21 +75,15 @@ pub fn is_final(state: &TableState, day: Day) -> bool {
     state.files_of(day).any(AvgSpeedFile::is_final)
 }
 
-/// What comes of work on a version.
-enum Assembled {
-    /// The commit, and what becomes of the work with it.
-    Commit(Commit, Published),
-    /// A file that the work would replace holds rows of other groups too.
-    MixedFile,
-}
-
+/// The commit of `work`, and what becomes of the work with it; `None` if a file that it would replace holds rows of other
+/// groups too.
 fn assemble(
     log: &TableLog,
     app_ids: &AppIds,
     calendar: &Calendar,
     operation: &'static str,
     work: &[PartitionCommit],
-) -> Assembled {
+) -> Option<(Commit, Published)> {
     let state = log.state();
     let mut commit = Commit::new(log.lake(), operation);
     let mut published = Published::default();
@@ -106,14 +98,11 @@ fn assemble(
             PartitionDecision::NothingNew => {}
             PartitionDecision::Commit => {
                 let final_days = &mut published.final_days;
-                match add_work(commit, log, app_ids, calendar, work, final_days) {
-                    Some(more) => commit = more,
-                    None => return Assembled::MixedFile,
-                }
+                commit = add_work(commit, log, app_ids, calendar, work, final_days)?;
             }
         }
     }
-    Assembled::Commit(commit, published)
+    Some((commit, published))
 }
 
 /// The commit with `work` in it; `None` if that would replace a file with rows of several groups.
