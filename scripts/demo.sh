@@ -19,7 +19,7 @@ usage: scripts/demo.sh [--real] [--verify] [--keep]
   --verify   also compute the day a second time with Polars, which is then compiled too, and compare
   --keep     keep the server and the broker running, and the tables; prints how to stop them
 
-Needs a Rust toolchain, a C/C++ compiler, make, perl and curl; --real also Java 17, Maven and Go.
+Needs a Rust toolchain, a C/C++ compiler, make and curl; --real also Java 17, Maven and Go.
 Exit codes: 0 done, 1 a check failed, 2 usage, 3 a tool is missing or a step failed.
 TEXT
 }

@@ -65,6 +65,7 @@ pub(crate) struct KnownDay {
     /// What the decision about it is made on.
     pub(crate) facts: DayFacts,
     /// The run that made it final, if it is recorded.
+    #[cfg_attr(not(feature = "verify"), expect(dead_code, reason = "only verify asks for it"))]
     pub(crate) run: Option<BatchRun>,
 }
 

@@ -14,8 +14,6 @@ require_tools() {
     has cc || missing+=$(hint "a C compiler (cc)" gcc)
     has c++ || missing+=$(hint "a C++ compiler (c++)" g++)
     has make || missing+=$(hint make make)
-    # Many systems have only a part of Perl; OpenSSL's build needs these modules too.
-    perl -MFindBin -MFile::Compare -MIPC::Cmd -MTime::Piece -e 1 2>/dev/null || missing+=$(hint "perl with its modules" perl)
     has curl || missing+=$(hint curl curl)
     [ -z "$missing" ] || die 3 "these tools are missing:$missing"
 }
