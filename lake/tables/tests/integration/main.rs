@@ -16,6 +16,7 @@ mod committing;
 mod contention;
 mod creating;
 mod deltalake_view;
+mod encodings;
 mod faults;
 mod files;
 mod foreign;
