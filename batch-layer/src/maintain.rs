@@ -1,7 +1,7 @@
 //! `batch-layer maintain`: keeps the tables small and quick to read, beside everything else that runs.
 //!
 //! In this order: `retention` drops days of `events` that are past theirs, `compact` makes large files of the
-//! small ones of closed days and of the other tables, `vacuum` deletes files that no version within the
+//! small ones of closed days and of the other tables, `portable` rewrites what not every reader can read, `vacuum` deletes files that no version within the
 //! retention names, and the logs are checkpointed and cleaned.
 //!
 //! # Consistency
@@ -13,6 +13,7 @@
 
 mod compact;
 mod plan;
+mod portable;
 mod report;
 mod retention;
 mod rewrite;
@@ -20,8 +21,11 @@ mod rewrite;
 mod tests;
 mod vacuum;
 
+use std::collections::BTreeSet;
+
 use lake_delta::{TableLog, housekeeping};
 use lake_kafka::LogEnds;
+use lake_model::Day;
 use lake_model::finalization::DayDecision;
 use lake_runtime::Shutdown;
 use lake_tables::Table;
@@ -31,7 +35,7 @@ use crate::context::Context;
 use crate::days::{self, KnownDay};
 use crate::error::BatchError;
 
-pub use self::report::{MaintainReport, Rewritten};
+pub use self::report::{MaintainReport, Reason, Rewritten};
 
 /// Maintains every table. With `dry_run` it only reports what it would do.
 ///
@@ -53,15 +57,20 @@ pub async fn run(
             .await?;
     }
     let known = days::known_days(context, events.state(), avg_speed.state(), &runs);
-    for day in known.iter().filter(|day| is_at_rest(context, day)) {
+    let at_rest = known.iter().filter(|day| is_at_rest(context, day));
+    let at_rest: BTreeSet<Day> = at_rest.map(|day| day.facts.span.day).collect();
+    for day in &at_rest {
         if shutdown.is_requested() {
             return Ok(report);
         }
-        compact::day(context, &mut events, day.facts.span.day, &mut report).await?;
+        compact::day(context, &mut events, *day, &mut report).await?;
     }
     for table in [Table::DeadLetters, Table::OffsetGaps, Table::BatchRuns] {
         let mut log = context.open(table).await?;
         compact::small_files(context, &mut log, &mut report).await?;
+    }
+    for table in Table::ALL {
+        portable::rewrite(context, table, &at_rest, &mut report, shutdown).await?;
     }
     for table in Table::ALL {
         if shutdown.is_requested() {

@@ -28,6 +28,8 @@ use crate::day_events::CameraCounts;
 use crate::progress;
 use crate::scan::scan;
 
+/// What compaction is called in a table's history.
+const OPERATION: &str = "COMPACT";
 /// Whole rows are about this many times larger than what the batch holds of an event.
 const ROW_SHARE: u64 = 8;
 /// Rows of a range occupy about this much memory at most.
@@ -49,12 +51,7 @@ pub(super) async fn day(
     if inputs.is_empty() {
         return Ok(());
     }
-    let mut rewritten = Rewritten {
-        table: Table::Events.spec(),
-        day: Some(day),
-        before: inputs.len(),
-        after: None,
-    };
+    let mut rewritten = Rewritten::new(Table::Events.spec(), Some(day), inputs.len());
     if !report.dry_run {
         let camera_counts = CameraCounts::count(&context.lake, &inputs).await?;
         let bar = progress::rows(camera_counts.rows, format!("{day} compaction"));
@@ -67,7 +64,7 @@ pub(super) async fn day(
         bar.finish_and_clear();
         let outputs = output.finish().await?;
         rewritten.after = Some(outputs.len());
-        if !swap(events, &inputs, outputs).await? {
+        if !swap(events, OPERATION, &inputs, outputs).await? {
             return Ok(());
         }
     }
@@ -89,8 +86,7 @@ pub(super) async fn small_files(
         if inputs.is_empty() {
             continue;
         }
-        let mut rewritten =
-            Rewritten { table: log.table(), day, before: inputs.len(), after: None };
+        let mut rewritten = Rewritten::new(log.table(), day, inputs.len());
         if !report.dry_run {
             let mut output = output(context, log.table(), day);
             for input in &inputs {
@@ -98,7 +94,7 @@ pub(super) async fn small_files(
             }
             let outputs = output.finish().await?;
             rewritten.after = Some(outputs.len());
-            if !swap(log, &inputs, outputs).await? {
+            if !swap(log, OPERATION, &inputs, outputs).await? {
                 continue;
             }
         }

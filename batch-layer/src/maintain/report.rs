@@ -13,7 +13,7 @@ pub struct MaintainReport {
     pub dry_run: bool,
     /// Days of `events` dropped.
     pub dropped_days: Vec<Day>,
-    /// Files made fewer.
+    /// Files that others took the place of.
     pub rewritten: Vec<Rewritten>,
     /// Files deleted from the store, with their bytes.
     pub deleted: Vec<(Table, usize, u64)>,
@@ -21,7 +21,7 @@ pub struct MaintainReport {
     pub checkpointed: Vec<Table>,
 }
 
-/// Files of a table, or of one day of it, made fewer.
+/// Files of a table, or of one day of it, that others took the place of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rewritten {
     /// The table.
@@ -32,6 +32,27 @@ pub struct Rewritten {
     pub before: usize,
     /// Files after; not known in a dry run.
     pub after: Option<usize>,
+    /// Why.
+    pub reason: Reason,
+}
+
+/// Why files were rewritten.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// To have fewer of them.
+    Size,
+    /// Some readers refuse their encodings, or read them wrongly.
+    Encodings,
+}
+
+impl Rewritten {
+    pub(super) fn new(table: &'static TableSpec, day: Option<Day>, before: usize) -> Rewritten {
+        Rewritten { table, day, before, after: None, reason: Reason::Size }
+    }
+
+    pub(super) fn for_readers(self) -> Rewritten {
+        Rewritten { reason: Reason::Encodings, ..self }
+    }
 }
 
 impl MaintainReport {
@@ -82,9 +103,17 @@ impl fmt::Display for Rewritten {
         if let Some(day) = self.day {
             write!(f, " {day}")?;
         }
-        match self.after {
-            Some(after) => write!(f, ": {} files became {after}", self.before),
-            None => write!(f, ": {} files would become fewer", self.before),
+        let before = self.before;
+        match (self.reason, self.after) {
+            (Reason::Size, Some(after)) => write!(f, ": {before} files became {after}"),
+            (Reason::Size, None) => write!(f, ": {before} files would become fewer"),
+            (Reason::Encodings, after) => {
+                let would_be = if after.is_none() { " would be" } else { "" };
+                write!(
+                    f,
+                    ": {before} file(s){would_be} rewritten in encodings that every reader knows"
+                )
+            }
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Swapping files for fewer ones that hold the same rows.
+//! Swapping files for others that hold the same rows.
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
@@ -21,10 +21,11 @@ pub(super) fn conformed(
     RecordBatch::try_new(SchemaRef::clone(schema), columns.collect::<Result<_, _>>()?)
 }
 
-/// Swaps `inputs` for `outputs`, which hold the same rows. If another writer has removed one of the inputs
+/// Swaps `inputs` for `outputs`, which hold the same rows, in a commit called `operation`. If another writer has removed one of the inputs
 /// meanwhile, the outputs are given up. Returns whether the swap was made.
 pub(super) async fn swap(
     log: &mut TableLog,
+    operation: &'static str,
     inputs: &[FileEntry],
     outputs: Vec<DataFile>,
 ) -> Result<bool, LakeError> {
@@ -35,7 +36,7 @@ pub(super) async fn swap(
         if !inputs.iter().all(is_there) {
             return Ok::<_, LakeError>(CommitDecision::Nothing(()));
         }
-        let commit = Commit::new(&lake, "COMPACT")
+        let commit = Commit::new(&lake, operation)
             .remove(inputs.iter().cloned())
             .add(outputs.iter().cloned())
             .rearranging();
@@ -61,6 +62,6 @@ fn check_rows(inputs: &[FileEntry], outputs: &[DataFile]) -> Result<(), LakeErro
         return Ok(());
     }
     let paths: Vec<&str> = inputs.iter().map(|file| file.path.as_str()).collect();
-    let problem = format!("the log says {read} rows, and compaction found {written}");
+    let problem = format!("the log says {read} rows, and rewriting found {written}");
     Err(LakeError::data_file(&paths.join(", "), problem))
 }

@@ -28,6 +28,7 @@ mod entry;
 mod file_entry;
 mod footer;
 mod load;
+mod metadata;
 mod problem;
 pub(crate) mod properties;
 mod state;

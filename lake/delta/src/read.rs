@@ -1,5 +1,6 @@
-//! Reading data files: a stream of record batches of the columns asked for.
+//! Reading data files: a stream of record batches of the columns asked for, and how columns are encoded.
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -13,6 +14,7 @@ use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::arrow_reader::ArrowReaderOptions;
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
+use parquet::basic::Encoding;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
 
@@ -50,6 +52,22 @@ pub async fn stream(
         .map_err(|error| damaged(&error))?;
     let path = file.path.clone();
     Ok(batches.map_err(move |error| from_parquet(&path, error)).boxed())
+}
+
+/// The encodings of each column of a data file, by its footer.
+pub async fn encodings(
+    store: Arc<dyn ObjectStore>,
+    file: &FileEntry,
+) -> Result<BTreeMap<String, Vec<Encoding>>, LakeError> {
+    let path = Path::parse(&file.path).map_err(|error| LakeError::data_file(&file.path, error))?;
+    let mut object = Object { store, path, size: file.size };
+    let footer =
+        object.get_metadata(None).await.map_err(|error| from_parquet(&file.path, error))?;
+    let mut encodings: BTreeMap<String, Vec<Encoding>> = BTreeMap::new();
+    for chunk in footer.row_groups().iter().flat_map(|group| group.columns()) {
+        encodings.entry(chunk.column_path().string()).or_default().extend(chunk.encodings());
+    }
+    Ok(encodings)
 }
 
 /// All rows of `files` of `table`, turned into values batch by batch by `rows`.

@@ -1,42 +1,77 @@
 //! How the columns of data files are encoded and compressed.
+//!
+//! Files that live long have only the encodings of Parquet 1.0 ([`is_portable`]), which every reader knows. The newer ones
+//! are refused by some (Synapse, StarRocks, Spark before 3.3), and texts in DELTA_LENGTH_BYTE_ARRAY are read wrongly by
+//! Spark 3.4.0 to 3.5.6 and 4.0.0 where some are null (SPARK-52240), so no file has that. Landed events, which are compacted
+//! within days, have their times and offsets in DELTA_BINARY_PACKED, which is a fifth of their size otherwise.
 
-use lake_delta::FileUse;
+use lake_delta::{FileUse, TableSpec};
 use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{EnabledStatistics, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
-/// Encodings of every table's columns. A column that a table lacks is passed over.
-pub(crate) fn encode(
+use crate::Table;
+
+/// Columns whose values hardly ever repeat: a dictionary of them is useless.
+const WITHOUT_REPETITION: [&str; 7] = [
+    "event_time",
+    "kafka_timestamp",
+    "kafka_offset",
+    "plate_number",
+    "extra",
+    "payload",
+    "speed_histogram",
+];
+/// Columns of landed events whose encoding leaves little to compress.
+const DENSE: [&str; 6] =
+    ["camera_id", "event_time", "speed_kmh", "kafka_timestamp", "kafka_partition", "kafka_offset"];
+/// Columns of landed events that grow by little from row to row.
+const RISING: [&str; 3] = ["event_time", "kafka_timestamp", "kafka_offset"];
+
+/// Whether every reader of Parquet knows the encoding.
+pub fn is_portable(encoding: Encoding) -> bool {
+    #[expect(deprecated, reason = "other programs still write BIT_PACKED")]
+    match encoding {
+        Encoding::PLAIN
+        | Encoding::PLAIN_DICTIONARY
+        | Encoding::RLE
+        | Encoding::RLE_DICTIONARY
+        | Encoding::BIT_PACKED => true,
+        Encoding::DELTA_BINARY_PACKED
+        | Encoding::DELTA_LENGTH_BYTE_ARRAY
+        | Encoding::DELTA_BYTE_ARRAY
+        | Encoding::BYTE_STREAM_SPLIT => false,
+    }
+}
+
+/// Whether a file of `table` that is so used is written with portable encodings alone.
+pub(crate) fn is_portable_file(table: &TableSpec, file_use: FileUse) -> bool {
+    file_use == FileUse::LongLived || table != Table::Events.spec()
+}
+
+/// Encodings of every table's columns but those of `events`. A column that a table lacks is passed over.
+pub(crate) fn encode(_: FileUse, properties: WriterPropertiesBuilder) -> WriterPropertiesBuilder {
+    WITHOUT_REPETITION.into_iter().map(ColumnPath::from).fold(properties, |properties, column| {
+        properties.set_column_dictionary_enabled(column, false)
+    })
+}
+
+/// Encodings of the columns of `events`.
+pub(crate) fn encode_events(
     file_use: FileUse,
-    mut properties: WriterPropertiesBuilder,
+    properties: WriterPropertiesBuilder,
 ) -> WriterPropertiesBuilder {
-    for column in ["event_time", "kafka_timestamp", "kafka_partition", "kafka_offset"] {
-        properties = properties
-            .set_column_dictionary_enabled(ColumnPath::from(column), false)
-            .set_column_encoding(ColumnPath::from(column), Encoding::DELTA_BINARY_PACKED);
+    let mut properties = encode(file_use, properties);
+    if file_use == FileUse::LongLived {
+        return properties;
     }
-    let plates = || ColumnPath::from("plate_number");
-    if file_use == FileUse::ShortLived {
-        // Their encodings leave little to compress.
-        for column in [
-            "camera_id",
-            "event_time",
-            "speed_kmh",
-            "plate_number",
-            "kafka_timestamp",
-            "kafka_partition",
-            "kafka_offset",
-        ] {
-            let column = ColumnPath::from(column);
-            properties = properties.set_column_compression(column, Compression::UNCOMPRESSED);
-        }
-        // In files of a few rows plates range from the first to the last that there may be: bounds exclude nothing, and
-        // are not worth comparing each plate with them. Compacted files have them.
-        properties = properties.set_column_statistics_enabled(plates(), EnabledStatistics::None);
+    for column in RISING.map(ColumnPath::from) {
+        properties = properties.set_column_encoding(column, Encoding::DELTA_BINARY_PACKED);
     }
-    // Values that hardly ever repeat: a dictionary of them is useless.
-    for column in ["plate_number", "speed_histogram", "payload", "extra"] {
-        properties = properties.set_column_dictionary_enabled(ColumnPath::from(column), false);
+    for column in DENSE.map(ColumnPath::from) {
+        properties = properties.set_column_compression(column, Compression::UNCOMPRESSED);
     }
-    properties.set_column_encoding(plates(), Encoding::DELTA_LENGTH_BYTE_ARRAY)
+    // In files of a few rows plates range from the first to the last that there may be: bounds exclude nothing, and
+    // are not worth comparing each plate with them.
+    properties.set_column_statistics_enabled("plate_number".into(), EnabledStatistics::None)
 }

@@ -11,7 +11,7 @@ use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use lake_delta::TableSpec;
 use lake_model::event_columns::{EventColumns, TextColumn};
 
-use super::encoding::encode;
+use super::encoding::encode_events;
 use super::{Table, optional, required, timestamp, with_partition};
 
 /// The table.
@@ -20,8 +20,8 @@ pub(crate) static SPEC: TableSpec = TableSpec {
     partition_column: Some("event_date"),
     file_schema,
     schema: || with_partition(&Schema::new(fields()), "event_date"),
-    without_bounds: &["extra"],
-    encoding: encode,
+    without_bounds: &["plate_number", "extra"],
+    encoding: encode_events,
 };
 
 fn file_schema() -> SchemaRef {

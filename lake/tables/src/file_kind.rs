@@ -16,16 +16,22 @@ use lake_model::{Calendar, Day, DaySpan, EventTime, WindowSize};
 use uuid::Uuid;
 
 use crate::avg_speed::Status;
+use crate::encoding;
 
 const KIND: &str = "lambdalake.kind";
 const KAFKA_PARTITION: &str = "lambdalake.kafkaPartition";
 const WINDOWS: &str = "lambdalake.windows";
 const WINDOW_SIZE: &str = "lambdalake.windowSize";
 const RUN_ID: &str = "lambdalake.runId";
+/// Which encodings the file has, if they are [`PORTABLE`].
+const ENCODINGS: &str = "lambdalake.encodings";
 
 const COMPACTED: &str = "compacted";
 const PROVISIONAL: &str = "provisional";
 const FINAL: &str = "final";
+const LANDED: &str = "landed";
+
+const PORTABLE: &str = "portable";
 
 /// A file of landed rows of one Kafka partition and day.
 pub fn landed(
@@ -34,11 +40,16 @@ pub fn landed(
     kafka_partition: i32,
     id: Uuid,
 ) -> NewFile {
+    let table = table.into();
+    let mut tags = tags(LANDED, [(KAFKA_PARTITION, kafka_partition.to_string())]);
+    if encoding::is_portable_file(table, FileUse::ShortLived) {
+        tags.extend([portable()]);
+    }
     NewFile {
-        path: format!("{}landed-p{kafka_partition}-{id}.parquet", folder(table.into(), Some(day))),
+        path: format!("{}landed-p{kafka_partition}-{id}.parquet", folder(table, Some(day))),
         partition: Some(day),
         file_use: FileUse::ShortLived,
-        tags: tags("landed", [(KAFKA_PARTITION, kafka_partition.to_string())]),
+        tags,
     }
 }
 
@@ -48,7 +59,7 @@ pub fn compacted(table: impl Into<&'static TableSpec>, day: Option<Day>, id: Uui
         path: format!("{}compacted-{id}.parquet", folder(table.into(), day)),
         partition: day,
         file_use: FileUse::LongLived,
-        tags: tags(COMPACTED, []),
+        tags: tags(COMPACTED, [portable()]),
     }
 }
 
@@ -58,13 +69,39 @@ pub fn unpartitioned(id: Uuid) -> NewFile {
         path: format!("rows-{id}.parquet"),
         partition: None,
         file_use: FileUse::ShortLived,
-        tags: tags("rows", []),
+        tags: tags("rows", [portable()]),
+    }
+}
+
+/// A file for the rows of `file` of `table` in portable encodings, which is of its kind.
+pub fn portable_copy(table: impl Into<&'static TableSpec>, file: &FileEntry, id: Uuid) -> NewFile {
+    let mut tags = BTreeMap::clone(&file.tags);
+    tags.extend([portable()]);
+    NewFile {
+        path: format!("{}rewritten-{id}.parquet", folder(table.into(), file.partition)),
+        partition: file.partition,
+        file_use: FileUse::LongLived,
+        tags,
     }
 }
 
 /// Whether maintenance made the file. One without the tag counts as landed.
 pub fn is_compacted(file: &FileEntry) -> bool {
     file.tags.get(KIND).is_some_and(|kind| kind == COMPACTED)
+}
+
+/// Whether the file says that it is as the speed layer landed it.
+pub fn is_landed(file: &FileEntry) -> bool {
+    file.tags.get(KIND).is_some_and(|kind| kind == LANDED)
+}
+
+/// Whether the file says that every reader of Parquet knows its encodings.
+pub fn is_portable(file: &FileEntry) -> bool {
+    file.tags.get(ENCODINGS).is_some_and(|encodings| encodings == PORTABLE)
+}
+
+fn portable() -> (String, String) {
+    (ENCODINGS.to_owned(), PORTABLE.to_owned())
 }
 
 fn folder(table: &TableSpec, day: Option<Day>) -> String {
@@ -74,8 +111,11 @@ fn folder(table: &TableSpec, day: Option<Day>) -> String {
     }
 }
 
-fn tags<const N: usize>(kind: &str, more: [(&str, String); N]) -> BTreeMap<String, String> {
-    let more = more.into_iter().map(|(key, value)| (key.to_owned(), value));
+fn tags<K: Into<String>, const N: usize>(
+    kind: &str,
+    more: [(K, String); N],
+) -> BTreeMap<String, String> {
+    let more = more.into_iter().map(|(key, value)| (key.into(), value));
     std::iter::once((KIND.to_owned(), kind.to_owned())).chain(more).collect()
 }
 
@@ -174,7 +214,14 @@ impl AvgSpeedFile {
             path: format!("event_date={day}/final-{run_id}-{size}-{id}.parquet"),
             partition: Some(day),
             file_use: FileUse::LongLived,
-            tags: tags(FINAL, [(RUN_ID, run_id.to_owned()), (WINDOW_SIZE, size.to_string())]),
+            tags: tags(
+                FINAL,
+                [
+                    (RUN_ID.to_owned(), run_id.to_owned()),
+                    (WINDOW_SIZE.to_owned(), size.to_string()),
+                    portable(),
+                ],
+            ),
         }
     }
 

@@ -65,13 +65,14 @@ impl LakeIdentity {
         Ok(log)
     }
 
-    /// Opens the log of `table`, which is created if it is missing.
+    /// Opens the log of `table`, which is created if it is missing, and completed if an earlier release created it.
     ///
     /// # Errors
     /// The table can't be read or created, or belongs to another pipeline.
     pub async fn open_or_create(&self, lake: &Lake, table: Table) -> Result<TableLog, LakeError> {
-        let log = TableLog::open_or_create(lake, table, &self.properties()).await?;
+        let mut log = TableLog::open_or_create(lake, table, &self.properties()).await?;
         self.check(&log)?;
+        log.name_columns_with_bounds().await?;
         Ok(log)
     }
 

@@ -7,7 +7,7 @@
 pub mod avg_speed;
 pub mod batch_runs;
 pub mod dead_letters;
-mod encoding;
+pub mod encoding;
 pub mod events;
 pub mod file_kind;
 pub mod identity;

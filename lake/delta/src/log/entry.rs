@@ -9,7 +9,10 @@ use uuid::Uuid;
 
 use super::file_entry::{Add, FileEntry, decoded, encoded};
 use super::problem::LogProblem;
-use super::properties::{CHECKPOINT_INTERVAL, DELETED_FILE_RETENTION, LOG_RETENTION, interval};
+use super::properties::{
+    CHECKPOINT_INTERVAL, COLUMNS_WITH_BOUNDS, DELETED_FILE_RETENTION, LOG_RETENTION,
+    columns_with_bounds, interval,
+};
 use crate::data_file::DataFile;
 use crate::schema_json;
 use crate::spec::TableSpec;
@@ -29,6 +32,7 @@ pub struct Commit {
     txns: Vec<(String, i64)>,
     info: Map<String, Value>,
     rearranges: bool,
+    /// Actions about the table as a whole.
     preamble: Vec<Value>,
 }
 
@@ -74,9 +78,18 @@ impl Commit {
         self
     }
 
+    /// Puts `metadata` in the place of the table's.
+    pub(super) fn metadata(mut self, metadata: Value) -> Commit {
+        self.preamble.push(json!({ "metaData": metadata }));
+        self
+    }
+
     /// Whether the commit would change nothing.
     pub fn is_empty(&self) -> bool {
-        self.adds.is_empty() && self.removes.is_empty() && self.txns.is_empty()
+        self.adds.is_empty()
+            && self.removes.is_empty()
+            && self.txns.is_empty()
+            && self.preamble.is_empty()
     }
 
     /// The files that the commit adds.
@@ -154,6 +167,7 @@ pub(super) fn creation(
         (CHECKPOINT_INTERVAL, options.checkpoint_interval.to_string()),
         (DELETED_FILE_RETENTION, interval(options.deleted_file_retention)),
         (LOG_RETENTION, interval(options.log_retention)),
+        (COLUMNS_WITH_BOUNDS, columns_with_bounds(table)),
     ] {
         configuration.insert(key.to_owned(), json!(value));
     }

@@ -1,7 +1,11 @@
-//! Table properties that Delta defines, and the intervals that some of them hold.
+//! Table properties that Delta defines, and what some of them hold.
 
 use std::collections::HashMap;
 use std::time::Duration;
+
+use arrow::datatypes::DataType;
+
+use crate::spec::TableSpec;
 
 /// Commits between checkpoints.
 pub(crate) const CHECKPOINT_INTERVAL: &str = "delta.checkpointInterval";
@@ -9,6 +13,19 @@ pub(crate) const CHECKPOINT_INTERVAL: &str = "delta.checkpointInterval";
 pub(crate) const DELETED_FILE_RETENTION: &str = "delta.deletedFileRetentionDuration";
 /// How long log entries stay once a checkpoint holds them.
 pub(crate) const LOG_RETENTION: &str = "delta.logRetentionDuration";
+/// The columns that files have bounds of, separated by commas.
+pub(crate) const COLUMNS_WITH_BOUNDS: &str = "delta.dataSkippingStatsColumns";
+
+/// The value of [`COLUMNS_WITH_BOUNDS`] for `table`. A column that has bounds in some files only is not among them:
+/// readers such as Python's deltalake skip files without bounds of a column that should have some, rows and all.
+pub(crate) fn columns_with_bounds(table: &TableSpec) -> String {
+    let schema = (table.file_schema)();
+    let has_bounds =
+        |data_type: &DataType| !matches!(data_type, DataType::Boolean | DataType::Binary);
+    let fields = schema.fields().iter().filter(|field| has_bounds(field.data_type()));
+    let names = fields.map(|field| field.name().as_str());
+    names.filter(|name| !table.without_bounds.contains(name)).collect::<Vec<_>>().join(",")
+}
 
 /// How long entries of a log with these properties stay, if they say so.
 pub(crate) fn log_retention(properties: &HashMap<String, String>) -> Option<Duration> {

@@ -3,9 +3,10 @@
 use futures::TryStreamExt;
 use lake_delta::{CommitOutcome, Lake, LakeError, TableLog};
 use lake_tables::Table;
+use lake_tables::identity::LakeIdentity;
 use object_store::ObjectStoreExt;
 
-use crate::bed::{Bed, DAY, entry, events};
+use crate::bed::{Bed, DAY, entry, events, put_entry};
 use crate::rows;
 
 pub async fn of_two_creators_one_creates_and_both_have_the_same_table(bed: Bed) {
@@ -69,4 +70,50 @@ pub async fn a_table_made_anew_under_an_old_state_is_a_conflict(bed: Bed) {
     assert_eq!(outcome, CommitOutcome::Conflict);
     assert_eq!((log.state().version(), log.state().files().count()), (0, 0));
     assert_eq!(entry(&lake, 3).await, None);
+}
+
+const COLUMNS_WITH_BOUNDS: &str = "delta.dataSkippingStatsColumns";
+
+/// Python's deltalake skips files by columns that have no bounds, unless this property names those that have.
+pub async fn a_table_of_an_earlier_release_names_its_columns_with_bounds_from_then_on(bed: Bed) {
+    let lake = bed.lake();
+    let identity = LakeIdentity::of(&lake_config::Settings::default());
+    identity.open_or_create(&lake, Table::Events).await.unwrap();
+    let mut creation = entry(&lake, 0).await.unwrap();
+    delete_events(&lake).await;
+    let metadata = creation.iter_mut().find_map(|line| line.get_mut("metaData")).unwrap();
+    let configuration = metadata["configuration"].as_object_mut().unwrap();
+    let columns = configuration.remove(COLUMNS_WITH_BOUNDS).unwrap();
+    let expected = "camera_id,event_time,speed_kmh,kafka_timestamp,kafka_partition,kafka_offset";
+    assert_eq!(columns, expected);
+    configuration.insert("user.note".to_owned(), "kept".into());
+    let mut expected = metadata.clone();
+    let earlier = creation.iter().map(|line| format!("{line}\n")).collect();
+    put_entry(&lake, 0, earlier).await;
+
+    let open = || identity.open_or_create(&lake, Table::Events);
+    let (one, other) = tokio::join!(open(), open());
+    for log in [one.unwrap(), other.unwrap(), open().await.unwrap()] {
+        assert_eq!(log.state().version(), 1, "it is named once");
+        assert_eq!(log.state().property(COLUMNS_WITH_BOUNDS), columns.as_str());
+        assert_eq!(log.state().property("user.note"), Some("kept"));
+    }
+    expected["configuration"][COLUMNS_WITH_BOUNDS] = columns;
+    let found = entry(&lake, 1).await.unwrap();
+    assert_eq!(found.iter().find_map(|line| line.get("metaData")), Some(&expected));
+}
+
+/// Another pipeline's settings change nothing before they are refused.
+pub async fn a_table_of_another_pipeline_is_left_as_it_is(bed: Bed) {
+    let lake = bed.lake();
+    TableLog::open_or_create(&lake, Table::Events, &[]).await.unwrap();
+    let creation = entry(&lake, 0).await.unwrap();
+    delete_events(&lake).await;
+    let text: String = creation.iter().map(|line| format!("{line}\n")).collect();
+    let other = text.replace(COLUMNS_WITH_BOUNDS, "lambdalake.topic");
+    put_entry(&lake, 0, other).await;
+    let identity = LakeIdentity::of(&lake_config::Settings::default());
+    let error = identity.open_or_create(&lake, Table::Events).await.unwrap_err();
+    assert!(error.to_string().contains("kafka.topic"), "{error}");
+    assert_eq!(entry(&lake, 1).await, None);
 }

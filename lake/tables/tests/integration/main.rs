@@ -16,6 +16,7 @@ mod committing;
 mod contention;
 mod creating;
 mod deltalake_view;
+mod encodings;
 mod faults;
 mod files;
 mod foreign;
@@ -49,6 +50,8 @@ on_every_store! {
     creating::a_table_that_is_not_there_is_named_with_the_remedy;
     creating::a_table_deleted_under_a_follower_is_noticed;
     creating::a_table_made_anew_under_an_old_state_is_a_conflict;
+    creating::a_table_of_an_earlier_release_names_its_columns_with_bounds_from_then_on;
+    creating::a_table_of_another_pipeline_is_left_as_it_is;
     committing::an_append_is_followed_by_another_log;
     committing::a_long_way_behind_is_caught_up_in_order;
     committing::a_taken_version_is_a_conflict_on_a_refreshed_state_and_the_same_files_commit_again;
