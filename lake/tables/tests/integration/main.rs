@@ -16,7 +16,6 @@ mod committing;
 mod contention;
 mod creating;
 mod deltalake_view;
-mod faults;
 mod files;
 mod foreign;
 mod kinds;
