@@ -109,7 +109,7 @@ pub struct Fixture {
 impl Fixture {
     /// An empty table in UTC, loaded.
     pub async fn new() -> Fixture {
-        let mut fixture = Fixture::without_table(&Settings::default().serving);
+        let mut fixture = Fixture::without_table(&Settings::default());
         fixture.create_table().await;
         fixture.refresh().await;
         fixture
@@ -122,8 +122,8 @@ impl Fixture {
 
     /// An empty table, loaded, with settings changed from their defaults.
     pub async fn with_settings(change: impl FnOnce(&mut Serving)) -> Fixture {
-        let mut settings = Settings::default().serving;
-        change(&mut settings);
+        let mut settings = Settings::default();
+        change(&mut settings.serving);
         let mut fixture = Fixture::without_table(&settings);
         fixture.create_table().await;
         fixture.refresh().await;
@@ -131,7 +131,7 @@ impl Fixture {
     }
 
     /// A lake without the table.
-    pub fn without_table(settings: &Serving) -> Fixture {
+    pub fn without_table(settings: &Settings) -> Fixture {
         let outage = Outage::on(Arc::new(InMemory::new()));
         let lake = lake_on(outage.clone());
         let app = App::new(&lake, settings, telemetry::install_metrics());
