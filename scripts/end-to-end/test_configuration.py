@@ -165,8 +165,11 @@ def test_a_lake_made_with_other_settings_is_refused(workspaces, change):
         workspace.land()
         before = (workspace.settings[key.replace("__", ".")], workspace.lake.versions())
         workspace.configure(**change)
-        for program, arguments in (("speed-layer", ["run"]), ("batch-layer", ["nightly"])):
-            refused(workspace.start(program, *arguments), (key.replace("__", "."), value, before[0]))
+        for program, arguments in (("speed-layer", ["run"]), ("batch-layer", ["nightly"]), ("serving", ["run"])):
+            refused(
+                workspace.start(program, *arguments, LAKEHOUSE__SERVING__LISTEN="127.0.0.1:0"),
+                (key.replace("__", "."), value, before[0]),
+            )
         assert workspace.lake.versions() == before[1]
 
 

@@ -20,7 +20,7 @@ pub enum ServingError {
         /// The system's own error.
         source: io::Error,
     },
-    /// The lake can't be opened as configured.
+    /// The lake can't be opened as configured, or belongs to another pipeline.
     #[error(transparent)]
     Lake(#[from] LakeError),
     /// The system refused what every server needs.

@@ -22,8 +22,8 @@ const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 /// Serves as the settings describe until `shutdown` completes and the requests in progress are answered.
 ///
 /// # Errors
-/// The lake can't be opened as configured, or the address can't be listened on. A lake without tables is no error:
-/// the server waits for them and reports that at `/health/ready`.
+/// The lake can't be opened as configured or belongs to another pipeline, or the address can't be listened on. A lake
+/// without tables is no error: the server waits for them and reports that at `/health/ready`.
 pub async fn run(
     settings: &Settings,
     shutdown: impl Future<Output = ()> + Send + 'static,
@@ -50,7 +50,7 @@ impl Server {
         let listen_error = |source| ServingError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
-        let app = App::new(&lake, &settings.serving, telemetry::install_metrics());
+        let app = App::new(&lake, settings, telemetry::install_metrics());
         Ok(Server { listener, address, app, refresh_interval: settings.serving.refresh_interval })
     }
 
@@ -62,7 +62,7 @@ impl Server {
     /// Answers requests until `shutdown` completes; requests in progress then have ten seconds to end.
     ///
     /// # Errors
-    /// The system fails the socket.
+    /// The system fails the socket, or the lake belongs to another pipeline.
     pub async fn run(
         self,
         shutdown: impl Future<Output = ()> + Send + 'static,
@@ -91,7 +91,7 @@ impl Server {
                 ended.map_err(|source| ServingError::System { action, source })?;
             }
             () = drained => warn!("requests that did not end within {DRAIN_TIMEOUT:?} are dropped"),
-            never = store.follow(self.refresh_interval) => match never {},
+            error = store.follow(self.refresh_interval) => return Err(error.into()),
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lake_config::Serving;
+use lake_config::{Serving, Settings};
 use lake_delta::Lake;
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::sync::Semaphore;
@@ -21,13 +21,14 @@ pub struct App {
 
 impl App {
     /// An application over the lake, whose store has not loaded anything yet.
-    pub fn new(lake: &Lake, settings: &Serving, metrics: PrometheusHandle) -> App {
+    pub fn new(lake: &Lake, settings: &Settings, metrics: PrometheusHandle) -> App {
         metrics::describe();
+        let serving = &settings.serving;
         App {
             store: Arc::new(Store::new(lake, settings)),
-            settings: settings.clone(),
+            settings: serving.clone(),
             slots: Arc::new(Semaphore::new(
-                settings.max_concurrent_requests.min(Semaphore::MAX_PERMITS),
+                serving.max_concurrent_requests.min(Semaphore::MAX_PERMITS),
             )),
             metrics,
         }

@@ -23,10 +23,11 @@ mod rows;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use lake_config::Serving;
+use lake_config::Settings;
 use lake_delta::{Lake, LakeError};
 use lake_model::{EventTime, WindowSize};
 use lake_tables::Table;
+use lake_tables::identity::LakeIdentity;
 use tokio::sync::{Mutex as AsyncMutex, watch};
 use tracing::{info, warn};
 
@@ -69,22 +70,26 @@ pub(crate) struct Health {
 
 impl Store {
     /// A store of the lake's `avg_speed` that has not loaded anything.
-    pub fn new(lake: &Lake, settings: &Serving) -> Store {
-        let files = FileCache::new(lake, settings.cache_bytes);
+    pub fn new(lake: &Lake, settings: &Settings) -> Store {
+        let files = FileCache::new(lake, settings.serving.cache_bytes);
+        let identity = LakeIdentity::of(settings);
         Store {
             lake: lake.clone(),
-            follower: AsyncMutex::new(Follower::new(lake, files.clone())),
+            follower: AsyncMutex::new(Follower::new(lake, identity, files.clone())),
             files,
             published: watch::Sender::new(None),
             health: Mutex::default(),
         }
     }
 
-    /// Follows the log for as long as the future is polled, looking every `interval`.
-    pub async fn follow(&self, interval: Duration) -> std::convert::Infallible {
+    /// Follows the log for as long as the future is polled, looking every `interval`. It ends only if the table belongs
+    /// to another pipeline, which no later attempt changes.
+    pub async fn follow(&self, interval: Duration) -> LakeError {
         loop {
-            // A failure is logged and shown at `/health/ready` already; the next attempt may succeed.
-            let _ = self.refresh().await;
+            // Any other failure is logged and shown at `/health/ready` already; the next attempt may succeed.
+            if let Err(error @ LakeError::Configuration(_)) = self.refresh().await {
+                return error;
+            }
             tokio::time::sleep(interval).await;
         }
     }
@@ -92,7 +97,8 @@ impl Store {
     /// Follows the log to its end once and publishes what is there.
     ///
     /// # Errors
-    /// The lake is unavailable, or holds no readable table; what was published before stays.
+    /// The lake is unavailable, holds no readable table, or belongs to another pipeline; what was published before
+    /// stays.
     pub async fn refresh(&self) -> Result<(), LakeError> {
         self.refresh_past(i64::MAX).await
     }

@@ -123,7 +123,7 @@ async fn append(
     let damaged = |error: ArrowError| LakeError::data_file(&input.path, error);
     let mut batches = read::stream(context.lake.table_store(table), input, &[]).await?;
     while let Some(batch) = batches.try_next().await? {
-        output.push(&conformed(&batch, &(table.file_schema)()).map_err(damaged)?).await?;
+        output.push(&conformed(&batch, &table.file_schema).map_err(damaged)?).await?;
     }
     Ok(())
 }

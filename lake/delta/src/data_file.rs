@@ -88,7 +88,7 @@ impl FileWriter {
         file: NewFile,
     ) -> Result<FileWriter, LakeError> {
         let table = table.into();
-        let schema = (table.file_schema)();
+        let schema = Arc::clone(&table.file_schema);
         let properties = Some(properties(table, file.file_use));
         let encoder = ArrowWriter::try_new(Pieces::default(), Arc::clone(&schema), properties)
             .map_err(|error| LakeError::data_file(&file.path, error))?;

@@ -1,6 +1,6 @@
 //! What can go wrong with the tables, and whether trying again may help.
 
-use crate::log::LogProblem;
+use crate::log_problem::LogProblem;
 use lake_model::exit_code::{EXTERNAL_FAILURE, USAGE_ERROR};
 
 /// A failure to read or commit a table.

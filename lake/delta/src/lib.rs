@@ -10,6 +10,8 @@ pub mod data_file;
 pub mod error;
 pub mod housekeeping;
 pub mod log;
+mod log_problem;
+mod protocol;
 pub mod read;
 mod schema_json;
 mod spec;
@@ -20,5 +22,6 @@ pub use error::LakeError;
 pub use log::{
     Commit, CommitDecision, CommitOutcome, Committed, TableLog, TableState, commit_with,
 };
+pub use log_problem::LogProblem;
 pub use spec::{FileUse, TableSpec};
 pub use storage::Lake;

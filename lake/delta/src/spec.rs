@@ -1,6 +1,7 @@
 //! What this crate needs to know of a table.
 
 use std::fmt;
+use std::sync::LazyLock;
 
 use arrow::datatypes::{Schema, SchemaRef};
 use parquet::file::properties::WriterPropertiesBuilder;
@@ -12,7 +13,7 @@ pub struct TableSpec {
     /// The column that the table is partitioned by, if any. It is a date, and not in the data files.
     pub partition_column: Option<&'static str>,
     /// The columns of the data files.
-    pub file_schema: fn() -> SchemaRef,
+    pub file_schema: LazyLock<SchemaRef>,
     /// All columns in the order that readers see, the partition column included.
     pub schema: fn() -> Schema,
     /// Columns of free text, whose bounds would only make the log longer.

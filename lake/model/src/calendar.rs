@@ -71,16 +71,25 @@ impl DaySpan {
     /// The place of the window of `size` that holds `time`, counted from 0 at the start of the day.
     #[inline]
     pub fn window_index(&self, size: WindowSize, time: EventTime) -> u32 {
-        let index = time.saturating_since(self.start).max(0) / size.micros_in(self);
+        let index = time.saturating_since(self.start).max(0) / self.step_us(size);
         u32::try_from(index).unwrap_or(u32::MAX)
     }
 
     /// The window of `size` at that place in the day.
     #[inline]
     pub fn window(&self, size: WindowSize, index: u32) -> Window {
-        let length = size.micros_in(self);
+        let length = self.step_us(size);
         let start = self.start.saturating_add(length.saturating_mul(i64::from(index)));
         Window { size, start, end: start.saturating_add(length).min(self.end) }
+    }
+
+    /// The step in microseconds by which windows of `size` tile the day.
+    #[inline]
+    fn step_us(&self, size: WindowSize) -> i64 {
+        match size {
+            WindowSize::Day => self.end.saturating_since(self.start).max(1),
+            WindowSize::FiveMinutes | WindowSize::OneHour => size.micros(),
+        }
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::fmt;
 
-use crate::calendar::DaySpan;
 use crate::time::{EventTime, SECOND_US};
 
 /// The lengths of window that averages are kept over.
@@ -41,15 +40,6 @@ impl WindowSize {
             WindowSize::FiveMinutes => 300 * SECOND_US,
             WindowSize::OneHour => 3600 * SECOND_US,
             WindowSize::Day => 86_400 * SECOND_US,
-        }
-    }
-
-    /// The step in microseconds by which windows of this length tile `day`.
-    #[inline]
-    pub(crate) fn micros_in(self, day: &DaySpan) -> i64 {
-        match self {
-            WindowSize::Day => day.end.saturating_since(day.start).max(1),
-            WindowSize::FiveMinutes | WindowSize::OneHour => self.micros(),
         }
     }
 }

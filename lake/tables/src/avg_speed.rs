@@ -5,7 +5,7 @@ mod batches;
 use std::fmt;
 use std::sync::{Arc, LazyLock};
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema};
 use lake_delta::TableSpec;
 use lake_model::{EventTime, Pane, Speed, SpeedHistogram, Summary, Window};
 
@@ -23,16 +23,11 @@ pub const HISTOGRAM: &str = "speed_histogram";
 pub(crate) static SPEC: TableSpec = TableSpec {
     name: "avg_speed",
     partition_column: Some("event_date"),
-    file_schema,
+    file_schema: LazyLock::new(|| Arc::new(Schema::new(fields()))),
     schema,
     without_bounds: &[],
     encoding: encode,
 };
-
-fn file_schema() -> SchemaRef {
-    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(fields())));
-    Arc::clone(&SCHEMA)
-}
 
 /// The partition column follows the columns that readers rely on and precedes the one that only the speed layer needs to
 /// resume.

@@ -9,7 +9,7 @@ use arrow::array::{
     Array, ArrayRef, Date32Array, Float64Array, Int64Array, RecordBatch, StringArray,
     TimestampMicrosecondArray,
 };
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema};
 use lake_delta::TableSpec;
 use lake_model::Day;
 use serde::{Deserialize, Serialize};
@@ -22,16 +22,11 @@ use lake_delta::columns::{self, ColumnError, double, long, string};
 pub(crate) static SPEC: TableSpec = TableSpec {
     name: "batch_runs",
     partition_column: None,
-    file_schema,
+    file_schema: LazyLock::new(|| Arc::new(Schema::new(fields()))),
     schema: || Schema::new(fields()),
     without_bounds: &["run_id", "kafka_offsets"],
     encoding: encode,
 };
-
-fn file_schema() -> SchemaRef {
-    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(fields())));
-    Arc::clone(&SCHEMA)
-}
 
 fn fields() -> Vec<Field> {
     vec![

@@ -6,7 +6,7 @@ use arrow::array::{
     ArrayRef, BinaryBuilder, Int32Builder, Int64Builder, RecordBatch, StringBuilder,
     TimestampMicrosecondBuilder,
 };
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema};
 use lake_delta::TableSpec;
 pub use lake_model::DeadLetter;
 
@@ -17,16 +17,11 @@ use super::{Table, optional, required, timestamp, with_partition};
 pub(crate) static SPEC: TableSpec = TableSpec {
     name: "dead_letters",
     partition_column: Some("landed_date"),
-    file_schema,
+    file_schema: LazyLock::new(|| Arc::new(Schema::new(fields()))),
     schema: || with_partition(&Schema::new(fields()), "landed_date"),
     without_bounds: &["detail"],
     encoding: encode,
 };
-
-fn file_schema() -> SchemaRef {
-    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(fields())));
-    Arc::clone(&SCHEMA)
-}
 
 fn fields() -> Vec<Field> {
     vec![

@@ -7,7 +7,7 @@ use arrow::array::{
     TimestampMicrosecondArray,
 };
 use arrow::buffer::{BooleanBuffer, Buffer, OffsetBuffer};
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema};
 use lake_delta::TableSpec;
 use lake_model::event_columns::{EventColumns, TextColumn};
 
@@ -18,16 +18,11 @@ use super::{Table, optional, required, timestamp, with_partition};
 pub(crate) static SPEC: TableSpec = TableSpec {
     name: "events",
     partition_column: Some("event_date"),
-    file_schema,
+    file_schema: LazyLock::new(|| Arc::new(Schema::new(fields()))),
     schema: || with_partition(&Schema::new(fields()), "event_date"),
     without_bounds: &["plate_number", "extra"],
     encoding: encode_events,
 };
-
-fn file_schema() -> SchemaRef {
-    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(fields())));
-    Arc::clone(&SCHEMA)
-}
 
 fn fields() -> Vec<Field> {
     vec![

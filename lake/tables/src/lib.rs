@@ -55,7 +55,7 @@ impl Table {
 
     /// The columns of the table's data files.
     pub fn file_schema(self) -> SchemaRef {
-        (self.spec().file_schema)()
+        Arc::clone(&self.spec().file_schema)
     }
 
     /// The table as the Delta layer needs to know it.

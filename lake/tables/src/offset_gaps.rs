@@ -6,7 +6,7 @@ use std::sync::{Arc, LazyLock};
 use arrow::array::{
     ArrayRef, Int32Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray,
 };
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{DataType, Field, Schema};
 use lake_delta::TableSpec;
 use lake_model::{EventTime, OffsetRange};
 
@@ -18,16 +18,11 @@ use lake_delta::columns::{ColumnError, int, long};
 pub(crate) static SPEC: TableSpec = TableSpec {
     name: "offset_gaps",
     partition_column: None,
-    file_schema,
+    file_schema: LazyLock::new(|| Arc::new(Schema::new(fields()))),
     schema: || Schema::new(fields()),
     without_bounds: &[],
     encoding: encode,
 };
-
-fn file_schema() -> SchemaRef {
-    static SCHEMA: LazyLock<SchemaRef> = LazyLock::new(|| Arc::new(Schema::new(fields())));
-    Arc::clone(&SCHEMA)
-}
 
 fn fields() -> Vec<Field> {
     vec![

@@ -4,7 +4,7 @@
 
 use lake_model::{DeadLetterReason, EventTime};
 
-use crate::wire::FieldNames;
+use crate::field_names::FieldNames;
 
 /// By how much the event time of a record from the future is ahead of its arrival.
 const AHEAD_MS: i64 = 366 * 86_400_000;

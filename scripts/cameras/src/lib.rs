@@ -4,7 +4,8 @@
 //! traffic ebbs and flows over a day, [`schedule`] spreads the events over it second by second, [`world`]
 //! holds the cameras with their habits and the plates, and [`generator`] draws each [`Sighting`], decides
 //! whether it is late, sent twice or accompanied by a bad record ([`bad`]), and puts all in the order in
-//! which they reach Kafka. [`wire`] writes a delivery as the payload of its record.
+//! which they reach Kafka. [`wire`] writes a delivery as the payload of its record, with the configured
+//! [`field_names`].
 //!
 //! The second half acts: [`cli`] reads the options and the settings, [`topic`] makes the topic, [`sink`]
 //! sends, [`embedded`] hosts an in-process broker and keeps within what it can hold ([`allowance`]),
@@ -16,6 +17,7 @@ pub mod bad;
 pub mod cli;
 pub mod embedded;
 pub mod error;
+pub mod field_names;
 pub mod generator;
 pub mod pace;
 pub mod progress;

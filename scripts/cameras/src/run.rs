@@ -14,13 +14,14 @@ use lake_runtime::Shutdown;
 use crate::cli::{Cli, Plan};
 use crate::embedded::{Embedded, Hosting, Waited, write_broker_file};
 use crate::error::SimulatorError;
+use crate::field_names::FieldNames;
 use crate::generator::{Delivery, Generator};
 use crate::pace::{Pace, Stopwatch};
 use crate::progress::Progress;
 use crate::sink::{Batches, Record, Sent, Sink, client_config, embedded_config};
 use crate::summary::{Summary, Tally};
 use crate::topic::{self, NewTopicSpec};
-use crate::wire::{FieldNames, Wire};
+use crate::wire::Wire;
 use crate::world::World;
 
 /// Records from one look at the request to stop, and one update of the progress, to the next.

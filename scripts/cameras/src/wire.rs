@@ -7,39 +7,9 @@ use std::io::Write;
 use lake_model::EventTime;
 
 use crate::bad::{self, Required};
+use crate::field_names::FieldNames;
 use crate::generator::{Delivery, Kind};
 use crate::world::{Sighting, World};
-
-/// The names of the four fields of an event, as JSON texts.
-#[derive(Clone, Debug)]
-pub struct FieldNames {
-    camera: String,
-    timestamp: String,
-    speed: String,
-    plate: String,
-}
-
-impl FieldNames {
-    /// The fields called so.
-    pub fn new(camera: &str, timestamp: &str, speed: &str, plate: &str) -> FieldNames {
-        let quoted = |name: &str| serde_json::Value::from(name).to_string();
-        FieldNames {
-            camera: quoted(camera),
-            timestamp: quoted(timestamp),
-            speed: quoted(speed),
-            plate: quoted(plate),
-        }
-    }
-
-    /// An object of the required fields that are there: camera, timestamp and speed.
-    pub(crate) fn object(&self, fields: &[Option<String>; 3]) -> String {
-        let names = [&self.camera, &self.timestamp, &self.speed];
-        let pairs = names.iter().zip(fields);
-        let members: Vec<String> =
-            pairs.filter_map(|(name, field)| Some(format!("{name}:{}", field.as_ref()?))).collect();
-        format!("{{{}}}", members.join(","))
-    }
-}
 
 /// Writes deliveries as payloads.
 #[derive(Clone, Debug)]

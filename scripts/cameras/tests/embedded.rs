@@ -8,7 +8,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use camera_simulator::cli::Plan;
-use camera_simulator::wire::{FieldNames, Wire};
+use camera_simulator::field_names::FieldNames;
+use camera_simulator::wire::Wire;
 use camera_simulator::{Cli, Generator, SimulatorError, Summary, World, run};
 use clap::Parser;
 use lake_config::Settings;

@@ -9,6 +9,7 @@ use lake_delta::log::FileEntry;
 use lake_delta::{Lake, LakeError, TableLog, TableState};
 use lake_model::Day;
 use lake_tables::Table;
+use lake_tables::identity::LakeIdentity;
 use tracing::{debug, error};
 
 use super::files::{CONCURRENT_FILES, FileCache};
@@ -24,6 +25,7 @@ const RECENT_DAYS: i32 = 3;
 #[derive(Debug)]
 pub(super) struct Follower {
     lake: Lake,
+    identity: LakeIdentity,
     files: FileCache,
     log: Option<TableLog>,
     /// Each name once, so that the lists of many files share it.
@@ -31,8 +33,8 @@ pub(super) struct Follower {
 }
 
 impl Follower {
-    pub(super) fn new(lake: &Lake, files: FileCache) -> Follower {
-        Follower { lake: lake.clone(), files, log: None, names: HashSet::new() }
+    pub(super) fn new(lake: &Lake, identity: LakeIdentity, files: FileCache) -> Follower {
+        Follower { lake: lake.clone(), identity, files, log: None, names: HashSet::new() }
     }
 
     /// Follows the log to its end; an index of the version there, if it is not that of `published`.
@@ -41,7 +43,7 @@ impl Follower {
         published: Option<&Arc<Index>>,
     ) -> Result<Option<Index>, LakeError> {
         let mut log = match self.log.take() {
-            None => TableLog::open(&self.lake, Table::AvgSpeed).await?,
+            None => self.identity.open(&self.lake, Table::AvgSpeed).await?,
             Some(log) => log,
         };
         let refreshed = log.refresh().await;

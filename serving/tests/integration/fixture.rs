@@ -10,14 +10,16 @@ use lake_config::Serving;
 use lake_config::Settings;
 use lake_delta::data_file::NewFile;
 use lake_delta::log::FileEntry;
-use lake_delta::storage::TableOptions;
 use lake_delta::{Commit, CommitOutcome, DataFile, FileUse, Lake, TableLog, data_file};
 use lake_model::speed::nearest_rank;
 use lake_model::{Calendar, Day, EventTime, Pane, Speed, Window, WindowSize};
-use lake_runtime::{RandomIds, SystemClock, telemetry};
+use lake_runtime::telemetry;
 use lake_tables::Table;
 use lake_tables::avg_speed::{self, AvgSpeedRow, Quantiles, Status};
 use lake_tables::file_kind::{AvgSpeedFile, GroupWindows, ProvisionalGroup};
+use lake_testing::lake_on;
+use lake_testing::stores::{Intercepted, Outage};
+use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
 use serde::Deserialize;
@@ -25,8 +27,6 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use serving::{App, router};
 use tower::ServiceExt;
-
-use crate::outage::Outage;
 
 /// An event as far as averages care.
 #[derive(Clone, Debug)]
@@ -97,7 +97,7 @@ impl Answer {
 
 pub struct Fixture {
     pub lake: Lake,
-    pub outage: Outage,
+    pub outage: Arc<Intercepted<Outage>>,
     pub app: App,
     pub router: Router,
     calendar: Calendar,
@@ -109,7 +109,7 @@ pub struct Fixture {
 impl Fixture {
     /// An empty table in UTC, loaded.
     pub async fn new() -> Fixture {
-        let mut fixture = Fixture::without_table(&Settings::default().serving);
+        let mut fixture = Fixture::without_table(&Settings::default());
         fixture.create_table().await;
         fixture.refresh().await;
         fixture
@@ -122,8 +122,8 @@ impl Fixture {
 
     /// An empty table, loaded, with settings changed from their defaults.
     pub async fn with_settings(change: impl FnOnce(&mut Serving)) -> Fixture {
-        let mut settings = Settings::default().serving;
-        change(&mut settings);
+        let mut settings = Settings::default();
+        change(&mut settings.serving);
         let mut fixture = Fixture::without_table(&settings);
         fixture.create_table().await;
         fixture.refresh().await;
@@ -131,15 +131,9 @@ impl Fixture {
     }
 
     /// A lake without the table.
-    pub fn without_table(settings: &Serving) -> Fixture {
-        let outage = Outage::default();
-        let options = TableOptions::from(&Settings::default().lake);
-        let lake = Lake::on_store(
-            Arc::new(outage.clone()),
-            Arc::new(SystemClock),
-            Arc::new(RandomIds),
-            options,
-        );
+    pub fn without_table(settings: &Settings) -> Fixture {
+        let outage = Outage::on(Arc::new(InMemory::new()));
+        let lake = lake_on(outage.clone());
         let app = App::new(&lake, settings, telemetry::install_metrics());
         Fixture {
             router: router(app.clone()),

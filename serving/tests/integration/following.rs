@@ -10,7 +10,7 @@ const TO: &str = "2025-04-06T00:00:00Z";
 
 #[tokio::test]
 async fn a_table_that_is_created_later_makes_the_server_ready() {
-    let mut fixture = Fixture::without_table(&Settings::default().serving);
+    let mut fixture = Fixture::without_table(&Settings::default());
     assert!(fixture.app.store().refresh().await.is_err());
     let answer = fixture.get("/health/ready").await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE);
@@ -96,7 +96,7 @@ async fn an_outage_leaves_what_is_held_and_ends_by_itself() {
 
 #[tokio::test]
 async fn an_outage_that_begins_before_the_first_load_is_the_reason_for_not_being_ready() {
-    let fixture = Fixture::without_table(&Settings::default().serving);
+    let fixture = Fixture::without_table(&Settings::default());
     fixture.outage.begin();
     assert!(fixture.app.store().refresh().await.is_err());
     let ready = fixture.get("/health/ready").await;

@@ -10,6 +10,5 @@ mod cameras;
 mod fixture;
 mod following;
 mod operations;
-mod outage;
 mod refusals;
 mod server;

@@ -10,7 +10,7 @@ use crate::fixture::{Fixture, event};
 
 #[tokio::test]
 async fn live_is_answered_before_the_table_is_loaded_and_after() {
-    let mut fixture = Fixture::without_table(&Settings::default().serving);
+    let mut fixture = Fixture::without_table(&Settings::default());
     let answer = fixture.get("/health/live").await;
     assert_eq!((answer.status, answer.json()["status"].clone()), (StatusCode::OK, "live".into()));
     fixture.create_table().await;
@@ -41,7 +41,7 @@ async fn metrics_tell_what_is_served_held_and_asked() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let _recording = metrics::set_default_local_recorder(&recorder);
     let mut fixture = Fixture::new().await;
-    fixture.app = App::new(&fixture.lake, &Settings::default().serving, recorder.handle());
+    fixture.app = App::new(&fixture.lake, &Settings::default(), recorder.handle());
     fixture.router = router(fixture.app.clone());
     let spread = event("KV1", "2025-04-05T10:15:30Z", 50_000);
     fixture.land([spread.clone(), spread.of_partition(1)]).await;
@@ -153,7 +153,7 @@ async fn head_is_answered_like_get_without_a_body() {
 
 #[tokio::test]
 async fn the_first_page_lists_the_paths() {
-    let fixture = Fixture::without_table(&Settings::default().serving);
+    let fixture = Fixture::without_table(&Settings::default());
     let answer = fixture.get("/").await;
     assert_eq!(answer.status, StatusCode::OK);
     assert!(answer.headers[header::CONTENT_TYPE].to_str().unwrap().starts_with("text/html"));

@@ -166,7 +166,7 @@ async fn other_methods_than_get_and_head_are_not_allowed() {
 
 #[tokio::test]
 async fn before_the_table_is_loaded_bad_requests_are_told_first() {
-    let fixture = Fixture::without_table(&Settings::default().serving);
+    let fixture = Fixture::without_table(&Settings::default());
     let averages = format!("/kvfv/KV1/avg-speed?{GOOD}");
     for uri in [averages.as_str(), "/kvfv", "/health/ready"] {
         let answer = fixture.get(uri).await;

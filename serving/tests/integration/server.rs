@@ -1,6 +1,13 @@
 //! The server on a real socket: its address, its answers, its end.
 
+use std::sync::Arc;
+use std::time::Duration;
+
 use lake_config::Settings;
+use lake_delta::Lake;
+use lake_runtime::{RandomIds, SystemClock};
+use lake_tables::Table;
+use lake_tables::identity::LakeIdentity;
 use serving::{Server, ServingError, run};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -63,4 +70,69 @@ async fn a_lake_that_cannot_be_opened_is_a_configuration_to_correct() {
     assert!(matches!(error, ServingError::Lake(_)), "{error}");
     assert!(error.to_string().contains("lake.uri"), "{error}");
     assert_eq!(error.exit_code(), 2);
+}
+
+/// Makes the table as the pipeline of `settings` does.
+async fn create_table(settings: &Settings) {
+    let lake = Lake::open(&settings.lake, Arc::new(SystemClock), Arc::new(RandomIds)).unwrap();
+    LakeIdentity::of(settings).open_or_create(&lake, Table::AvgSpeed).await.unwrap();
+}
+
+/// Changes the time zone. Returns what the refusal of a lake that was made before names.
+fn with_another_zone(settings: &mut Settings) -> [&'static str; 3] {
+    settings.pipeline.timezone = "Europe/Moscow".to_owned();
+    ["pipeline.timezone = \"Europe/Moscow\"", "was made with \"UTC\"", "lake.uri"]
+}
+
+/// The same for the topic.
+fn with_another_topic(settings: &mut Settings) -> [&'static str; 3] {
+    settings.kafka.topic = "another-topic".to_owned();
+    ["kafka.topic = \"another-topic\"", "was made with \"camera-events\"", "lake.uri"]
+}
+
+fn assert_refused(error: &ServingError, words: [&str; 3]) {
+    let message = error.to_string();
+    for word in words {
+        assert!(message.contains(word), "{message}");
+    }
+    assert_eq!(error.exit_code(), 2);
+}
+
+#[tokio::test]
+async fn a_lake_of_another_pipeline_is_refused_at_start() {
+    for change in [with_another_zone, with_another_topic] {
+        let folder = tempfile::tempdir().unwrap();
+        let mut settings = settings(&folder);
+        create_table(&settings).await;
+        let words = change(&mut settings);
+        let error = run(&settings, std::future::pending()).await.unwrap_err();
+        assert_refused(&error, words);
+    }
+}
+
+#[tokio::test]
+async fn a_lake_that_another_pipeline_makes_later_is_refused_when_it_is_opened() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut settings = settings(&folder);
+    settings.serving.refresh_interval = Duration::from_millis(10);
+    let made = settings.clone();
+    let words = with_another_zone(&mut settings);
+    let server = Server::bind(&settings).await.unwrap();
+    let address = server.address();
+    let running = tokio::spawn(server.run(std::future::pending()));
+    // It answers while there is no table.
+    TcpStream::connect(address).await.unwrap();
+    assert!(!running.is_finished());
+    create_table(&made).await;
+    assert_refused(&running.await.unwrap().unwrap_err(), words);
+}
+
+#[tokio::test]
+async fn a_lake_of_the_same_pipeline_is_served() {
+    let folder = tempfile::tempdir().unwrap();
+    let settings = settings(&folder);
+    create_table(&settings).await;
+    let server = Server::bind(&settings).await.unwrap();
+    let shutdown = tokio::time::sleep(Duration::from_millis(200));
+    server.run(shutdown).await.unwrap();
 }

@@ -2,11 +2,12 @@
 
 use std::sync::Arc;
 
+use lake_testing::lake_on;
+use lake_testing::stores::{FailingFrom, Failure};
 use object_store::memory::InMemory;
 
-use crate::faulty_store::{Fault, FaultyStore};
 use crate::oracle::expected;
-use crate::support::{held, lake_on, run_to_end, settings, topic};
+use crate::support::{held, run_to_end, settings, topic};
 
 #[tokio::test]
 async fn a_topic_lands_once_and_is_averaged_as_the_rules_say() {
@@ -38,8 +39,8 @@ async fn wherever_the_process_dies_a_restart_completes_the_tables() {
     let mut crashes = 0;
     for at in 1.. {
         let mut all_finished = true;
-        for fault in [Fault::Hang, Fault::HangAfterEffect] {
-            let finished = crash_and_restart(&topic, fault, at).await;
+        for failure in [Failure::Hang, Failure::HangAfterEffect] {
+            let finished = crash_and_restart(&topic, failure, at).await;
             all_finished &= finished;
             crashes += u32::from(!finished);
         }
@@ -51,21 +52,25 @@ async fn wherever_the_process_dies_a_restart_completes_the_tables() {
 }
 
 /// Returns whether the run ended before it could crash.
-async fn crash_and_restart(topic: &Arc<crate::log_source::Topic>, fault: Fault, at: u64) -> bool {
+async fn crash_and_restart(
+    topic: &Arc<crate::log_source::Topic>,
+    failure: Failure,
+    at: u64,
+) -> bool {
     let inner = Arc::new(InMemory::new());
-    let store = FaultyStore::new(inner.clone(), fault, at);
+    let store = FailingFrom::on(inner.clone(), failure, at);
     let settings = settings();
     let finished = tokio::select! {
         () = run_to_end(lake_on(store.clone()), topic, &settings) => true,
-        () = store.struck.notified() => false,
+        () = store.struck() => false,
     };
     let lake = lake_on(inner);
     run_to_end(lake.clone(), topic, &settings).await;
     let (held, expected) = (merged(held(&lake).await), expected(topic));
-    assert_eq!(held.gaps, expected.gaps, "{fault:?} at {at}");
-    assert_eq!(held.dead_letters, expected.dead_letters, "{fault:?} at {at}");
+    assert_eq!(held.gaps, expected.gaps, "{failure:?} at {at}");
+    assert_eq!(held.dead_letters, expected.dead_letters, "{failure:?} at {at}");
     assert_eq!((held.event_rows, held.average_rows), (expected.event_rows, expected.average_rows));
-    assert_eq!(held, expected, "{fault:?} at {at}");
+    assert_eq!(held, expected, "{failure:?} at {at}");
     finished
 }
 

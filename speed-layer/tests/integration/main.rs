@@ -2,7 +2,6 @@
 #![allow(clippy::unwrap_used, missing_docs)]
 
 mod exactly_once;
-mod faulty_store;
 mod kafka;
 mod log_source;
 mod oracle;

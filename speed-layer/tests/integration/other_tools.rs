@@ -9,11 +9,12 @@ use lake_delta::{Commit, CommitOutcome, FileUse, Lake, TableLog, read};
 use lake_model::Day;
 use lake_tables::file_kind::AvgSpeedFile;
 use lake_tables::{Table, avg_speed};
+use lake_testing::lake_on;
 use object_store::memory::InMemory;
 
 use crate::log_source::Topic;
 use crate::oracle::expected;
-use crate::support::{held, lake_on, run_to_end, settings, topic};
+use crate::support::{held, run_to_end, settings, topic};
 
 #[tokio::test]
 async fn files_that_another_tool_compacted_are_split_and_gone_on_with() {

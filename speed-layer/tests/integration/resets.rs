@@ -1,5 +1,5 @@
 //! Watermarks set back after a faulty camera clock: whenever that is asked for, and wherever a process dies meanwhile, every
-//! event is late_mask by the log and the resets on record, in both tables alike.
+//! event is late by the log and the resets on record, in both tables alike.
 
 use std::sync::Arc;
 
@@ -7,17 +7,18 @@ use lake_delta::{Lake, TableLog};
 use lake_model::EventTime;
 use lake_tables::Table;
 use lake_tables::txn::{AppIds, WatermarkReset};
+use lake_testing::lake_on;
+use lake_testing::stores::{FailingFrom, Failure};
 use object_store::memory::InMemory;
 use speed_layer::reset::{ResetOutcome, reset_watermark};
 use speed_layer::tables::Tables;
 use tokio::task::LocalSet;
 
 use crate::exactly_once::merged;
-use crate::faulty_store::{Fault, FaultyStore};
 use crate::log_source::Topic;
 use crate::oracle::expected_with;
 use crate::rivals::{covered, instance, until, without_gaps};
-use crate::support::{MINUTE_US, event, held, lake_on, run_to_end, settings};
+use crate::support::{MINUTE_US, event, held, run_to_end, settings};
 
 /// The offset of the event from the future in each partition.
 const MAD: i64 = 15;
@@ -95,10 +96,10 @@ async fn a_reset_after_a_crash_that_left_the_tables_apart_judges_both_alike() {
     let (mut made, mut apart) = (0, 0);
     for at in 1.. {
         let inner = Arc::new(InMemory::new());
-        let store = FaultyStore::new(inner.clone(), Fault::HangAfterEffect, at);
+        let store = FailingFrom::on(inner.clone(), Failure::HangAfterEffect, at);
         let has_finished = tokio::select! {
             () = run_to_end(lake_on(store.clone()), &topic, &settings) => true,
-            () = store.struck.notified() => false,
+            () = store.struck() => false,
         };
         let lake = lake_on(inner);
         if Tables::open(&lake, &settings).await.is_ok() {
@@ -120,11 +121,11 @@ async fn a_reset_after_a_crash_that_left_the_tables_apart_judges_both_alike() {
 async fn a_reset_that_dies_anywhere_is_made_whole_by_the_next_load_or_was_never_asked_for() {
     let (mut with, mut without) = (0, 0);
     for at in 1.. {
-        for fault in [Fault::Hang, Fault::HangAfterEffect] {
+        for failure in [Failure::Hang, Failure::HangAfterEffect] {
             let inner = Arc::new(InMemory::new());
             let lake = lake_on(inner.clone());
             run_to_end(lake.clone(), &mad_topic(40), &settings()).await;
-            let store = FaultyStore::new(inner, fault, at);
+            let store = FailingFrom::on(inner, failure, at);
             let dying = lake_on(store.clone());
             tokio::select! {
                 outcome = reset(&dying, minute(400)) => {
@@ -132,10 +133,10 @@ async fn a_reset_that_dies_anywhere_is_made_whole_by_the_next_load_or_was_never_
                     assert!(with > 0 && without > 0, "{with} made whole, {without} not asked for");
                     return;
                 }
-                () = store.struck.notified() => {}
+                () = store.struck() => {}
             }
             run_to_end(lake.clone(), &mad_topic(60), &settings()).await;
-            match assert_sound(&lake, &mad_topic(60), &format!("{fault:?} at {at}")).await.len() {
+            match assert_sound(&lake, &mad_topic(60), &format!("{failure:?} at {at}")).await.len() {
                 0 => without += 1,
                 _ => with += 1,
             }

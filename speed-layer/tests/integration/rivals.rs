@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use lake_config::Settings;
 use lake_delta::Lake;
+use lake_testing::lake_on;
 use object_store::memory::InMemory;
 use speed_layer::Engine;
 use speed_layer::tables::Tables;
@@ -12,7 +13,7 @@ use tokio::task::{JoinHandle, LocalSet};
 
 use crate::log_source::{LogSource, Order, Topic};
 use crate::oracle::expected;
-use crate::support::{Held, held, lake_on, settings, topic};
+use crate::support::{Held, held, settings, topic};
 
 pub struct Instance {
     pub orders: mpsc::UnboundedSender<Order>,

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use lake_delta::Lake;
+use lake_testing::lake_on;
 use object_store::memory::InMemory;
 use speed_layer::recovery::RecoveryError;
 use speed_layer::source::{AssignedPartition, Source, SourceEvent, Start};
@@ -11,7 +12,7 @@ use speed_layer::tables::Tables;
 use speed_layer::{Engine, EngineError};
 use tokio::sync::{mpsc, oneshot};
 
-use crate::support::{lake_on, run_to_end, settings, topic};
+use crate::support::{run_to_end, settings, topic};
 
 /// Assigns partition 0 with one end after the other, and hands on what it is answered.
 struct Assigning {

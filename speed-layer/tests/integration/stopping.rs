@@ -5,16 +5,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lake_config::Settings;
+use lake_testing::lake_on;
+use lake_testing::stores::{FailingFrom, Failure};
 use object_store::memory::InMemory;
 use speed_layer::tables::Tables;
 use speed_layer::{Engine, EngineError};
 use tokio::time::{Instant, sleep};
 
 use crate::exactly_once::merged;
-use crate::faulty_store::{Fault, FaultyStore};
 use crate::log_source::{LogSource, Order};
 use crate::oracle::expected;
-use crate::support::{held, lake_on, run_to_end, settings, topic};
+use crate::support::{held, run_to_end, settings, topic};
 
 /// More than the engine needs for the whole topic.
 const STOP_AFTER: Duration = Duration::from_secs(10);
@@ -37,9 +38,9 @@ struct Stopped {
 
 /// Tells an engine to stop whose store is away from the operation on that comes after `sound` others, the tables
 /// being open by then.
-async fn stop_in_an_outage(fault: Fault, sound: u64) -> Stopped {
+async fn stop_in_an_outage(failure: Failure, sound: u64) -> Stopped {
     let lake = Arc::new(InMemory::new());
-    let store = FaultyStore::new(lake.clone(), fault, u64::MAX);
+    let store = FailingFrom::on(lake.clone(), failure, u64::MAX);
     let (source, orders) = LogSource::new(&topic(), 5);
     assert!(orders.send(Order::Assign(vec![0, 1])).is_ok());
     let settings = unhurried();
@@ -55,17 +56,17 @@ async fn told_to_stop_in_an_outage_it_ends_in_time_and_a_later_start_completes_t
     let limit = settings().speed.shutdown_timeout;
     let (mut in_time, mut too_late) = (0, 0);
     for sound in 0..60 {
-        for fault in [Fault::Fail, Fault::Hang] {
-            let Stopped { ended, took, lake } = stop_in_an_outage(fault, sound).await;
-            assert!(took <= limit, "{fault:?} after {sound}: {took:?}");
+        for failure in [Failure::Error, Failure::Hang] {
+            let Stopped { ended, took, lake } = stop_in_an_outage(failure, sound).await;
+            assert!(took <= limit, "{failure:?} after {sound}: {took:?}");
             match ended {
                 Ok(()) => in_time += 1,
                 Err(EngineError::OutOfTime(_)) => too_late += 1,
-                Err(error) => panic!("{fault:?} after {sound}: {error}"),
+                Err(error) => panic!("{failure:?} after {sound}: {error}"),
             }
             run_to_end(lake_on(lake.clone()), &topic(), &settings()).await;
             let held = merged(held(&lake_on(lake)).await);
-            assert_eq!(held, expected(&topic()), "{fault:?} after {sound}");
+            assert_eq!(held, expected(&topic()), "{failure:?} after {sound}");
         }
     }
     assert!(in_time > 0 && too_late > 40, "{in_time} in time, {too_late} too late");
@@ -73,8 +74,8 @@ async fn told_to_stop_in_an_outage_it_ends_in_time_and_a_later_start_completes_t
 
 #[tokio::test(start_paused = true)]
 async fn told_to_stop_while_partitions_are_loaded_it_ends_without_an_error() {
-    for fault in [Fault::Fail, Fault::Hang] {
-        let Stopped { ended, took, .. } = stop_in_an_outage(fault, 0).await;
+    for failure in [Failure::Error, Failure::Hang] {
+        let Stopped { ended, took, .. } = stop_in_an_outage(failure, 0).await;
         assert!(ended.is_ok() && took == settings().speed.shutdown_timeout, "{ended:?} {took:?}");
     }
 }

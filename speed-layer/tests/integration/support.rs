@@ -6,14 +6,11 @@ use std::time::Duration;
 
 use lake_config::Settings;
 use lake_delta::columns;
-use lake_delta::storage::TableOptions;
 use lake_delta::{Lake, TableLog, read};
 use lake_model::{EventTime, OffsetRange};
-use lake_runtime::{RandomIds, SystemClock};
 use lake_tables::Table;
 use lake_tables::txn::AppIds;
 use lake_tables::{avg_speed, offset_gaps};
-use object_store::ObjectStore;
 use speed_layer::Engine;
 use speed_layer::tables::Tables;
 
@@ -27,15 +24,6 @@ pub fn settings() -> Settings {
     settings.speed.landing_interval = Duration::from_millis(3);
     settings.speed.position_interval = Duration::from_millis(10);
     settings
-}
-
-pub fn lake_on(store: Arc<dyn ObjectStore>) -> Lake {
-    Lake::on_store(
-        store,
-        Arc::new(SystemClock),
-        Arc::new(RandomIds),
-        TableOptions::from(&Settings::default().lake),
-    )
 }
 
 pub fn event(offset: i64, camera: &str, minute: i64, thousandths: i64) -> Record {

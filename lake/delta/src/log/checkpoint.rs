@@ -10,8 +10,8 @@ use parquet::arrow::ProjectionMask;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 
 use super::entry::Entry;
-use super::problem::LogProblem;
 use crate::error::LakeError;
+use crate::log_problem::LogProblem;
 use crate::spec::TableSpec;
 
 /// The columns of a checkpoint that the state depends on.

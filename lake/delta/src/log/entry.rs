@@ -8,19 +8,16 @@ use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use super::file_entry::{Add, FileEntry, decoded, encoded};
-use super::problem::LogProblem;
 use super::properties::{
     CHECKPOINT_INTERVAL, COLUMNS_WITH_BOUNDS, DELETED_FILE_RETENTION, LOG_RETENTION,
     columns_with_bounds, interval,
 };
 use crate::data_file::DataFile;
+use crate::log_problem::LogProblem;
+use crate::protocol::{READER_VERSION, WRITER_VERSION};
 use crate::schema_json;
 use crate::spec::TableSpec;
 use crate::storage::Lake;
-
-/// The versions of the Delta protocol that tables are written in.
-pub(super) const READER_VERSION: i32 = 1;
-pub(super) const WRITER_VERSION: i32 = 2;
 
 /// A commit to be made: files to add and to remove, transactions, and what its `commitInfo` holds.
 #[derive(Clone, Debug, Default)]

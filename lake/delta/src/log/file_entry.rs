@@ -12,7 +12,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::Value;
 
-use super::problem::LogProblem;
+use crate::log_problem::LogProblem;
 
 /// Characters that a URI can't hold as they are.
 const ESCAPED: &AsciiSet = &CONTROLS

@@ -69,7 +69,7 @@ async fn completed(
     }
     match read(&*store, path, file.size).await {
         Ok(footer) => {
-            let stats = statistics::json(&(table.file_schema)(), table.without_bounds, &footer);
+            let stats = statistics::json(&table.file_schema, table.without_bounds, &footer);
             let rows = footer.row_groups().iter().map(|group| group.num_rows()).sum::<i64>();
             Ok(file.with_statistics(rows.unsigned_abs(), &stats))
         }

@@ -10,9 +10,9 @@ use object_store::{ObjectStore, ObjectStoreExt};
 
 use super::checkpoint::{self, LogContents};
 use super::entry::Entry;
-use super::problem::LogProblem;
 use super::state::TableState;
 use crate::error::LakeError;
+use crate::log_problem::LogProblem;
 use crate::spec::TableSpec;
 
 /// Tries at loading a log while another process cleans it.

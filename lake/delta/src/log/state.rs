@@ -4,9 +4,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use lake_model::Day;
 
-use super::entry::{Entry, Protocol, READER_VERSION, WRITER_VERSION};
+use super::entry::{Entry, Protocol};
 use super::file_entry::FileEntry;
-use super::problem::LogProblem;
+use crate::log_problem::LogProblem;
+use crate::protocol::{READER_VERSION, WRITER_VERSION};
 
 /// The state that the entries up to a version add up to.
 #[derive(Clone, Debug)]

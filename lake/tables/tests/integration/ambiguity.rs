@@ -8,17 +8,17 @@ use lake_delta::{CommitOutcome, Lake, LakeError, TableLog, housekeeping};
 use lake_model::Clock;
 use lake_runtime::{RandomIds, SystemClock};
 use lake_tables::Table;
-use lake_testing::ManualClock;
+use lake_testing::stores::{Fault, Gate, Intercepted, ScriptedFaults};
+use lake_testing::{ManualClock, default_options};
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 
-use crate::bed::{DAY, contents, default_options, entry, events, paths};
-use crate::faults::{Fault, FaultyStore, Gate};
+use crate::bed::{DAY, contents, entry, events, paths};
 use crate::rows;
 
 /// A table, one log of it on a store that fails on demand, and the lake as others have it.
 struct Scene {
-    store: Arc<FaultyStore>,
+    store: Arc<Intercepted<ScriptedFaults>>,
     clock: ManualClock,
     log: TableLog,
     sound: Lake,
@@ -33,7 +33,7 @@ impl Scene {
 
     async fn with_retries_for(retry_timeout: Duration) -> Scene {
         let inner: Arc<dyn ObjectStore> = Arc::new(InMemory::new());
-        let store = FaultyStore::new(Arc::clone(&inner));
+        let store = ScriptedFaults::on(Arc::clone(&inner));
         let clock = ManualClock::at(SystemClock.now());
         let on_inner = |ahead| {
             let clock = Arc::new(clock.later(ahead));
@@ -42,7 +42,7 @@ impl Scene {
         let (sound, cleaner) = (on_inner(Duration::ZERO), on_inner(2 * DAY));
         events(&sound).await;
         let options = TableOptions { retry_timeout, ..default_options() };
-        let faulty: Arc<dyn ObjectStore> = Arc::<FaultyStore>::clone(&store);
+        let faulty: Arc<dyn ObjectStore> = store.clone();
         let log =
             events(&Lake::on_store(faulty, Arc::new(clock.clone()), Arc::new(RandomIds), options))
                 .await;

@@ -10,7 +10,7 @@ use lake_delta::{Lake, TableLog};
 use lake_model::{Clock, IdSource};
 use lake_runtime::{RandomIds, SystemClock};
 use lake_tables::Table;
-use lake_testing::ManualClock;
+use lake_testing::{ManualClock, default_options};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
@@ -76,11 +76,6 @@ impl Bed {
             Place::Minio(uri) => opened(uri, clock, options),
         }
     }
-}
-
-/// How tables are kept unless settings say otherwise.
-pub fn default_options() -> TableOptions {
-    TableOptions::from(&Settings::default().lake)
 }
 
 /// The lake at `uri` as settings open it.

@@ -7,12 +7,11 @@ use std::time::Duration;
 use lake_delta::storage::TableOptions;
 use lake_delta::{CommitOutcome, Lake, LakeError, TableLog, housekeeping};
 use lake_tables::Table;
+use lake_testing::{ManualClock, default_options};
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
 
-use lake_testing::ManualClock;
-
-use crate::bed::{Bed, DAY, contents, default_options, delete_entry, entry, events, put_entry};
+use crate::bed::{Bed, DAY, contents, delete_entry, entry, events, put_entry};
 use crate::rows;
 
 /// Lands one file per commit until the log is at `version`.

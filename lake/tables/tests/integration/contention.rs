@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use lake_delta::{Commit, CommitDecision, Committed, Lake, LakeError, TableLog, commit_with};
 use lake_tables::Table;
 use lake_testing::lake_in_memory;
+use lake_testing::stores::{Fault, ScriptedFaults};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use object_store::ObjectStore;
 use object_store::memory::InMemory;
 use tokio::time::Instant;
 
 use crate::bed::{entry, events, paths};
-use crate::faults::{Fault, FaultyStore};
 use crate::rows;
 
 /// A table, a log to commit to and one of another writer.
@@ -117,9 +117,9 @@ async fn the_error_of_a_decision_ends_the_loop_and_commits_nothing() {
 /// A commit that arrived though the store failed is recognised: the loop does not take its own entry for another's.
 #[tokio::test(start_paused = true)]
 async fn a_commit_that_the_store_failed_to_acknowledge_is_no_lost_race() {
-    let store = FaultyStore::new(Arc::new(InMemory::new()));
+    let store = ScriptedFaults::on(Arc::new(InMemory::new()));
     let sound = lake_in_memory();
-    let inner: Arc<dyn ObjectStore> = Arc::<FaultyStore>::clone(&store);
+    let inner: Arc<dyn ObjectStore> = store.clone();
     let (clock, ids) = (Arc::clone(sound.clock()), Arc::clone(sound.ids()));
     let lake = Lake::on_store(inner, clock, ids, *sound.options());
     let mut log = TableLog::open_or_create(&lake, Table::Events, &[]).await.unwrap();

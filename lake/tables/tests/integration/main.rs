@@ -17,7 +17,6 @@ mod contention;
 mod creating;
 mod deltalake_view;
 mod encodings;
-mod faults;
 mod files;
 mod foreign;
 mod kinds;

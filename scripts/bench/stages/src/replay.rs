@@ -9,20 +9,20 @@
 //! and every event that was not late is in the window of its day.
 
 pub mod held;
-mod metered_store;
+mod metering;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use lake_config::Settings;
 use lake_delta::Lake;
 use lake_model::EventFormat;
+use lake_testing::stores::Intercepted;
 use speed_layer::averages_writer::AveragesWriter;
 use speed_layer::committer::Committer;
 use speed_layer::decode::DecodedBatch;
@@ -33,7 +33,7 @@ use speed_layer::partition_set::PartitionSet;
 use speed_layer::provisional::Provisional;
 
 use self::held::Held;
-use self::metered_store::MeteredStore;
+use self::metering::Metering;
 use crate::costs::{Clock, SharedMeter, Stage};
 use crate::input::{Input, Log};
 use crate::reading::BatchEnd;
@@ -103,7 +103,7 @@ impl Replay {
     pub async fn new(lake: Lake, settings: &Settings, clock: Clock) -> anyhow::Result<Replay> {
         let meter = SharedMeter::new(clock);
         let metered = meter.clone();
-        let lake = lake.decorated(|store| Arc::new(MeteredStore::new(store, metered)));
+        let lake = lake.decorated(|store| Intercepted::new(store, Metering(metered)));
         let rules = Rules::new(settings)?;
         let committer = Committer::open(&lake, settings, &rules).await?;
         let tables = committer.tables();

@@ -82,7 +82,7 @@ impl Server {
 async fn loaded_router() -> Router {
     let lake = lake_testing::lake_in_memory();
     fill(&lake).await.expect("a table in memory can be written");
-    let app = App::new(&lake, &Settings::default().serving, telemetry::install_metrics());
+    let app = App::new(&lake, &Settings::default(), telemetry::install_metrics());
     app.store().refresh().await.expect("a table in memory can be read");
     router(app)
 }

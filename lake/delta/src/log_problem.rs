@@ -1,10 +1,10 @@
-//! What can be wrong with a log.
+//! What can be wrong with a log. Apart from [`crate::log`], since every error of the crate can name one.
 
 use std::error::Error;
 use std::str::Utf8Error;
 use std::time::Duration;
 
-use super::entry::{READER_VERSION, WRITER_VERSION};
+use crate::protocol::{READER_VERSION, WRITER_VERSION};
 
 /// Why a log can't be read or followed.
 #[derive(Debug, thiserror::Error)]

@@ -1,0 +1,112 @@
+//! One commit on exactly one version: put the entry if it is absent, and find out whose it is after an answer that
+//! leaves that open.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use object_store::{PutMode, PutPayload};
+use tokio::time::Instant;
+
+use super::backoff::Backoff;
+use super::entry::{Commit, Entry};
+use super::{TableLog, load};
+use crate::error::LakeError;
+
+/// The wait before the first retry of a commit; it doubles up to [`LONGEST_WAIT`].
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+const LONGEST_WAIT: Duration = Duration::from_secs(5);
+
+/// What became of a commit.
+#[must_use]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommitOutcome {
+    /// The entry of that version is ours.
+    Committed {
+        /// The version.
+        version: i64,
+    },
+    /// Another writer created the version. The state holds what it wrote: decide again.
+    Conflict,
+}
+
+impl TableLog {
+    /// Tries to commit on exactly the version followed to, retrying failures of the store for as long as
+    /// the lake's settings say. After an error the commit may or may not have been made: decide again on
+    /// a refreshed state.
+    pub async fn try_commit(&mut self, commit: &Commit) -> Result<CommitOutcome, LakeError> {
+        let version = self.state.version() + 1;
+        let give_up_at = Instant::now() + self.lake.options().retry_timeout;
+        let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
+        let loads = self.loads;
+        loop {
+            match self.attempt(commit, version, loads).await {
+                // A table that can't be created is a lake that nobody has written to: say so at once.
+                Err(error) if version == 0 && error.is_denied() => return Err(error),
+                Err(error)
+                    if error.is_transient() && Instant::now() + backoff.next() < give_up_at =>
+                {
+                    tracing::debug!(table = %self.table, version, %error, "trying to commit again");
+                }
+                result => return result,
+            }
+            metrics::counter!("lambdalake_commit_retries_total", "table" => self.table.name)
+                .increment(1);
+            backoff.wait().await;
+        }
+    }
+
+    /// One attempt at creating entry `version`. That the entry is still absent is an error. `loads` is how
+    /// often the state had been loaded when the decision was made.
+    async fn attempt(
+        &mut self,
+        commit: &Commit,
+        version: i64,
+        loads: u64,
+    ) -> Result<CommitOutcome, LakeError> {
+        if self.is_old() {
+            self.refresh().await?;
+        }
+        self.complete().await?;
+        if self.state.version() + 1 != version {
+            return self.outcome(commit, version, loads).await;
+        }
+        let begun = self.lake.now();
+        let bytes = Bytes::from(commit.encode(self.table, begun));
+        let entry = Entry::parse(&bytes).map_err(|problem| self.problem(problem))?;
+        let (path, payload) = (load::entry_path(version), PutPayload::from(bytes));
+        let put = self.store.put_opts(&path, payload, PutMode::Create.into()).await;
+        if put.is_ok() && !self.is_old() {
+            self.state.fold(version, entry).map_err(|problem| self.problem(problem))?;
+            self.refreshed_at = begun;
+            return Ok(CommitOutcome::Committed { version });
+        }
+        self.refresh().await?;
+        match put {
+            Err(source) if self.state.version() < version => Err(LakeError::Storage {
+                action: format!("commit version {version} of table {}", self.table),
+                source,
+            }),
+            _ => self.outcome(commit, version, loads).await,
+        }
+    }
+
+    /// Whose the entry of `version` is, now that the state is past the version decided on. The entry itself
+    /// shows it if the state went through it. It may lie in a hole if the state was loaded anew, and then what
+    /// counts is whether the state holds its files.
+    async fn outcome(
+        &self,
+        commit: &Commit,
+        version: i64,
+        loads: u64,
+    ) -> Result<CommitOutcome, LakeError> {
+        let is_ours = match load::read_entry(&*self.store, version).await? {
+            Some(entry) if self.loads == loads => commit.is_named_by(&entry),
+            _ => {
+                let mut adds = commit.adds().iter();
+                !commit.adds().is_empty() && adds.all(|file| self.state.file(&file.path).is_some())
+            }
+        };
+        let committed = CommitOutcome::Committed { version };
+        Ok(if is_ours { committed } else { CommitOutcome::Conflict })
+    }
+}
