@@ -24,7 +24,6 @@ use lake_testing::{CountedIds, ManualClock};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
-use self::speed::Groups;
 pub(crate) use self::speed::{Seen, seen};
 use crate::nightly::{self, DayFilter, NightlyOptions, NightlyReport};
 use crate::{Context, Shutdown};
@@ -68,7 +67,8 @@ pub(crate) struct World {
     pub(crate) context: Context,
     pub(crate) clock: ManualClock,
     pub(crate) kafka: FixedEnds,
-    panes: Groups,
+    /// The events that provisional rows hold.
+    averaged: Vec<Seen>,
 }
 
 impl World {
@@ -87,7 +87,7 @@ impl World {
             identity.open_or_create(&lake, table).await.expect("memory holds tables");
         }
         let context = Context::new(settings, lake).expect("the zone is known");
-        World { context, clock, kafka: FixedEnds::default(), panes: Groups::new() }
+        World { context, clock, kafka: FixedEnds::default(), averaged: Vec::new() }
     }
 
     pub(crate) fn set_clock(&self, now: &str) {

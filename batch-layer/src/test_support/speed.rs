@@ -4,20 +4,16 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use lake_delta::Commit;
-use lake_model::{Day, EventColumns, EventRow, EventTime, Pane, Speed, Window, WindowSize};
+use lake_model::{Day, EventColumns, EventRow, EventTime, Speed};
 use lake_tables::Table;
 use lake_tables::avg_speed::{self, AvgSpeedRow};
 use lake_tables::events;
-use lake_tables::file_kind::{self, AvgSpeedFile, GroupWindows, ProvisionalGroup};
+use lake_tables::file_kind::{self, AvgSpeedFile, ProvisionalGroup};
 use lake_tables::txn::PartitionProgress;
+use lake_testing::{Observation, provisional_rows};
 
 use super::{World, at};
-
-/// The panes of one file of provisional rows.
-type Group = BTreeMap<(String, Window), Pane>;
-
-/// The panes of every file, by partition, day and windows.
-pub(super) type Groups = BTreeMap<(i32, Day, GroupWindows), Group>;
+use crate::Context;
 
 /// An event to land.
 #[derive(Clone, Debug, PartialEq)]
@@ -97,25 +93,22 @@ impl World {
     /// Adds events that are not late to provisional rows, up to the offsets after them.
     pub(crate) async fn average(&mut self, events: &[Seen]) {
         let mut next: BTreeMap<i32, i64> = BTreeMap::new();
-        let mut changed: Vec<(i32, Day, GroupWindows)> = Vec::new();
         for event in events {
             *next.entry(event.partition).or_insert(0) += 1;
-            if !event.late {
-                changed.extend(self.fold(event));
-            }
         }
-        changed.sort_unstable();
-        changed.dedup();
+        let in_time: Vec<Seen> = events.iter().filter(|event| !event.late).cloned().collect();
+        let changed = self.provisional(&in_time);
+        self.averaged.extend(in_time);
+        let mut groups = self.provisional(&self.averaged);
+        groups.retain(|group, _| changed.contains_key(group));
         let mut commit = Commit::new(&self.context.lake, "UPDATE PROVISIONAL AVERAGES");
         let log = self.log(Table::AvgSpeed).await;
-        for (partition, day, windows) in changed {
-            let group = ProvisionalGroup { day, kafka_partition: partition, windows };
+        for (group, rows) in groups {
             let kind = Some(AvgSpeedFile::Provisional(group));
-            let old = log.state().files_of(day).filter(|file| AvgSpeedFile::tagged(file) == kind);
-            let rows = self.rows(partition, day, windows);
+            let files = log.state().files_of(group.day);
+            let old = files.filter(|file| AvgSpeedFile::tagged(file) == kind);
             let new = group.new_file(self.context.lake.unique_id());
-            let batch = avg_speed::batch(&rows);
-            let new = self.write(Table::AvgSpeed, new, &batch).await;
+            let new = self.write(Table::AvgSpeed, new, &avg_speed::batch(&rows)).await;
             commit = commit.remove(old.cloned()).add([new]);
         }
         for (partition, added) in next {
@@ -125,29 +118,15 @@ impl World {
         self.commit(Table::AvgSpeed, &commit).await;
     }
 
-    fn fold(&mut self, event: &Seen) -> [(i32, Day, GroupWindows); 2] {
-        let span = self.context.calendar.span_at(event.time);
-        let hour = GroupWindows::Hour(span.window_index(WindowSize::OneHour, event.time));
-        let limit = self.context.limits.of(&event.camera);
-        for size in WindowSize::ALL {
-            let windows = if size == WindowSize::Day { GroupWindows::Day } else { hour };
-            let window = span.window_at(size, event.time);
-            let group = self.panes.entry((event.partition, span.day, windows)).or_default();
-            let pane = group.entry((event.camera.clone(), window)).or_default();
-            pane.add(Speed::from_thousandths(event.thousandths), limit);
-        }
-        [(event.partition, span.day, hour), (event.partition, span.day, GroupWindows::Day)]
-    }
-
-    fn rows(&self, partition: i32, day: Day, windows: GroupWindows) -> Vec<AvgSpeedRow> {
-        let panes = self.panes.get(&(partition, day, windows)).into_iter().flatten();
-        let now = self.context.now();
-        panes
-            .map(|((camera, window), pane)| {
-                let camera = camera.as_str().into();
-                AvgSpeedRow::provisional(camera, *window, partition, pane.clone(), now)
-            })
-            .collect()
+    fn provisional(&self, events: &[Seen]) -> BTreeMap<ProvisionalGroup, Vec<AvgSpeedRow>> {
+        let observed = events.iter().map(|event| Observation {
+            camera: &event.camera,
+            kafka_partition: event.partition,
+            time: event.time,
+            speed: Speed::from_thousandths(event.thousandths),
+        });
+        let Context { calendar, limits, .. } = &self.context;
+        provisional_rows(calendar, observed, |camera| limits.of(camera), self.context.now())
     }
 
     fn progress(&self, partition: i32, next: i64) -> Vec<(String, i64)> {

@@ -27,9 +27,26 @@ pub use self::failing_from::{FailingFrom, Failure};
 pub use self::outage::Outage;
 pub use self::scripted_faults::{Fault, Gate, ScriptedFaults};
 
-/// What is between a store and those who use it. Each method receives the store behind, and hands the request on
-/// unless it is implemented otherwise.
-#[async_trait]
+/// A request to read or write an object.
+#[derive(Clone, Copy, Debug)]
+pub enum Request<'a> {
+    /// To put an object.
+    Put {
+        /// Where.
+        location: &'a Path,
+        /// What it holds.
+        payload: &'a PutPayload,
+    },
+    /// To begin to put an object in parts.
+    PutMultipart,
+    /// To read an object, or what is known of it.
+    Get {
+        /// Where it is.
+        location: &'a Path,
+    },
+}
+
+/// What is between a store and those who use it.
 pub trait Intercept: fmt::Debug + Send + Sync + 'static {
     /// Asked before every request, whatever it is for.
     ///
@@ -39,44 +56,14 @@ pub trait Intercept: fmt::Debug + Send + Sync + 'static {
         Ok(())
     }
 
-    /// Puts an object.
-    ///
-    /// # Errors
-    /// Those of the store behind.
-    async fn put(
+    /// What comes of a request to read or write an object; `operation` does what the store behind does with it.
+    fn around<T: Send>(
         &self,
-        behind: &dyn ObjectStore,
-        location: &Path,
-        payload: PutPayload,
-        options: PutOptions,
-    ) -> Result<PutResult> {
-        behind.put_opts(location, payload, options).await
-    }
-
-    /// Begins to put an object in parts.
-    ///
-    /// # Errors
-    /// Those of the store behind.
-    async fn put_multipart(
-        &self,
-        behind: &dyn ObjectStore,
-        location: &Path,
-        options: PutMultipartOptions,
-    ) -> Result<Box<dyn MultipartUpload>> {
-        behind.put_multipart_opts(location, options).await
-    }
-
-    /// Reads an object, or what is known of it.
-    ///
-    /// # Errors
-    /// Those of the store behind.
-    async fn get(
-        &self,
-        behind: &dyn ObjectStore,
-        location: &Path,
-        options: GetOptions,
-    ) -> Result<GetResult> {
-        behind.get_opts(location, options).await
+        request: Request<'_>,
+        operation: impl Future<Output = Result<T>> + Send,
+    ) -> impl Future<Output = Result<T>> + Send {
+        let _ = request;
+        operation
     }
 }
 
@@ -117,7 +104,8 @@ impl<I: Intercept> ObjectStore for Intercepted<I> {
         options: PutOptions,
     ) -> Result<PutResult> {
         self.between.admit()?;
-        self.between.put(&*self.behind, location, payload, options).await
+        let operation = self.behind.put_opts(location, payload.clone(), options);
+        self.between.around(Request::Put { location, payload: &payload }, operation).await
     }
 
     async fn put_multipart_opts(
@@ -126,12 +114,14 @@ impl<I: Intercept> ObjectStore for Intercepted<I> {
         options: PutMultipartOptions,
     ) -> Result<Box<dyn MultipartUpload>> {
         self.between.admit()?;
-        self.between.put_multipart(&*self.behind, location, options).await
+        let operation = self.behind.put_multipart_opts(location, options);
+        self.between.around(Request::PutMultipart, operation).await
     }
 
     async fn get_opts(&self, location: &Path, options: GetOptions) -> Result<GetResult> {
         self.between.admit()?;
-        self.between.get(&*self.behind, location, options).await
+        let operation = self.behind.get_opts(location, options);
+        self.between.around(Request::Get { location }, operation).await
     }
 
     fn delete_stream(

@@ -16,9 +16,9 @@ use lake_model::{Calendar, Day, EventTime, Pane, Speed, Window, WindowSize};
 use lake_runtime::telemetry;
 use lake_tables::Table;
 use lake_tables::avg_speed::{self, AvgSpeedRow, Quantiles, Status};
-use lake_tables::file_kind::{AvgSpeedFile, GroupWindows, ProvisionalGroup};
-use lake_testing::lake_on;
+use lake_tables::file_kind::{AvgSpeedFile, ProvisionalGroup};
 use lake_testing::stores::{Intercepted, Outage};
+use lake_testing::{Observation, lake_on, provisional_rows};
 use object_store::memory::InMemory;
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
@@ -252,28 +252,13 @@ impl Fixture {
 
     /// The provisional rows of events by the file that they are in.
     fn provisional(&self, events: &[Event]) -> BTreeMap<ProvisionalGroup, Vec<AvgSpeedRow>> {
-        let mut panes: BTreeMap<(ProvisionalGroup, &str, Window), Pane> = BTreeMap::new();
-        for event in events {
-            let span = self.calendar.span_at(event.time);
-            for size in WindowSize::ALL {
-                let windows = match size {
-                    WindowSize::Day => GroupWindows::Day,
-                    _ => GroupWindows::Hour(span.window_index(WindowSize::OneHour, event.time)),
-                };
-                let kafka_partition = event.kafka_partition;
-                let group = ProvisionalGroup { day: span.day, kafka_partition, windows };
-                let window = span.window_at(size, event.time);
-                let pane = panes.entry((group, event.camera, window)).or_default();
-                pane.add(event.speed, self.limit);
-            }
-        }
-        let mut groups: BTreeMap<_, Vec<_>> = BTreeMap::new();
-        for ((group, camera, window), pane) in panes {
-            let (partition, now) = (group.kafka_partition, self.lake.now());
-            let row = AvgSpeedRow::provisional(camera.into(), window, partition, pane, now);
-            groups.entry(group).or_default().push(row);
-        }
-        groups
+        let observed = events.iter().map(|event| Observation {
+            camera: event.camera,
+            kafka_partition: event.kafka_partition,
+            time: event.time,
+            speed: event.speed,
+        });
+        provisional_rows(&self.calendar, observed, |_| self.limit, self.lake.now())
     }
 
     fn finals(&self, day: Day) -> Vec<AvgSpeedRow> {

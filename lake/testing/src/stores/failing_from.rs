@@ -4,15 +4,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use async_trait::async_trait;
-use object_store::path::Path;
-use object_store::{
-    GetOptions, GetResult, MultipartUpload, ObjectStore, PutMultipartOptions, PutOptions,
-    PutPayload, PutResult, Result,
-};
+use object_store::{ObjectStore, Result};
 use tokio::sync::Notify;
 
-use super::{Intercept, Intercepted, out_of_reach};
+use super::{Intercept, Intercepted, Request, out_of_reach};
 
 /// What becomes of the operations that don't succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,8 +51,14 @@ impl FailingFrom {
     pub async fn struck(&self) {
         self.struck.notified().await;
     }
+}
 
-    async fn run<T>(&self, operation: impl Future<Output = Result<T>>) -> Result<T> {
+impl Intercept for FailingFrom {
+    async fn around<T: Send>(
+        &self,
+        _request: Request<'_>,
+        operation: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
         let number = self.operations.fetch_add(1, Ordering::Relaxed) + 1;
         let at = self.at.load(Ordering::Relaxed);
         if number < at {
@@ -71,36 +72,5 @@ impl FailingFrom {
             Failure::Error => Err(out_of_reach()),
             Failure::Hang | Failure::HangAfterEffect => std::future::pending().await,
         }
-    }
-}
-
-#[async_trait]
-impl Intercept for FailingFrom {
-    async fn put(
-        &self,
-        behind: &dyn ObjectStore,
-        location: &Path,
-        payload: PutPayload,
-        options: PutOptions,
-    ) -> Result<PutResult> {
-        self.run(behind.put_opts(location, payload, options)).await
-    }
-
-    async fn put_multipart(
-        &self,
-        behind: &dyn ObjectStore,
-        location: &Path,
-        options: PutMultipartOptions,
-    ) -> Result<Box<dyn MultipartUpload>> {
-        self.run(behind.put_multipart_opts(location, options)).await
-    }
-
-    async fn get(
-        &self,
-        behind: &dyn ObjectStore,
-        location: &Path,
-        options: GetOptions,
-    ) -> Result<GetResult> {
-        self.run(behind.get_opts(location, options)).await
     }
 }

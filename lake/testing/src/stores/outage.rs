@@ -3,11 +3,9 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use async_trait::async_trait;
-use object_store::path::Path;
-use object_store::{GetOptions, GetResult, ObjectStore, Result};
+use object_store::{ObjectStore, Result};
 
-use super::{Intercept, Intercepted, out_of_reach};
+use super::{Intercept, Intercepted, Request, out_of_reach};
 
 /// Whether a store is out of reach; at first it is not.
 #[derive(Debug, Default)]
@@ -38,21 +36,19 @@ impl Outage {
     }
 }
 
-#[async_trait]
 impl Intercept for Outage {
     fn admit(&self) -> Result<()> {
         if self.is_out.load(Ordering::SeqCst) { Err(out_of_reach()) } else { Ok(()) }
     }
 
-    async fn get(
+    async fn around<T: Send>(
         &self,
-        behind: &dyn ObjectStore,
-        location: &Path,
-        options: GetOptions,
-    ) -> Result<GetResult> {
-        if self.stalls.load(Ordering::SeqCst) {
+        request: Request<'_>,
+        operation: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        if matches!(request, Request::Get { .. }) && self.stalls.load(Ordering::SeqCst) {
             std::future::pending::<()>().await;
         }
-        behind.get_opts(location, options).await
+        operation.await
     }
 }

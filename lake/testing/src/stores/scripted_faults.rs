@@ -4,14 +4,11 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use async_trait::async_trait;
 use object_store::path::Path;
-use object_store::{
-    Error, GetOptions, GetResult, ObjectStore, PutMode, PutOptions, PutPayload, PutResult, Result,
-};
+use object_store::{Error, ObjectStore, PutMode, PutPayload, Result};
 use tokio::sync::Semaphore;
 
-use super::{Intercept, Intercepted};
+use super::{Intercept, Intercepted, Request};
 
 /// What happens to the next creation of a log entry.
 #[derive(Clone, Debug)]
@@ -60,8 +57,12 @@ impl Gate {
 }
 
 /// What is to happen to log entries, in order.
-#[derive(Debug, Default)]
-pub struct ScriptedFaults(Mutex<Script>);
+#[derive(Debug)]
+pub struct ScriptedFaults {
+    /// The store that late creations reach.
+    behind: Arc<dyn ObjectStore>,
+    script: Mutex<Script>,
+}
 
 #[derive(Debug, Default)]
 struct Script {
@@ -79,7 +80,8 @@ struct Script {
 impl ScriptedFaults {
     /// The store `behind`, with faults to come.
     pub fn on(behind: Arc<dyn ObjectStore>) -> Arc<Intercepted<ScriptedFaults>> {
-        Intercepted::new(behind, ScriptedFaults::default())
+        let faults = ScriptedFaults { behind: Arc::clone(&behind), script: Mutex::default() };
+        Intercepted::new(behind, faults)
     }
 
     /// What happens to the next creations, in order.
@@ -103,8 +105,56 @@ impl ScriptedFaults {
         self.script().creations
     }
 
+    /// The next creation of a log entry.
+    async fn create<T>(
+        &self,
+        location: &Path,
+        payload: &PutPayload,
+        operation: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        match self.take_fault() {
+            None => operation.await,
+            Some(Fault::BeforeEffect) => Err(unavailable()),
+            Some(Fault::AfterEffect) => operation.await.and(Err(unavailable())),
+            Some(Fault::Late) => {
+                self.script().late = Some((location.clone(), payload.clone()));
+                Err(unavailable())
+            }
+            Some(Fault::RefusedWithoutObject) => Err(Error::AlreadyExists {
+                path: location.to_string(),
+                source: "409 ConditionalRequestConflict".into(),
+            }),
+            Some(Fault::HeldBefore(gate)) => {
+                gate.pass().await;
+                operation.await
+            }
+            Some(Fault::HeldAfter(gate)) => {
+                let result = operation.await;
+                gate.pass().await;
+                result.and(Err(unavailable()))
+            }
+        }
+    }
+
+    /// A read of a log entry.
+    async fn read<T>(
+        &self,
+        location: &Path,
+        operation: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let (fails, late) = self.before_read(location);
+        if fails {
+            return Err(unavailable());
+        }
+        let result = operation.await;
+        if let Some(payload) = late {
+            self.behind.put_opts(location, payload, PutMode::Create.into()).await?;
+        }
+        result
+    }
+
     fn script(&self) -> MutexGuard<'_, Script> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.script.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn take_fault(&self) -> Option<Fault> {
@@ -124,60 +174,19 @@ impl ScriptedFaults {
     }
 }
 
-#[async_trait]
 impl Intercept for ScriptedFaults {
-    async fn put(
+    async fn around<T: Send>(
         &self,
-        behind: &dyn ObjectStore,
-        location: &Path,
-        payload: PutPayload,
-        options: PutOptions,
-    ) -> Result<PutResult> {
-        let fault = if is_entry(location) { self.take_fault() } else { None };
-        match fault {
-            None => behind.put_opts(location, payload, options).await,
-            Some(Fault::BeforeEffect) => Err(unavailable()),
-            Some(Fault::AfterEffect) => {
-                behind.put_opts(location, payload, options).await.and(Err(unavailable()))
+        request: Request<'_>,
+        operation: impl Future<Output = Result<T>> + Send,
+    ) -> Result<T> {
+        match request {
+            Request::Put { location, payload } if is_entry(location) => {
+                self.create(location, payload, operation).await
             }
-            Some(Fault::Late) => {
-                self.script().late = Some((location.clone(), payload));
-                Err(unavailable())
-            }
-            Some(Fault::RefusedWithoutObject) => Err(Error::AlreadyExists {
-                path: location.to_string(),
-                source: "409 ConditionalRequestConflict".into(),
-            }),
-            Some(Fault::HeldBefore(gate)) => {
-                gate.pass().await;
-                behind.put_opts(location, payload, options).await
-            }
-            Some(Fault::HeldAfter(gate)) => {
-                let result = behind.put_opts(location, payload, options).await;
-                gate.pass().await;
-                result.and(Err(unavailable()))
-            }
+            Request::Get { location } if is_entry(location) => self.read(location, operation).await,
+            _ => operation.await,
         }
-    }
-
-    async fn get(
-        &self,
-        behind: &dyn ObjectStore,
-        location: &Path,
-        options: GetOptions,
-    ) -> Result<GetResult> {
-        if !is_entry(location) {
-            return behind.get_opts(location, options).await;
-        }
-        let (fails, late) = self.before_read(location);
-        if fails {
-            return Err(unavailable());
-        }
-        let result = behind.get_opts(location, options).await;
-        if let Some(payload) = late {
-            behind.put_opts(location, payload, PutMode::Create.into()).await?;
-        }
-        result
     }
 }
 

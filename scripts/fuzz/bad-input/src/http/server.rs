@@ -7,11 +7,12 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, Uri, header};
 use lake_config::Settings;
 use lake_delta::{Commit, Lake, TableLog, data_file};
-use lake_model::{Calendar, EventTime, Pane, Speed, Window, WindowSize};
+use lake_model::{Calendar, EventTime, Speed};
 use lake_runtime::telemetry;
 use lake_tables::Table;
 use lake_tables::avg_speed::{self, AvgSpeedRow};
-use lake_tables::file_kind::{GroupWindows, ProvisionalGroup};
+use lake_tables::file_kind::ProvisionalGroup;
+use lake_testing::{Observation, provisional_rows};
 use serde_json::Value;
 use serving::{App, router};
 use tokio::runtime::{Builder, Runtime};
@@ -26,6 +27,9 @@ const TIMES: [&str; 4] = [
     "2025-04-05T10:20:00Z",
     "9999-12-30T23:59:59.999999Z",
 ];
+
+/// The speeds that it saw then, in thousandths of km/h.
+const SPEEDS: [u32; 3] = [50_000, 61_500, 85_201];
 
 /// An answer with its body read.
 #[derive(Debug, PartialEq)]
@@ -101,29 +105,18 @@ async fn fill(lake: &Lake) -> Result<(), lake_delta::LakeError> {
     Ok(())
 }
 
-/// The provisional rows of every camera at every time, by the file that the speed layer would put them in.
+/// The provisional rows of every camera, each with three events at every time.
 fn rows_by_file() -> BTreeMap<ProvisionalGroup, Vec<AvgSpeedRow>> {
-    let mut files: BTreeMap<_, Vec<_>> = BTreeMap::new();
-    for text in TIMES {
-        let time = EventTime::parse(text).expect("the times are good");
-        let span = Calendar::utc().span_at(time);
-        for size in WindowSize::ALL {
-            let windows = match size {
-                WindowSize::Day => GroupWindows::Day,
-                _ => GroupWindows::Hour(span.window_index(WindowSize::OneHour, time)),
-            };
-            let group = ProvisionalGroup { day: span.day, kafka_partition: 0, windows };
-            let window = span.window_at(size, time);
-            files.entry(group).or_default().extend(CAMERAS.map(|camera| row(camera, window, time)));
-        }
-    }
-    files
-}
-
-fn row(camera: &str, window: Window, time: EventTime) -> AvgSpeedRow {
-    let mut pane = Pane::default();
-    for thousandths in [50_000, 61_500, 85_201] {
-        pane.add(Speed::from_thousandths(thousandths), None);
-    }
-    AvgSpeedRow::provisional(camera.into(), window, 0, pane, time)
+    let times = TIMES.map(|text| EventTime::parse(text).expect("the times are good"));
+    let events = CAMERAS.into_iter().flat_map(|camera| {
+        times.into_iter().flat_map(move |time| {
+            SPEEDS.map(|thousandths| Observation {
+                camera,
+                kafka_partition: 0,
+                time,
+                speed: Speed::from_thousandths(thousandths),
+            })
+        })
+    });
+    provisional_rows(&Calendar::utc(), events, |_| None, times[2])
 }
