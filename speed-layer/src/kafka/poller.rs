@@ -12,6 +12,8 @@ mod membership;
 mod positions;
 mod seeker;
 #[cfg(test)]
+mod test_bed;
+#[cfg(test)]
 mod tests;
 
 use std::ops::ControlFlow;
