@@ -38,7 +38,7 @@ use crate::source::{SourceEvent, Start};
 
 /// How long a poll waits for records; then what is pending is sent on and positions are looked at.
 const POLL_TIMEOUT: Duration = Duration::from_millis(50);
-/// Records that are accepted between looks at the clock, at rebalances and at seeks.
+/// Records that are accepted between looks at rebalances and whatever else interrupts them.
 const POLL_RECORDS: usize = 1024;
 
 /// A partition to be fetched from another offset.
@@ -105,14 +105,16 @@ impl Poller {
         self.receive_records()
     }
 
-    /// Waits for records and accepts those that are there with them. The clock is read once for all of them.
+    /// Waits for records and accepts all that are there with them, unless something more urgent comes up: what is left
+    /// lets librdkafka's queue grow.
     fn receive_records(&mut self) -> Result<(), Ended> {
         let records = self.link.client.records();
-        let (mut left, mut received) = (POLL_RECORDS, Ok(()));
+        metrics::gauge!("lambdalake_kafka_queue_records").set(records.len() as f64);
+        let (mut count, mut received) = (0, Ok(()));
         let has_come = records.serve(POLL_TIMEOUT, |message| {
             received = self.receive(message);
-            left -= 1;
-            if received.is_err() || left == 0 {
+            count += 1;
+            if received.is_err() || count % POLL_RECORDS == 0 && self.is_interrupted() {
                 return ControlFlow::Break(());
             }
             ControlFlow::Continue(())
@@ -120,6 +122,13 @@ impl Poller {
         received?;
         let wait = if has_come { POLL_TIMEOUT } else { Duration::ZERO };
         self.link.flush_after(wait)
+    }
+
+    /// Whether something has come up that is not to wait until all records are accepted.
+    fn is_interrupted(&mut self) -> bool {
+        let link = &mut self.link;
+        while link.client.poll_consumer() {}
+        link.client.has_news() || link.positions.needs_seek() || self.stop.load(Ordering::Relaxed)
     }
 
     fn receive(&mut self, message: Message<'_>) -> Result<(), Ended> {

@@ -92,6 +92,11 @@ impl GroupClient {
         self.consumer.context().has_rebalance()
     }
 
+    /// Whether rebalances, errors or misrouted partitions wait to be handled.
+    pub(super) fn has_news(&self) -> bool {
+        self.has_rebalance() || !self.errors.is_empty() || !self.misrouted.is_empty()
+    }
+
     pub(super) fn next_error(&mut self) -> Option<KafkaError> {
         self.errors.pop_front()
     }

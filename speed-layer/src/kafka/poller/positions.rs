@@ -71,6 +71,11 @@ impl Positions {
         self.fetched.entry(partition).and_modify(|fetched| fetched.needs_seek_since = None);
     }
 
+    /// Whether a partition needs a seek.
+    pub(super) fn needs_seek(&self) -> bool {
+        self.fetched.values().any(|fetched| fetched.needs_seek_since.is_some())
+    }
+
     /// Where partitions need a seek to that have waited for it so long.
     pub(super) fn needing_seek(&self, has_waited: impl Fn(Instant) -> bool) -> Vec<Start> {
         let needs_seek = |fetched: &Fetched| fetched.needs_seek_since.is_some_and(&has_waited);
