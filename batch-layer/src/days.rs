@@ -23,7 +23,9 @@ pub(crate) struct FinalDay {
     pub(crate) events_version: Option<i64>,
 }
 
-/// The final rows of `day`; `None` while it has no rows, or others too.
+/// The final rows of `day`; `None` while it has no rows, or others too: such a day is recomputed. The speed layer is stricter
+/// (`publish::is_final`): it adds nothing to a day with any final file. The two differ only after another tool has changed the
+/// day.
 pub(crate) fn final_day(avg_speed: &TableState, day: Day) -> Option<FinalDay> {
     let mut found = FinalDay::default();
     let mut files = avg_speed.files_of(day).peekable();

@@ -115,7 +115,7 @@ def test_the_last_window_of_a_short_hour_ends_with_its_day(workspaces):
         assert (midnight - 30 * MINUTE_US, midnight) in hours
 
 
-def test_a_watermark_carried_away_by_a_mad_clock_can_be_reset(workspaces):
+def test_a_watermark_advanced_by_a_faulty_clock_can_be_reset(workspaces):
     """From then on events are in time again, in that partition only; the windows continue as before."""
     mad, in_time = MIDNIGHT + 720 * HOUR_US, MIDNIGHT + MINUTE_US
     with workspaces.make("reset", partitions=2) as workspace:

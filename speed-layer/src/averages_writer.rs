@@ -64,7 +64,9 @@ impl AveragesWriter {
             partition.avg_speed_offset = next;
             partition.provisional.written(partition.clock.earliest(), self.lateness);
         }
-        forget_final_days(partitions, committer.tables().avg_speed.state());
+        for partition in partitions.iter_mut() {
+            published.final_days.iter().for_each(|day| partition.provisional.forget(*day));
+        }
         Ok(Some(published.fenced))
     }
 
@@ -107,3 +109,6 @@ fn forget_final_days(partitions: &mut PartitionSet, avg_speed: &TableState) {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -92,3 +92,6 @@ impl Committer {
         Ok(published)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,8 @@
 //! The engine: receives what the source delivers, and commits what it adds up to.
 //!
 //! It is a loop over parts that know nothing of each other: the [`PartitionSet`] holds what was received, the [`Lander`] and
-//! the [`AveragesWriter`] commit it through the [`Committer`], [`Takeover`] loads partitions from the tables, and [`StopAt`]
-//! says whether a bounded run is at its end.
+//! the [`AveragesWriter`] commit it through the [`Committer`], [`Takeover`] loads partitions from the tables, the [`RetryGate`]
+//! holds commits back for a moment after one failed, and [`StopAt`] says whether a bounded run is at its end.
 //!
 //! Everything happens in one task and in one order, so that what a commit holds is exactly the records before
 //! the position that it records. While a commit is under way the source's bounded queue fills, and fetching
@@ -12,6 +12,7 @@
 
 mod error;
 mod pace;
+mod retry_gate;
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -23,6 +24,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 pub use self::error::EngineError;
 use self::pace::Pace;
+use self::retry_gate::RetryGate;
 use crate::averages_writer::AveragesWriter;
 use crate::committer::Committer;
 use crate::lander::Lander;
@@ -33,10 +35,6 @@ use crate::stop_at::StopAt;
 use crate::tables::Tables;
 use crate::takeover::Takeover;
 
-/// How long the engine listens to the source after a commit failed, before it tries the next. Trying takes long
-/// while the store is away: without a pause something would always be due, and partitions given or taken away
-/// would wait until it is back.
-const RETRY_PAUSE: Duration = Duration::from_secs(1);
 /// The wait between tries at the last commits.
 const LAST_WAIT: Duration = Duration::from_secs(1);
 /// Files that are uploaded at once.
@@ -54,18 +52,19 @@ pub struct Engine<S> {
     takeover: Takeover,
     /// Where to stop, if it is to stop.
     stop_at: Option<StopAt>,
-    /// Before this instant no commit is tried.
-    retry_at: Instant,
+    retry: RetryGate,
 }
 
 impl<S: Source> Engine<S> {
     /// Gets ready to receive records from `source` into `tables`.
     pub fn new(source: S, tables: Tables, settings: &Settings) -> Result<Engine<S>, EngineError> {
         let rules = Rules::new(settings)?;
+        let pace = Pace::new(&settings.speed);
         let accept_loss = settings.kafka.on_data_loss == lake_config::OnDataLoss::Accept;
         Ok(Engine {
             source,
-            pace: Pace::new(&settings.speed),
+            retry: RetryGate::new(pace.commit_interval),
+            pace,
             partitions: PartitionSet::default(),
             committer: Committer::new(tables, &rules),
             lander: Lander::new(&rules.calendar, CONCURRENT_FILES),
@@ -73,7 +72,6 @@ impl<S: Source> Engine<S> {
             takeover: Takeover::new(accept_loss),
             rules,
             stop_at: None,
-            retry_at: Instant::now(),
         })
     }
 
@@ -247,7 +245,7 @@ impl<S: Source> Engine<S> {
     }
 
     async fn land_if_possible(&mut self, offsets_alone: bool) -> Result<(), EngineError> {
-        if Instant::now() < self.retry_at {
+        if !self.retry.is_open(Instant::now()) {
             return Ok(());
         }
         let result = self.land(offsets_alone).await;
@@ -255,7 +253,7 @@ impl<S: Source> Engine<S> {
     }
 
     async fn average_if_possible(&mut self, offsets_alone: bool) -> Result<(), EngineError> {
-        if Instant::now() < self.retry_at {
+        if !self.retry.is_open(Instant::now()) {
             return Ok(());
         }
         let result = self.commit_averages(offsets_alone).await;
@@ -264,16 +262,7 @@ impl<S: Source> Engine<S> {
 
     /// What failed because the outside is away is kept and tried again; anything else ends the engine.
     fn tolerate(&mut self, result: Result<(), EngineError>) -> Result<(), EngineError> {
-        match result {
-            Err(EngineError::Lake(error)) if error.is_transient() => {
-                metrics::counter!("lambdalake_speed_commit_failures_total").increment(1);
-                let waiting_bytes = self.partitions.waiting_bytes();
-                tracing::error!(%error, waiting_bytes, "not committed; trying again");
-                self.retry_at = Instant::now() + self.pace.commit_interval.min(RETRY_PAUSE);
-                Ok(())
-            }
-            result => result,
-        }
+        self.retry.tolerate(result, self.partitions.waiting_bytes(), Instant::now())
     }
 
     fn is_at_its_end(&self) -> bool {

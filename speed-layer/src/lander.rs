@@ -197,3 +197,6 @@ fn beside(partition: &Partition, built_on: Option<i64>, files: Vec<DataFile>) ->
         files: files.into_iter().map(|file| (None, file)).collect(),
     }
 }
+
+#[cfg(test)]
+mod tests;

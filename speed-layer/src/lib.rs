@@ -27,6 +27,8 @@ pub mod split;
 pub mod stop_at;
 pub mod tables;
 pub mod takeover;
+#[cfg(test)]
+mod test_instance;
 
 pub use engine::{Engine, EngineError};
 pub use speed_layer_decode as decode;

@@ -70,7 +70,9 @@ pub async fn publish(
     }
 }
 
-/// Whether the batch has made `day` final.
+/// Whether the batch has made `day` final, so that nothing may be added to it: any final file shows that. The batch itself is
+/// stricter (`final_day` in its `days`): there, a day with any other file is not final and is recomputed. The two differ only
+/// after another tool has changed the day.
 pub fn is_final(state: &TableState, day: Day) -> bool {
     state.files_of(day).any(AvgSpeedFile::is_final)
 }

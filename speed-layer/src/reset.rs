@@ -1,18 +1,18 @@
 //! Setting a partition's watermark back after a faulty camera clock has carried it away.
 //!
 //! A reset says: from this offset on, the greatest event time of the partition so far counts as that. It is a part
-//! of what lateness depends on, as the partition's log is, so every replay judges by it too. What was late_mask before
+//! of what lateness depends on, as the partition's log is, so every replay judges by it too. What was late before
 //! that offset stays as it is.
 //!
 //! # Consistency
 //! The speed layer may run meanwhile. A reset is asked for in `avg_speed` first: from that commit on nobody who does
-//! not know of it can commit averages of the partition, so `avg_speed` stands still there. Then it is put in force in
+//! not know of it can commit averages of the partition, so `avg_speed` stands still there. Then it is applied in
 //! `events`, from the further of the two tables' offsets at exactly the version that is committed on: from that
-//! commit on nobody who does not know of it can land. Whoever is kept out is fenced and loads the partition anew,
+//! commit on nobody who does not know of it can land. Whoever is excluded so is fenced and loads the partition anew,
 //! with the reset.
 //!
 //! # Crash consistency
-//! A reset that is asked for and not in force is put in force by whoever loads the partition next, before anything
+//! A reset that is asked for and not applied yet is applied by whoever loads the partition next, before anything
 //! else, or by the next reset of that partition.
 
 use lake_config::Settings;
@@ -59,7 +59,7 @@ pub async fn reset_watermark(
     let Tables { events, avg_speed, app_ids, .. } = &mut tables;
     let asked = commit_with(avg_speed, async |avg_speed: &TableLog| {
         events.refresh().await?;
-        force(events, avg_speed, app_ids, partition).await?;
+        apply_in(events, avg_speed, app_ids, partition).await?;
         ask(events.state(), avg_speed, app_ids, partition, to)
     });
     let number = match asked.await?.value {
@@ -67,9 +67,9 @@ pub async fn reset_watermark(
         Asked::NotAhead(from) => return Ok(ResetOutcome::NotAhead(from)),
         Asked::NoWatermark => return Ok(ResetOutcome::NoWatermark),
     };
-    put_in_force(&mut tables, partition).await?;
+    apply_requested_reset(&mut tables, partition).await?;
     let resets = tables.app_ids.watermark_resets(tables.events.state(), partition);
-    let reset = resets.get(number - 1).expect("it was just put in force");
+    let reset = resets.get(number - 1).expect("it was just applied");
     Ok(ResetOutcome::Reset(*reset))
 }
 
@@ -107,33 +107,36 @@ fn ask(
     Ok(CommitDecision::Commit(request, Asked::For(number)))
 }
 
-/// Puts the reset of `partition` in force that is asked for and not in force, if there is one.
-pub(crate) async fn put_in_force(tables: &mut Tables, partition: i32) -> Result<(), LakeError> {
+/// Applies the reset of `partition` that is asked for and not applied yet, if there is one.
+pub(crate) async fn apply_requested_reset(
+    tables: &mut Tables,
+    partition: i32,
+) -> Result<(), LakeError> {
     let Tables { events, avg_speed, app_ids, .. } = tables;
-    force(events, avg_speed, app_ids, partition).await
+    apply_in(events, avg_speed, app_ids, partition).await
 }
 
-/// Puts the reset in force that `avg_speed` asks for and `events` does not have.
-async fn force(
+/// Applies the reset in `events` that `avg_speed` asks for and `events` does not have.
+async fn apply_in(
     events: &mut TableLog,
     avg_speed: &TableLog,
     app_ids: &AppIds,
     partition: i32,
 ) -> Result<(), LakeError> {
-    // Whoever was faster has moved the partition, or has put the reset in force.
-    let forced = commit_with(events, async |events: &TableLog| {
-        let commit = in_force(events, avg_speed.state(), app_ids, partition);
+    // Whoever was faster has moved the partition, or has applied the reset.
+    let applied = commit_with(events, async |events: &TableLog| {
+        let commit = applying_commit(events, avg_speed.state(), app_ids, partition);
         Ok::<_, LakeError>(match commit {
             Some(commit) => CommitDecision::Commit(commit, ()),
             None => CommitDecision::Nothing(()),
         })
     });
-    let Committed { value: (), .. } = forced.await?;
+    let Committed { value: (), .. } = applied.await?;
     Ok(())
 }
 
-/// The commit to `events` that puts the reset in force; `None` if none is asked for that is not in force.
-fn in_force(
+/// The commit to `events` that applies the reset; `None` if none is asked for that is not applied yet.
+fn applying_commit(
     events: &TableLog,
     avg_speed: &TableState,
     app_ids: &AppIds,

@@ -44,3 +44,6 @@ impl StopAt {
         })
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,8 +1,9 @@
 //! Taking partitions over: loading them from the tables, and loading those anew that another writer moved.
 //!
 //! # Consistency
-//! The tables are followed to their newest versions before a partition is loaded, and its watermark resets are put in
-//! force first, and files that another tool has mixed are split. Every load has an epoch of its own, by which records of an earlier assignment are told apart.
+//! Before a partition is loaded, the tables are followed to their newest versions, a watermark reset that is asked for is
+//! applied, and files that another tool has mixed are split. Every load has an epoch of its own, which distinguishes its records
+//! from those of an earlier assignment.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -90,7 +91,7 @@ impl Takeover {
         tables.refresh().await?;
         let (mut starts, mut suspects) = (Vec::new(), BTreeMap::new());
         for partition in assigned {
-            reset::put_in_force(tables, partition.partition).await?;
+            reset::apply_requested_reset(tables, partition.partition).await?;
             split::split_mixed_files(&mut tables.avg_speed, &rules.calendar).await?;
             self.epochs += 1;
             let (epoch, accept_loss) = (self.epochs, self.accept_loss);
@@ -116,3 +117,6 @@ impl Takeover {
         Ok(starts)
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -88,8 +88,24 @@ impl<C: ConsumerContext + 'static> RecordQueue<C> {
         }
     }
 
+    /// How many messages are in the queue. During [`RecordQueue::serve`], those that came since it began.
+    #[expect(unsafe_code, reason = "only librdkafka's own interface counts them")]
+    pub fn len(&self) -> usize {
+        // SAFETY: the queue is valid.
+        unsafe { sys::rd_kafka_queue_length(self.queue.as_ptr()) }
+    }
+
+    /// Whether there are no messages in the queue.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
     /// Waits for messages, and hands those that are there to `handler` until it breaks off; the others stay. Says
     /// whether any came; librdkafka may end the wait early. A panic of `handler` goes on here.
+    ///
+    /// librdkafka takes all messages out of the queue first, and puts back what `handler` leaves. Meanwhile it sees an
+    /// empty queue and goes on fetching up to its bounds. So a handler that breaks off each time lets the queue grow by as
+    /// much, without end if it is slower than Kafka; one that handles all of them holds twice the bounds at most.
     #[expect(unsafe_code, reason = "only librdkafka's own interface has the callback")]
     pub fn serve(
         &self,

@@ -36,7 +36,7 @@ impl GroupContext {
         !self.queue().is_empty()
     }
 
-    /// From now on partitions are given back at once: nothing is held of them any more.
+    /// From now on partitions are returned at once: nothing is held of them any more.
     pub(super) fn close(&self) {
         self.is_closing.store(true, Ordering::Relaxed);
     }
@@ -86,7 +86,7 @@ impl ConsumerContext for GroupContext {
                 _ => consumer.unassign(),
             };
             if let Err(error) = result {
-                tracing::debug!(%error, "partitions were not given back");
+                tracing::debug!(%error, "partitions were not returned");
             }
             return;
         }

@@ -1,14 +1,18 @@
 //! The polling thread: messages become decoded batches, rebalances become questions to the engine.
 //!
-//! It is a loop over three parts: the [`GroupClient`] is librdkafka, the [`Positions`] are where each partition is, and the
-//! [`Delivery`] decodes records and sends them to the engine. `membership` and `seeking` are what the loop does with them
-//! when partitions come, go or have to be fetched from elsewhere.
+//! It is a loop over parts. The [`Link`] joins the three that records pass through: the [`GroupClient`] is
+//! librdkafka, the [`Positions`](positions::Positions) are where each partition is, and the [`Delivery`]
+//! decodes records and sends them to the engine. On that link the [`Membership`] assigns and releases partitions as the group
+//! and the engine say, and the [`Seeker`] moves partitions that have to be fetched from another place.
 
 mod client;
 mod delivery;
+mod link;
 mod membership;
 mod positions;
-mod seeking;
+mod seeker;
+#[cfg(test)]
+mod test_bed;
 #[cfg(test)]
 mod tests;
 
@@ -24,31 +28,32 @@ use tokio::runtime::Handle;
 
 use self::client::GroupClient;
 use self::delivery::Delivery;
-use self::positions::Positions;
-use super::context::{GroupContext, Rebalance};
+use self::link::Link;
+use self::membership::Membership;
+use self::seeker::Seeker;
+use super::context::GroupContext;
 use super::queue::Sender;
 use crate::decode::EventFormat;
 use crate::source::{SourceEvent, Start};
 
 /// How long a poll waits for records; then what is pending is sent on and positions are looked at.
 const POLL_TIMEOUT: Duration = Duration::from_millis(50);
-/// Records that are accepted between looks at the clock, at rebalances and at seeks.
+/// Records that are accepted between looks at rebalances and whatever else interrupts them.
 const POLL_RECORDS: usize = 1024;
 
 /// A partition to be fetched from another offset.
 pub(super) struct Seek(pub(super) Start);
 
 pub(super) struct Poller {
-    client: GroupClient,
-    positions: Positions,
-    delivery: Delivery,
+    link: Link,
+    membership: Membership,
+    seeker: Seeker,
     seeks: std::sync::mpsc::Receiver<Seek>,
-    /// When librdkafka last refused a seek of a partition that it does not fetch.
-    refused_at: Option<Instant>,
     stop: Arc<AtomicBool>,
 }
 
 /// The thread is to end: that was requested, or nobody listens any more.
+#[derive(Debug, PartialEq, Eq)]
 struct Ended;
 
 impl Poller {
@@ -63,11 +68,13 @@ impl Poller {
     ) -> Poller {
         let (sender, format, runtime) = delivery;
         Poller {
-            client: GroupClient::new(consumer, topic, request_timeout),
-            positions: Positions::default(),
-            delivery: Delivery::new(sender, format, runtime),
+            link: Link::new(
+                GroupClient::new(consumer, topic, request_timeout),
+                Delivery::new(sender, format, runtime),
+            ),
+            membership: Membership::new(Arc::clone(&stop)),
+            seeker: Seeker::default(),
             seeks,
-            refused_at: None,
             stop,
         }
     }
@@ -79,56 +86,55 @@ impl Poller {
                 break;
             }
         }
-        self.client.leave();
+        self.link.client.leave();
     }
 
     fn poll_once(&mut self) -> Result<(), Ended> {
-        self.client.serve(self.positions.ids().into_iter());
-        while let Some(rebalance) = self.client.next_rebalance() {
-            // librdkafka has paused what stays assigned, and goes on with it once this is handled.
-            self.positions.invalidate_all(now());
-            self.flush()?;
-            match rebalance {
-                Rebalance::Assign(partitions) => self.assign(&partitions)?,
-                Rebalance::Revoke(partitions) => self.revoke(partitions)?,
-            }
+        let link = &mut self.link;
+        link.client.serve(link.positions.ids().into_iter());
+        while let Some(rebalance) = link.client.next_rebalance() {
+            self.membership.handle(rebalance, link)?;
         }
-        let starts: Vec<Start> = self.seeks.try_iter().map(|Seek(start)| start).collect();
-        starts.into_iter().for_each(|start| self.begin_elsewhere(start));
-        self.restart_strays()?;
-        while let Some(error) = self.client.next_error() {
+        self.seeks.try_iter().for_each(|Seek(start)| link.begin_elsewhere(start));
+        let misrouted = link.client.drain_misrouted();
+        self.membership.restart_misrouted(misrouted, link)?;
+        while let Some(error) = self.link.client.next_error() {
             self.handle_error(&error)?;
         }
-        self.seek()?;
+        self.seeker.seek(&mut self.link)?;
         self.receive_records()
     }
 
-    /// Waits for records and accepts those that are there with them. The clock is read once for all of them.
+    /// Waits for records and accepts all that are there with them, unless something more urgent comes up: what is left
+    /// lets librdkafka's queue grow.
     fn receive_records(&mut self) -> Result<(), Ended> {
-        let records = self.client.records();
-        let (mut left, mut received) = (POLL_RECORDS, Ok(()));
+        let records = self.link.client.records();
+        metrics::gauge!("lambdalake_kafka_queue_records").set(records.len() as f64);
+        let (mut count, mut received) = (0, Ok(()));
         let has_come = records.serve(POLL_TIMEOUT, |message| {
             received = self.receive(message);
-            left -= 1;
-            if received.is_err() || left == 0 {
+            count += 1;
+            if received.is_err() || count % POLL_RECORDS == 0 && self.is_interrupted() {
                 return ControlFlow::Break(());
             }
             ControlFlow::Continue(())
         });
         received?;
         let wait = if has_come { POLL_TIMEOUT } else { Duration::ZERO };
-        self.delivery.flush_after(wait, &mut self.client, &mut self.positions)
+        self.link.flush_after(wait)
+    }
+
+    /// Whether something has come up that is not to wait until all records are accepted.
+    fn is_interrupted(&mut self) -> bool {
+        let link = &mut self.link;
+        while link.client.poll_consumer() {}
+        link.client.has_news() || link.positions.needs_seek() || self.stop.load(Ordering::Relaxed)
     }
 
     fn receive(&mut self, message: Message<'_>) -> Result<(), Ended> {
         match message {
-            Message::Record(record) => {
-                self.delivery.accept(&record, &mut self.client, &mut self.positions)
-            }
-            Message::End { partition, next_offset } => {
-                let (client, positions) = (&mut self.client, &mut self.positions);
-                self.delivery.report_end(partition, next_offset, client, positions)
-            }
+            Message::Record(record) => self.link.accept(&record),
+            Message::End { partition, next_offset } => self.link.report_end(partition, next_offset),
             Message::Fault(error) => {
                 tracing::warn!(%error, "Kafka");
                 self.handle_error(&error)
@@ -141,21 +147,13 @@ impl Poller {
         match error {
             KafkaError::MessageConsumption(
                 RDKafkaErrorCode::AutoOffsetReset | RDKafkaErrorCode::OffsetOutOfRange,
-            ) => self.restart_partitions_out_of_range(),
+            ) => self.membership.restart_out_of_range(&mut self.link),
             KafkaError::MessageConsumptionFatal(_) => {
                 let problem = format!("the Kafka consumer failed for good: {error}");
-                self.send(SourceEvent::Failed { problem })
+                self.link.send(SourceEvent::Failed { problem })
             }
             _ => Ok(()),
         }
-    }
-
-    fn flush(&mut self) -> Result<(), Ended> {
-        self.delivery.flush(&mut self.client, &mut self.positions)
-    }
-
-    fn send(&mut self, event: SourceEvent) -> Result<(), Ended> {
-        self.delivery.send(event, &mut self.client, &mut self.positions)
     }
 }
 

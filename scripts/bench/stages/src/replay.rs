@@ -40,7 +40,7 @@ use crate::reading::BatchEnd;
 
 /// The tag of the records; there is one assignment only.
 const EPOCH: u64 = 1;
-/// Files that are under way at once, so that encoding and uploading are told apart.
+/// Files that are under way at once, so that encoding and uploading are measured apart.
 const ONE_FILE: usize = 1;
 
 /// The speed layer's stages on their way through a topic.

@@ -1,7 +1,7 @@
 //! The group's consumer: what it has to say beside records, and what it is asked to do with partitions.
 //!
-//! Records come through a queue of their own. Rebalances wait in the consumer's context, errors and stray records here,
-//! until the poller handles them.
+//! Records come through a queue of their own. Rebalances wait in the consumer's context, errors and the partitions of
+//! misrouted records here, until the poller handles them.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -15,6 +15,7 @@ use rdkafka::{Offset, TopicPartitionList};
 use speed_layer_fetch::RecordQueue;
 
 use super::now;
+use super::seeker::SeekAnswers;
 use crate::kafka::context::{GroupContext, Rebalance};
 use crate::source::Start;
 
@@ -32,7 +33,7 @@ pub(super) struct GroupClient {
     /// Errors that came beside records.
     errors: VecDeque<KafkaError>,
     /// Partitions whose records came beside the queue of records, as those of a topic that was made anew may.
-    strays: BTreeSet<i32>,
+    misrouted: BTreeSet<i32>,
 }
 
 impl GroupClient {
@@ -48,7 +49,7 @@ impl GroupClient {
             request_timeout,
             routed_at: now(),
             errors: VecDeque::new(),
-            strays: BTreeSet::new(),
+            misrouted: BTreeSet::new(),
         }
     }
 
@@ -70,14 +71,14 @@ impl GroupClient {
         }
     }
 
-    /// Receives one thing that comes beside records: rebalances and statistics go to the context, errors and strays wait
-    /// for their turn. Returns whether there was any for the poller itself. Without this, the group would take this
-    /// instance for dead.
+    /// Receives one thing that comes beside records: rebalances and statistics go to the context, errors and
+    /// misrouted partitions wait for their turn. Returns whether there was any for the poller itself. Without this, the group
+    /// would consider this instance dead.
     pub(super) fn poll_consumer(&mut self) -> bool {
         match self.consumer.poll(Duration::ZERO) {
-            Some(Err(KafkaError::PartitionEOF(partition))) => self.strays.extend([partition]),
+            Some(Err(KafkaError::PartitionEOF(partition))) => self.misrouted.extend([partition]),
             Some(Err(error)) => self.errors.push_back(error),
-            Some(Ok(message)) => self.strays.extend([message.partition()]),
+            Some(Ok(message)) => self.misrouted.extend([message.partition()]),
             None => return false,
         }
         true
@@ -91,12 +92,18 @@ impl GroupClient {
         self.consumer.context().has_rebalance()
     }
 
+    /// Whether rebalances, errors or misrouted partitions wait to be handled.
+    pub(super) fn has_news(&self) -> bool {
+        self.has_rebalance() || !self.errors.is_empty() || !self.misrouted.is_empty()
+    }
+
     pub(super) fn next_error(&mut self) -> Option<KafkaError> {
         self.errors.pop_front()
     }
 
-    pub(super) fn take_strays(&mut self) -> Vec<i32> {
-        std::mem::take(&mut self.strays).into_iter().collect()
+    /// The partitions whose records came beside the queue of records since this was last asked.
+    pub(super) fn drain_misrouted(&mut self) -> Vec<i32> {
+        std::mem::take(&mut self.misrouted).into_iter().collect()
     }
 
     /// From now on records of the partition come through the queue.
@@ -132,7 +139,7 @@ impl GroupClient {
         }
     }
 
-    /// Gives partitions back: these if the group is cooperative, or else all.
+    /// Returns partitions to the group: these if the group is cooperative, or else all.
     pub(super) fn unassign(&self, partitions: &[i32]) -> KafkaResult<()> {
         match self.is_cooperative() {
             true => self.consumer.incremental_unassign(&self.list_of_partitions(partitions)),
@@ -140,9 +147,20 @@ impl GroupClient {
         }
     }
 
+    /// Assigns again: the partitions `idle`, whose `starts` these are, if the group is cooperative, or else `starts` in place of
+    /// all.
+    pub(super) fn assign_again(&self, idle: &[i32], starts: &[Start]) -> KafkaResult<()> {
+        if self.is_cooperative() {
+            self.unassign(idle)?;
+        }
+        self.assign(starts)
+    }
+
     /// Moves partitions that are being fetched to these offsets. Returns what became of each.
-    pub(super) fn seek(&self, starts: &[Start]) -> KafkaResult<TopicPartitionList> {
-        self.consumer.seek_partitions(self.list_of(starts), self.request_timeout)
+    pub(super) fn seek(&self, starts: &[Start]) -> SeekAnswers {
+        let answers = self.consumer.seek_partitions(self.list_of(starts), self.request_timeout)?;
+        let answers = answers.elements();
+        Ok(answers.iter().map(|answer| (answer.partition(), answer.error())).collect())
     }
 
     pub(super) fn set_paused(&self, partitions: &[i32], paused: bool) {
@@ -153,7 +171,7 @@ impl GroupClient {
         }
     }
 
-    /// Gives everything back. Closing the consumer, when its last owner drops it, leaves the group.
+    /// Returns all partitions. Closing the consumer, when its last owner drops it, leaves the group.
     pub(super) fn leave(&self) {
         self.consumer.context().close();
         let _ = self.consumer.unassign();
@@ -176,3 +194,6 @@ impl GroupClient {
         list
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -142,7 +142,7 @@ impl Delivery {
     }
 
     /// Sends to the engine. While it is behind, fetching is paused and polls keep the membership. The first poll reports to
-    /// librdkafka, which takes a callback for a wait for records, that from now on `max.poll.interval.ms` counts.
+    /// librdkafka, which considers a callback a wait for records, that from now on `max.poll.interval.ms` counts.
     pub(super) fn send(
         &mut self,
         event: SourceEvent,
@@ -171,3 +171,6 @@ impl Delivery {
         sent
     }
 }
+
+#[cfg(test)]
+mod tests;

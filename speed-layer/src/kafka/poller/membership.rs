@@ -1,149 +1,202 @@
-//! Membership of the group: partitions assigned, revoked and out of range, as questions to the engine.
+//! Membership of the group: partitions assigned, revoked, and to be started anew, as questions to the engine.
+//!
+//! What is to be asked is decided by [`Assignment`] and [`out_of_range`] from facts alone; [`Membership`] asks Kafka and the
+//! engine, and does what they answer.
+//!
+//! # Consistency
+//! A partition is assigned only with the start that the engine gave for it, and returned only once the engine has released
+//! it. Whatever was decoded before a rebalance is sent on before it.
 
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use rdkafka::error::KafkaResult;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use super::delivery::SEND_TIMEOUT;
-use super::{Ended, Poller, now};
+use super::link::Link;
+use super::{Ended, now};
+use crate::kafka::context::Rebalance;
 use crate::source::{AssignedPartition, SourceEvent, Start};
 
 /// How long the engine may need to release partitions, for which the others in the group wait; below
 /// librdkafka's `max.poll.interval.ms` of 5 minutes.
 const ENGINE_TIMEOUT: Duration = Duration::from_secs(240);
 
-impl Poller {
-    pub(super) fn assign(&mut self, partitions: &[i32]) -> Result<(), Ended> {
+/// Assigns and returns partitions as the group and the engine say.
+pub(super) struct Membership {
+    /// Whether waiting for Kafka is over.
+    stop: Arc<AtomicBool>,
+}
+
+impl Membership {
+    /// Waits for Kafka until `stop` is set.
+    pub(super) fn new(stop: Arc<AtomicBool>) -> Membership {
+        Membership { stop }
+    }
+
+    /// Handles a rebalance. librdkafka has paused what stays assigned, and goes on with it once this is done.
+    pub(super) fn handle(&self, rebalance: Rebalance, link: &mut Link) -> Result<(), Ended> {
+        link.positions.invalidate_all(now());
+        link.flush()?;
+        match rebalance {
+            Rebalance::Assign(partitions) => self.assign(&partitions, link),
+            Rebalance::Revoke(partitions) => revoke(partitions, link),
+        }
+    }
+
+    /// Retention overtook the consumer somewhere: asks the engine anew about every partition whose position is gone.
+    pub(super) fn restart_out_of_range(&self, link: &mut Link) -> Result<(), Ended> {
+        link.flush()?;
+        let positions = link.positions.positions();
+        let mut bounds = Vec::new();
+        for (partition, _) in &positions {
+            bounds.push(self.bounds_of(*partition, link)?);
+            link.client.poll_consumer();
+        }
+        link.positions.invalidate_all(now());
+        self.restart(&out_of_range(&positions, &bounds), link)
+    }
+
+    /// Some records of these partitions came beside the queue of records, and may have been overtaken by others: asks the
+    /// engine anew about those that are assigned.
+    pub(super) fn restart_misrouted(
+        &self,
+        mut partitions: Vec<i32>,
+        link: &mut Link,
+    ) -> Result<(), Ended> {
+        partitions.retain(|partition| link.positions.contains(*partition));
+        if !partitions.is_empty() {
+            tracing::warn!(?partitions, "records came out of turn: fetching them again");
+        }
+        self.restart(&partitions, link)
+    }
+
+    fn assign(&self, partitions: &[i32], link: &mut Link) -> Result<(), Ended> {
         tracing::info!(?partitions, "partitions assigned");
-        let starts = self.ask_for_starts(partitions)?;
-        let assigned = self.client.assign(&starts);
-        self.fail_on_error("assign partitions", assigned)
+        let starts = self.ask_for_starts(partitions, link)?;
+        let assigned = link.client.assign(&starts);
+        link.fail_on_error("assign partitions", assigned)
+    }
+
+    /// Takes partitions away from the engine and asks it anew where to start.
+    fn restart(&self, partitions: &[i32], link: &mut Link) -> Result<(), Ended> {
+        if partitions.is_empty() {
+            return Ok(());
+        }
+        link.send(SourceEvent::Lost { partitions: partitions.to_vec() })?;
+        let starts = self.ask_for_starts(partitions, link)?;
+        starts.into_iter().for_each(|start| link.begin_elsewhere(start));
+        Ok(())
     }
 
     /// Asks Kafka for the bounds of the partitions and the engine for where to start.
-    fn ask_for_starts(&mut self, partitions: &[i32]) -> Result<Vec<Start>, Ended> {
-        let (mut starts, mut left): (Vec<Start>, _) = (Vec::new(), partitions.to_vec());
-        while !left.is_empty() {
+    fn ask_for_starts(&self, partitions: &[i32], link: &mut Link) -> Result<Vec<Start>, Ended> {
+        let mut assignment = Assignment::of(partitions);
+        while !assignment.unanswered().is_empty() {
             let mut assigned = Vec::new();
-            for partition in &left {
-                assigned.push(self.bounds_of(*partition)?);
-                self.client.poll_consumer();
+            for partition in assignment.unanswered() {
+                assigned.push(self.bounds_of(*partition, link)?);
+                link.client.poll_consumer();
             }
             let (reply, answer) = oneshot::channel();
-            self.send(SourceEvent::Assigned { partitions: assigned, reply })?;
-            for start in self.wait_for_starts(answer)? {
-                self.client.route(start.partition);
-                self.positions.begin(start);
-                left.retain(|partition| *partition != start.partition);
-                starts.push(start);
+            link.send(SourceEvent::Assigned { partitions: assigned, reply })?;
+            let starts = wait_for_starts(answer, link)?;
+            for start in &starts {
+                link.client.route(start.partition);
+                link.positions.begin(*start);
             }
+            assignment.answer(&starts);
         }
-        Ok(starts)
+        Ok(assignment.into_starts())
     }
 
-    /// Waits for the engine's answer for as long as the engine tries: while the store is away it can't say.
-    fn wait_for_starts(
-        &mut self,
-        mut answer: oneshot::Receiver<Vec<Start>>,
-    ) -> Result<Vec<Start>, Ended> {
-        loop {
-            let waited = async { timeout(SEND_TIMEOUT, &mut answer).await };
-            match self.delivery.runtime().block_on(waited) {
-                Ok(starts) => return starts.map_err(|_| Ended),
-                Err(_) => {
-                    self.client.poll_consumer();
-                }
-            }
-        }
-    }
-
-    fn bounds_of(&mut self, partition: i32) -> Result<AssignedPartition, Ended> {
+    fn bounds_of(&self, partition: i32, link: &mut Link) -> Result<AssignedPartition, Ended> {
         let is_over = || self.stop.load(Ordering::Relaxed);
-        match self.client.bounds_of(partition, is_over) {
+        match link.client.bounds_of(partition, is_over) {
             Ok((low, high)) => Ok(AssignedPartition { partition, low, high }),
             Err(error) => {
-                let topic = self.client.topic();
-                let problem = format!(
-                    "ask for the offsets of partition {partition} of topic {topic}: {error}"
-                );
-                self.send(SourceEvent::Failed { problem })?;
+                let action = format!("ask for the offsets of partition {partition}");
+                link.fail_on_error(&action, Err(error))?;
                 Err(Ended)
             }
         }
     }
+}
 
-    pub(super) fn revoke(&mut self, partitions: Vec<i32>) -> Result<(), Ended> {
-        tracing::info!(?partitions, "partitions revoked");
-        self.positions.release(&partitions);
-        let revoked = partitions.clone();
-        if self.client.has_lost_its_assignment() {
-            self.send(SourceEvent::Lost { partitions })?;
-        } else {
-            let (reply, answer) = oneshot::channel();
-            self.send(SourceEvent::Revoked { partitions, reply })?;
-            let released = async { timeout(ENGINE_TIMEOUT, answer).await };
-            if !matches!(self.delivery.runtime().block_on(released), Ok(Ok(()))) {
-                tracing::warn!(
-                    "revoked partitions were not committed in time; they will be replayed"
-                );
-            }
-        }
-        let unassigned = self.client.unassign(&revoked);
-        self.fail_on_error("give partitions back", unassigned)
-    }
-
-    /// Retention overtook the consumer somewhere: asks the engine anew about every partition whose position
-    /// is gone.
-    pub(super) fn restart_partitions_out_of_range(&mut self) -> Result<(), Ended> {
-        self.flush()?;
-        let mut gone = Vec::new();
-        for (partition, position) in self.positions.positions() {
-            let bounds = self.bounds_of(partition)?;
-            if position < bounds.low || position > bounds.high {
-                gone.push(partition);
-            }
-            self.client.poll_consumer();
-        }
-        self.positions.invalidate_all(now());
-        self.restart(&gone)
-    }
-
-    /// Some records of these partitions have passed the queue of records by, and may have been overtaken by others.
-    pub(super) fn restart_strays(&mut self) -> Result<(), Ended> {
-        let mut strays = self.client.take_strays();
-        strays.retain(|partition| self.positions.contains(*partition));
-        if strays.is_empty() {
-            return Ok(());
-        }
-        tracing::warn!(partitions = ?strays, "records came out of turn: fetching them again");
-        self.restart(&strays)
-    }
-
-    /// Takes partitions away from the engine and asks it anew where to start.
-    fn restart(&mut self, partitions: &[i32]) -> Result<(), Ended> {
-        if partitions.is_empty() {
-            return Ok(());
-        }
-        self.send(SourceEvent::Lost { partitions: partitions.to_vec() })?;
-        let starts = self.ask_for_starts(partitions)?;
-        starts.into_iter().for_each(|start| self.begin_elsewhere(start));
-        Ok(())
-    }
-
-    pub(super) fn fail_on_error(
-        &mut self,
-        action: &str,
-        result: KafkaResult<()>,
-    ) -> Result<(), Ended> {
-        match result {
-            Ok(()) => Ok(()),
-            Err(error) => {
-                let problem = format!("{action} of topic {}: {error}", self.client.topic());
-                self.send(SourceEvent::Failed { problem })
+/// Waits for the engine's answer for as long as the engine tries: while the store is away it can't say.
+fn wait_for_starts(
+    mut answer: oneshot::Receiver<Vec<Start>>,
+    link: &mut Link,
+) -> Result<Vec<Start>, Ended> {
+    loop {
+        let waited = async { timeout(SEND_TIMEOUT, &mut answer).await };
+        match link.delivery.runtime().block_on(waited) {
+            Ok(starts) => return starts.map_err(|_| Ended),
+            Err(_) => {
+                link.client.poll_consumer();
             }
         }
     }
 }
+
+fn revoke(partitions: Vec<i32>, link: &mut Link) -> Result<(), Ended> {
+    tracing::info!(?partitions, "partitions revoked");
+    link.positions.release(&partitions);
+    let revoked = partitions.clone();
+    if link.client.has_lost_its_assignment() {
+        link.send(SourceEvent::Lost { partitions })?;
+    } else {
+        let (reply, answer) = oneshot::channel();
+        link.send(SourceEvent::Revoked { partitions, reply })?;
+        let released = async { timeout(ENGINE_TIMEOUT, answer).await };
+        if !matches!(link.delivery.runtime().block_on(released), Ok(Ok(()))) {
+            tracing::warn!("revoked partitions were not committed in time; they will be replayed");
+        }
+    }
+    let unassigned = link.client.unassign(&revoked);
+    link.fail_on_error("return partitions", unassigned)
+}
+
+/// An assignment under way: the starts that the engine has given, and the partitions that it has given none for yet.
+#[derive(Debug, PartialEq, Eq)]
+struct Assignment {
+    unanswered: Vec<i32>,
+    starts: Vec<Start>,
+}
+
+impl Assignment {
+    fn of(partitions: &[i32]) -> Assignment {
+        Assignment { unanswered: partitions.to_vec(), starts: Vec::new() }
+    }
+
+    /// The partitions to ask about, with what Kafka has of them by now.
+    fn unanswered(&self) -> &[i32] {
+        &self.unanswered
+    }
+
+    /// The engine has given these starts. A partition that it left out is asked about again.
+    fn answer(&mut self, starts: &[Start]) {
+        let has_start = |partition: &i32| starts.iter().any(|start| start.partition == *partition);
+        self.unanswered.retain(|partition| !has_start(partition));
+        self.starts.extend(starts);
+    }
+
+    fn into_starts(self) -> Vec<Start> {
+        self.starts
+    }
+}
+
+/// The partitions whose position lies outside what Kafka has of them.
+fn out_of_range(positions: &[(i32, i64)], bounds: &[AssignedPartition]) -> Vec<i32> {
+    let is_gone = |partition: i32, position: i64| {
+        let mut of_partition = bounds.iter().filter(|bounds| bounds.partition == partition);
+        of_partition.any(|bounds| position < bounds.low || position > bounds.high)
+    };
+    let gone = positions.iter().filter(|(partition, position)| is_gone(*partition, *position));
+    gone.map(|(partition, _)| *partition).collect()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,5 +1,5 @@
 //! Where each assigned partition is: the records that the engine does not have yet, the position that it was given last,
-//! and whether the partition has to be sought before anything more of it counts.
+//! and whether the partition needs a seek before anything more of it counts.
 //!
 //! # Consistency
 //! Positions come from records and from ends of partitions, never from librdkafka. While a partition needs a seek, nothing
@@ -27,7 +27,7 @@ impl Fetched {
         self.pending.last_offset().map_or(self.position, |last| last + 1)
     }
 
-    /// What comes is of another place until the partition is sought.
+    /// What comes is of another place until a seek has succeeded.
     fn invalidate_position(&mut self, now: Instant) {
         self.needs_seek_since.get_or_insert(now);
     }
@@ -66,23 +66,25 @@ impl Positions {
         self.fetched.values_mut().for_each(|fetched| fetched.invalidate_position(now));
     }
 
-    /// The partition was sought: what comes counts again.
+    /// A seek of the partition has succeeded: what comes counts again.
     pub(super) fn validate(&mut self, partition: i32) {
         self.fetched.entry(partition).and_modify(|fetched| fetched.needs_seek_since = None);
     }
 
+    /// Whether a partition needs a seek.
+    pub(super) fn needs_seek(&self) -> bool {
+        self.fetched.values().any(|fetched| fetched.needs_seek_since.is_some())
+    }
+
     /// Where partitions need a seek to that have waited for it so long.
     pub(super) fn needing_seek(&self, has_waited: impl Fn(Instant) -> bool) -> Vec<Start> {
-        let waiting = self
-            .fetched
-            .iter()
-            .filter(|(_, fetched)| fetched.needs_seek_since.is_some_and(&has_waited));
-        let start = |(partition, fetched): (&i32, &Fetched)| Start {
-            partition: *partition,
-            offset: fetched.next_offset(),
-            epoch: fetched.pending.epoch,
-        };
-        waiting.map(start).collect()
+        let needs_seek = |fetched: &Fetched| fetched.needs_seek_since.is_some_and(&has_waited);
+        self.starts_of(needs_seek)
+    }
+
+    /// Where each partition goes on: after the last record decoded.
+    pub(super) fn starts(&self) -> Vec<Start> {
+        self.starts_of(|_| true)
     }
 
     /// The partition, if what comes of it counts.
@@ -113,6 +115,15 @@ impl Positions {
     pub(super) fn positions(&self) -> Vec<(i32, i64)> {
         self.fetched.iter().map(|(partition, fetched)| (*partition, fetched.position)).collect()
     }
+
+    fn starts_of(&self, is_meant: impl Fn(&Fetched) -> bool) -> Vec<Start> {
+        let start = |(partition, fetched): (&i32, &Fetched)| Start {
+            partition: *partition,
+            offset: fetched.next_offset(),
+            epoch: fetched.pending.epoch,
+        };
+        self.fetched.iter().filter(|(_, fetched)| is_meant(fetched)).map(start).collect()
+    }
 }
 
 #[cfg(test)]
@@ -125,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_of_a_partition_counts_from_a_pause_until_it_is_sought() {
+    fn nothing_of_a_partition_counts_from_a_pause_until_a_seek_has_succeeded() {
         let mut positions = Positions::default();
         positions.begin(start(10, 1));
         assert!(positions.valid(3).is_some());

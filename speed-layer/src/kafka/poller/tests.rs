@@ -7,11 +7,12 @@ use std::collections::BTreeMap;
 use lake_config::Settings;
 use rdkafka::admin::{AdminClient, AdminOptions, NewTopic, TopicReplication};
 use rdkafka::client::DefaultClientContext;
+use rdkafka::consumer::Consumer;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, TopicPartitionList};
 
 use super::delivery::SEND_TIMEOUT;
-use crate::kafka::KafkaSource;
+use crate::kafka::{KafkaSource, config, queue};
 use crate::source::{Source, SourceEvent, Start};
 
 use super::*;
@@ -30,13 +31,17 @@ struct Bed {
 
 impl Bed {
     async fn new(name: &str) -> Bed {
+        Bed::with(name, RECORDS).await
+    }
+
+    async fn with(name: &str, records: i64) -> Bed {
         let brokers = std::env::var("LAKEHOUSE__KAFKA__BROKERS")
             .expect("these tests need Kafka: . \"$(scripts/stack.sh up)\"");
         let topic = format!("{name}-{}", std::process::id());
         let bed = Bed { brokers, topic };
         let made = NewTopic::new(&bed.topic, 1, TopicReplication::Fixed(1));
         bed.admin().create_topics([&made], &AdminOptions::new()).await.unwrap()[0].clone().unwrap();
-        bed.fill();
+        bed.fill(records);
         bed
     }
 
@@ -50,27 +55,34 @@ impl Bed {
         self.config().create().unwrap()
     }
 
-    fn fill(&self) {
+    fn fill(&self, records: i64) {
         let producer: BaseProducer =
             self.config().set("transactional.id", &self.topic).create().unwrap();
         producer.init_transactions(LONG).unwrap();
         producer.begin_transaction().unwrap();
         let payload = "x".repeat(RECORD_BYTES);
-        for _ in 0..RECORDS {
-            let record = BaseRecord::to(&self.topic).partition(0).key("key").payload(&payload);
-            producer.send(record).map_err(|(error, _)| error).unwrap();
+        for _ in 0..records {
+            let record = || BaseRecord::to(&self.topic).partition(0).key("key").payload(&payload);
+            while producer.send(record()).is_err() {
+                producer.poll(POLL_TIMEOUT);
+            }
         }
         producer.commit_transaction(LONG).unwrap();
     }
 
-    /// A source whose queue has room for a batch, which it has filled and waited for until it has paused.
-    async fn paused(&self) -> KafkaSource {
+    /// Settings of a queue that has room for a batch.
+    fn settings(&self) -> Settings {
         let mut settings = Settings::default();
         settings.kafka.brokers.clone_from(&self.brokers);
         settings.kafka.topic.clone_from(&self.topic);
         settings.kafka.group.clone_from(&self.topic);
         settings.speed.queue_bytes = 1;
-        let mut source = KafkaSource::start(&settings).unwrap();
+        settings
+    }
+
+    /// A source whose queue has room for a batch, which it has filled and waited for until it has paused.
+    async fn paused(&self) -> KafkaSource {
+        let mut source = KafkaSource::start(&self.settings()).unwrap();
         match next(&mut source).await {
             SourceEvent::Assigned { reply, .. } => reply.send(vec![start(0, 1)]).unwrap(),
             other => panic!("{other:?}"),
@@ -144,4 +156,37 @@ async fn a_partition_whose_offsets_are_gone_is_fetched_from_where_it_is_told() {
     assert!(before.len() < 700, "{} offsets came before the loss", before.len());
     assert_eq!(before, (0..before.len() as i64).collect::<Vec<_>>());
     source.close().await;
+}
+
+/// What librdkafka has fetched stays within its own bounds, twice, while the engine is slower than Kafka.
+#[tokio::test(flavor = "multi_thread")]
+async fn fetched_records_do_not_pile_up_before_a_slow_engine() {
+    let bed = Bed::with("slow-engine", 40_000).await;
+    let settings = bed.settings();
+    let consumer: BaseConsumer<GroupContext> =
+        config::group_consumer(&settings).create_with_context(GroupContext::default()).unwrap();
+    consumer.subscribe(&[&bed.topic]).unwrap();
+    let (sender, mut engine) = queue::bounded(settings.speed.queue_bytes);
+    let stop = Arc::new(AtomicBool::new(false));
+    let delivery = (sender, settings.event.clone(), Handle::current());
+    let (_seeks, requests) = std::sync::mpsc::channel();
+    let (topic, stopped) = (bed.topic.clone(), Arc::clone(&stop));
+    let poller = Poller::new(Arc::new(consumer), topic, LONG, delivery, requests, stopped);
+    let fetched = poller.link.client.records();
+    let thread = std::thread::spawn(move || poller.run());
+    match engine.recv().await.unwrap() {
+        SourceEvent::Assigned { reply, .. } => reply.send(vec![start(0, 1)]).unwrap(),
+        other => panic!("{other:?}"),
+    }
+    let mut most = 0;
+    for _ in 0..50 {
+        // The engine's work on a batch.
+        tokio::time::sleep(POLL_TIMEOUT).await;
+        assert!(matches!(engine.recv().await.unwrap(), SourceEvent::Records(_)));
+        most = most.max(fetched.len() * RECORD_BYTES);
+    }
+    assert!(most < 26 << 20, "{most} bytes were fetched and not handed over");
+    stop.store(true, Ordering::Relaxed);
+    engine.close();
+    tokio::task::spawn_blocking(|| thread.join().unwrap()).await.unwrap();
 }

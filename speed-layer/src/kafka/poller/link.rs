@@ -1,0 +1,74 @@
+//! The link between the group and the engine: librdkafka's client, where each partition is, and the way to the engine, with
+//! the actions that need all three.
+
+use std::time::Duration;
+
+use rdkafka::error::KafkaResult;
+use speed_layer_fetch::Record;
+
+use super::client::GroupClient;
+use super::delivery::Delivery;
+use super::positions::Positions;
+use super::{Ended, now};
+use crate::source::{SourceEvent, Start};
+
+/// What records pass through, and what rebalances and seeks act on.
+pub(super) struct Link {
+    pub(super) client: GroupClient,
+    pub(super) positions: Positions,
+    pub(super) delivery: Delivery,
+}
+
+impl Link {
+    /// Joins `client` and `delivery`, with no partition assigned.
+    pub(super) fn new(client: GroupClient, delivery: Delivery) -> Link {
+        Link { client, positions: Positions::default(), delivery }
+    }
+
+    /// As [`Delivery::accept`].
+    pub(super) fn accept(&mut self, record: &Record<'_>) -> Result<(), Ended> {
+        self.delivery.accept(record, &mut self.client, &mut self.positions)
+    }
+
+    /// As [`Delivery::report_end`].
+    pub(super) fn report_end(&mut self, partition: i32, next: i64) -> Result<(), Ended> {
+        self.delivery.report_end(partition, next, &mut self.client, &mut self.positions)
+    }
+
+    /// As [`Delivery::flush_after`].
+    pub(super) fn flush_after(&mut self, wait: Duration) -> Result<(), Ended> {
+        self.delivery.flush_after(wait, &mut self.client, &mut self.positions)
+    }
+
+    /// As [`Delivery::flush`].
+    pub(super) fn flush(&mut self) -> Result<(), Ended> {
+        self.delivery.flush(&mut self.client, &mut self.positions)
+    }
+
+    /// As [`Delivery::send`].
+    pub(super) fn send(&mut self, event: SourceEvent) -> Result<(), Ended> {
+        self.delivery.send(event, &mut self.client, &mut self.positions)
+    }
+
+    /// Reports to the engine that an action on the topic failed for good.
+    pub(super) fn fail_on_error(
+        &mut self,
+        action: &str,
+        result: KafkaResult<()>,
+    ) -> Result<(), Ended> {
+        match result {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                let problem = format!("{action} of topic {}: {error}", self.client.topic());
+                self.send(SourceEvent::Failed { problem })
+            }
+        }
+    }
+
+    /// Fetches a partition anew from another offset, unless it was taken away or started anew since that was asked.
+    pub(super) fn begin_elsewhere(&mut self, start: Start) {
+        if self.positions.begin_elsewhere(start, now()) {
+            self.client.route(start.partition);
+        }
+    }
+}

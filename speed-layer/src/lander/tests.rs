@@ -1,0 +1,93 @@
+//! The lander on lakes in memory: what lands, where, and that it lands once.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeSet;
+
+use lake_tables::Table;
+
+use crate::test_instance::{Instance, lake, offsets, version};
+
+#[tokio::test]
+async fn a_batch_lands_once_however_often_landing_is_tried() {
+    let lake = lake();
+    let mut instance = Instance::holding(&lake, &[0]).await;
+    instance.receive_events(0, 0, 3);
+    assert!(instance.lander.is_due(&instance.partitions, false));
+    assert!(instance.land().await.is_empty());
+    let landed = version(&lake, Table::Events).await;
+    assert!(!instance.lander.is_due(&instance.partitions, false));
+    assert!(instance.land().await.is_empty());
+    assert_eq!(offsets(&lake, Table::Events).await, [(0, 0), (0, 1), (0, 2)]);
+    assert_eq!(version(&lake, Table::Events).await, landed);
+}
+
+#[tokio::test]
+async fn events_garbage_and_missing_offsets_each_land_in_their_own_table() {
+    let lake = lake();
+    let mut instance = Instance::holding(&lake, &[5]).await;
+    instance.receive(5, &[(0, Some(0)), (1, None), (4, Some(1))]);
+    instance.land().await;
+    assert_eq!(offsets(&lake, Table::Events).await, [(5, 0), (5, 4)]);
+    assert_eq!(offsets(&lake, Table::DeadLetters).await, [(5, 1)]);
+    assert_eq!(offsets(&lake, Table::OffsetGaps).await, [(5, 2), (5, 3)]);
+}
+
+#[tokio::test]
+async fn a_partition_that_another_instance_landed_is_fenced_and_the_others_land() {
+    let lake = lake();
+    let mut old = Instance::holding(&lake, &[0, 1]).await;
+    let mut new = Instance::holding(&lake, &[0]).await;
+    old.receive_events(0, 0, 5);
+    old.receive_events(1, 0, 1);
+    new.receive_events(0, 0, 3);
+    assert!(new.land().await.is_empty());
+    assert_eq!(old.land().await, BTreeSet::from([0]));
+    let landed = [(0, 0), (0, 1), (0, 2), (1, 0)];
+    assert_eq!(offsets(&lake, Table::Events).await, landed);
+}
+
+#[tokio::test]
+async fn what_a_fenced_partition_held_lands_once_after_it_was_loaded_anew() {
+    let lake = lake();
+    let mut old = Instance::holding(&lake, &[0]).await;
+    let mut new = Instance::holding(&lake, &[0]).await;
+    old.receive_events(0, 0, 5);
+    new.receive_events(0, 0, 3);
+    new.land().await;
+    old.land().await;
+    old.take_over(&[0]).await;
+    old.receive_events(0, 0, 5);
+    assert!(old.land().await.is_empty());
+    let all: Vec<(i32, i64)> = (0..5).map(|offset| (0, offset)).collect();
+    assert_eq!(offsets(&lake, Table::Events).await, all);
+}
+
+#[tokio::test]
+async fn a_partition_fenced_by_its_dead_letters_lands_no_events() {
+    let lake = lake();
+    let mut old = Instance::holding(&lake, &[0]).await;
+    let mut new = Instance::holding(&lake, &[0]).await;
+    for instance in [&mut old, &mut new] {
+        instance.receive(0, &[(0, None), (1, Some(0))]);
+    }
+    // The other instance stopped after its dead letters.
+    new.lander.land_dead_letters(&mut new.partitions, &mut new.committer).await.unwrap();
+    assert_eq!(old.land().await, BTreeSet::from([0]));
+    assert_eq!(offsets(&lake, Table::DeadLetters).await, [(0, 0)]);
+    assert_eq!(offsets(&lake, Table::Events).await, []);
+}
+
+#[tokio::test]
+async fn offsets_without_rows_are_due_only_where_they_are_asked_for() {
+    let lake = lake();
+    let mut instance = Instance::holding(&lake, &[0]).await;
+    assert!(!instance.lander.is_due(&instance.partitions, true), "it is at no offset");
+    instance.receive_events(0, 0, 2);
+    instance.land().await;
+    // Its averages are not committed yet.
+    assert!(!instance.lander.is_due(&instance.partitions, false));
+    assert!(instance.lander.is_due(&instance.partitions, true));
+    instance.average(true).await;
+    assert!(!instance.lander.is_due(&instance.partitions, true));
+}

@@ -1,0 +1,55 @@
+//! Ends of bounded runs, on lakes in memory.
+
+#![allow(clippy::unwrap_used)]
+
+use std::collections::BTreeMap;
+
+use crate::test_instance::{Instance, lake};
+
+use super::*;
+
+#[tokio::test]
+async fn the_end_of_a_partition_held_is_reached_by_its_position() {
+    let mut instance = Instance::holding(&lake(), &[0]).await;
+    let stop_at = StopAt::new(BTreeMap::from([(0, 3)]));
+    instance.receive_events(0, 0, 2);
+    assert!(!stop_at.is_reached(&instance.partitions, instance.committer.tables()));
+    assert!(!stop_at.is_reached_here(&instance.partitions));
+    instance.receive_events(0, 2, 1);
+    assert!(stop_at.is_reached(&instance.partitions, instance.committer.tables()));
+    assert!(stop_at.is_reached_here(&instance.partitions));
+}
+
+#[tokio::test]
+async fn the_end_of_another_instances_partition_is_reached_once_both_tables_are_there() {
+    let lake = lake();
+    let mut here = Instance::on(&lake).await;
+    let mut other = Instance::holding(&lake, &[0]).await;
+    let stop_at = StopAt::new(BTreeMap::from([(0, 3)]));
+    other.receive_events(0, 0, 3);
+    other.land().await;
+    here.committer.tables_mut().refresh().await.unwrap();
+    assert!(!stop_at.is_reached(&here.partitions, here.committer.tables()), "averages are behind");
+    other.average(true).await;
+    here.committer.tables_mut().refresh().await.unwrap();
+    assert!(stop_at.is_reached(&here.partitions, here.committer.tables()));
+}
+
+#[tokio::test]
+async fn an_end_is_not_reached_while_another_partitions_is_not() {
+    let mut instance = Instance::holding(&lake(), &[0, 1]).await;
+    let stop_at = StopAt::new(BTreeMap::from([(0, 2), (1, 2)]));
+    instance.receive_events(0, 0, 2);
+    assert!(!stop_at.is_reached(&instance.partitions, instance.committer.tables()));
+    assert!(!stop_at.is_reached_here(&instance.partitions));
+}
+
+#[tokio::test]
+async fn a_run_is_at_its_ends_here_whatever_others_still_have_to_reach() {
+    let mut instance = Instance::holding(&lake(), &[0, 7]).await;
+    let stop_at = StopAt::new(BTreeMap::from([(0, 2), (1, 5)]));
+    instance.receive_events(0, 0, 2);
+    assert!(stop_at.is_reached_here(&instance.partitions), "partition 7 has no end");
+    assert!(!stop_at.is_reached(&instance.partitions, instance.committer.tables()));
+    assert_eq!((stop_at.end_of(1), stop_at.end_of(7)), (Some(5), None));
+}

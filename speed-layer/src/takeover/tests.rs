@@ -1,0 +1,127 @@
+//! Takeovers on lakes in memory: where partitions start, and which are left out or refused.
+
+#![allow(clippy::unwrap_used)]
+
+use crate::recovery::RecoveryError;
+use crate::source::{AssignedPartition, Start};
+use crate::test_instance::{Instance, lake, whole};
+
+use super::*;
+
+/// Loads one partition with what Kafka has of it.
+async fn load(
+    instance: &mut Instance,
+    assigned: AssignedPartition,
+) -> Result<Vec<Start>, RecoveryError> {
+    let (held, committer) = (&mut instance.partitions, &mut instance.committer);
+    instance.takeover.load(&[assigned], held, committer, &instance.rules).await
+}
+
+#[tokio::test]
+async fn a_partition_starts_at_the_lesser_offset_of_events_and_averages() {
+    for (landed, averaged) in [(5, 3), (3, 5)] {
+        let lake = lake();
+        let mut old = Instance::holding(&lake, &[0]).await;
+        for (step, (first, next)) in [(0, 3), (3, 5)].into_iter().enumerate() {
+            old.receive_events(0, first, next - first);
+            if step == 0 || landed == next {
+                old.land().await;
+            }
+            if step == 0 || averaged == next {
+                old.average(true).await;
+            }
+        }
+        let mut new = Instance::on(&lake).await;
+        let starts = new.take_over(&[0]).await;
+        assert_eq!(starts, [Start { partition: 0, offset: 3, epoch: 1 }], "{landed} {averaged}");
+        assert_eq!(new.partitions.get(0).unwrap().position(), 3);
+    }
+}
+
+#[tokio::test]
+async fn what_others_committed_since_the_tables_were_opened_counts() {
+    let lake = lake();
+    let mut early = Instance::on(&lake).await;
+    let mut other = Instance::holding(&lake, &[0]).await;
+    other.receive_events(0, 0, 4);
+    other.land().await;
+    other.average(true).await;
+    assert_eq!(early.take_over(&[0]).await[0].offset, 4);
+}
+
+#[tokio::test]
+async fn every_load_has_an_epoch_of_its_own() {
+    let mut instance = Instance::on(&lake()).await;
+    let mut epochs: Vec<u64> =
+        instance.take_over(&[0, 1]).await.iter().map(|start| start.epoch).collect();
+    epochs.extend(instance.take_over(&[0]).await.iter().map(|start| start.epoch));
+    assert_eq!(epochs, [1, 2, 3]);
+    assert!(instance.partitions.current(0, 1).is_none(), "records of the first load are stale");
+    assert!(instance.partitions.current(0, 3).is_some());
+}
+
+#[tokio::test]
+async fn a_partition_that_ends_too_early_is_asked_about_again_before_it_is_refused() {
+    let lake = lake();
+    let mut instance = Instance::holding(&lake, &[0]).await;
+    instance.receive_events(0, 0, 4);
+    instance.land().await;
+    instance.average(true).await;
+    let mut new = Instance::on(&lake).await;
+    let short = AssignedPartition { partition: 0, low: 0, high: 2 };
+    assert_eq!(load(&mut new, short).await.unwrap(), []);
+    assert!(new.partitions.get(0).is_none());
+    let refused = load(&mut new, short).await.unwrap_err();
+    assert!(
+        matches!(refused, RecoveryError::Truncated { partition: 0, wanted: 4, end: 2 }),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
+async fn a_partition_that_ended_too_early_by_old_bounds_starts_by_newer_ones() {
+    let lake = lake();
+    let mut instance = Instance::holding(&lake, &[0]).await;
+    instance.receive_events(0, 0, 4);
+    instance.land().await;
+    instance.average(true).await;
+    let mut new = Instance::on(&lake).await;
+    let short = AssignedPartition { partition: 0, low: 0, high: 2 };
+    assert_eq!(load(&mut new, short).await.unwrap(), []);
+    assert_eq!(load(&mut new, whole(0)).await.unwrap()[0].offset, 4);
+}
+
+#[tokio::test]
+async fn records_gone_from_kafka_are_refused_unless_their_loss_is_accepted() {
+    let lake = lake();
+    let mut old = Instance::holding(&lake, &[0]).await;
+    old.receive_events(0, 0, 4);
+    old.land().await;
+    old.average(true).await;
+    let gone = AssignedPartition { partition: 0, low: 6, high: 9 };
+    let mut new = Instance::on(&lake).await;
+    let refused = load(&mut new, gone).await.unwrap_err();
+    assert!(
+        matches!(refused, RecoveryError::Gone { partition: 0, wanted: 4, available: 6 }),
+        "{refused}"
+    );
+    new.takeover = Takeover::new(true);
+    assert_eq!(load(&mut new, gone).await.unwrap()[0].offset, 6);
+}
+
+#[tokio::test]
+async fn a_partition_that_another_writer_moved_is_loaded_without_what_was_held_of_it() {
+    let lake = lake();
+    let mut old = Instance::holding(&lake, &[0]).await;
+    old.receive_events(0, 0, 9);
+    let mut new = Instance::holding(&lake, &[0]).await;
+    new.receive_events(0, 0, 3);
+    new.land().await;
+    new.average(true).await;
+    let (held, committer) = (&mut old.partitions, &mut old.committer);
+    let starts = old.takeover.reload(0, held, committer, &old.rules).await.unwrap();
+    assert_eq!(starts, [Start { partition: 0, offset: 3, epoch: 2 }]);
+    let loaded = old.partitions.get(0).unwrap();
+    assert!(loaded.landing.is_empty());
+    assert_eq!(loaded.position(), 3);
+}
