@@ -13,7 +13,7 @@ use lake_config::Settings;
 use lake_delta::data_file::NewFile;
 use lake_delta::log::FileEntry;
 use lake_delta::{Commit, CommitOutcome, TableLog, data_file, read};
-use lake_model::{Day, EventTime, OffsetRange, WindowSize};
+use lake_model::{Day, OffsetRange, Timestamp, WindowSize};
 use lake_tables::Table;
 use lake_tables::avg_speed::{self, AvgSpeedRow};
 use lake_tables::file_kind::{self, AvgSpeedFile};
@@ -55,8 +55,8 @@ impl LogEnds for NobodyAsks {
     }
 }
 
-pub(crate) fn at(time: &str) -> EventTime {
-    EventTime::parse(time).expect("tests write good times")
+pub(crate) fn at(time: &str) -> Timestamp {
+    Timestamp::parse(time).expect("tests write good times")
 }
 
 pub(crate) fn day(day: &str) -> Day {
@@ -95,7 +95,7 @@ impl World {
     }
 
     /// Moves the clock to that many microseconds after `now`.
-    pub(crate) fn set_clock_after(&self, now: EventTime, micros: i64) {
+    pub(crate) fn set_clock_after(&self, now: Timestamp, micros: i64) {
         self.clock.set(now.saturating_add(micros));
     }
 

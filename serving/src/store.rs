@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use lake_config::Serving;
 use lake_delta::{Lake, LakeError};
-use lake_model::{EventTime, WindowSize};
+use lake_model::{Timestamp, WindowSize};
 use lake_tables::Table;
 use tokio::sync::{Mutex as AsyncMutex, watch};
 use tracing::{info, warn};
@@ -62,7 +62,7 @@ pub struct Store {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Health {
     /// When the log was last followed to its end.
-    pub(crate) refreshed_at: Option<EventTime>,
+    pub(crate) refreshed_at: Option<Timestamp>,
     /// What keeps it from being followed, if anything does.
     pub(crate) problem: Option<String>,
 }
@@ -129,8 +129,8 @@ impl Store {
         &self,
         camera: &str,
         size: WindowSize,
-        from: EventTime,
-        to: EventTime,
+        from: Timestamp,
+        to: Timestamp,
     ) -> Result<Option<Vec<MergedWindow>>, ReadError> {
         self.reading(|index| async move {
             if !index.knows(camera) {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use lake_delta::Commit;
-use lake_model::{Day, EventColumns, EventRow, EventTime, Pane, Speed, Window, WindowSize};
+use lake_model::{Day, EventColumns, EventRow, Pane, Speed, Timestamp, Window, WindowSize};
 use lake_tables::Table;
 use lake_tables::avg_speed::{self, AvgSpeedRow};
 use lake_tables::events;
@@ -24,7 +24,7 @@ pub(super) type Groups = BTreeMap<(i32, Day, GroupWindows), Group>;
 pub(crate) struct Seen {
     pub(crate) partition: i32,
     pub(crate) camera: String,
-    pub(crate) time: EventTime,
+    pub(crate) time: Timestamp,
     pub(crate) thousandths: u32,
     pub(crate) plate: Option<String>,
     pub(crate) late: bool,

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lake_model::EventTime;
+use lake_model::Timestamp;
 
 use super::figures::{Difference, Figures, Key};
 use super::final_rows::FinalRow;
@@ -40,7 +40,7 @@ fn difference(
     Difference {
         camera: key.camera,
         window_size: key.size,
-        window_start: EventTime::from_micros(key.start),
+        window_start: Timestamp::from_micros(key.start),
         recomputed,
         published,
         fault,

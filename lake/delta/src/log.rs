@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::try_join_all;
-use lake_model::EventTime;
+use lake_model::Timestamp;
 use object_store::{ObjectStore, PutMode, PutPayload};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -80,7 +80,7 @@ pub struct TableLog {
     store: Arc<dyn ObjectStore>,
     state: TableState,
     /// No entry that was there at this instant is missing from the state.
-    refreshed_at: EventTime,
+    refreshed_at: Timestamp,
     /// How often the state was loaded anew instead of being continued.
     loads: u64,
 }

@@ -1,6 +1,6 @@
 //! The pure core of lambdalake: what an event, a day, a window and an average are, and what to commit.
 //!
-//! Data flows through it as through the product: a record becomes a [`CameraId`], an [`EventTime`] and a
+//! Data flows through it as through the product: a record becomes a [`CameraId`], a [`Timestamp`] and a
 //! [`Speed`], or a [`DeadLetterReason`]; the [`Calendar`] gives the event its day and its windows; the
 //! [`PartitionClock`] decides whether it is late; a [`Pane`] folds it; [`resume`], [`offsets`] and [`commit`] decide what a
 //! table already holds and what may be committed; [`finalization`] decides which days the batch recomputes.
@@ -36,6 +36,6 @@ pub use histogram::SpeedHistogram;
 pub use offsets::{OffsetRange, OffsetRanges};
 pub use pane::{Pane, Summary};
 pub use speed::{Speed, SpeedLimits};
-pub use time::EventTime;
+pub use time::Timestamp;
 pub use watermark::{Lateness, PartitionClock};
 pub use window::{Window, WindowSize};

@@ -8,7 +8,7 @@ use lake_config::Settings;
 use lake_delta::columns;
 use lake_delta::storage::TableOptions;
 use lake_delta::{Lake, TableLog, read};
-use lake_model::{EventTime, OffsetRange};
+use lake_model::{OffsetRange, Timestamp};
 use lake_runtime::{RandomIds, SystemClock};
 use lake_tables::Table;
 use lake_tables::txn::AppIds;
@@ -39,17 +39,17 @@ pub fn lake_on(store: Arc<dyn ObjectStore>) -> Lake {
 }
 
 pub fn event(offset: i64, camera: &str, minute: i64, thousandths: i64) -> Record {
-    let time = EventTime::from_micros(20_000 * 1440 * MINUTE_US + minute * MINUTE_US);
+    let time = Timestamp::from_micros(20_000 * 1440 * MINUTE_US + minute * MINUTE_US);
     let speed = thousandths as f64 / 1000.0;
     let payload =
         format!(r#"{{"kvfv_id":"{camera}","timestamp":"{time}","vehicle_speed":{speed}}}"#);
     // One Kafka timestamp beyond every event time, so that only the log's order matters.
-    let kafka_timestamp = EventTime::from_micros(20_010 * 1440 * MINUTE_US);
+    let kafka_timestamp = Timestamp::from_micros(20_010 * 1440 * MINUTE_US);
     Record { offset, kafka_timestamp, payload: Some(payload.into_bytes()) }
 }
 
 pub fn bad(offset: i64) -> Record {
-    let kafka_timestamp = EventTime::from_micros(20_010 * 1440 * MINUTE_US);
+    let kafka_timestamp = Timestamp::from_micros(20_010 * 1440 * MINUTE_US);
     Record { offset, kafka_timestamp, payload: Some(b"{".to_vec()) }
 }
 

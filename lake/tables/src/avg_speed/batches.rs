@@ -8,7 +8,7 @@ use arrow::array::{
 };
 use lake_delta::columns::{self, ColumnError, binary, decimal, double, int, long, string};
 use lake_model::histogram::DamagedHistogram;
-use lake_model::{EventTime, Speed, SpeedHistogram, Summary, Window, WindowSize};
+use lake_model::{Speed, SpeedHistogram, Summary, Timestamp, Window, WindowSize};
 
 use super::{AvgSpeedRow, HISTOGRAM, Quantiles, Status};
 use crate::Table;
@@ -168,8 +168,8 @@ impl<'a> Reader<'a> {
             camera_id: self.camera_id.value(row).into(),
             window: Window {
                 size: parsed("window_size", self.window_size.value(row), WindowSize::parse)?,
-                start: EventTime::from_micros(self.window_start.value(row)),
-                end: EventTime::from_micros(self.window_end.value(row)),
+                start: Timestamp::from_micros(self.window_start.value(row)),
+                end: Timestamp::from_micros(self.window_end.value(row)),
             },
             kafka_partition: columns::optional(self.kafka_partition, row),
             summary: Summary::from_parts(
@@ -182,7 +182,7 @@ impl<'a> Reader<'a> {
             quantiles: Quantiles { p50, p85, p95 },
             status: parsed("status", self.status.value(row), Status::parse)?,
             events_version: columns::optional(self.events_version, row),
-            computed_at: EventTime::from_micros(self.computed_at.value(row)),
+            computed_at: Timestamp::from_micros(self.computed_at.value(row)),
             histogram: histogram.map(SpeedHistogram::decode).transpose()?,
         })
     }

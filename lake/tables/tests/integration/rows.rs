@@ -6,7 +6,7 @@ use arrow::array::RecordBatch;
 use lake_delta::data_file::NewFile;
 use lake_delta::{Commit, DataFile, Lake, data_file};
 use lake_model::{
-    Calendar, Day, DeadLetterReason, EventColumns, EventRow, EventTime, OffsetRange, Pane, Speed,
+    Calendar, Day, DeadLetterReason, EventColumns, EventRow, OffsetRange, Pane, Speed, Timestamp,
     WindowSize,
 };
 use lake_tables::avg_speed::{self, AvgSpeedRow};
@@ -21,8 +21,8 @@ pub fn day() -> Day {
     Day::parse("2025-04-05").unwrap()
 }
 
-fn time(micros: i64) -> EventTime {
-    EventTime::parse("2025-04-05T10:15:30Z").unwrap().saturating_add(micros)
+fn time(micros: i64) -> Timestamp {
+    Timestamp::parse("2025-04-05T10:15:30Z").unwrap().saturating_add(micros)
 }
 
 /// An event for each offset of `range`.

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use lake_delta::TableLog;
-use lake_model::EventTime;
+use lake_model::Timestamp;
 use lake_tables::Table;
 
 use super::held::held;
@@ -27,7 +27,7 @@ fn topic() -> Input {
 }
 
 fn push(log: &mut Log, partition: i32, offset: i64) {
-    let kafka_timestamp = EventTime::parse(BEGIN).unwrap().saturating_add(offset * 12 * SECOND_US);
+    let kafka_timestamp = Timestamp::parse(BEGIN).unwrap().saturating_add(offset * 12 * SECOND_US);
     let late_us = if offset % 50 == 49 { 5 * 3600 * SECOND_US } else { 0 };
     let event_time = kafka_timestamp.saturating_add(-late_us);
     let payload = match offset % 100 {

@@ -7,7 +7,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, Uri, header};
 use lake_config::Settings;
 use lake_delta::{Commit, Lake, TableLog, data_file};
-use lake_model::{Calendar, EventTime, Pane, Speed, Window, WindowSize};
+use lake_model::{Calendar, Pane, Speed, Timestamp, Window, WindowSize};
 use lake_runtime::telemetry;
 use lake_tables::Table;
 use lake_tables::avg_speed::{self, AvgSpeedRow};
@@ -105,7 +105,7 @@ async fn fill(lake: &Lake) -> Result<(), lake_delta::LakeError> {
 fn rows_by_file() -> BTreeMap<ProvisionalGroup, Vec<AvgSpeedRow>> {
     let mut files: BTreeMap<_, Vec<_>> = BTreeMap::new();
     for text in TIMES {
-        let time = EventTime::parse(text).expect("the times are good");
+        let time = Timestamp::parse(text).expect("the times are good");
         let span = Calendar::utc().span_at(time);
         for size in WindowSize::ALL {
             let windows = match size {
@@ -120,7 +120,7 @@ fn rows_by_file() -> BTreeMap<ProvisionalGroup, Vec<AvgSpeedRow>> {
     files
 }
 
-fn row(camera: &str, window: Window, time: EventTime) -> AvgSpeedRow {
+fn row(camera: &str, window: Window, time: Timestamp) -> AvgSpeedRow {
     let mut pane = Pane::default();
     for thousandths in [50_000, 61_500, 85_201] {
         pane.add(Speed::from_thousandths(thousandths), None);
