@@ -179,7 +179,7 @@ impl<'a> Run<'a> {
                 report.leave(day, "the run was asked to stop");
                 continue;
             }
-            tracing::info!(%day, reason = reason.as_str(), version = pinned.version(), "recomputing");
+            tracing::info!(%day, reason = reason.as_str(), version = pinned.version().0, "recomputing");
             match self.recompute(day, &mut pinned).await? {
                 Outcome::Done(Published::Final(run)) => {
                     self.runs.append(std::slice::from_ref(&run)).await?;

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use lake_config::Serving;
 use lake_delta::{Lake, LakeError};
-use lake_model::{Timestamp, WindowSize};
+use lake_model::{TableVersion, Timestamp, WindowSize};
 use lake_tables::Table;
 use tokio::sync::{Mutex as AsyncMutex, watch};
 use tracing::{info, warn};
@@ -94,7 +94,7 @@ impl Store {
     /// # Errors
     /// The lake is unavailable, or holds no readable table; what was published before stays.
     pub async fn refresh(&self) -> Result<(), LakeError> {
-        self.refresh_past(i64::MAX).await
+        self.refresh_past(TableVersion(i64::MAX)).await
     }
 
     /// What was published last.
@@ -177,7 +177,7 @@ impl Store {
     }
 
     /// Refreshes, unless a version later than `seen` has been published meanwhile.
-    async fn refresh_past(&self, seen: i64) -> Result<(), LakeError> {
+    async fn refresh_past(&self, seen: TableVersion) -> Result<(), LakeError> {
         let mut follower = self.follower.lock().await;
         let before = self.published.borrow().clone();
         if before.as_ref().is_some_and(|index| index.version() > seen) {

@@ -37,7 +37,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use futures::future::try_join_all;
-use lake_model::Timestamp;
+use lake_model::{TableVersion, Timestamp};
 use object_store::{ObjectStore, PutMode, PutPayload};
 use serde_json::Value;
 use tokio::time::Instant;
@@ -66,7 +66,7 @@ pub enum CommitOutcome {
     /// The entry of that version is ours.
     Committed {
         /// The version.
-        version: i64,
+        version: TableVersion,
     },
     /// Another writer created the version. The state holds what it wrote: decide again.
     Conflict,
@@ -182,18 +182,20 @@ impl TableLog {
     /// the lake's settings say. After an error the commit may or may not have been made: decide again on
     /// a refreshed state.
     pub async fn try_commit(&mut self, commit: &Commit) -> Result<CommitOutcome, LakeError> {
-        let version = self.state.version() + 1;
+        let version = self.state.version().next();
         let give_up_at = Instant::now() + self.lake.options().retry_timeout;
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         let loads = self.loads;
         loop {
             match self.attempt(commit, version, loads).await {
                 // A table that can't be created is a lake that nobody has written to: say so at once.
-                Err(error) if version == 0 && error.is_denied() => return Err(error),
+                Err(error) if version == TableVersion::FIRST && error.is_denied() => {
+                    return Err(error);
+                }
                 Err(error)
                     if error.is_transient() && Instant::now() + backoff.next() < give_up_at =>
                 {
-                    tracing::debug!(table = %self.table, version, %error, "trying to commit again");
+                    tracing::debug!(table = %self.table, version = version.0, %error, "trying to commit again");
                 }
                 result => return result,
             }
@@ -204,7 +206,7 @@ impl TableLog {
     }
 
     /// The `commitInfo` of entry `version`; `None` if the entry is cleaned away or not there yet.
-    pub async fn commit_info(&self, version: i64) -> Result<Option<Value>, LakeError> {
+    pub async fn commit_info(&self, version: TableVersion) -> Result<Option<Value>, LakeError> {
         let bytes = load::read_entry(&*self.store, version).await?;
         Ok(bytes.and_then(|bytes| commit_info_of(&bytes)))
     }
@@ -214,14 +216,14 @@ impl TableLog {
     async fn attempt(
         &mut self,
         commit: &Commit,
-        version: i64,
+        version: TableVersion,
         loads: u64,
     ) -> Result<CommitOutcome, LakeError> {
         if self.is_old() {
             self.refresh().await?;
         }
         self.complete().await?;
-        if self.state.version() + 1 != version {
+        if self.state.version().next() != version {
             return self.outcome(commit, version, loads).await;
         }
         let begun = self.lake.now();
@@ -250,7 +252,7 @@ impl TableLog {
     async fn outcome(
         &self,
         commit: &Commit,
-        version: i64,
+        version: TableVersion,
         loads: u64,
     ) -> Result<CommitOutcome, LakeError> {
         let is_ours = match load::read_entry(&*self.store, version).await? {
@@ -270,8 +272,8 @@ impl TableLog {
         let before = self.state.version();
         let mut width = 1;
         loop {
-            let next = self.state.version() + 1;
-            let versions = next..next + i64::from(width);
+            let next = self.state.version().next().0;
+            let versions = (next..next + i64::from(width)).map(TableVersion);
             let reads = versions.map(|version| load::read_entry(&*self.store, version));
             for bytes in try_join_all(reads).await? {
                 let Some(bytes) = bytes else { return Ok(self.state.version() != before) };
@@ -282,7 +284,7 @@ impl TableLog {
     }
 
     fn fold(&mut self, bytes: &[u8]) -> Result<(), LakeError> {
-        let version = self.state.version() + 1;
+        let version = self.state.version().next();
         let problem = |problem| LakeError::Log { table: self.table.name, version, problem };
         let entry = Entry::parse(bytes).map_err(problem)?;
         self.state.fold(version, entry).map_err(problem)
@@ -302,7 +304,7 @@ impl TableLog {
                 self.state = state;
                 self.loads += 1;
             }
-            None if self.state.version() < 0 => {}
+            None if self.state.version() < TableVersion::FIRST => {}
             None => {
                 let uri = self.lake.uri().to_owned();
                 return Err(LakeError::NoTable { table: self.table.name, uri });
@@ -315,7 +317,7 @@ impl TableLog {
     /// a hole, nor from another table's log at the same place.
     async fn has_own_entry(&self) -> Result<bool, LakeError> {
         let version = self.state.version();
-        Ok(version < 0 || load::has_entry(&*self.store, version).await?)
+        Ok(version < TableVersion::FIRST || load::has_entry(&*self.store, version).await?)
     }
 
     /// Whether entries after the state's version may have been cleaned away. A clock that was set back that

@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
 use lake_delta::TableSpec;
-use lake_model::{Pane, Speed, SpeedHistogram, Summary, Timestamp, Window};
+use lake_model::{Pane, Speed, SpeedHistogram, Summary, TableVersion, Timestamp, Window};
 
 pub use self::batches::{RowError, batch, rows};
 use super::encoding::encode;
@@ -137,7 +137,7 @@ pub struct AvgSpeedRow {
     /// Who computed it.
     pub status: Status,
     /// The version of `events` that a final row was computed from.
-    pub events_version: Option<i64>,
+    pub events_version: Option<TableVersion>,
     /// When it was computed.
     pub computed_at: Timestamp,
     /// What a provisional row's percentiles are merged and resumed from.
@@ -194,7 +194,7 @@ mod tests {
         let last = AvgSpeedRow {
             kafka_partition: None,
             status: Status::Final,
-            events_version: Some(12),
+            events_version: Some(TableVersion(12)),
             histogram: None,
             ..provisional.clone()
         };

@@ -8,7 +8,7 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lake_delta::log::FileEntry;
-use lake_model::{Day, Timestamp, WindowSize};
+use lake_model::{Day, TableVersion, Timestamp, WindowSize};
 
 use super::indexed_file::IndexedFile;
 use super::rows::MergedWindow;
@@ -19,7 +19,7 @@ pub(super) type LatestWindows = HashMap<Arc<str>, Option<MergedWindow>>;
 /// The files of one version of the table.
 #[derive(Debug)]
 pub(crate) struct Index {
-    version: i64,
+    version: TableVersion,
     days: BTreeMap<Option<Day>, Arc<DayFiles>>,
     /// Every camera with the latest day that it has rows in.
     cameras: Arc<BTreeMap<Arc<str>, Option<Day>>>,
@@ -28,7 +28,7 @@ pub(crate) struct Index {
 impl Index {
     /// The index of `files`, the active ones at `version`, which shares with `previous` what is the same.
     pub(super) fn new(
-        version: i64,
+        version: TableVersion,
         files: Vec<Arc<IndexedFile>>,
         previous: Option<&Index>,
     ) -> Index {
@@ -48,7 +48,7 @@ impl Index {
     }
 
     /// The table's version.
-    pub(crate) fn version(&self) -> i64 {
+    pub(crate) fn version(&self) -> TableVersion {
         self.version
     }
 

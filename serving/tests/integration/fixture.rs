@@ -13,7 +13,7 @@ use lake_delta::log::FileEntry;
 use lake_delta::storage::TableOptions;
 use lake_delta::{Commit, CommitOutcome, DataFile, FileUse, Lake, TableLog, data_file};
 use lake_model::speed::nearest_rank;
-use lake_model::{Calendar, Day, Pane, Speed, Timestamp, Window, WindowSize};
+use lake_model::{Calendar, Day, Pane, Speed, TableVersion, Timestamp, Window, WindowSize};
 use lake_runtime::{RandomIds, SystemClock, telemetry};
 use lake_tables::Table;
 use lake_tables::avg_speed::{self, AvgSpeedRow, Quantiles, Status};
@@ -298,7 +298,7 @@ impl Fixture {
             AvgSpeedRow {
                 kafka_partition: None,
                 status: Status::Final,
-                events_version: Some(1),
+                events_version: Some(TableVersion(1)),
                 histogram: None,
                 quantiles: exact(speeds),
                 ..AvgSpeedRow::provisional(camera.into(), window, 0, pane, now)

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use lake_delta::data_file::NewFile;
 use lake_delta::log::FileEntry;
 use lake_delta::{FileUse, TableLog, data_file};
-use lake_model::{Calendar, Day, Pane, Speed, Timestamp, Window, WindowSize};
+use lake_model::{Calendar, Day, Pane, Speed, TableVersion, Timestamp, Window, WindowSize};
 use lake_tables::Table;
 use lake_tables::avg_speed::{self, AvgSpeedRow, Status};
 use lake_tables::file_kind::{self, AvgSpeedFile, GroupWindows, ProvisionalGroup};
@@ -77,7 +77,7 @@ impl Row {
             Status::Final => AvgSpeedRow {
                 kafka_partition: None,
                 status: Status::Final,
-                events_version: Some(12),
+                events_version: Some(TableVersion(12)),
                 histogram: None,
                 ..row
             },

@@ -55,7 +55,7 @@ impl Commits {
     /// A store that fails, and a table that is there.
     pub async fn new(lake: Lake) -> anyhow::Result<Commits> {
         let log = TableLog::open_or_create(&lake, Table::AvgSpeed, &[]).await?;
-        ensure!(log.state().version() == 0, "there is a lake at {}: name a new one", lake.uri());
+        ensure!(log.state().version().0 == 0, "there is a lake at {}: name a new one", lake.uri());
         let first = Timestamp::parse(FIRST_DAY).context("FIRST_DAY is a time")?;
         let app_ids = AppIds::new("bench", "bench");
         Ok(Commits { lake, log, app_ids, calendar: Calendar::utc(), first, made: 0 })
@@ -79,7 +79,8 @@ impl Commits {
         self.made += 1;
         self.delete(&replaced).await?;
         let begun = now();
-        let is_due = version.unsigned_abs().is_multiple_of(self.lake.options().checkpoint_interval);
+        let is_due =
+            version.0.unsigned_abs().is_multiple_of(self.lake.options().checkpoint_interval);
         let tidied =
             is_due && housekeeping::checkpoint_if_due(&self.lake, Table::AvgSpeed, version).await?;
         Ok(Took { writing, committing, tidying: tidied.then(|| begun.elapsed()) })
