@@ -3,7 +3,7 @@
 
 use lake_config::Settings;
 use lake_delta::{Lake, TableLog};
-use lake_model::{Calendar, EventTime, SpeedLimits};
+use lake_model::{Calendar, SpeedLimits, Timestamp};
 use lake_tables::Table;
 use lake_tables::identity::LakeIdentity;
 use lake_tables::txn::AppIds;
@@ -34,7 +34,7 @@ impl Context {
     }
 
     /// The present instant.
-    pub(crate) fn now(&self) -> EventTime {
+    pub(crate) fn now(&self) -> Timestamp {
         self.lake.now()
     }
 

@@ -6,8 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lake_delta::TableState;
 use lake_delta::log::FileEntry;
-use lake_model::Day;
 use lake_model::finalization::{self, DayDecision, DayFacts};
+use lake_model::{Day, TableVersion};
 use lake_tables::batch_runs::BatchRun;
 use lake_tables::file_kind::AvgSpeedFile;
 
@@ -20,7 +20,7 @@ pub(crate) struct FinalDay {
     /// The run that wrote them, if their files name it.
     pub(crate) run_id: Option<String>,
     /// The version of `events` that they were computed from, if statistics name it.
-    pub(crate) events_version: Option<i64>,
+    pub(crate) events_version: Option<TableVersion>,
 }
 
 /// The final rows of `day`; `None` while it has no rows, or others too: such a day is recomputed. The speed layer is stricter
@@ -41,8 +41,8 @@ pub(crate) fn final_day(avg_speed: &TableState, day: Day) -> Option<FinalDay> {
 }
 
 /// The version of `events` that a final file's rows were computed from.
-pub(crate) fn events_version_of(file: &FileEntry) -> Option<i64> {
-    file.bounds("events_version").and_then(|(_, greatest)| greatest.as_i64())
+pub(crate) fn events_version_of(file: &FileEntry) -> Option<TableVersion> {
+    file.bounds("events_version").and_then(|(_, greatest)| greatest.as_i64()).map(TableVersion)
 }
 
 /// The Kafka partitions whose events a provisional file may count. A file without that information may count any.

@@ -35,7 +35,7 @@ use std::time::Duration;
 use lake_delta::{TableLog, TableState};
 use lake_kafka::LogEnds;
 use lake_model::finalization::{DayDecision, Reason};
-use lake_model::{Day, EventTime};
+use lake_model::{Day, Timestamp};
 use lake_runtime::Shutdown;
 use lake_tables::Table;
 use tokio::time::Instant;
@@ -179,7 +179,7 @@ impl<'a> Run<'a> {
                 report.leave(day, "the run was asked to stop");
                 continue;
             }
-            tracing::info!(%day, reason = reason.as_str(), version = pinned.version(), "recomputing");
+            tracing::info!(%day, reason = reason.as_str(), version = pinned.version().0, "recomputing");
             match self.recompute(day, &mut pinned).await? {
                 Outcome::Done(Published::Final(run)) => {
                     self.runs.append(std::slice::from_ref(&run)).await?;
@@ -273,7 +273,7 @@ impl<'a> Run<'a> {
 /// An id that shows when the run began, such as `20251121T021500Z-1a2b3c4d`.
 fn run_id(context: &Context) -> String {
     let second = context.now().micros().div_euclid(1_000_000) * 1_000_000;
-    let started = EventTime::from_micros(second).to_string().replace(['-', ':'], "");
+    let started = Timestamp::from_micros(second).to_string().replace(['-', ':'], "");
     let unique = context.lake.unique_id().simple().to_string();
     format!("{started}-{}", &unique[..8])
 }

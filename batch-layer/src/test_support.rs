@@ -13,7 +13,7 @@ use lake_config::Settings;
 use lake_delta::data_file::NewFile;
 use lake_delta::log::FileEntry;
 use lake_delta::{Commit, CommitOutcome, TableLog, data_file, read};
-use lake_model::{Day, EventTime, OffsetRange, WindowSize};
+use lake_model::{Day, OffsetRange, TableVersion, Timestamp, WindowSize};
 use lake_tables::Table;
 use lake_tables::avg_speed::{self, AvgSpeedRow};
 use lake_tables::file_kind::{self, AvgSpeedFile};
@@ -54,8 +54,8 @@ impl LogEnds for NobodyAsks {
     }
 }
 
-pub(crate) fn at(time: &str) -> EventTime {
-    EventTime::parse(time).expect("tests write good times")
+pub(crate) fn at(time: &str) -> Timestamp {
+    Timestamp::parse(time).expect("tests write good times")
 }
 
 pub(crate) fn day(day: &str) -> Day {
@@ -95,7 +95,7 @@ impl World {
     }
 
     /// Moves the clock to that many microseconds after `now`.
-    pub(crate) fn set_clock_after(&self, now: EventTime, micros: i64) {
+    pub(crate) fn set_clock_after(&self, now: Timestamp, micros: i64) {
         self.clock.set(now.saturating_add(micros));
     }
 
@@ -103,7 +103,7 @@ impl World {
         TableLog::open(&self.context.lake, table).await.expect("the table exists")
     }
 
-    pub(crate) async fn version(&self, table: Table) -> i64 {
+    pub(crate) async fn version(&self, table: Table) -> TableVersion {
         self.log(table).await.state().version()
     }
 
@@ -145,7 +145,7 @@ impl World {
     /// Deletes the entries of the log of `table` but the newest, as if a checkpoint held them for long.
     pub(crate) async fn drop_log_entries(&self, table: Table) {
         let (store, newest) = (self.context.lake.table_store(table), self.version(table).await);
-        for version in 0..newest {
+        for version in 0..newest.0 {
             let entry = Path::from(format!("_delta_log/{version:020}.json"));
             store.delete(&entry).await.expect("the entry is there");
         }

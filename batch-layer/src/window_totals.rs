@@ -7,7 +7,7 @@ use arrow::array::RecordBatch;
 use lake_delta::columns::{self, ColumnError};
 use lake_delta::log::FileEntry;
 use lake_delta::{Lake, LakeError};
-use lake_model::{EventTime, Speed, Summary, WindowSize};
+use lake_model::{Speed, Summary, Timestamp, WindowSize};
 use lake_tables::Table;
 
 use crate::cameras::CameraSpan;
@@ -21,7 +21,7 @@ const COLUMNS: [&str; 5] =
 pub(crate) struct WindowKey {
     pub(crate) camera: Arc<str>,
     pub(crate) size: WindowSize,
-    pub(crate) start: EventTime,
+    pub(crate) start: Timestamp,
 }
 
 /// Count of events and sum of their speeds.
@@ -92,7 +92,7 @@ fn extract(
         };
         let size = WindowSize::parse(sizes.value(row))
             .ok_or_else(|| TotalsError::WindowSize(sizes.value(row).to_owned()))?;
-        let start = EventTime::from_micros(starts.value(row));
+        let start = Timestamp::from_micros(starts.value(row));
         let totals = Totals {
             count: u64::try_from(counts.value(row)).map_err(|_| TotalsError::NegativeCount)?,
             sum: u64::try_from(sums.value(row)).map_err(|_| TotalsError::NegativeSum)?,

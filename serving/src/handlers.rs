@@ -130,7 +130,7 @@ pub(crate) async fn ready(State(app): State<App>, uri: Uri) -> Result<Json<Healt
     let health = app.store().health();
     Ok(Json(Health {
         status: "ready",
-        table_version: Some(index.version()),
+        table_version: Some(index.version().0),
         refreshed_at: health.refreshed_at.map(|time| time.to_string()),
         problem: health.problem,
     }))

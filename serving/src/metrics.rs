@@ -61,7 +61,7 @@ pub(crate) fn file_loaded(succeeded: bool) {
 /// The version of the table that is served.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Published {
-    pub(crate) version: i64,
+    pub(crate) version: lake_model::TableVersion,
     pub(crate) files: usize,
     pub(crate) cameras: usize,
     pub(crate) multi_partition_cameras: usize,
@@ -70,7 +70,7 @@ pub(crate) struct Published {
 /// Sets what depends on the version served.
 #[expect(clippy::cast_precision_loss, reason = "versions and counts stay below 2^53")]
 pub(crate) fn published(published: Published) {
-    gauge!(TABLE_VERSION).set(published.version as f64);
+    gauge!(TABLE_VERSION).set(published.version.0 as f64);
     gauge!(FILES).set(published.files as f64);
     gauge!(CAMERAS).set(published.cameras as f64);
     gauge!(MULTI_PARTITION_CAMERAS).set(published.multi_partition_cameras as f64);

@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use lake_model::{CameraId, EventTime, WindowSize};
+use lake_model::{CameraId, Timestamp, WindowSize};
 use percent_encoding::percent_decode_str;
 use utoipa::ToSchema;
 
@@ -52,7 +52,7 @@ pub(crate) struct AvgSpeedQuery {
 /// An end of the time asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Bound {
-    pub(crate) time: EventTime,
+    pub(crate) time: Timestamp,
     text: String,
 }
 
@@ -106,7 +106,7 @@ impl AvgSpeedQuery {
 impl Bound {
     fn parse(name: &'static str, given: &Parameters) -> Result<Bound, Problem> {
         let text = given.required(name, "an RFC 3339 time such as 2025-04-05T10:15:30Z")?;
-        let time = EventTime::parse(text).ok_or_else(|| {
+        let time = Timestamp::parse(text).ok_or_else(|| {
             let detail = format!(
                 "{name} = {}: expected an RFC 3339 time with an offset, such as 2025-04-05T10:15:30Z or \
                  2025-04-05T13:15:30+03:00",

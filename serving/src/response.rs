@@ -1,6 +1,6 @@
 //! Responses as JSON.
 
-use lake_model::{EventTime, Speed};
+use lake_model::{Speed, Timestamp};
 use lake_tables::avg_speed::Status;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -129,7 +129,7 @@ impl AvgSpeed {
 impl Window {
     fn new(window: &MergedWindow) -> Window {
         let MergedWindow { window, summary, quantiles, status } = window;
-        let text = |time: EventTime| time.to_string();
+        let text = |time: Timestamp| time.to_string();
         let kmh = |speed: Speed| speed.kmh();
         Window {
             window_start: text(window.start),

@@ -25,7 +25,7 @@ use std::time::Duration;
 
 use lake_config::Settings;
 use lake_delta::{Lake, LakeError};
-use lake_model::{EventTime, WindowSize};
+use lake_model::{TableVersion, Timestamp, WindowSize};
 use lake_tables::Table;
 use lake_tables::identity::LakeIdentity;
 use tokio::sync::{Mutex as AsyncMutex, watch};
@@ -63,7 +63,7 @@ pub struct Store {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Health {
     /// When the log was last followed to its end.
-    pub(crate) refreshed_at: Option<EventTime>,
+    pub(crate) refreshed_at: Option<Timestamp>,
     /// What keeps it from being followed, if anything does.
     pub(crate) problem: Option<String>,
 }
@@ -100,7 +100,7 @@ impl Store {
     /// The lake is unavailable, holds no readable table, or belongs to another pipeline; what was published before
     /// stays.
     pub async fn refresh(&self) -> Result<(), LakeError> {
-        self.refresh_past(i64::MAX).await
+        self.refresh_past(TableVersion(i64::MAX)).await
     }
 
     /// What was published last.
@@ -135,8 +135,8 @@ impl Store {
         &self,
         camera: &str,
         size: WindowSize,
-        from: EventTime,
-        to: EventTime,
+        from: Timestamp,
+        to: Timestamp,
     ) -> Result<Option<Vec<MergedWindow>>, ReadError> {
         self.reading(|index| async move {
             if !index.knows(camera) {
@@ -183,7 +183,7 @@ impl Store {
     }
 
     /// Refreshes, unless a version later than `seen` has been published meanwhile.
-    async fn refresh_past(&self, seen: i64) -> Result<(), LakeError> {
+    async fn refresh_past(&self, seen: TableVersion) -> Result<(), LakeError> {
         let mut follower = self.follower.lock().await;
         let before = self.published.borrow().clone();
         if before.as_ref().is_some_and(|index| index.version() > seen) {

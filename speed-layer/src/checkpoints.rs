@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use lake_delta::{Lake, housekeeping};
+use lake_model::TableVersion;
 use lake_tables::Table;
 use tokio::task::JoinHandle;
 
@@ -10,7 +11,7 @@ use tokio::task::JoinHandle;
 #[derive(Debug)]
 pub struct Checkpoints {
     interval: i64,
-    due: BTreeMap<Table, i64>,
+    due: BTreeMap<Table, TableVersion>,
     running: Option<JoinHandle<()>>,
 }
 
@@ -23,16 +24,16 @@ impl Checkpoints {
 
     /// Checkpoints and cleans the log of `table`, which is at `version`, if that is due. What is due while a task runs is
     /// done after a later commit; after a restart the first commit finds what was missed.
-    pub fn after_commit(&mut self, lake: &Lake, table: Table, version: i64) {
+    pub fn after_commit(&mut self, lake: &Lake, table: Table, version: TableVersion) {
         let is_due = self.due.get(&table).is_none_or(|due| version >= *due);
         if !is_due || self.running.as_ref().is_some_and(|task| !task.is_finished()) {
             return;
         }
-        self.due.insert(table, version.saturating_add(self.interval));
+        self.due.insert(table, TableVersion(version.0.saturating_add(self.interval)));
         let lake = lake.clone();
         self.running = Some(tokio::spawn(async move {
             match housekeeping::checkpoint_if_due(&lake, table, version).await {
-                Ok(true) => tracing::debug!(%table, version, "checkpointed"),
+                Ok(true) => tracing::debug!(%table, version = version.0, "checkpointed"),
                 Ok(false) => {}
                 Err(error) => tracing::warn!(%table, %error, "the log was not checkpointed"),
             }

@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use lake_model::{DaySpan, EventTime, Lateness, PartitionClock};
+use lake_model::{DaySpan, Lateness, PartitionClock, Timestamp};
 use lake_tables::txn::WatermarkReset;
 
 /// The clock of a partition.
@@ -23,7 +23,7 @@ impl Clock {
     /// `max_event_time` but for a reset at `position` itself.
     pub fn resumed(
         position: i64,
-        max_event_time: Option<EventTime>,
+        max_event_time: Option<Timestamp>,
         resets: &[WatermarkReset],
     ) -> Clock {
         let ahead = resets.iter().filter(|reset| reset.offset >= position).copied().collect();
@@ -41,7 +41,7 @@ impl Clock {
     }
 
     /// Takes the partition's next accepted event, which is in `day`, and says whether it is late.
-    pub fn observe(&mut self, time: EventTime, day: &DaySpan, lateness: Lateness) -> bool {
+    pub fn observe(&mut self, time: Timestamp, day: &DaySpan, lateness: Lateness) -> bool {
         self.now.observe(time, day, lateness)
     }
 
@@ -70,8 +70,8 @@ mod tests {
 
     const LATENESS: Lateness = Lateness { allowed_us: 600_000_000, out_of_orderness_us: 0 };
 
-    fn time(minutes: i64) -> EventTime {
-        EventTime::from_micros(minutes * 60_000_000)
+    fn time(minutes: i64) -> Timestamp {
+        Timestamp::from_micros(minutes * 60_000_000)
     }
 
     fn reset(offset: i64, to: i64) -> WatermarkReset {
@@ -100,8 +100,8 @@ mod tests {
         times: &[i64],
         resets: &[WatermarkReset],
         start: usize,
-        max: Option<EventTime>,
-    ) -> Vec<(bool, Option<EventTime>)> {
+        max: Option<Timestamp>,
+    ) -> Vec<(bool, Option<Timestamp>)> {
         let calendar = Calendar::utc();
         let mut clock = Clock::resumed(start as i64, max, resets);
         let judge = |(offset, minutes): (usize, &i64)| {

@@ -10,7 +10,7 @@ use clap::{Args, Parser, Subcommand};
 use lake_config::Settings;
 use lake_delta::{Lake, LakeError};
 use lake_kafka::{ClientError, LogEnds, TopicEnds};
-use lake_model::EventTime;
+use lake_model::Timestamp;
 use lake_model::exit_code::EXTERNAL_FAILURE;
 use lake_runtime::startup::{self, RunOutcome};
 use lake_runtime::{RandomIds, SystemClock, telemetry};
@@ -68,12 +68,12 @@ struct ResetArgs {
     partition: i32,
     /// The greatest event time to go on with, RFC 3339; now where it is not given
     #[arg(long, value_name = "TIME", value_parser = event_time)]
-    to: Option<EventTime>,
+    to: Option<Timestamp>,
 }
 
-fn event_time(text: &str) -> Result<EventTime, String> {
+fn event_time(text: &str) -> Result<Timestamp, String> {
     let expected = || "expected an RFC 3339 time such as 2025-04-05T10:15:30Z".to_owned();
-    EventTime::parse_event(text).ok_or_else(expected)
+    Timestamp::parse_event(text).ok_or_else(expected)
 }
 
 #[derive(Args)]

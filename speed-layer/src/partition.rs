@@ -5,7 +5,7 @@ use std::time::Duration;
 use lake_config::Settings;
 use lake_delta::LakeError;
 use lake_model::{
-    Calendar, DaySpan, DeadLetter, EventColumns, EventTime, Lateness, OffsetRange, SpeedLimits,
+    Calendar, DaySpan, DeadLetter, EventColumns, Lateness, OffsetRange, SpeedLimits, Timestamp,
 };
 use lake_tables::identity::LakeIdentity;
 use lake_tables::offset_gaps::GapReason;
@@ -59,7 +59,7 @@ pub struct Partition {
     /// The next offset that `avg_speed` holds.
     pub avg_speed_offset: Option<i64>,
     span: Option<DaySpan>,
-    newest_record: Option<EventTime>,
+    newest_record: Option<Timestamp>,
 }
 
 impl Partition {
@@ -103,7 +103,7 @@ impl Partition {
     }
 
     /// The Kafka timestamp of the newest record accepted.
-    pub fn newest_record(&self) -> Option<EventTime> {
+    pub fn newest_record(&self) -> Option<Timestamp> {
         self.newest_record
     }
 
@@ -163,11 +163,11 @@ impl Partition {
         late_mask: &mut LateMask,
     ) {
         let offset = events.kafka_offset[row];
-        if !self.reaches(offset, EventTime::from_micros(events.kafka_timestamp[row])) {
+        if !self.reaches(offset, Timestamp::from_micros(events.kafka_timestamp[row])) {
             late_mask.late.append(false);
             return;
         }
-        let event_time = EventTime::from_micros(events.event_time[row]);
+        let event_time = Timestamp::from_micros(events.event_time[row]);
         let span = self.span_at(event_time, &rules.calendar);
         let late = self.clock.observe(event_time, &span, rules.lateness);
         late_mask.late.append(late);
@@ -183,7 +183,7 @@ impl Partition {
     }
 
     /// Moves on to the record at `offset`, unless it was accepted before.
-    fn reaches(&mut self, offset: i64, kafka_timestamp: EventTime) -> bool {
+    fn reaches(&mut self, offset: i64, kafka_timestamp: Timestamp) -> bool {
         if offset < self.position {
             return false;
         }
@@ -194,7 +194,7 @@ impl Partition {
     }
 
     /// The day of `time`; neighbours in the log are mostly of the same day.
-    fn span_at(&mut self, time: EventTime, calendar: &Calendar) -> DaySpan {
+    fn span_at(&mut self, time: Timestamp, calendar: &Calendar) -> DaySpan {
         match self.span {
             Some(span) if span.contains(time) => span,
             _ => *self.span.insert(calendar.span_at(time)),

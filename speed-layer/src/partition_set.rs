@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use lake_model::{EventTime, Lateness};
+use lake_model::{Lateness, Timestamp};
 
 use crate::partition::Partition;
 use crate::publish::{PartitionCommit, Published};
@@ -85,7 +85,7 @@ impl PartitionSet {
     }
 
     /// Records how far the watermarks are ahead of the clock: one that is far ahead makes everybody's events late.
-    pub fn record_watermarks(&self, now: EventTime, lateness: Lateness) {
+    pub fn record_watermarks(&self, now: Timestamp, lateness: Lateness) {
         for partition in self.iter() {
             let max = partition.clock.now().max_event_time();
             let watermark = max.map(|max| lateness.watermark(max));
@@ -95,7 +95,7 @@ impl PartitionSet {
     }
 
     /// Records how old the newest record is, and how many windows are open and how much memory they occupy.
-    pub fn record_windows(&self, now: EventTime) {
+    pub fn record_windows(&self, now: Timestamp) {
         let newest = self.iter().filter_map(Partition::newest_record).max();
         if let Some(newest) = newest {
             let age_us = now.saturating_since(newest);

@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use lake_model::{Day, DaySpan, EventTime, Lateness, Pane, PartitionClock, Speed, WindowSize};
+use lake_model::{Day, DaySpan, Lateness, Pane, PartitionClock, Speed, Timestamp, WindowSize};
 use lake_tables::avg_speed::AvgSpeedRow;
 use lake_tables::file_kind::{GroupWindows, ProvisionalGroup};
 
@@ -17,7 +17,7 @@ pub struct WindowEvent<'a> {
     /// The camera.
     pub camera_id: &'a str,
     /// When it saw the vehicle.
-    pub event_time: EventTime,
+    pub event_time: Timestamp,
     /// The speed.
     pub speed: Speed,
     /// The camera's limit, if one is configured.
@@ -97,7 +97,7 @@ impl Provisional {
     }
 
     /// The rows of a group, by camera and window.
-    pub fn rows(&self, key: Key, kafka_partition: i32, computed_at: EventTime) -> Vec<AvgSpeedRow> {
+    pub fn rows(&self, key: Key, kafka_partition: i32, computed_at: Timestamp) -> Vec<AvgSpeedRow> {
         let Ok(at) = place_of(&self.groups, key) else { return Vec::new() };
         let span = self.groups[at].1.span;
         let of_group = self.cameras.iter().map(|(camera, panes)| (camera, panes.get(key)));
@@ -238,7 +238,7 @@ mod tests {
     const LATENESS: Lateness = Lateness { allowed_us: 0, out_of_orderness_us: 0 };
 
     fn add(provisional: &mut Provisional, camera_id: &str, time: &str) {
-        let event_time = EventTime::parse(time).unwrap();
+        let event_time = Timestamp::parse(time).unwrap();
         let span = Calendar::utc().span_at(event_time);
         let speed = Speed::rounded(50.0);
         provisional.add(&span, &WindowEvent { camera_id, event_time, speed, limit: None });
@@ -251,7 +251,7 @@ mod tests {
         add(&mut provisional, "back", "2025-04-05T10:59:00Z");
         add(&mut provisional, "back", "2025-04-06T00:30:00Z");
         assert_eq!(provisional.panes(), 6);
-        let now = EventTime::parse("2025-04-06T00:30:00Z");
+        let now = Timestamp::parse("2025-04-06T00:30:00Z");
         provisional.written(PartitionClock::resumed(now), LATENESS);
         assert_eq!(provisional.panes(), 2);
         assert_eq!(

@@ -61,7 +61,7 @@ pub async fn publish(
         })
         .await?;
         if let Some(version) = committed.version {
-            tracing::debug!(table = %log.table(), version, operation, "committed");
+            tracing::debug!(table = %log.table(), version = version.0, operation, "committed");
         }
         match committed.value {
             Some(published) => return Ok(published),

@@ -19,7 +19,7 @@ use lake_config::Settings;
 use lake_delta::{
     Commit, CommitDecision, Committed, Lake, LakeError, TableLog, TableState, commit_with,
 };
-use lake_model::EventTime;
+use lake_model::Timestamp;
 use lake_tables::Table;
 use lake_tables::txn::{AppIds, PartitionProgress, WatermarkReset};
 use serde_json::{Value, json};
@@ -37,7 +37,7 @@ pub enum ResetOutcome {
     /// The watermark was set back.
     Reset(WatermarkReset),
     /// The partition's greatest event time is no later than the one asked for: nothing was done.
-    NotAhead(EventTime),
+    NotAhead(Timestamp),
     /// The partition has no watermark yet: nothing was done.
     NoWatermark,
 }
@@ -51,7 +51,7 @@ pub async fn reset_watermark(
     lake: &Lake,
     settings: &Settings,
     partition: i32,
-    to: EventTime,
+    to: Timestamp,
 ) -> Result<ResetOutcome, LakeError> {
     // A lake that does not exist is not made for this.
     TableLog::open(lake, Table::Events).await?;
@@ -77,7 +77,7 @@ pub async fn reset_watermark(
 enum Asked {
     /// The reset of that number.
     For(usize),
-    NotAhead(EventTime),
+    NotAhead(Timestamp),
     NoWatermark,
 }
 
@@ -87,7 +87,7 @@ fn ask(
     avg_speed: &TableLog,
     app_ids: &AppIds,
     partition: i32,
-    to: EventTime,
+    to: Timestamp,
 ) -> Result<CommitDecision<Asked>, LakeError> {
     let furthest = furthest(app_ids, events, avg_speed.state(), partition);
     let Some(from) = furthest.max_event_time else {

@@ -50,7 +50,7 @@ async fn split(log: &mut TableLog, calendar: &Calendar, file: &FileEntry) -> Res
         tracing::warn!(
             file = file.path,
             groups,
-            version,
+            version = version.0,
             "another tool had put provisional rows of several Kafka partitions or hours into one file: split it"
         );
     }

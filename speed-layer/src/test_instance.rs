@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use lake_config::Settings;
 use lake_delta::{Lake, TableLog, read};
-use lake_model::EventTime;
+use lake_model::Timestamp;
 use lake_tables::Table;
 use lake_testing::memory::lake_in_memory_with;
 use lake_testing::{CountedIds, ManualClock};
@@ -44,8 +44,8 @@ pub(crate) fn lake() -> Lake {
 }
 
 /// The time so many minutes after the day began.
-pub(crate) fn minute(minutes: i64) -> EventTime {
-    EventTime::from_micros((DAY * 24 * 60 + minutes) * MINUTE_US)
+pub(crate) fn minute(minutes: i64) -> Timestamp {
+    Timestamp::from_micros((DAY * 24 * 60 + minutes) * MINUTE_US)
 }
 
 impl Instance {
@@ -115,7 +115,7 @@ pub(crate) fn whole(partition: i32) -> AssignedPartition {
     AssignedPartition { partition, low: 0, high: i64::MAX }
 }
 
-fn event(time: EventTime) -> String {
+fn event(time: Timestamp) -> String {
     format!(r#"{{"kvfv_id":"KV1","timestamp":"{time}","vehicle_speed":85.2}}"#)
 }
 

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch};
 use lake_delta::columns::{self, ColumnError};
-use lake_model::{Day, DaySpan, EventTime, Speed};
+use lake_model::{Day, DaySpan, Speed, Timestamp};
 
 use crate::cameras::CameraSpan;
 
@@ -19,7 +19,7 @@ pub(super) const COLUMNS: [&str; 4] = ["camera_id", "event_time", "speed_kmh", "
 /// One event.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Row {
-    pub(super) event_time: EventTime,
+    pub(super) event_time: Timestamp,
     pub(super) speed: Speed,
     /// The place of the camera in the day's list.
     pub(super) camera: u32,
@@ -54,7 +54,7 @@ pub(super) enum EventsError {
     Changed,
     /// An event of another day.
     #[error("an event of camera {camera} at {event_time} is not in {day}")]
-    OtherDay { camera: String, event_time: EventTime, day: Day },
+    OtherDay { camera: String, event_time: Timestamp, day: Day },
 }
 
 /// The rows of `batch` whose cameras are in `span`; `places` holds the place of each of them.
@@ -78,7 +78,7 @@ pub(super) fn extract(
             _ => *places.get(id).ok_or(EventsError::Changed)?,
         };
         last = Some((id, camera));
-        let event_time = EventTime::from_micros(times.value(row));
+        let event_time = Timestamp::from_micros(times.value(row));
         if !day.contains(event_time) {
             return Err(EventsError::OtherDay { camera: id.to_owned(), event_time, day: day.day });
         }
@@ -89,7 +89,7 @@ pub(super) fn extract(
 }
 
 impl Rows {
-    fn push(&mut self, camera: u32, event_time: EventTime, speed: Speed, plate: Option<&str>) {
+    fn push(&mut self, camera: u32, event_time: Timestamp, speed: Speed, plate: Option<&str>) {
         let plate_bytes = plate.map_or(NO_PLATE, |plate| {
             u32::try_from(plate.len()).expect("Arrow's strings are shorter than 2^31 bytes")
         });
@@ -148,7 +148,7 @@ mod tests {
         let (mut left, mut right) = (Rows::default(), Rows::default());
         for (at, (camera, time, speed, plate)) in events.iter().enumerate() {
             let part = if at % 2 == 0 { &mut left } else { &mut right };
-            let time = EventTime::from_micros(*time);
+            let time = Timestamp::from_micros(*time);
             part.push(*camera, time, Speed::from_thousandths(*speed), *plate);
         }
         left.append(right);

@@ -8,7 +8,7 @@ use futures::TryStreamExt;
 use lake_delta::log::FileEntry;
 use lake_delta::{Commit, data_file, read};
 use lake_model::finalization::DayDecision;
-use lake_model::{OffsetRange, WindowSize};
+use lake_model::{OffsetRange, TableVersion, WindowSize};
 use lake_tables::Table;
 use lake_tables::offset_gaps::{GapReason, OffsetGap};
 
@@ -53,7 +53,7 @@ async fn rows(world: &World, of: &str) -> (Vec<String>, Vec<FileEntry>) {
     (rows, files)
 }
 
-async fn versions(world: &World) -> Vec<i64> {
+async fn versions(world: &World) -> Vec<TableVersion> {
     let mut versions = Vec::new();
     for table in Table::ALL {
         versions.push(world.version(table).await);

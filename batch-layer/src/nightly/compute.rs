@@ -6,7 +6,7 @@ use indicatif::ProgressBar;
 use lake_delta::data_file::RollingWriter;
 use lake_delta::{DataFile, Lake, LakeError, TableState};
 use lake_model::speed::nearest_rank;
-use lake_model::{Day, DaySpan, EventTime, Speed, Summary, WindowSize};
+use lake_model::{Day, DaySpan, Speed, Summary, TableVersion, Timestamp, WindowSize};
 use lake_tables::Table;
 use lake_tables::avg_speed::{self, AvgSpeedRow, Quantiles, Status};
 use lake_tables::file_kind::AvgSpeedFile;
@@ -26,7 +26,7 @@ const ROWS_AT_A_TIME: usize = 16_384;
 pub(super) struct ComputedDay {
     pub(super) span: DaySpan,
     pub(super) run_id: String,
-    pub(super) events_version: i64,
+    pub(super) events_version: TableVersion,
     pub(super) kafka_offsets: String,
     pub(super) rows_read: u64,
     pub(super) duplicates: u64,
@@ -36,7 +36,7 @@ pub(super) struct ComputedDay {
     /// Count and sum of each window, by camera.
     pub(super) windows: Vec<NewWindow>,
     pub(super) files: Vec<DataFile>,
-    pub(super) started_at: EventTime,
+    pub(super) started_at: Timestamp,
 }
 
 /// A window of the new rows, as small as the drift needs it.
@@ -86,8 +86,8 @@ struct DayWriter<'a> {
     context: &'a Context,
     span: DaySpan,
     run_id: String,
-    events_version: i64,
-    computed_at: EventTime,
+    events_version: TableVersion,
+    computed_at: Timestamp,
     cameras: Vec<Arc<str>>,
     sizes: [SizeWriter<'a>; 3],
     windows: Vec<NewWindow>,
@@ -134,8 +134,8 @@ impl<'a> DayWriter<'a> {
         context: &'a Context,
         run_id: &str,
         day: &DayEvents<'_>,
-        events_version: i64,
-        computed_at: EventTime,
+        events_version: TableVersion,
+        computed_at: Timestamp,
     ) -> DayWriter<'a> {
         let date = day.span().day;
         let size = |size| SizeWriter::new(&context.lake, date, run_id, size);

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lake_delta::log::FileEntry;
 use lake_delta::{Commit, CommitDecision, LakeError, TableLog, TableState, commit_with};
-use lake_model::Day;
+use lake_model::{Day, TableVersion};
 use lake_tables::batch_runs::BatchRun;
 use lake_tables::file_kind::AvgSpeedFile;
 use lake_tables::txn::AppIds;
@@ -68,12 +68,12 @@ impl Base {
 }
 
 /// What the decision to overwrite a day rests on.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 struct Facts {
     /// The version of `events` that our rows were computed from.
-    events_version: i64,
+    events_version: TableVersion,
     /// Runs whose final rows came since our computation began, with the versions that they read.
-    new_finals: Vec<(String, i64)>,
+    new_finals: Vec<(String, TableVersion)>,
     /// What provisional rows that came since hold beyond our version.
     uncovered: Option<String>,
 }
@@ -172,7 +172,7 @@ fn facts(
         avg_speed.files_of(day).filter(|file| !base.files.contains(&file.path)).collect();
     let new_finals = new.iter().filter(|file| AvgSpeedFile::is_final(file)).map(|file| {
         let run_id = AvgSpeedFile::run_id(file).unwrap_or_else(|| file.path.clone());
-        (run_id, days::events_version_of(file).unwrap_or(i64::MAX))
+        (run_id, days::events_version_of(file).unwrap_or(TableVersion(i64::MAX)))
     });
     let app_ids = &context.app_ids;
     let offsets = provisional_offsets(app_ids, avg_speed, new.iter().copied());
@@ -234,9 +234,10 @@ mod unit_tests {
     use super::*;
 
     fn facts(new_finals: &[(&str, i64)], uncovered: Option<&str>) -> Facts {
-        let finals = new_finals.iter().map(|(run, version)| ((*run).to_owned(), *version));
+        let finals =
+            new_finals.iter().map(|(run, version)| ((*run).to_owned(), TableVersion(*version)));
         Facts {
-            events_version: 7,
+            events_version: TableVersion(7),
             new_finals: finals.collect(),
             uncovered: uncovered.map(str::to_owned),
         }

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use lake_delta::log::FileEntry;
 use lake_delta::{LakeError, TableLog};
-use lake_model::Day;
+use lake_model::{Day, TableVersion};
 use lake_tables::batch_runs::BatchRun;
 use lake_tables::file_kind::AvgSpeedFile;
 
@@ -23,7 +23,7 @@ pub(super) async fn missing_runs<'a>(
     let mut wanted = unrecorded(files, runs);
     let mut found = Vec::new();
     let mut version = log.state().version();
-    while !wanted.is_empty() && version >= 0 {
+    while !wanted.is_empty() && version >= TableVersion::FIRST {
         let Some(info) = log.commit_info(version).await? else { break };
         let run: Option<BatchRun> = serde_json::from_value(info[INFO_KEY].clone()).ok();
         if let Some(run) = run
@@ -31,7 +31,7 @@ pub(super) async fn missing_runs<'a>(
         {
             found.push(run);
         }
-        version -= 1;
+        version = TableVersion(version.0 - 1);
     }
     for (run_id, day) in wanted {
         tracing::warn!(%day, run_id, "the run is not recorded, and its commit is cleaned away");

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use lake_model::finalization::{DayDecision, Reason};
-use lake_model::{Day, EventTime};
+use lake_model::{Day, Timestamp};
 use lake_tables::batch_runs::BatchRun;
 
 use super::plan::PlannedDay;
@@ -53,7 +53,7 @@ impl NightlyReport {
     }
 
     /// Records in the metrics when a run last left nothing to do.
-    pub(super) fn record_success(&self, now: EventTime) {
+    pub(super) fn record_success(&self, now: Timestamp) {
         if self.is_complete() && !self.dry_run {
             metrics::gauge!("lambdalake_batch_last_success_timestamp_seconds")
                 .set(now.micros() as f64 / 1e6);

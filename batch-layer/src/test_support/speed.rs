@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use lake_delta::Commit;
-use lake_model::{Day, EventColumns, EventRow, EventTime, Speed};
+use lake_model::{Day, EventColumns, EventRow, Timestamp, Speed};
 use lake_tables::Table;
 use lake_tables::avg_speed::{self, AvgSpeedRow};
 use lake_tables::events;
@@ -20,7 +20,7 @@ use crate::Context;
 pub(crate) struct Seen {
     pub(crate) partition: i32,
     pub(crate) camera: String,
-    pub(crate) time: EventTime,
+    pub(crate) time: Timestamp,
     pub(crate) thousandths: u32,
     pub(crate) plate: Option<String>,
     pub(crate) late: bool,

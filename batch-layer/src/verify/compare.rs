@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lake_model::EventTime;
+use lake_model::{TableVersion, Timestamp};
 
 use super::figures::{Difference, Figures, Key};
 use super::final_rows::FinalRow;
@@ -12,7 +12,7 @@ use super::report::VerifyReport;
 pub(super) fn compare(
     mut recomputed: BTreeMap<Key, Figures>,
     rows: Vec<FinalRow>,
-    events_version: Option<i64>,
+    events_version: Option<TableVersion>,
     report: &mut VerifyReport,
 ) {
     for row in rows {
@@ -40,7 +40,7 @@ fn difference(
     Difference {
         camera: key.camera,
         window_size: key.size,
-        window_start: EventTime::from_micros(key.start),
+        window_start: Timestamp::from_micros(key.start),
         recomputed,
         published,
         fault,
@@ -48,15 +48,16 @@ fn difference(
 }
 
 /// What is wrong with a final row beside its figures.
-fn fault(row: &FinalRow, events_version: Option<i64>) -> Option<String> {
+fn fault(row: &FinalRow, events_version: Option<TableVersion>) -> Option<String> {
     if row.status != "final" {
         Some(format!("status is {:?}", row.status))
     } else if let Some(partition) = row.kafka_partition {
         Some(format!("kafka_partition is {partition}, and should be null"))
     } else if row.events_version != events_version {
         Some(format!(
-            "events_version is {:?}, and the run has {events_version:?}",
-            row.events_version
+            "events_version is {:?}, and the run has {:?}",
+            row.events_version.map(|version| version.0),
+            events_version.map(|version| version.0)
         ))
     } else {
         None

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use lake_model::EventTime;
+use lake_model::Timestamp;
 
 /// A camera's window.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,7 +38,7 @@ pub struct Difference {
     /// The size of the window.
     pub window_size: String,
     /// The start of the window.
-    pub window_start: EventTime,
+    pub window_start: Timestamp,
     /// What follows from the events.
     pub recomputed: Option<Figures>,
     /// What the table holds.
@@ -82,7 +82,7 @@ impl fmt::Display for Figures {
             f,
             "end {}, count {}, sum {} thousandths, average {}, min {min}, max {max}, p50 {p50}, p85 {p85}, \
              p95 {p95}, over limit {}",
-            EventTime::from_micros(self.window_end),
+            Timestamp::from_micros(self.window_end),
             self.count,
             self.sum_thousandths,
             self.average_kmh,

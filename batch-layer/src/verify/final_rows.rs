@@ -7,6 +7,7 @@ use futures::TryStreamExt;
 use lake_delta::columns::{self, ColumnError};
 use lake_delta::log::FileEntry;
 use lake_delta::{Lake, LakeError, read};
+use lake_model::TableVersion;
 use lake_tables::Table;
 
 use super::figures::{Figures, Key};
@@ -19,7 +20,7 @@ pub(super) struct FinalRow {
     pub(super) figures: Figures,
     pub(super) status: String,
     pub(super) kafka_partition: Option<i32>,
-    pub(super) events_version: Option<i64>,
+    pub(super) events_version: Option<TableVersion>,
 }
 
 /// The rows of cameras in `span`.
@@ -75,7 +76,7 @@ fn rows(batch: &RecordBatch, span: &CameraSpan) -> Result<Vec<FinalRow>, ColumnE
         },
         status: statuses.value(row).to_owned(),
         kafka_partition: columns::optional(partitions, row),
-        events_version: columns::optional(versions, row),
+        events_version: columns::optional(versions, row).map(TableVersion),
     };
     let wanted = (0..batch.num_rows()).filter(|row| span.contains(cameras.value(*row)));
     Ok(wanted.map(row).collect())

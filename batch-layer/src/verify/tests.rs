@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use lake_config::Settings;
-use lake_model::{EventTime, Speed, Summary, WindowSize};
+use lake_model::{Speed, Summary, TableVersion, Timestamp, WindowSize};
 use lake_tables::avg_speed::AvgSpeedRow;
 
 use super::{Verdict, VerifyReport, run};
@@ -55,8 +55,8 @@ async fn a_tampered_figure_is_found_whichever_it_is() {
     let changes: [Change; 7] = [
         |row| row.quantiles.p50 = Speed::from_thousandths(1),
         |row| row.quantiles.p95 = Speed::from_thousandths(1),
-        |row| row.window.end = EventTime::from_micros(row.window.end.micros() + 1),
-        |row| row.events_version = Some(99),
+        |row| row.window.end = Timestamp::from_micros(row.window.end.micros() + 1),
+        |row| row.events_version = Some(TableVersion(99)),
         |row| row.kafka_partition = Some(0),
         |row| {
             let s = row.summary;

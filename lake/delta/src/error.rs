@@ -1,6 +1,7 @@
 //! What can go wrong with the tables, and whether trying again may help.
 
 use crate::log_problem::LogProblem;
+use lake_model::TableVersion;
 use lake_model::exit_code::{EXTERNAL_FAILURE, USAGE_ERROR};
 
 /// A failure to read or commit a table.
@@ -23,7 +24,7 @@ pub enum LakeError {
         /// The table.
         table: &'static str,
         /// The version whose entry is at fault.
-        version: i64,
+        version: TableVersion,
         /// What is wrong with it.
         problem: LogProblem,
     },

@@ -9,6 +9,7 @@ use std::time::Duration;
 use deltalake::logstore::{StorageConfig, default_logstore};
 use deltalake::protocol::checkpoints;
 use deltalake::{DeltaTable, DeltaTableError};
+use lake_model::TableVersion;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use serde::Deserialize;
@@ -26,12 +27,12 @@ const CLEANING_TRIES: u32 = 10;
 pub async fn checkpoint_if_due(
     lake: &Lake,
     table: impl Into<&'static TableSpec>,
-    version: i64,
+    version: TableVersion,
 ) -> Result<bool, LakeError> {
     let table = table.into();
     let newest = newest_checkpoint(&*lake.table_store(table)).await?;
     let interval = i64::try_from(lake.options().checkpoint_interval).unwrap_or(i64::MAX);
-    if version - newest.unwrap_or(-1) < interval {
+    if version.0 - newest.unwrap_or(TableVersion::BEFORE_FIRST).0 < interval {
         return Ok(false);
     }
     checkpoint(lake, table).await?;
@@ -111,7 +112,7 @@ fn failed(action: &str, table: &'static TableSpec) -> impl FnOnce(DeltaTableErro
     move |source| LakeError::Delta { action, source: Box::new(source) }
 }
 
-async fn newest_checkpoint(store: &dyn ObjectStore) -> Result<Option<i64>, LakeError> {
+async fn newest_checkpoint(store: &dyn ObjectStore) -> Result<Option<TableVersion>, LakeError> {
     #[derive(Deserialize)]
     struct LastCheckpoint {
         version: i64,
@@ -123,7 +124,7 @@ async fn newest_checkpoint(store: &dyn ObjectStore) -> Result<Option<i64>, LakeE
         Ok(found) => {
             let bytes = found.bytes().await.map_err(failed())?;
             let last: Option<LastCheckpoint> = serde_json::from_slice(&bytes).ok();
-            Ok(last.map(|last| last.version))
+            Ok(last.map(|last| TableVersion(last.version)))
         }
     }
 }

@@ -37,7 +37,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::try_join_all;
-use lake_model::EventTime;
+use lake_model::{TableVersion, Timestamp};
 use object_store::ObjectStore;
 use serde_json::Value;
 
@@ -63,7 +63,7 @@ pub struct TableLog {
     store: Arc<dyn ObjectStore>,
     state: TableState,
     /// No entry that was there at this instant is missing from the state.
-    refreshed_at: EventTime,
+    refreshed_at: Timestamp,
     /// How often the state was loaded anew instead of being continued.
     loads: u64,
 }
@@ -162,7 +162,7 @@ impl TableLog {
     }
 
     /// The `commitInfo` of entry `version`; `None` if the entry is cleaned away or not there yet.
-    pub async fn commit_info(&self, version: i64) -> Result<Option<Value>, LakeError> {
+    pub async fn commit_info(&self, version: TableVersion) -> Result<Option<Value>, LakeError> {
         let bytes = load::read_entry(&*self.store, version).await?;
         Ok(bytes.and_then(|bytes| commit_info_of(&bytes)))
     }
@@ -173,8 +173,8 @@ impl TableLog {
         let before = self.state.version();
         let mut width = 1;
         loop {
-            let next = self.state.version() + 1;
-            let versions = next..next + i64::from(width);
+            let next = self.state.version().next().0;
+            let versions = (next..next + i64::from(width)).map(TableVersion);
             let reads = versions.map(|version| load::read_entry(&*self.store, version));
             for bytes in try_join_all(reads).await? {
                 let Some(bytes) = bytes else { return Ok(self.state.version() != before) };
@@ -185,7 +185,7 @@ impl TableLog {
     }
 
     fn fold(&mut self, bytes: &[u8]) -> Result<(), LakeError> {
-        let version = self.state.version() + 1;
+        let version = self.state.version().next();
         let problem = |problem| LakeError::Log { table: self.table.name, version, problem };
         let entry = Entry::parse(bytes).map_err(problem)?;
         self.state.fold(version, entry).map_err(problem)
@@ -205,7 +205,7 @@ impl TableLog {
                 self.state = state;
                 self.loads += 1;
             }
-            None if self.state.version() < 0 => {}
+            None if self.state.version() < TableVersion::FIRST => {}
             None => {
                 let uri = self.lake.uri().to_owned();
                 return Err(LakeError::NoTable { table: self.table.name, uri });
@@ -218,7 +218,7 @@ impl TableLog {
     /// a hole, nor from another table's log at the same place.
     async fn has_own_entry(&self) -> Result<bool, LakeError> {
         let version = self.state.version();
-        Ok(version < 0 || load::has_entry(&*self.store, version).await?)
+        Ok(version < TableVersion::FIRST || load::has_entry(&*self.store, version).await?)
     }
 
     /// Whether entries after the state's version may have been cleaned away. A clock that was set back that

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lake_config::LakeSettings;
-use lake_model::{Clock, EventTime, IdSource};
+use lake_model::{Clock, IdSource, Timestamp};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
@@ -117,7 +117,7 @@ impl Lake {
     }
 
     /// The present instant.
-    pub fn now(&self) -> EventTime {
+    pub fn now(&self) -> Timestamp {
         self.clock.now()
     }
 

@@ -7,7 +7,7 @@ use std::fmt;
 
 use jiff::tz::{AmbiguousOffset, TimeZone};
 
-use crate::time::{self, DAY_US, EventTime};
+use crate::time::{self, DAY_US, Timestamp};
 use crate::window::{Window, WindowSize};
 
 /// A calendar day: days since 1970-01-01, as Delta and Arrow hold dates.
@@ -49,28 +49,28 @@ pub struct DaySpan {
     /// The day.
     pub day: Day,
     /// Its first instant.
-    pub start: EventTime,
+    pub start: Timestamp,
     /// The first instant after it.
-    pub end: EventTime,
+    pub end: Timestamp,
 }
 
 impl DaySpan {
     /// Whether `time` is in the day.
     #[inline]
-    pub fn contains(&self, time: EventTime) -> bool {
+    pub fn contains(&self, time: Timestamp) -> bool {
         self.start <= time && time < self.end
     }
 
     /// The window of `size` that holds `time`, which is in the day. Windows tile the day from its start;
     /// the last one ends with the day.
     #[inline]
-    pub fn window_at(&self, size: WindowSize, time: EventTime) -> Window {
+    pub fn window_at(&self, size: WindowSize, time: Timestamp) -> Window {
         self.window(size, self.window_index(size, time))
     }
 
     /// The place of the window of `size` that holds `time`, counted from 0 at the start of the day.
     #[inline]
-    pub fn window_index(&self, size: WindowSize, time: EventTime) -> u32 {
+    pub fn window_index(&self, size: WindowSize, time: Timestamp) -> u32 {
         let index = time.saturating_since(self.start).max(0) / self.step_us(size);
         u32::try_from(index).unwrap_or(u32::MAX)
     }
@@ -117,7 +117,7 @@ impl Calendar {
     }
 
     /// The day that holds `time`, with its bounds.
-    pub fn span_at(&self, time: EventTime) -> DaySpan {
+    pub fn span_at(&self, time: Timestamp) -> DaySpan {
         let mut span = self.span(self.local_day(time));
         while time < span.start {
             span = self.span(span.day.plus(-1));
@@ -135,7 +135,7 @@ impl Calendar {
     }
 
     /// The date that clocks show at `time`; near clock changes at midnight a neighbour of its day.
-    fn local_day(&self, time: EventTime) -> Day {
+    fn local_day(&self, time: Timestamp) -> Day {
         let offset_us = jiff::Timestamp::from_microsecond(time.micros())
             .map_or(0, |timestamp| i64::from(self.zone.to_offset(timestamp).seconds()) * 1_000_000);
         let days = time.saturating_add(offset_us).micros().div_euclid(DAY_US);
@@ -143,12 +143,12 @@ impl Calendar {
     }
 
     /// The first instant of `day`. Beyond the years that zone rules cover, midnight UTC.
-    fn first_instant(&self, day: Day) -> EventTime {
-        let utc_midnight = EventTime::from_micros(i64::from(day.days()).saturating_mul(DAY_US));
+    fn first_instant(&self, day: Day) -> Timestamp {
+        let utc_midnight = Timestamp::from_micros(i64::from(day.days()).saturating_mul(DAY_US));
         self.zone_midnight(day).unwrap_or(utc_midnight)
     }
 
-    fn zone_midnight(&self, day: Day) -> Option<EventTime> {
+    fn zone_midnight(&self, day: Day) -> Option<Timestamp> {
         let (year, month, date) = time::civil_from_days(i64::from(day.days()));
         let date = jiff::civil::Date::new(
             i16::try_from(year).ok()?,
@@ -165,7 +165,7 @@ impl Calendar {
                 self.zone.following(midnight.earlier().ok()?).next()?.timestamp()
             }
         };
-        Some(EventTime::from_micros(timestamp.as_microsecond()))
+        Some(Timestamp::from_micros(timestamp.as_microsecond()))
     }
 }
 
@@ -211,7 +211,7 @@ mod tests {
 
     #[test]
     fn clocks_show_the_date_of_their_zone() {
-        let evening = EventTime::parse("2025-04-05T20:00:00Z").expect("an instant");
+        let evening = Timestamp::parse("2025-04-05T20:00:00Z").expect("an instant");
         let date = |zone| calendar(zone).local_day(evening).to_string();
         assert_eq!(["UTC", "Asia/Tokyo"].map(date), ["2025-04-05", "2025-04-06"]);
     }
@@ -241,13 +241,13 @@ mod tests {
     #[test]
     fn the_ends_of_representable_time_have_days_too() {
         for micros in [i64::MAX, i64::MIN, 253_402_300_799_999_999, 253_402_387_139_000_000] {
-            let _ = calendar("Asia/Tokyo").local_day(EventTime::from_micros(micros));
+            let _ = calendar("Asia/Tokyo").local_day(Timestamp::from_micros(micros));
         }
         // Before the first instant that zone rules cover, New York's clocks show a date that begins later by them.
         let before_rules = jiff::Timestamp::MIN.as_microsecond() - 1;
         let ends = [before_rules, 0, 253_402_300_799_999_999, 253_402_387_139_000_000];
         for micros in ends {
-            let time = EventTime::from_micros(micros);
+            let time = Timestamp::from_micros(micros);
             for zone in ["UTC", "Asia/Tokyo", "America/New_York"] {
                 assert!(calendar(zone).span_at(time).contains(time), "{zone} {micros}");
             }
@@ -263,7 +263,7 @@ mod tests {
                 "Pacific/Apia", "America/Goose_Bay", "Asia/Kathmandu", "Africa/Casablanca",
             ]),
         ) {
-            let (calendar, time) = (calendar(zone), EventTime::from_micros(micros));
+            let (calendar, time) = (calendar(zone), Timestamp::from_micros(micros));
             let span = calendar.span_at(time);
             prop_assert!(span.contains(time));
             prop_assert_eq!(calendar.span(span.day.plus(1)).start, span.end);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::EventTime;
+use crate::Timestamp;
 
 /// The reasons a record becomes a dead letter, in the order in which they are checked: the first that
 /// applies is given.
@@ -84,7 +84,7 @@ pub struct DeadLetter {
     /// The record's payload as received.
     pub payload: Option<Vec<u8>>,
     /// The record's Kafka timestamp.
-    pub kafka_timestamp: EventTime,
+    pub kafka_timestamp: Timestamp,
     /// The record's partition.
     pub kafka_partition: i32,
     /// The record's offset.
@@ -129,7 +129,7 @@ mod tests {
             detail: "four".to_owned(),
             key: None,
             payload: None,
-            kafka_timestamp: EventTime::from_micros(0),
+            kafka_timestamp: Timestamp::from_micros(0),
             kafka_partition: 0,
             kafka_offset: 0,
         };

@@ -5,12 +5,12 @@ use std::fmt;
 
 use uuid::Uuid;
 
-use crate::time::EventTime;
+use crate::time::Timestamp;
 
 /// A source of the present instant.
 pub trait Clock: fmt::Debug + Send + Sync {
     /// The present instant.
-    fn now(&self) -> EventTime;
+    fn now(&self) -> Timestamp;
 }
 
 /// A source of unique ids.

@@ -7,7 +7,7 @@ use arrow_array::StringArray;
 use arrow_array::builder::StringBuilder;
 
 use crate::speed::Speed;
-use crate::time::EventTime;
+use crate::time::Timestamp;
 
 /// One event, borrowed from wherever it was decoded.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -15,7 +15,7 @@ pub struct EventRow<'a> {
     /// The camera as sent.
     pub camera_id: &'a str,
     /// When the camera saw the vehicle.
-    pub event_time: EventTime,
+    pub event_time: Timestamp,
     /// The speed as sent, in km/h.
     pub speed_kmh: f64,
     /// The speed in thousandths.
@@ -25,7 +25,7 @@ pub struct EventRow<'a> {
     /// The remaining fields as a JSON object.
     pub extra: Option<&'a str>,
     /// The record's Kafka timestamp.
-    pub kafka_timestamp: EventTime,
+    pub kafka_timestamp: Timestamp,
     /// The record's offset.
     pub kafka_offset: i64,
 }
@@ -239,12 +239,12 @@ mod tests {
     fn event(kafka_offset: i64) -> EventRow<'static> {
         EventRow {
             camera_id: "KV1",
-            event_time: EventTime::from_micros(kafka_offset),
+            event_time: Timestamp::from_micros(kafka_offset),
             speed_kmh: 50.0,
             speed: Speed::rounded(50.0),
             plate_number: (kafka_offset % 2 == 0).then_some("A123BC"),
             extra: Some("{\"note\":\"as long as a note is\"}"),
-            kafka_timestamp: EventTime::from_micros(kafka_offset),
+            kafka_timestamp: Timestamp::from_micros(kafka_offset),
             kafka_offset,
         }
     }

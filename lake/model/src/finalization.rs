@@ -2,7 +2,7 @@
 //! recomputes: closed by the clock, and not final or dirty. Whoever needs one of these notions asks here.
 
 use crate::calendar::DaySpan;
-use crate::time::EventTime;
+use crate::time::Timestamp;
 
 /// What the tables hold of a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,7 +51,7 @@ impl DayFacts {
     }
 
     /// When the day closes: `close_after_us` microseconds after its end.
-    pub fn closes_at(&self, close_after_us: i64) -> EventTime {
+    pub fn closes_at(&self, close_after_us: i64) -> Timestamp {
         self.span.end.saturating_add(close_after_us)
     }
 }
@@ -67,7 +67,7 @@ pub enum DayDecision {
     /// It may not be made final before that instant.
     Open {
         /// When the day closes.
-        closes_at: EventTime,
+        closes_at: Timestamp,
     },
     /// Its events are gone: its final rows stay as they are.
     Frozen,
@@ -99,7 +99,7 @@ impl Reason {
 
 /// Decides for one day at the instant `now`. A day closes `close_after_us` microseconds after its end;
 /// nothing makes an open day final.
-pub fn decide(facts: &DayFacts, now: EventTime, close_after_us: i64, force: bool) -> DayDecision {
+pub fn decide(facts: &DayFacts, now: Timestamp, close_after_us: i64, force: bool) -> DayDecision {
     let closes_at = facts.closes_at(close_after_us);
     match facts.state() {
         DayState::Frozen => DayDecision::Frozen,

@@ -1,6 +1,6 @@
 //! The pure core of lambdalake: what an event, a day, a window and an average are, and what to commit.
 //!
-//! Data flows through it as through the product: a record becomes a [`CameraId`], an [`EventTime`] and a
+//! Data flows through it as through the product: a record becomes a [`CameraId`], a [`Timestamp`] and a
 //! [`Speed`], or a [`DeadLetterReason`]; the [`Calendar`] gives the event its day and its windows; the
 //! [`PartitionClock`] decides whether it is late; a [`Pane`] folds it; [`resume`], [`offsets`] and [`commit`] decide what a
 //! table already holds and what may be committed; [`finalization`] decides which days the batch recomputes.
@@ -22,6 +22,7 @@ pub mod offsets;
 pub mod pane;
 pub mod resume;
 pub mod speed;
+pub mod table_version;
 pub mod time;
 pub mod watermark;
 pub mod window;
@@ -36,6 +37,7 @@ pub use histogram::SpeedHistogram;
 pub use offsets::{OffsetRange, OffsetRanges};
 pub use pane::{Pane, Summary};
 pub use speed::{Speed, SpeedLimits};
-pub use time::EventTime;
+pub use table_version::TableVersion;
+pub use time::Timestamp;
 pub use watermark::{Lateness, PartitionClock};
 pub use window::{Window, WindowSize};

@@ -5,7 +5,7 @@
 //! before that event. Lateness therefore depends on the partition's log alone, and a replay decides the same.
 
 use crate::calendar::DaySpan;
-use crate::time::EventTime;
+use crate::time::Timestamp;
 use crate::window::WindowSize;
 
 /// The two settings that lateness depends on, in microseconds.
@@ -19,14 +19,14 @@ pub struct Lateness {
 
 impl Lateness {
     /// The watermark of a partition whose greatest event time is `max_event_time`.
-    pub fn watermark(self, max_event_time: EventTime) -> EventTime {
+    pub fn watermark(self, max_event_time: Timestamp) -> Timestamp {
         max_event_time.saturating_add(-self.out_of_orderness_us)
     }
 
     /// Whether windows that end at `end` are closed to the speed layer once a partition's greatest event
     /// time is `max_event_time`.
     #[inline]
-    pub fn is_closed(self, end: EventTime, max_event_time: EventTime) -> bool {
+    pub fn is_closed(self, end: Timestamp, max_event_time: Timestamp) -> bool {
         let watermark = self.watermark(max_event_time);
         watermark.saturating_since(end) > self.allowed_us
     }
@@ -35,24 +35,24 @@ impl Lateness {
 /// The greatest event time of a partition's accepted events so far; none before the first.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PartitionClock {
-    max_event_time: Option<EventTime>,
+    max_event_time: Option<Timestamp>,
 }
 
 impl PartitionClock {
     /// The clock of a partition whose accepted events so far reach up to `max_event_time`.
-    pub fn resumed(max_event_time: Option<EventTime>) -> PartitionClock {
+    pub fn resumed(max_event_time: Option<Timestamp>) -> PartitionClock {
         PartitionClock { max_event_time }
     }
 
     /// The greatest event time so far.
-    pub fn max_event_time(self) -> Option<EventTime> {
+    pub fn max_event_time(self) -> Option<Timestamp> {
         self.max_event_time
     }
 
     /// Observes the partition's next accepted event, which is in `day`; returns whether it is late.
     /// A partition's first event never is.
     #[inline]
-    pub fn observe(&mut self, time: EventTime, day: &DaySpan, lateness: Lateness) -> bool {
+    pub fn observe(&mut self, time: Timestamp, day: &DaySpan, lateness: Lateness) -> bool {
         let end = day.window_at(WindowSize::FiveMinutes, time).end;
         let late = self.has_closed(end, lateness);
         self.max_event_time = self.max_event_time.max(Some(time));
@@ -61,7 +61,7 @@ impl PartitionClock {
 
     /// Whether windows that end at `end` accept no more events from this partition.
     #[inline]
-    pub fn has_closed(self, end: EventTime, lateness: Lateness) -> bool {
+    pub fn has_closed(self, end: Timestamp, lateness: Lateness) -> bool {
         self.max_event_time.is_some_and(|max| lateness.is_closed(end, max))
     }
 }
@@ -78,7 +78,7 @@ mod tests {
     fn late_flags(times: &[i64]) -> Vec<bool> {
         let (calendar, mut clock) = (Calendar::utc(), PartitionClock::default());
         let observe = |micros: &i64| {
-            let time = EventTime::from_micros(*micros);
+            let time = Timestamp::from_micros(*micros);
             clock.observe(time, &calendar.span_at(time), LATENESS)
         };
         times.iter().map(observe).collect()
@@ -108,10 +108,10 @@ mod tests {
             let cut = cut.min(times.len());
             let whole = late_flags(&times);
             prop_assert_eq!(&late_flags(&times[..cut])[..], &whole[..cut]);
-            let resumed_at = times[..cut].iter().max().copied().map(EventTime::from_micros);
+            let resumed_at = times[..cut].iter().max().copied().map(Timestamp::from_micros);
             let (calendar, mut clock) = (Calendar::utc(), PartitionClock::resumed(resumed_at));
             for (micros, late) in times[cut..].iter().zip(&whole[cut..]) {
-                let time = EventTime::from_micros(*micros);
+                let time = Timestamp::from_micros(*micros);
                 prop_assert_eq!(clock.observe(time, &calendar.span_at(time), LATENESS), *late);
             }
         }
@@ -122,7 +122,7 @@ mod tests {
         ) {
             let (calendar, mut clock) = (Calendar::utc(), PartitionClock::default());
             for micros in times {
-                let time = EventTime::from_micros(micros);
+                let time = Timestamp::from_micros(micros);
                 let span = calendar.span_at(time);
                 let hour = span.window_at(WindowSize::OneHour, time);
                 let closed = clock.has_closed(hour.end, LATENESS);
@@ -137,11 +137,11 @@ mod tests {
         let (calendar, mut clock) = (Calendar::utc(), PartitionClock::default());
         assert_eq!(clock.max_event_time(), None);
         for micros in [70_000_000, 90_000_000, 80_000_000] {
-            let time = EventTime::from_micros(micros);
+            let time = Timestamp::from_micros(micros);
             clock.observe(time, &calendar.span_at(time), LATENESS);
         }
-        let max = EventTime::from_micros(90_000_000);
+        let max = Timestamp::from_micros(90_000_000);
         assert_eq!(clock.max_event_time(), Some(max));
-        assert_eq!(LATENESS.watermark(max), EventTime::from_micros(60_000_000));
+        assert_eq!(LATENESS.watermark(max), Timestamp::from_micros(60_000_000));
     }
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::time::{EventTime, SECOND_US};
+use crate::time::{Timestamp, SECOND_US};
 
 /// The lengths of window that averages are kept over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -56,14 +56,14 @@ pub struct Window {
     /// Its length.
     pub size: WindowSize,
     /// Its first instant.
-    pub start: EventTime,
+    pub start: Timestamp,
     /// The first instant after it.
-    pub end: EventTime,
+    pub end: Timestamp,
 }
 
 impl Window {
     /// Whether `time` is in the window.
-    pub fn contains(&self, time: EventTime) -> bool {
+    pub fn contains(&self, time: Timestamp) -> bool {
         self.start <= time && time < self.end
     }
 }
@@ -83,7 +83,7 @@ mod tests {
     #[test]
     fn a_window_holds_its_first_instant_and_not_the_one_after_it() {
         let [before, start, last, end] =
-            [-1, 0, 299_999_999, 300_000_000].map(EventTime::from_micros);
+            [-1, 0, 299_999_999, 300_000_000].map(Timestamp::from_micros);
         let window = Window { size: WindowSize::FiveMinutes, start, end };
         assert!(window.contains(start) && window.contains(last));
         assert!(!window.contains(before) && !window.contains(end));

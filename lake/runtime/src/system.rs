@@ -1,6 +1,6 @@
 //! The machine's own clock and random ids.
 
-use lake_model::{Clock, EventTime, IdSource};
+use lake_model::{Clock, IdSource, Timestamp};
 use uuid::Uuid;
 
 /// The machine's clock.
@@ -9,10 +9,10 @@ pub struct SystemClock;
 
 impl Clock for SystemClock {
     #[expect(clippy::disallowed_methods, reason = "the clock enters the program here")]
-    fn now(&self) -> EventTime {
+    fn now(&self) -> Timestamp {
         let since_1970 =
             std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
-        EventTime::from_micros(i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX))
+        Timestamp::from_micros(i64::try_from(since_1970.as_micros()).unwrap_or(i64::MAX))
     }
 }
 

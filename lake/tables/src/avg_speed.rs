@@ -7,7 +7,7 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::{DataType, Field, Schema};
 use lake_delta::TableSpec;
-use lake_model::{EventTime, Pane, Speed, SpeedHistogram, Summary, Window};
+use lake_model::{Pane, Speed, SpeedHistogram, Summary, TableVersion, Timestamp, Window};
 
 pub use self::batches::{RowError, batch, rows};
 use super::encoding::encode;
@@ -132,9 +132,9 @@ pub struct AvgSpeedRow {
     /// Who computed it.
     pub status: Status,
     /// The version of `events` that a final row was computed from.
-    pub events_version: Option<i64>,
+    pub events_version: Option<TableVersion>,
     /// When it was computed.
-    pub computed_at: EventTime,
+    pub computed_at: Timestamp,
     /// What a provisional row's percentiles are merged and resumed from.
     pub histogram: Option<SpeedHistogram>,
 }
@@ -146,7 +146,7 @@ impl AvgSpeedRow {
         window: Window,
         kafka_partition: i32,
         pane: Pane,
-        computed_at: EventTime,
+        computed_at: Timestamp,
     ) -> AvgSpeedRow {
         AvgSpeedRow {
             camera_id,
@@ -178,18 +178,18 @@ mod tests {
     fn rows_survive_a_round_trip_through_a_batch() {
         let window = Window {
             size: WindowSize::FiveMinutes,
-            start: EventTime::from_micros(0),
-            end: EventTime::from_micros(300_000_000),
+            start: Timestamp::from_micros(0),
+            end: Timestamp::from_micros(300_000_000),
         };
         let mut pane = Pane::default();
         pane.add(Speed::from_thousandths(85_200), Some(Speed::from_thousandths(60_000)));
         pane.add(Speed::from_thousandths(10_001), Some(Speed::from_thousandths(60_000)));
-        let now = EventTime::from_micros(7);
+        let now = Timestamp::from_micros(7);
         let provisional = AvgSpeedRow::provisional("KV1".into(), window, 3, pane, now);
         let last = AvgSpeedRow {
             kafka_partition: None,
             status: Status::Final,
-            events_version: Some(12),
+            events_version: Some(TableVersion(12)),
             histogram: None,
             ..provisional.clone()
         };

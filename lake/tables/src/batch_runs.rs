@@ -11,7 +11,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Schema};
 use lake_delta::TableSpec;
-use lake_model::Day;
+use lake_model::{Day, TableVersion};
 use serde::{Deserialize, Serialize};
 
 use super::encoding::encode;
@@ -54,7 +54,7 @@ pub struct BatchRun {
     /// The day, in days since 1970-01-01.
     pub event_date: i32,
     /// The version of `events` that was read.
-    pub events_version: i64,
+    pub events_version: TableVersion,
     /// JSON object: partition to the next offset that the version covers.
     pub kafka_offsets: String,
     /// The day's rows at that version.
@@ -99,7 +99,7 @@ pub fn batch(runs: &[BatchRun]) -> RecordBatch {
     let columns: Vec<ArrayRef> = vec![
         text(|run| &run.run_id),
         Arc::new(Date32Array::from_iter_values(runs.iter().map(|run| run.event_date))),
-        long(|run| run.events_version),
+        long(|run| run.events_version.0),
         text(|run| &run.kafka_offsets),
         long(|run| run.rows_read),
         long(|run| run.duplicates_dropped),
@@ -130,7 +130,7 @@ pub fn rows(batch: &RecordBatch) -> Result<Vec<BatchRun>, ColumnError> {
     let run = |row| BatchRun {
         run_id: run_id.value(row).to_owned(),
         event_date: event_date.value(row),
-        events_version: events_version.value(row),
+        events_version: TableVersion(events_version.value(row)),
         kafka_offsets: kafka_offsets.value(row).to_owned(),
         rows_read: rows_read.value(row),
         duplicates_dropped: duplicates.value(row),

@@ -12,7 +12,7 @@ use std::fmt;
 use lake_delta::data_file::NewFile;
 use lake_delta::log::FileEntry;
 use lake_delta::{FileUse, LakeError, TableSpec};
-use lake_model::{Calendar, Day, DaySpan, EventTime, WindowSize};
+use lake_model::{Calendar, Day, DaySpan, Timestamp, WindowSize};
 use uuid::Uuid;
 
 use crate::avg_speed::Status;
@@ -167,7 +167,7 @@ pub enum GroupWindows {
 
 impl GroupWindows {
     /// The end of the group's last window, in the day of `span`: once it is closed, the group is complete.
-    pub fn end(self, span: &DaySpan) -> EventTime {
+    pub fn end(self, span: &DaySpan) -> Timestamp {
         match self {
             GroupWindows::Day => span.end,
             GroupWindows::Hour(hour) => span.window(WindowSize::OneHour, hour).end,

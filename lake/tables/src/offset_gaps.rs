@@ -8,7 +8,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Schema};
 use lake_delta::TableSpec;
-use lake_model::{EventTime, OffsetRange};
+use lake_model::{OffsetRange, Timestamp};
 
 use super::encoding::encode;
 use super::{Table, required, timestamp};
@@ -75,7 +75,7 @@ pub struct OffsetGap {
     /// Why they have no record.
     pub reason: GapReason,
     /// When this was noticed.
-    pub noted_at: EventTime,
+    pub noted_at: Timestamp,
 }
 
 /// The gaps as a batch of the table's file schema.

@@ -6,7 +6,7 @@
 
 mod resets;
 
-use lake_model::{Day, EventTime};
+use lake_model::{Day, Timestamp};
 
 pub use self::resets::WatermarkReset;
 use lake_delta::TableState;
@@ -24,7 +24,7 @@ pub struct PartitionProgress {
     /// The next offset; `None` before the first commit.
     pub next_offset: Option<i64>,
     /// The greatest event time of accepted events before that offset.
-    pub max_event_time: Option<EventTime>,
+    pub max_event_time: Option<Timestamp>,
 }
 
 impl AppIds {
@@ -52,7 +52,7 @@ impl AppIds {
     pub fn progress(&self, state: &TableState, partition: i32) -> PartitionProgress {
         PartitionProgress {
             next_offset: state.txn(&self.next_offset(partition)),
-            max_event_time: state.txn(&self.max_event_time(partition)).map(EventTime::from_micros),
+            max_event_time: state.txn(&self.max_event_time(partition)).map(Timestamp::from_micros),
         }
     }
 

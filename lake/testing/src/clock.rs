@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
-use lake_model::{Clock, EventTime, IdSource};
+use lake_model::{Clock, IdSource, Timestamp};
 use uuid::Uuid;
 
 /// A clock that stands still until it is set. Clones share its time.
@@ -13,7 +13,7 @@ pub struct ManualClock(Arc<AtomicI64>);
 
 impl ManualClock {
     /// A clock at `now`.
-    pub fn at(now: EventTime) -> ManualClock {
+    pub fn at(now: Timestamp) -> ManualClock {
         ManualClock(Arc::new(AtomicI64::new(now.micros())))
     }
 
@@ -25,7 +25,7 @@ impl ManualClock {
     }
 
     /// Sets the clock to `now`.
-    pub fn set(&self, now: EventTime) {
+    pub fn set(&self, now: Timestamp) {
         self.0.store(now.micros(), Ordering::SeqCst);
     }
 
@@ -36,8 +36,8 @@ impl ManualClock {
 }
 
 impl Clock for ManualClock {
-    fn now(&self) -> EventTime {
-        EventTime::from_micros(self.0.load(Ordering::SeqCst))
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.0.load(Ordering::SeqCst))
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lake_model::{Calendar, EventTime, Pane, Speed, Window, WindowSize};
+use lake_model::{Calendar, Timestamp, Pane, Speed, Window, WindowSize};
 use lake_tables::avg_speed::AvgSpeedRow;
 use lake_tables::file_kind::{GroupWindows, ProvisionalGroup};
 
@@ -14,7 +14,7 @@ pub struct Observation<'a> {
     /// The Kafka partition of its record.
     pub kafka_partition: i32,
     /// When the camera saw the vehicle.
-    pub time: EventTime,
+    pub time: Timestamp,
     /// How fast it was.
     pub speed: Speed,
 }
@@ -25,7 +25,7 @@ pub fn provisional_rows<'a>(
     calendar: &Calendar,
     events: impl IntoIterator<Item = Observation<'a>>,
     limit: impl Fn(&str) -> Option<Speed>,
-    now: EventTime,
+    now: Timestamp,
 ) -> BTreeMap<ProvisionalGroup, Vec<AvgSpeedRow>> {
     let mut panes: BTreeMap<(ProvisionalGroup, &str, Window), Pane> = BTreeMap::new();
     for event in events {

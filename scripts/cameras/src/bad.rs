@@ -2,7 +2,7 @@
 //!
 //! A payload over the size limit is not among them: brokers refuse such records by default.
 
-use lake_model::{DeadLetterReason, EventTime};
+use lake_model::{DeadLetterReason, Timestamp};
 
 use crate::field_names::FieldNames;
 
@@ -119,7 +119,7 @@ fn spoil_fields(fields: &mut [Option<String>; 3], kind: BadKind, arrival_ms: i64
         BadKind::BadTimestamp => fields[1] = Some(bad_timestamp(variant).to_owned()),
         BadKind::BadSpeed => fields[2] = Some(bad_speed(variant).to_owned()),
         BadKind::FutureEventTime => {
-            fields[1] = Some(format!("\"{}\"", EventTime::from_millis(arrival_ms + AHEAD_MS)));
+            fields[1] = Some(format!("\"{}\"", Timestamp::from_millis(arrival_ms + AHEAD_MS)));
         }
         _ => {}
     }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 use lake_config::Settings;
-use lake_model::{Calendar, Day, EventTime};
+use lake_model::{Calendar, Day, Timestamp};
 
 use crate::error::SimulatorError;
 use crate::generator::{MAX_RESEND_MS, MAX_TRANSIT_MS, Shares};
@@ -184,7 +184,7 @@ impl Plan {
     ///
     /// # Errors
     /// Options and settings that do not go together.
-    pub fn new(cli: &Cli, settings: &Settings, now: EventTime) -> Result<Plan, SimulatorError> {
+    pub fn new(cli: &Cli, settings: &Settings, now: Timestamp) -> Result<Plan, SimulatorError> {
         let calendar = Calendar::new(&settings.pipeline.timezone)
             .map_err(|error| SimulatorError::Usage(format!("pipeline.timezone: {error}")))?;
         if cli.embedded_broker && cli.timestamp_type == TimestampType::LogAppend {

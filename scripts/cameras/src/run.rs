@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use lake_config::Settings;
 use lake_model::Clock;
-use lake_model::EventTime;
+use lake_model::Timestamp;
 use lake_runtime::Shutdown;
 
 use crate::cli::{Cli, Plan};
@@ -148,7 +148,7 @@ impl<'a> Hold<'a> {
             Hold::Free => Duration::ZERO,
             Hold::Pace(pace, stopwatch) => pace.next(stopwatch.elapsed()),
             Hold::Clock(clock) => {
-                let arrival = EventTime::from_millis(delivery.arrival_ms);
+                let arrival = Timestamp::from_millis(delivery.arrival_ms);
                 let ahead_us = arrival.saturating_since(clock.now());
                 Duration::from_micros(u64::try_from(ahead_us).unwrap_or(0))
             }

@@ -3,7 +3,7 @@
 //! Over simulated days the events follow the [`Rhythm`] of each day and add up to exactly the number asked
 //! for. Live, every second holds the rate, without end. Pure: the instant to start from is an argument.
 
-use lake_model::{Calendar, Day, DaySpan, EventTime};
+use lake_model::{Calendar, Day, DaySpan, Timestamp};
 
 use crate::rhythm::Rhythm;
 
@@ -61,7 +61,7 @@ impl Schedule {
     }
 
     /// `rate` events a second from `start` on, for ever.
-    pub fn live(calendar: Calendar, start: EventTime, rate: f64) -> Schedule {
+    pub fn live(calendar: Calendar, start: Timestamp, rate: f64) -> Schedule {
         let (day, next_ms) = (calendar.span_at(start), millis(start));
         Schedule { calendar, day, next_ms, scheduled: 0, weight: 0.0, volume: Volume::Rate(rate) }
     }
@@ -132,7 +132,7 @@ fn seconds(ms: i64) -> f64 {
     ms as f64 / 1000.0
 }
 
-fn millis(time: EventTime) -> i64 {
+fn millis(time: Timestamp) -> i64 {
     time.micros().div_euclid(1000)
 }
 
@@ -184,7 +184,7 @@ mod tests {
 
     #[test]
     fn live_seconds_hold_the_rate_even_where_it_is_a_fraction_and_cross_midnight() {
-        let start = EventTime::parse("2025-04-04T21:59:50.250Z").expect("a time");
+        let start = Timestamp::parse("2025-04-04T21:59:50.250Z").expect("a time");
         let schedule = Schedule::live(berlin(), start, 2.5);
         let slots: Vec<Slot> = schedule.take(101).collect();
         assert_eq!(slots[0].start_ms, millis(start));

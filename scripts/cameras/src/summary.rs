@@ -1,6 +1,6 @@
 //! What a run did, printed as one line of JSON at its end.
 
-use lake_model::EventTime;
+use lake_model::Timestamp;
 use serde::Serialize;
 
 use crate::generator::{Delivery, Kind};
@@ -73,7 +73,7 @@ impl Tally {
 
     /// The summary of a run with so many `cameras` that sent to `topic` at `brokers`.
     pub fn summary(&self, cameras: u32, brokers: &str, topic: &str, not_delivered: u64) -> Summary {
-        let text = |ms: i64| EventTime::from_millis(ms).to_string();
+        let text = |ms: i64| Timestamp::from_millis(ms).to_string();
         Summary {
             cameras,
             first_event_time: self.event_ms.map(|(first, _)| text(first)),

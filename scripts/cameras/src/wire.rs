@@ -4,7 +4,7 @@
 
 use std::io::Write;
 
-use lake_model::EventTime;
+use lake_model::Timestamp;
 
 use crate::bad::{self, Required};
 use crate::field_names::FieldNames;
@@ -30,7 +30,7 @@ impl Wire {
         if let Kind::Bad(kind) = delivery.kind {
             let good = Required {
                 camera: format!("\"{}\"", world.camera(sighting).id),
-                timestamp: format!("\"{}\"", EventTime::from_millis(sighting.event_ms)),
+                timestamp: format!("\"{}\"", Timestamp::from_millis(sighting.event_ms)),
                 speed: speed_text(sighting),
             };
             return bad::write(kind, good, &self.names, delivery.arrival_ms, sighting.detail, out);
@@ -47,7 +47,7 @@ impl Wire {
     ) -> std::io::Result<()> {
         let camera = world.camera(sighting);
         write!(out, "{{{}:\"{}\",", self.names.camera, camera.id)?;
-        write!(out, "{}:\"{}\",", self.names.timestamp, EventTime::from_millis(sighting.event_ms))?;
+        write!(out, "{}:\"{}\",", self.names.timestamp, Timestamp::from_millis(sighting.event_ms))?;
         let (kmh, tenths) = (sighting.speed_tenths / 10, sighting.speed_tenths % 10);
         write!(out, "{}:{kmh}.{tenths}", self.names.speed)?;
         match sighting.plate {

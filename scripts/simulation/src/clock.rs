@@ -15,8 +15,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::ThreadId;
 use std::time::Duration;
 
-use lake_model::EventTime;
 use lake_model::IdSource;
+use lake_model::Timestamp;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use tokio::time::Instant;
@@ -153,8 +153,8 @@ impl ProcessEnvironment {
 }
 
 impl lake_model::Clock for ProcessEnvironment {
-    fn now(&self) -> EventTime {
-        EventTime::from_micros(self.clock.now_us() + self.skew_us.load(Ordering::Relaxed))
+    fn now(&self) -> Timestamp {
+        Timestamp::from_micros(self.clock.now_us() + self.skew_us.load(Ordering::Relaxed))
     }
 }
 

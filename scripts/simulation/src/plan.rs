@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lake_config::OnDataLoss;
 use lake_config::Settings;
-use lake_model::EventTime;
+use lake_model::Timestamp;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 
@@ -132,7 +132,7 @@ fn settings(chance: &mut SmallRng) -> Settings {
 
 fn beginning(chance: &mut SmallRng) -> i64 {
     let text = BEGINNINGS[chance.random_range(0..BEGINNINGS.len())];
-    EventTime::parse(text).expect("the beginnings are good times").micros()
+    Timestamp::parse(text).expect("the beginnings are good times").micros()
 }
 
 fn firsts(chance: &mut SmallRng) -> Vec<i64> {

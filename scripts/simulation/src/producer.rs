@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lake_model::EventTime;
+use lake_model::Timestamp;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 
@@ -43,7 +43,7 @@ pub struct Producer {
 #[derive(Clone)]
 struct Sent {
     camera: &'static str,
-    time: EventTime,
+    time: Timestamp,
     speed: String,
     plate: &'static str,
 }
@@ -215,7 +215,7 @@ impl Producer {
         speed: String,
         plate: &'static str,
     ) -> NewRecord {
-        let event = Sent { camera, time: EventTime::from_micros(time_us.max(0)), speed, plate };
+        let event = Sent { camera, time: Timestamp::from_micros(time_us.max(0)), speed, plate };
         let record = event.record();
         self.sent.push(event);
         if self.sent.len() > REMEMBERED {
@@ -225,7 +225,7 @@ impl Producer {
     }
 
     fn bad(&mut self, camera: &str) -> NewRecord {
-        let now = EventTime::from_micros(self.clock.now_us());
+        let now = Timestamp::from_micros(self.clock.now_us());
         let payload = match self.chance.random_range(0..9) {
             0 => return keyed(camera, None),
             1 => b"{".to_vec(),

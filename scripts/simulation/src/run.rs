@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lake_model::{Calendar, EventTime};
+use lake_model::{Calendar, Timestamp};
 use tokio::task::LocalSet;
 use tokio::time::timeout;
 
@@ -106,7 +106,7 @@ fn watermark_resets(history: &History) -> Vec<WatermarkReset> {
             Some(WatermarkReset {
                 partition: i32::try_from(said["kafkaPartition"].as_i64()?).ok()?,
                 from_offset: said["offset"].as_i64()?,
-                to_us: EventTime::parse(said["to"].as_str()?)?.micros(),
+                to_us: Timestamp::parse(said["to"].as_str()?)?.micros(),
             })
         })
         .collect()
@@ -153,7 +153,7 @@ fn close_every_day(world: &World) {
     let calendar = Calendar::new(zone).expect("plans name good zones");
     let now_us = world.clock.now_us();
     // No event is further ahead than the setting lets pass, nor is any clock.
-    let today = calendar.span_at(EventTime::from_micros(now_us + HOUR_US));
+    let today = calendar.span_at(Timestamp::from_micros(now_us + HOUR_US));
     let close_after_us = i64::try_from(world.settings.batch.close_after.as_micros()).unwrap_or(0);
     world.clock.skip(today.end.micros() + close_after_us + HOUR_US - now_us);
 }

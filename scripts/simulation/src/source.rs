@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lake_model::EventTime;
+use lake_model::Timestamp;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use speed_layer::decode::{DecodedBatch, EventFormat};
@@ -200,7 +200,7 @@ fn decoded(
 ) -> DecodedBatch {
     let mut batch = DecodedBatch::new(partition, epoch);
     for record in records {
-        let at = EventTime::from_micros(record.kafka_timestamp_us);
+        let at = Timestamp::from_micros(record.kafka_timestamp_us);
         let (key, payload) = (record.key.as_deref(), record.payload.as_deref());
         batch.push(record.offset, at, key, payload, settings);
     }

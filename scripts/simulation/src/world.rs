@@ -11,7 +11,7 @@ use lake_config::OnDataLoss;
 use lake_config::Settings;
 use lake_delta::storage::TableOptions;
 use lake_delta::{Lake, LakeError};
-use lake_model::EventTime;
+use lake_model::Timestamp;
 use speed_layer::recovery::RecoveryError;
 use speed_layer::reset::reset_watermark;
 use speed_layer::tables::Tables;
@@ -203,7 +203,7 @@ impl World {
     ) -> Running {
         let world = Arc::clone(self);
         self.start(name, fortune, move |process, lake, _| async move {
-            let to = EventTime::from_micros(to_us);
+            let to = Timestamp::from_micros(to_us);
             let outcome = reset_watermark(&lake, &world.settings, partition, to).await?;
             world.trace.say(&format!("{}: {outcome:?}", process.name()));
             Ok(true)

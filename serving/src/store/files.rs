@@ -10,7 +10,7 @@ use futures::{StreamExt, TryStreamExt};
 use lake_delta::columns;
 use lake_delta::log::FileEntry;
 use lake_delta::{Lake, LakeError, read};
-use lake_model::{EventTime, WindowSize};
+use lake_model::{Timestamp, WindowSize};
 use lake_tables::Table;
 use lake_tables::avg_speed;
 use lake_tables::avg_speed::AvgSpeedRow;
@@ -154,8 +154,8 @@ impl FileRows {
         &self,
         camera: &str,
         size: WindowSize,
-        from: EventTime,
-        to: EventTime,
+        from: Timestamp,
+        to: Timestamp,
     ) -> &[Row] {
         let rows = self.of(camera);
         let at =

@@ -8,7 +8,7 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lake_delta::log::FileEntry;
-use lake_model::{Day, EventTime, WindowSize};
+use lake_model::{Day, TableVersion, Timestamp, WindowSize};
 
 use super::indexed_file::IndexedFile;
 use super::rows::MergedWindow;
@@ -19,7 +19,7 @@ pub(super) type LatestWindows = HashMap<Arc<str>, Option<MergedWindow>>;
 /// The files of one version of the table.
 #[derive(Debug)]
 pub(crate) struct Index {
-    version: i64,
+    version: TableVersion,
     days: BTreeMap<Option<Day>, Arc<DayFiles>>,
     /// Every camera with the latest day that it has rows in.
     cameras: Arc<BTreeMap<Arc<str>, Option<Day>>>,
@@ -28,7 +28,7 @@ pub(crate) struct Index {
 impl Index {
     /// The index of `files`, the active ones at `version`, which shares with `previous` what is the same.
     pub(super) fn new(
-        version: i64,
+        version: TableVersion,
         files: Vec<Arc<IndexedFile>>,
         previous: Option<&Index>,
     ) -> Index {
@@ -48,7 +48,7 @@ impl Index {
     }
 
     /// The table's version.
-    pub(crate) fn version(&self) -> i64 {
+    pub(crate) fn version(&self) -> TableVersion {
         self.version
     }
 
@@ -73,8 +73,8 @@ impl Index {
         &self,
         camera: &str,
         size: WindowSize,
-        from: EventTime,
-        to: EventTime,
+        from: Timestamp,
+        to: Timestamp,
     ) -> impl Iterator<Item = &Arc<IndexedFile>> {
         let days = self.days.values().filter(move |day| overlap(day.starts, from, to));
         days.flat_map(|day| day.files.iter()).filter(move |file| {
@@ -116,7 +116,7 @@ impl Index {
     }
 
     /// When the newest row was computed.
-    pub(crate) fn newest_computed_at(&self) -> Option<EventTime> {
+    pub(crate) fn newest_computed_at(&self) -> Option<Timestamp> {
         self.days.values().filter_map(|day| day.newest_computed_at).max()
     }
 }
@@ -126,8 +126,8 @@ impl Index {
 pub(super) struct DayFiles {
     /// By path.
     files: Vec<Arc<IndexedFile>>,
-    starts: Option<(EventTime, EventTime)>,
-    newest_computed_at: Option<EventTime>,
+    starts: Option<(Timestamp, Timestamp)>,
+    newest_computed_at: Option<Timestamp>,
     cameras: Arc<[Arc<str>]>,
     multi_partition: Box<[Arc<str>]>,
     latest: Mutex<LatestWindows>,
@@ -151,7 +151,7 @@ impl DayFiles {
         let cameras = union(&files);
         let before = before.map(|before| Arc::clone(&before.cameras));
         let wider =
-            |a: (EventTime, EventTime), b: (EventTime, EventTime)| (a.0.min(b.0), a.1.max(b.1));
+            |a: (Timestamp, Timestamp), b: (Timestamp, Timestamp)| (a.0.min(b.0), a.1.max(b.1));
         let starts: Option<Vec<_>> = files.iter().map(|file| file.starts).collect();
         DayFiles {
             starts: starts.and_then(|starts| starts.into_iter().reduce(wider)),
@@ -182,7 +182,7 @@ impl DayFiles {
 }
 
 /// Whether windows that start within `starts` may start in `[from, to)`.
-fn overlap(starts: Option<(EventTime, EventTime)>, from: EventTime, to: EventTime) -> bool {
+fn overlap(starts: Option<(Timestamp, Timestamp)>, from: Timestamp, to: Timestamp) -> bool {
     starts.is_none_or(|(least, greatest)| least < to && from <= greatest)
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lake_delta::log::FileEntry;
-use lake_model::{EventTime, WindowSize};
+use lake_model::{Timestamp, WindowSize};
 use lake_tables::file_kind::{AvgSpeedFile, GroupWindows};
 
 /// An active file, and what it may hold.
@@ -14,10 +14,10 @@ pub(super) struct IndexedFile {
     /// What its tags name; `None` of files that have none of ours.
     kind: Option<AvgSpeedFile>,
     /// The least and greatest start of a window.
-    pub(super) starts: Option<(EventTime, EventTime)>,
+    pub(super) starts: Option<(Timestamp, Timestamp)>,
     camera_bounds: Option<(String, String)>,
     /// When its newest row was computed.
-    pub(super) newest_computed_at: Option<EventTime>,
+    pub(super) newest_computed_at: Option<Timestamp>,
     /// Its cameras, if it is of a kind that cameras are known by.
     pub(super) cameras: Option<Arc<[Arc<str>]>>,
 }
@@ -36,7 +36,7 @@ impl IndexedFile {
     pub(super) fn new(entry: FileEntry, cameras: Option<Arc<[Arc<str>]>>) -> IndexedFile {
         let times = |column| {
             let (least, greatest) = entry.bounds(column)?;
-            Some((EventTime::parse(least.as_str()?)?, EventTime::parse(greatest.as_str()?)?))
+            Some((Timestamp::parse(least.as_str()?)?, Timestamp::parse(greatest.as_str()?)?))
         };
         let text = |(least, greatest): (serde_json::Value, serde_json::Value)| {
             Some((least.as_str()?.to_owned(), greatest.as_str()?.to_owned()))

@@ -1,7 +1,7 @@
 //! `GET /kvfv/{id}/avg-speed`: which windows, and what is in them.
 
 use axum::http::StatusCode;
-use lake_model::{EventTime, Speed};
+use lake_model::{Speed, Timestamp};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -136,7 +136,7 @@ async fn days_and_hours_follow_the_clock_changes_of_the_zone() {
         ("2025-03-30", "2025-03-29T23:00:00Z", "2025-03-30T22:00:00Z", 23),
         ("2025-10-26", "2025-10-25T22:00:00Z", "2025-10-26T23:00:00Z", 25),
     ] {
-        let first = EventTime::parse(start).unwrap();
+        let first = Timestamp::parse(start).unwrap();
         let hourly = |n| first.saturating_add(i64::from(n) * 3_600_000_000).to_string();
         fixture
             .land((0..hours).map(|n| event("KV1", &hourly(n), 50_000)).collect::<Vec<_>>())
@@ -229,7 +229,7 @@ async fn files_of_other_writers_are_read_whatever_their_name() {
     let mut fixture = Fixture::new().await;
     fixture.land([event("KV1", "2025-04-05T10:15:30Z", 50_000)]).await;
     let calendar = lake_model::Calendar::utc();
-    let time = EventTime::parse("2025-04-05T12:00:00Z").unwrap();
+    let time = Timestamp::parse("2025-04-05T12:00:00Z").unwrap();
     let window = calendar.span_at(time).window_at(lake_model::WindowSize::OneHour, time);
     let mut pane = lake_model::Pane::default();
     pane.add(Speed::from_thousandths(70_000), None);
@@ -248,7 +248,7 @@ fn events() -> impl Strategy<Value = Vec<Event>> {
     let made = event.prop_map(|(camera, kafka_partition, second, speed)| Event {
         camera: CAMERAS[camera],
         kafka_partition,
-        time: EventTime::from_micros((1_743_811_200 + second) * 1_000_000),
+        time: Timestamp::from_micros((1_743_811_200 + second) * 1_000_000),
         speed: Speed::from_thousandths(speed),
     });
     prop::collection::vec(made, 1..40)
@@ -266,7 +266,7 @@ fn naive(events: &[Event], seconds: i64, from: i64, to: i64) -> Vec<(String, u64
     windows
         .range(from..to)
         .map(|(start, (count, sum))| {
-            let start = EventTime::from_micros(start * 1_000_000).to_string();
+            let start = Timestamp::from_micros(start * 1_000_000).to_string();
             (start, *count, f64::from(*sum) / (1000 * count) as f64)
         })
         .collect()
@@ -284,7 +284,7 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let (name, seconds) = interval;
         let from = 1_743_811_200 + from;
-        let at = |second: i64| EventTime::from_micros(second * 1_000_000).to_string();
+        let at = |second: i64| Timestamp::from_micros(second * 1_000_000).to_string();
         let answered = runtime.block_on(async {
             let mut fixture = Fixture::new().await;
             fixture.land(events.clone()).await;

@@ -1,7 +1,7 @@
 //! `GET /kvfv`: the cameras with their latest 5-minute window.
 
 use axum::http::StatusCode;
-use lake_model::{Calendar, EventTime, Pane, Speed, WindowSize};
+use lake_model::{Calendar, Pane, Speed, Timestamp, WindowSize};
 use lake_tables::avg_speed::AvgSpeedRow;
 use serde_json::{Value, json};
 
@@ -108,7 +108,7 @@ async fn a_camera_is_known_by_any_row() {
     let mut fixture = Fixture::new().await;
     fixture.land([event("A", "2025-04-05T10:15:30Z", 50_000)]).await;
     // The file of the day may be written less often than those of its hours, and the other way round.
-    let time = EventTime::parse("2025-04-05T10:15:30Z").unwrap();
+    let time = Timestamp::parse("2025-04-05T10:15:30Z").unwrap();
     let span = Calendar::utc().span_at(time);
     for (camera, size, path) in [
         ("hours", WindowSize::FiveMinutes, "provisional-p1-h10"),

@@ -12,7 +12,7 @@ use lake_delta::data_file::NewFile;
 use lake_delta::log::FileEntry;
 use lake_delta::{Commit, CommitOutcome, DataFile, FileUse, Lake, TableLog, data_file};
 use lake_model::speed::nearest_rank;
-use lake_model::{Calendar, Day, EventTime, Pane, Speed, Window, WindowSize};
+use lake_model::{Calendar, Day, Timestamp, Pane, Speed, Window, WindowSize};
 use lake_runtime::telemetry;
 use lake_tables::Table;
 use lake_tables::avg_speed::{self, AvgSpeedRow, Quantiles, Status};
@@ -33,13 +33,13 @@ use tower::ServiceExt;
 pub struct Event {
     pub camera: &'static str,
     pub kafka_partition: i32,
-    pub time: EventTime,
+    pub time: Timestamp,
     pub speed: Speed,
 }
 
 /// An event of partition 0, at a time as on the wire, of so many thousandths of km/h.
 pub fn event(camera: &'static str, time: &str, thousandths: u32) -> Event {
-    let time = EventTime::parse(time).unwrap();
+    let time = Timestamp::parse(time).unwrap();
     Event { camera, kafka_partition: 0, time, speed: Speed::from_thousandths(thousandths) }
 }
 
@@ -277,7 +277,7 @@ impl Fixture {
             AvgSpeedRow {
                 kafka_partition: None,
                 status: Status::Final,
-                events_version: Some(1),
+                events_version: Some(TableVersion(1)),
                 histogram: None,
                 quantiles: exact(speeds),
                 ..AvgSpeedRow::provisional(camera.into(), window, 0, pane, now)

@@ -1,6 +1,6 @@
 //! Decoded records of one partition on their way to the engine: events by column, dead letters beside them.
 
-use lake_model::{DeadLetter, EventColumns, EventRow, EventTime};
+use lake_model::{DeadLetter, EventColumns, EventRow, Timestamp};
 
 use super::{EventFormat, decode};
 
@@ -41,7 +41,7 @@ impl DecodedBatch {
     pub fn push(
         &mut self,
         offset: i64,
-        kafka_timestamp: EventTime,
+        kafka_timestamp: Timestamp,
         key: Option<&[u8]>,
         payload: Option<&[u8]>,
         settings: &EventFormat,

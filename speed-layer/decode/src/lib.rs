@@ -16,7 +16,7 @@ mod tests;
 use std::borrow::Cow;
 
 pub use lake_model::EventFormat;
-use lake_model::{CameraId, DeadLetterReason, EventTime, Speed};
+use lake_model::{CameraId, DeadLetterReason, Speed, Timestamp};
 use serde_json::value::RawValue;
 
 pub use self::batch::DecodedBatch;
@@ -28,7 +28,7 @@ pub struct Fields<'a> {
     /// The camera.
     pub camera_id: Cow<'a, str>,
     /// When the camera saw the vehicle.
-    pub event_time: EventTime,
+    pub event_time: Timestamp,
     /// The speed as sent, in km/h; negative zero is zero.
     pub speed_kmh: f64,
     /// The speed in thousandths.
@@ -51,7 +51,7 @@ pub struct Rejection {
 /// Decodes one record.
 pub fn decode<'a>(
     payload: Option<&'a [u8]>,
-    kafka_timestamp: EventTime,
+    kafka_timestamp: Timestamp,
     settings: &EventFormat,
 ) -> Result<Fields<'a>, Rejection> {
     match payload.and_then(|payload| plain::decode(payload, kafka_timestamp, settings)) {
@@ -63,7 +63,7 @@ pub fn decode<'a>(
 /// Decodes one record by the strict reading alone: slower, with the same result. Tests compare the two.
 pub fn decode_strictly<'a>(
     payload: Option<&'a [u8]>,
-    kafka_timestamp: EventTime,
+    kafka_timestamp: Timestamp,
     settings: &EventFormat,
 ) -> Result<Fields<'a>, Rejection> {
     let text = text_of(payload, settings.max_record_bytes)?;
@@ -118,7 +118,7 @@ fn fields_of<'a>(members: Members<'a>, settings: &EventFormat) -> Result<Fields<
             bad_camera(&settings.camera_field, &camera_id),
         );
     }
-    let Some(event_time) = EventTime::parse_event(&timestamp) else {
+    let Some(event_time) = Timestamp::parse_event(&timestamp) else {
         let (name, value) = (&settings.timestamp_field, shown(&timestamp));
         let detail = format!("{name} {value} is not an RFC 3339 time from 1970 on");
         return reject(DeadLetterReason::BadTimestamp, detail);

@@ -16,7 +16,7 @@ use std::borrow::Cow;
 use std::str::from_utf8;
 
 use lake_model::event_format::FieldName;
-use lake_model::{CameraId, EventFormat, EventTime, Speed};
+use lake_model::{CameraId, EventFormat, Speed, Timestamp};
 
 use self::reader::Reader;
 use super::Fields;
@@ -25,7 +25,7 @@ use super::Fields;
 #[derive(Default)]
 struct Members<'a> {
     camera_id: Option<&'a str>,
-    event_time: Option<EventTime>,
+    event_time: Option<Timestamp>,
     speed_kmh: Option<f64>,
     plate: Option<Plate<'a>>,
     /// The others as a JSON object that is still open.
@@ -50,7 +50,7 @@ enum Plate<'a> {
 /// The event in `payload`, if it is spelled plainly.
 pub(super) fn decode<'a>(
     payload: &'a [u8],
-    kafka_timestamp: EventTime,
+    kafka_timestamp: Timestamp,
     settings: &EventFormat,
 ) -> Option<Fields<'a>> {
     if payload.len() as u64 > settings.max_record_bytes {
@@ -110,7 +110,7 @@ impl<'a> Members<'a> {
         match field {
             Field::Camera => fill(&mut self.camera_id, from_utf8(reader.string()?).ok()?),
             Field::Timestamp => {
-                fill(&mut self.event_time, EventTime::parse_event_bytes(reader.string()?)?)
+                fill(&mut self.event_time, Timestamp::parse_event_bytes(reader.string()?)?)
             }
             Field::Speed => fill(&mut self.speed_kmh, reader.number()?.to_unsigned()?),
             Field::Plate => {

@@ -20,7 +20,7 @@ pub(crate) fn settings() -> EventFormat {
 }
 
 fn decoded(payload: &str) -> Result<Fields<'_>, Rejection> {
-    decode(Some(payload.as_bytes()), EventTime::parse(KAFKA_TIME).unwrap(), &settings())
+    decode(Some(payload.as_bytes()), Timestamp::parse(KAFKA_TIME).unwrap(), &settings())
 }
 
 fn reason(payload: &str) -> &'static str {
@@ -62,7 +62,7 @@ fn plates_may_be_absent_or_null_and_are_not_trimmed() {
 
 #[test]
 fn payloads_that_are_no_json_text_are_told_apart() {
-    let time = EventTime::parse(KAFKA_TIME).unwrap();
+    let time = Timestamp::parse(KAFKA_TIME).unwrap();
     let of = |payload: Option<&[u8]>| decode(payload, time, &settings()).unwrap_err().reason;
     assert_eq!(of(None), DeadLetterReason::Empty);
     assert_eq!(of(Some(b"")), DeadLetterReason::Empty);
@@ -162,7 +162,7 @@ fn a_rejection_names_the_field_and_the_value() {
 proptest! {
     #[test]
     fn arbitrary_bytes_never_panic(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
-        let _ = decode(Some(&bytes), EventTime::from_micros(0), &settings());
+        let _ = decode(Some(&bytes), Timestamp::from_micros(0), &settings());
     }
 
     #[test]
@@ -170,7 +170,7 @@ proptest! {
         let mut bytes = with(r#","plate_number":"\ud83d\ude97""#).into_bytes();
         let at = at.min(bytes.len() - 1);
         bytes[at] = byte;
-        let _ = decode(Some(&bytes), EventTime::from_micros(0), &settings());
+        let _ = decode(Some(&bytes), Timestamp::from_micros(0), &settings());
     }
 
     #[test]

@@ -102,12 +102,12 @@ mod tests {
     use super::*;
     use crate::decode::DecodedBatch;
     use lake_config::Settings;
-    use lake_model::EventTime;
+    use lake_model::Timestamp;
 
     /// A batch of one dead letter of about so many bytes.
     fn records(bytes: usize) -> SourceEvent {
         let mut batch = DecodedBatch::new(0, 1);
-        let time = EventTime::from_millis(0);
+        let time = Timestamp::from_millis(0);
         batch.push(0, time, None, Some(&vec![b'x'; bytes]), &Settings::default().event);
         SourceEvent::Records(Box::new(batch))
     }

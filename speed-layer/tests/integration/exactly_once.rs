@@ -89,7 +89,7 @@ pub fn merged(mut held: crate::support::Held) -> crate::support::Held {
     held
 }
 
-async fn versions(lake: &lake_delta::Lake) -> Vec<i64> {
+async fn versions(lake: &lake_delta::Lake) -> Vec<lake_model::TableVersion> {
     let mut versions = Vec::new();
     for table in lake_tables::Table::ALL {
         versions.push(lake_delta::TableLog::open(lake, table).await.unwrap().state().version());

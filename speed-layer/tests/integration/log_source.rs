@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use lake_model::EventTime;
+use lake_model::Timestamp;
 use speed_layer::decode::DecodedBatch;
 use speed_layer::source::{AssignedPartition, Source, SourceEvent, Start};
 use tokio::sync::{mpsc, oneshot};
@@ -15,7 +15,7 @@ use crate::support::settings;
 #[derive(Clone, Debug)]
 pub struct Record {
     pub offset: i64,
-    pub kafka_timestamp: EventTime,
+    pub kafka_timestamp: Timestamp,
     pub payload: Option<Vec<u8>>,
 }
 

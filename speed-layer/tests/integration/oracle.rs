@@ -63,7 +63,7 @@ fn fold(held: &mut Held, partition: i32, camera: &str, time: i64, thousandths: u
 
 fn parsed(record: &Record) -> Option<(String, i64, u64)> {
     let value: Value = serde_json::from_slice(record.payload.as_deref()?).ok()?;
-    let time = lake_model::EventTime::parse(value["timestamp"].as_str()?)?;
+    let time = lake_model::Timestamp::parse(value["timestamp"].as_str()?)?;
     let thousandths = Speed::rounded(value["vehicle_speed"].as_f64()?).thousandths().into();
     Some((value["kvfv_id"].as_str()?.to_owned(), time.micros(), thousandths))
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use lake_delta::{Lake, TableLog};
-use lake_model::EventTime;
+use lake_model::Timestamp;
 use lake_tables::Table;
 use lake_tables::txn::{AppIds, WatermarkReset};
 use lake_testing::lake_on;
@@ -23,8 +23,8 @@ use crate::support::{MINUTE_US, event, held, run_to_end, settings};
 /// The offset of the event from the future in each partition.
 const MAD: i64 = 15;
 
-fn minute(minute: i64) -> EventTime {
-    EventTime::from_micros((20_000 * 1440 + minute) * MINUTE_US)
+fn minute(minute: i64) -> Timestamp {
+    Timestamp::from_micros((20_000 * 1440 + minute) * MINUTE_US)
 }
 
 /// Two partitions with an event every ten minutes, one of them days ahead of its time, up to `end`.
@@ -52,7 +52,7 @@ async fn assert_sound(lake: &Lake, topic: &Topic, case: &str) -> Vec<WatermarkRe
     resets
 }
 
-async fn reset(lake: &Lake, to: EventTime) -> ResetOutcome {
+async fn reset(lake: &Lake, to: Timestamp) -> ResetOutcome {
     reset_watermark(lake, &settings(), 0, to).await.unwrap()
 }
 

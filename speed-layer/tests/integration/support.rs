@@ -7,7 +7,7 @@ use std::time::Duration;
 use lake_config::Settings;
 use lake_delta::columns;
 use lake_delta::{Lake, TableLog, read};
-use lake_model::{EventTime, OffsetRange};
+use lake_model::{Timestamp, OffsetRange};
 use lake_tables::Table;
 use lake_tables::txn::AppIds;
 use lake_tables::{avg_speed, offset_gaps};
@@ -27,17 +27,17 @@ pub fn settings() -> Settings {
 }
 
 pub fn event(offset: i64, camera: &str, minute: i64, thousandths: i64) -> Record {
-    let time = EventTime::from_micros(20_000 * 1440 * MINUTE_US + minute * MINUTE_US);
+    let time = Timestamp::from_micros(20_000 * 1440 * MINUTE_US + minute * MINUTE_US);
     let speed = thousandths as f64 / 1000.0;
     let payload =
         format!(r#"{{"kvfv_id":"{camera}","timestamp":"{time}","vehicle_speed":{speed}}}"#);
     // One Kafka timestamp beyond every event time, so that only the log's order matters.
-    let kafka_timestamp = EventTime::from_micros(20_010 * 1440 * MINUTE_US);
+    let kafka_timestamp = Timestamp::from_micros(20_010 * 1440 * MINUTE_US);
     Record { offset, kafka_timestamp, payload: Some(payload.into_bytes()) }
 }
 
 pub fn bad(offset: i64) -> Record {
-    let kafka_timestamp = EventTime::from_micros(20_010 * 1440 * MINUTE_US);
+    let kafka_timestamp = Timestamp::from_micros(20_010 * 1440 * MINUTE_US);
     Record { offset, kafka_timestamp, payload: Some(b"{".to_vec()) }
 }
 

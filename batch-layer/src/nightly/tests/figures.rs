@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lake_model::{Calendar, EventTime, Speed, Summary, Window, WindowSize};
+use lake_model::{Calendar, Speed, Summary, Timestamp, Window, WindowSize};
 use proptest::prelude::*;
 
 use super::oracle;
@@ -148,7 +148,7 @@ proptest! {
                 return;
             };
             let limit = has_limit.then(|| Speed::from_thousandths(60_000));
-            let started = EventTime::from_micros(run.started_at);
+            let started = Timestamp::from_micros(run.started_at);
             let version = run.events_version;
             let expected = oracle::final_rows(
                 &Calendar::utc(), &events, day(DAY), limit, version, started,

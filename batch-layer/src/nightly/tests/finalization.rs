@@ -1,6 +1,7 @@
 //! Which days a run recomputes, and when.
 
 use lake_delta::Commit;
+use lake_model::TableVersion;
 use lake_model::finalization::DayDecision;
 use lake_tables::Table;
 
@@ -22,7 +23,7 @@ async fn world() -> World {
     world
 }
 
-async fn versions(world: &World) -> Vec<i64> {
+async fn versions(world: &World) -> Vec<TableVersion> {
     let mut versions = Vec::new();
     for table in Table::ALL {
         versions.push(world.version(table).await);
@@ -162,7 +163,7 @@ async fn a_request_to_stop_leaves_the_days_that_are_not_begun() {
     let stop = Shutdown::on(std::future::ready(()));
     let report = nightly::run(&world.context, &world.kafka, &options(), &stop).await.unwrap();
     assert_eq!((report.done.len(), report.left.len()), (0, 1));
-    assert_eq!(world.version(Table::BatchRuns).await, 0);
+    assert_eq!(world.version(Table::BatchRuns).await, TableVersion(0));
 }
 
 #[tokio::test]

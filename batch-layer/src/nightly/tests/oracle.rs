@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lake_model::{Calendar, Day, EventTime, Speed, Summary, Window, WindowSize};
+use lake_model::{Calendar, Day, Speed, Summary, TableVersion, Timestamp, Window, WindowSize};
 use lake_tables::avg_speed::{AvgSpeedRow, Quantiles, Status};
 
 use crate::test_support::Seen;
@@ -13,8 +13,8 @@ pub(super) fn final_rows(
     events: &[Seen],
     day: Day,
     limit: Option<Speed>,
-    events_version: i64,
-    computed_at: EventTime,
+    events_version: TableVersion,
+    computed_at: Timestamp,
 ) -> Vec<AvgSpeedRow> {
     let identity =
         |event: &Seen| (event.camera.clone(), event.time, event.thousandths, event.plate.clone());

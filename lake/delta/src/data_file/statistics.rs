@@ -7,7 +7,7 @@
 use std::collections::BTreeMap;
 
 use arrow::datatypes::{DataType, Schema};
-use lake_model::{Day, EventTime};
+use lake_model::{Day, Timestamp};
 use parquet::basic::{ConvertedType, LogicalType, TimeUnit as ParquetUnit};
 use parquet::file::metadata::{ParquetMetaData, RowGroupMetaData};
 use parquet::file::statistics::Statistics;
@@ -113,7 +113,7 @@ impl Scalar {
 fn milliseconds(micros: i64, is_upper: bool) -> String {
     let rounded_up = micros.saturating_add(if is_upper { 999 } else { 0 });
     let millis = rounded_up.div_euclid(1000);
-    let second = EventTime::from_micros(millis.div_euclid(1000) * 1_000_000).to_string();
+    let second = Timestamp::from_micros(millis.div_euclid(1000) * 1_000_000).to_string();
     format!("{}.{:03}Z", second.trim_end_matches('Z'), millis.rem_euclid(1000))
 }
 

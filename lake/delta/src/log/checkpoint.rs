@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use arrow::json::LineDelimitedWriter;
 use bytes::Bytes;
+use lake_model::TableVersion;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 use parquet::arrow::ProjectionMask;
@@ -32,7 +33,7 @@ const COLUMNS: [&str; 11] = [
 /// A checkpoint whose every part is there.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Checkpoint {
-    pub(super) version: i64,
+    pub(super) version: TableVersion,
     parts: Vec<String>,
 }
 
@@ -41,20 +42,21 @@ pub(super) struct Checkpoint {
 pub(super) struct LogContents {
     /// The newest complete checkpoint.
     pub(super) checkpoint: Option<Checkpoint>,
-    /// The newest version of which there is an entry or a checkpoint; -1 if there is none.
-    pub(super) newest: i64,
+    /// The newest version of which there is an entry or a checkpoint.
+    pub(super) newest: TableVersion,
 }
 
 impl LogContents {
     pub(super) fn of<'a>(names: impl Iterator<Item = &'a str>) -> LogContents {
-        let mut newest = -1;
-        let mut parts: BTreeMap<i64, Vec<String>> = BTreeMap::new();
+        let mut newest = TableVersion::BEFORE_FIRST;
+        let mut parts: BTreeMap<TableVersion, Vec<String>> = BTreeMap::new();
         for name in names {
             let Some((version, rest)) = name.split_once('.') else { continue };
             let Some(version) = (version.len() == 20).then(|| version.parse().ok()).flatten()
             else {
                 continue;
             };
+            let version = TableVersion(version);
             if rest == "json" {
                 newest = newest.max(version);
             } else if rest.starts_with("checkpoint.") && rest.ends_with("parquet") {
@@ -63,17 +65,18 @@ impl LogContents {
         }
         let complete =
             parts.into_iter().rev().find_map(|(version, parts)| complete(version, parts));
-        let newest = newest.max(complete.as_ref().map_or(-1, |checkpoint| checkpoint.version));
+        let newest =
+            newest.max(complete.as_ref().map_or(TableVersion::BEFORE_FIRST, |found| found.version));
         LogContents { checkpoint: complete, newest }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.newest < 0
+        self.newest < TableVersion::FIRST
     }
 }
 
 /// `V.checkpoint.parquet` is whole in itself; of `V.checkpoint.PART.PARTS.parquet` all must be there.
-fn complete(version: i64, parts: Vec<String>) -> Option<Checkpoint> {
+fn complete(version: TableVersion, parts: Vec<String>) -> Option<Checkpoint> {
     let single = format!("{version:020}.checkpoint.parquet");
     if parts.contains(&single) {
         return Some(Checkpoint { version, parts: vec![single] });
@@ -136,7 +139,7 @@ mod tests {
             "00000000000000000010.checkpoint.0000000001.0000000002.parquet",
         ];
         let contents = LogContents::of(names.into_iter());
-        assert_eq!(contents.newest, 11);
-        assert_eq!(contents.checkpoint.map(|checkpoint| checkpoint.version), Some(8));
+        assert_eq!(contents.newest, TableVersion(11));
+        assert_eq!(contents.checkpoint.map(|checkpoint| checkpoint.version), Some(TableVersion(8)));
     }
 }

@@ -18,6 +18,7 @@ use std::time::Duration;
 use super::backoff::Backoff;
 use super::{Commit, CommitOutcome, TableLog};
 use crate::error::LakeError;
+use lake_model::TableVersion;
 
 /// The wait after the first race that was lost; it doubles up to [`LONGEST_WAIT`].
 const FIRST_WAIT: Duration = Duration::from_millis(10);
@@ -41,7 +42,7 @@ pub enum CommitDecision<D> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Committed<D> {
     /// The version that was committed; `None` if there was nothing to commit.
-    pub version: Option<i64>,
+    pub version: Option<TableVersion>,
     /// The value that the decision reported.
     pub value: D,
 }
@@ -69,7 +70,7 @@ pub async fn commit_with<D, E: From<LakeError>>(
         }
         let table = log.table().name;
         metrics::counter!("lambdalake_commit_conflicts_total", "table" => table).increment(1);
-        tracing::debug!(table, version = log.state().version(), "another writer was faster");
+        tracing::debug!(table, version = log.state().version().0, "another writer was faster");
         backoff.wait().await;
         log.refresh().await?;
     }

@@ -4,6 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use lake_model::TableVersion;
 use object_store::{PutMode, PutPayload};
 use tokio::time::Instant;
 
@@ -23,7 +24,7 @@ pub enum CommitOutcome {
     /// The entry of that version is ours.
     Committed {
         /// The version.
-        version: i64,
+        version: TableVersion,
     },
     /// Another writer created the version. The state holds what it wrote: decide again.
     Conflict,
@@ -34,18 +35,18 @@ impl TableLog {
     /// the lake's settings say. After an error the commit may or may not have been made: decide again on
     /// a refreshed state.
     pub async fn try_commit(&mut self, commit: &Commit) -> Result<CommitOutcome, LakeError> {
-        let version = self.state.version() + 1;
+        let version = self.state.version().next();
         let give_up_at = Instant::now() + self.lake.options().retry_timeout;
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
         let loads = self.loads;
         loop {
             match self.attempt(commit, version, loads).await {
                 // A table that can't be created is a lake that nobody has written to: say so at once.
-                Err(error) if version == 0 && error.is_denied() => return Err(error),
+                Err(error) if version == TableVersion::FIRST && error.is_denied() => return Err(error),
                 Err(error)
                     if error.is_transient() && Instant::now() + backoff.next() < give_up_at =>
                 {
-                    tracing::debug!(table = %self.table, version, %error, "trying to commit again");
+                    tracing::debug!(table = %self.table, version = version.0, %error, "trying to commit again");
                 }
                 result => return result,
             }
@@ -60,14 +61,14 @@ impl TableLog {
     async fn attempt(
         &mut self,
         commit: &Commit,
-        version: i64,
+        version: TableVersion,
         loads: u64,
     ) -> Result<CommitOutcome, LakeError> {
         if self.is_old() {
             self.refresh().await?;
         }
         self.complete().await?;
-        if self.state.version() + 1 != version {
+        if self.state.version().next() != version {
             return self.outcome(commit, version, loads).await;
         }
         let begun = self.lake.now();
@@ -96,7 +97,7 @@ impl TableLog {
     async fn outcome(
         &self,
         commit: &Commit,
-        version: i64,
+        version: TableVersion,
         loads: u64,
     ) -> Result<CommitOutcome, LakeError> {
         let is_ours = match load::read_entry(&*self.store, version).await? {

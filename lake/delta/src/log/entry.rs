@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use lake_model::{Day, EventTime};
+use lake_model::{Day, Timestamp};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 use uuid::Uuid;
@@ -101,7 +101,7 @@ impl Commit {
     }
 
     /// The commit as the JSON lines of an entry in the log of `table`, made at `now`.
-    pub(super) fn encode(&self, table: &'static TableSpec, now: EventTime) -> String {
+    pub(super) fn encode(&self, table: &'static TableSpec, now: Timestamp) -> String {
         let millis = now.micros().div_euclid(1000);
         let mut lines = vec![json!({ "commitInfo": self.commit_info(millis) })];
         lines.extend(self.preamble.iter().cloned());

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
+use lake_model::TableVersion;
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
 
@@ -21,14 +22,14 @@ const TRIES: u32 = 5;
 pub(super) const READ_AHEAD: u8 = 16;
 
 /// The path of the entry of `version`.
-pub(super) fn entry_path(version: i64) -> Path {
+pub(super) fn entry_path(version: TableVersion) -> Path {
     Path::from(format!("_delta_log/{version:020}.json"))
 }
 
 /// The entry of `version`, if there is one.
 pub(super) async fn read_entry(
     store: &dyn ObjectStore,
-    version: i64,
+    version: TableVersion,
 ) -> Result<Option<Bytes>, LakeError> {
     let failed = || LakeError::storage(format!("read log entry {version}"));
     match store.get(&entry_path(version)).await {
@@ -39,7 +40,10 @@ pub(super) async fn read_entry(
 }
 
 /// Whether there is an entry of `version`.
-pub(super) async fn has_entry(store: &dyn ObjectStore, version: i64) -> Result<bool, LakeError> {
+pub(super) async fn has_entry(
+    store: &dyn ObjectStore,
+    version: TableVersion,
+) -> Result<bool, LakeError> {
     match store.head(&entry_path(version)).await {
         Ok(_) => Ok(true),
         Err(object_store::Error::NotFound { .. }) => Ok(false),
@@ -75,7 +79,7 @@ pub(super) async fn newest_state(
 
 /// The error of a store that refuses the credentials.
 async fn denial(store: &dyn ObjectStore) -> Option<LakeError> {
-    has_entry(store, 0).await.err().filter(LakeError::is_denied)
+    has_entry(store, TableVersion::FIRST).await.err().filter(LakeError::is_denied)
 }
 
 async fn list(
@@ -107,7 +111,7 @@ async fn state_of(
         let store = Arc::clone(store);
         async move { Ok::<_, LakeError>((version, read_entry(&*store, version).await?)) }
     };
-    let versions = stream::iter(state.version() + 1..=contents.newest);
+    let versions = stream::iter(state.version().next().0..=contents.newest.0).map(TableVersion);
     let mut entries = versions.map(read).buffered(READ_AHEAD.into());
     while let Some((version, bytes)) = entries.try_next().await? {
         let problem = |problem| LakeError::Log { table: table.name, version, problem };

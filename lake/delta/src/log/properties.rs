@@ -19,7 +19,7 @@ pub(crate) const COLUMNS_WITH_BOUNDS: &str = "delta.dataSkippingStatsColumns";
 /// The value of [`COLUMNS_WITH_BOUNDS`] for `table`. A column that has bounds in some files only is not among them:
 /// readers such as Python's deltalake skip files without bounds of a column that should have some, rows and all.
 pub(crate) fn columns_with_bounds(table: &TableSpec) -> String {
-    let schema = (table.file_schema)();
+    let schema = &table.file_schema;
     let has_bounds =
         |data_type: &DataType| !matches!(data_type, DataType::Boolean | DataType::Binary);
     let fields = schema.fields().iter().filter(|field| has_bounds(field.data_type()));

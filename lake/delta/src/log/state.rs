@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use lake_model::Day;
+use lake_model::{Day, TableVersion};
 
 use super::entry::{Entry, Protocol};
 use super::file_entry::FileEntry;
@@ -12,7 +12,7 @@ use crate::protocol::{READER_VERSION, WRITER_VERSION};
 /// The state that the entries up to a version add up to.
 #[derive(Clone, Debug)]
 pub struct TableState {
-    version: i64,
+    version: TableVersion,
     files: BTreeMap<String, FileEntry>,
     /// The paths of files that lack statistics.
     lacking: BTreeSet<String>,
@@ -23,10 +23,10 @@ pub struct TableState {
 }
 
 impl TableState {
-    /// The state before the first entry, at version -1.
+    /// The state before the first entry.
     pub(super) fn empty() -> TableState {
         TableState {
-            version: -1,
+            version: TableVersion::BEFORE_FIRST,
             files: BTreeMap::new(),
             lacking: BTreeSet::new(),
             days: BTreeMap::new(),
@@ -36,7 +36,7 @@ impl TableState {
     }
 
     /// The version.
-    pub fn version(&self) -> i64 {
+    pub fn version(&self) -> TableVersion {
         self.version
     }
 
@@ -75,7 +75,7 @@ impl TableState {
     }
 
     /// Applies the entry of `version`; all of it, or nothing if it is refused.
-    pub(super) fn fold(&mut self, version: i64, entry: Entry) -> Result<(), LogProblem> {
+    pub(super) fn fold(&mut self, version: TableVersion, entry: Entry) -> Result<(), LogProblem> {
         if let Some(protocol) = &entry.protocol {
             check_protocol(protocol)?;
         }

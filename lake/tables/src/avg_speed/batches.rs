@@ -8,7 +8,7 @@ use arrow::array::{
 };
 use lake_delta::columns::{self, ColumnError, binary, decimal, double, int, long, string};
 use lake_model::histogram::DamagedHistogram;
-use lake_model::{EventTime, Speed, SpeedHistogram, Summary, Window, WindowSize};
+use lake_model::{Speed, SpeedHistogram, Summary, TableVersion, Timestamp, Window, WindowSize};
 
 use super::{AvgSpeedRow, HISTOGRAM, Quantiles, Status};
 use crate::Table;
@@ -82,7 +82,7 @@ impl Builder {
         self.speed_sum.append_value(i128::from(summary.sum_thousandths()));
         self.over_limit.append_option(summary.over_limit().map(u64::cast_signed));
         self.status.append_value(row.status.as_str());
-        self.events_version.append_option(row.events_version);
+        self.events_version.append_option(row.events_version.map(|version| version.0));
         self.computed_at.append_value(row.computed_at.micros());
         self.window_size.append_value(row.window.size.as_str());
         self.histogram.append_option(row.histogram.as_ref().map(SpeedHistogram::encode));
@@ -168,8 +168,8 @@ impl<'a> Reader<'a> {
             camera_id: self.camera_id.value(row).into(),
             window: Window {
                 size: parsed("window_size", self.window_size.value(row), WindowSize::parse)?,
-                start: EventTime::from_micros(self.window_start.value(row)),
-                end: EventTime::from_micros(self.window_end.value(row)),
+                start: Timestamp::from_micros(self.window_start.value(row)),
+                end: Timestamp::from_micros(self.window_end.value(row)),
             },
             kafka_partition: columns::optional(self.kafka_partition, row),
             summary: Summary::from_parts(
@@ -181,8 +181,8 @@ impl<'a> Reader<'a> {
             ),
             quantiles: Quantiles { p50, p85, p95 },
             status: parsed("status", self.status.value(row), Status::parse)?,
-            events_version: columns::optional(self.events_version, row),
-            computed_at: EventTime::from_micros(self.computed_at.value(row)),
+            events_version: columns::optional(self.events_version, row).map(TableVersion),
+            computed_at: Timestamp::from_micros(self.computed_at.value(row)),
             histogram: histogram.map(SpeedHistogram::decode).transpose()?,
         })
     }

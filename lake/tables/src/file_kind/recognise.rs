@@ -2,7 +2,7 @@
 //! are read from its footer, with the log.
 
 use lake_delta::log::FileEntry;
-use lake_model::{Calendar, DaySpan, EventTime, WindowSize};
+use lake_model::{Calendar, DaySpan, Timestamp, WindowSize};
 
 use super::{AvgSpeedFile, GroupWindows, ProvisionalGroup};
 use crate::avg_speed::Status;
@@ -52,8 +52,8 @@ fn hour(file: &FileEntry, span: &DaySpan) -> Option<GroupWindows> {
     fits.then_some(GroupWindows::Hour(index))
 }
 
-fn instant(bound: &serde_json::Value) -> Option<EventTime> {
-    EventTime::parse(bound.as_str()?)
+fn instant(bound: &serde_json::Value) -> Option<Timestamp> {
+    Timestamp::parse(bound.as_str()?)
 }
 
 /// The value of a text column that has one value only.

@@ -4,7 +4,7 @@
 //! one; those of each reset keep what it was, for as long as the table lives (transactions outlast log entries).
 //! `docs/commit-protocol.md` has the steps.
 
-use lake_model::EventTime;
+use lake_model::Timestamp;
 
 use super::AppIds;
 use lake_delta::TableState;
@@ -17,11 +17,11 @@ pub struct WatermarkReset {
     /// The first offset that it holds for.
     pub offset: i64,
     /// The greatest event time before that offset.
-    pub from: EventTime,
+    pub from: Timestamp,
     /// What it counts as instead.
-    pub to: EventTime,
+    pub to: Timestamp,
     /// When this was asked for.
-    pub requested_at: EventTime,
+    pub requested_at: Timestamp,
 }
 
 impl AppIds {
@@ -38,8 +38,8 @@ impl AppIds {
         &self,
         partition: i32,
         number: usize,
-        to: EventTime,
-        requested_at: EventTime,
+        to: Timestamp,
+        requested_at: Timestamp,
     ) -> Vec<(String, i64)> {
         vec![
             (self.resets(partition), i64::try_from(number).unwrap_or(i64::MAX)),
@@ -54,7 +54,7 @@ impl AppIds {
         state: &TableState,
         partition: i32,
         number: usize,
-    ) -> Option<(EventTime, EventTime)> {
+    ) -> Option<(Timestamp, Timestamp)> {
         let time = |what| self.reset_time(state, partition, number, what);
         Some((time("to")?, time("requested_at")?))
     }
@@ -85,8 +85,8 @@ impl AppIds {
         partition: i32,
         number: usize,
         what: &str,
-    ) -> Option<EventTime> {
-        state.txn(&self.reset(partition, number, what)).map(EventTime::from_micros)
+    ) -> Option<Timestamp> {
+        state.txn(&self.reset(partition, number, what)).map(Timestamp::from_micros)
     }
 
     fn resets(&self, partition: i32) -> String {

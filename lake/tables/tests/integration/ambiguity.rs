@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use lake_delta::storage::TableOptions;
 use lake_delta::{CommitOutcome, Lake, LakeError, TableLog, housekeeping};
-use lake_model::Clock;
+use lake_model::{Clock, TableVersion};
 use lake_runtime::{RandomIds, SystemClock};
 use lake_tables::Table;
 use lake_testing::stores::{Fault, Gate, Intercepted, ScriptedFaults};
@@ -64,7 +64,7 @@ impl Scene {
         assert_eq!(contents(&self.log), contents(&other));
         let mut files = files.to_vec();
         files.sort_unstable();
-        assert_eq!((other.state().version(), paths(&other)), (version, owned(&files)));
+        assert_eq!((other.state().version().0, paths(&other)), (version, owned(&files)));
     }
 }
 
@@ -95,7 +95,11 @@ async fn faults_and_failing_reads_end_in_one_commit(
     scene.store.fail_reads(once_succeeded, failing);
     let (outcome, path) = scene.commit().await;
     scene.store.fail_reads(0, 0);
-    assert_eq!(outcome.unwrap(), CommitOutcome::Committed { version: 1 }, "{faults:?}");
+    assert_eq!(
+        outcome.unwrap(),
+        CommitOutcome::Committed { version: TableVersion(1) },
+        "{faults:?}"
+    );
     scene.holds(1, &[&path]).await;
 }
 
@@ -155,8 +159,8 @@ async fn our_commit_is_recognised_under_what_others_put_on_top() {
         on_top
     };
     let ((outcome, ours), on_top) = tokio::join!(scene.commit(), others);
-    assert_eq!(outcome.unwrap(), CommitOutcome::Committed { version: 1 });
-    assert_eq!(scene.log.state().version(), 2);
+    assert_eq!(outcome.unwrap(), CommitOutcome::Committed { version: TableVersion(1) });
+    assert_eq!(scene.log.state().version(), TableVersion(2));
     scene.holds(2, &[&ours, &on_top]).await;
 }
 
@@ -244,8 +248,8 @@ async fn an_entry_put_into_a_hole_after_a_long_pause_is_no_commit() {
 async fn a_commit_whose_entry_was_cleaned_away_meanwhile_is_known_by_its_files() {
     let mut scene = Scene::new().await;
     let (outcome, path) = commit_through_a_long_pause(&mut scene, Fault::HeldAfter).await;
-    assert_eq!(outcome, CommitOutcome::Committed { version: 1 });
+    assert_eq!(outcome, CommitOutcome::Committed { version: TableVersion(1) });
     assert_eq!(entry(&scene.sound, 1).await, None);
     assert!(scene.log.state().file(&path).is_some());
-    assert_eq!(scene.log.state().version(), 5);
+    assert_eq!(scene.log.state().version(), TableVersion(5));
 }

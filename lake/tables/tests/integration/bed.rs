@@ -7,7 +7,7 @@ use lake_config::{Settings, environment};
 use lake_delta::log::FileEntry;
 use lake_delta::storage::TableOptions;
 use lake_delta::{Lake, TableLog};
-use lake_model::{Clock, IdSource};
+use lake_model::{Clock, IdSource, TableVersion};
 use lake_runtime::{RandomIds, SystemClock};
 use lake_tables::Table;
 use lake_testing::{ManualClock, default_options};
@@ -104,7 +104,7 @@ pub fn paths(log: &TableLog) -> Vec<String> {
 }
 
 /// All that a state holds, in order.
-pub fn contents(log: &TableLog) -> (i64, Vec<FileEntry>, Vec<(String, i64)>) {
+pub fn contents(log: &TableLog) -> (TableVersion, Vec<FileEntry>, Vec<(String, i64)>) {
     let state = log.state();
     let mut txns: Vec<(String, i64)> = state.txns().map(|(id, v)| (id.to_owned(), v)).collect();
     txns.sort();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use lake_delta::storage::TableOptions;
 use lake_delta::{CommitOutcome, Lake, LakeError, TableLog, housekeeping};
+use lake_model::TableVersion;
 use lake_tables::Table;
 use lake_testing::{ManualClock, default_options};
 use object_store::path::Path;
@@ -16,7 +17,7 @@ use crate::rows;
 
 /// Lands one file per commit until the log is at `version`.
 async fn land_until(lake: &Lake, log: &mut TableLog, version: i64) {
-    while log.state().version() < version {
+    while log.state().version().0 < version {
         let _ = log.try_commit(&rows::landing(lake)).await.unwrap();
     }
 }
@@ -65,7 +66,7 @@ pub async fn a_checkpoint_of_several_parts_is_read(bed: Bed) {
     let part = |number| name(&format!(".{number:010}.0000000002"));
     store.put(&part(1), PutPayload::from(whole.clone())).await.unwrap();
     let incomplete = TableLog::open(&bed.lake(), Table::Events).await.unwrap_err();
-    assert!(matches!(incomplete, LakeError::Log { version: 0, .. }), "{incomplete}");
+    assert!(matches!(incomplete, LakeError::Log { version: TableVersion(0), .. }), "{incomplete}");
     store.put(&part(2), PutPayload::from(whole)).await.unwrap();
     assert_eq!(contents(&events(&bed.lake()).await), contents(&log));
 }
@@ -85,6 +86,7 @@ pub async fn a_missed_checkpoint_is_made_up_for(bed: Bed) {
     let mut log = events(&lake).await;
     land_until(&lake, &mut log, 1).await;
     let tidy = async |version| {
+        let version = TableVersion(version);
         housekeeping::checkpoint_if_due(&lake, Table::Events, version).await.unwrap()
     };
     assert!(!tidy(1).await);
@@ -109,8 +111,8 @@ pub async fn a_log_is_opened_while_it_is_checkpointed_and_cleaned(bed: Bed) {
         while version < 8 {
             let opened = TableLog::open(&bed.lake(), Table::Events).await.unwrap();
             let state = opened.state();
-            assert!(state.version() >= version, "{} after {version}", state.version());
-            version = state.version();
+            assert!(state.version().0 >= version, "{} after {version}", state.version());
+            version = state.version().0;
             assert_eq!(i64::try_from(state.files().count()).unwrap(), version);
             // A store in memory never lets the other go on by itself.
             tokio::task::yield_now().await;
@@ -125,7 +127,7 @@ pub async fn a_missing_entry_in_the_middle_is_an_error(bed: Bed) {
     land_until(&lake, &mut log, 3).await;
     delete_entry(&lake, 2).await;
     let error = TableLog::open(&bed.lake(), Table::Events).await.unwrap_err();
-    assert!(matches!(error, LakeError::Log { version: 2, .. }), "{error}");
+    assert!(matches!(error, LakeError::Log { version: TableVersion(2), .. }), "{error}");
     assert!(!error.is_transient());
     assert!(error.to_string().contains("missing"), "{error}");
 }
@@ -183,7 +185,7 @@ pub async fn a_zombie_does_not_write_into_a_hole(bed: Bed) {
     assert_eq!(contents(&zombie), contents(&log));
 
     let outcome = zombie.try_commit(&commit).await.unwrap();
-    assert_eq!(outcome, CommitOutcome::Committed { version: 7 });
+    assert_eq!(outcome, CommitOutcome::Committed { version: TableVersion(7) });
     log.refresh().await.unwrap();
     assert_eq!(contents(&zombie), contents(&log));
 }
@@ -194,7 +196,7 @@ pub async fn an_old_state_that_is_the_newest_commits(bed: Bed) {
     land_until(&lake, &mut log, 2).await;
     bed.clock.advance(2 * DAY);
     let outcome = log.try_commit(&rows::landing(&lake)).await.unwrap();
-    assert_eq!(outcome, CommitOutcome::Committed { version: 3 });
+    assert_eq!(outcome, CommitOutcome::Committed { version: TableVersion(3) });
 }
 
 pub async fn a_hole_is_noticed_even_if_the_clock_stands_still(bed: Bed) {

@@ -1,7 +1,7 @@
 //! Cases about one commit after another.
 
 use lake_delta::{Commit, CommitOutcome, TableLog};
-use lake_model::OffsetRange;
+use lake_model::{OffsetRange, TableVersion};
 use lake_tables::Table;
 use serde_json::json;
 
@@ -15,7 +15,7 @@ pub async fn an_append_is_followed_by_another_log(bed: Bed) {
     let file = rows::file(&lake, 0, OffsetRange::new(0, 5)).await;
     let commit = Commit::new(&lake, "LAND").add([file.clone()]);
     let outcome = writer.try_commit(&commit).await.unwrap();
-    assert_eq!(outcome, CommitOutcome::Committed { version: 1 });
+    assert_eq!(outcome, CommitOutcome::Committed { version: TableVersion(1) });
 
     assert!(follower.refresh().await.unwrap());
     assert!(!follower.refresh().await.unwrap());
@@ -34,7 +34,10 @@ pub async fn a_long_way_behind_is_caught_up_in_order(bed: Bed) {
         let _ = writer.try_commit(&commit).await.unwrap();
     }
     assert!(follower.refresh().await.unwrap());
-    assert_eq!((follower.state().version(), follower.state().txn("p")), (40, Some(40)));
+    assert_eq!(
+        (follower.state().version(), follower.state().txn("p")),
+        (TableVersion(40), Some(40))
+    );
     assert_eq!(paths(&follower), paths(&writer));
 }
 
@@ -50,10 +53,13 @@ pub async fn a_taken_version_is_a_conflict_on_a_refreshed_state_and_the_same_fil
 
     let outcome = second.try_commit(&commit(&ours)).await.unwrap();
     assert_eq!(outcome, CommitOutcome::Conflict);
-    assert_eq!((second.state().version(), paths(&second)), (1, vec![theirs.path.clone()]));
+    assert_eq!(
+        (second.state().version(), paths(&second)),
+        (TableVersion(1), vec![theirs.path.clone()])
+    );
 
     let outcome = second.try_commit(&commit(&ours)).await.unwrap();
-    assert_eq!(outcome, CommitOutcome::Committed { version: 2 });
+    assert_eq!(outcome, CommitOutcome::Committed { version: TableVersion(2) });
     first.refresh().await.unwrap();
     let mut expected = [ours.path, theirs.path];
     expected.sort();
@@ -106,7 +112,7 @@ pub async fn a_commit_says_what_it_is(bed: Bed) {
     let mut log = events(&lake).await;
     let commit = rows::landing(&lake).info("runs", json!([{ "run_id": "r" }]));
     let _ = log.try_commit(&commit).await.unwrap();
-    let info = log.commit_info(1).await.unwrap().unwrap();
+    let info = log.commit_info(TableVersion(1)).await.unwrap().unwrap();
     assert_eq!(info["operation"], "LAND");
     assert_eq!(info["timestamp"], json!(lake.now().micros() / 1000));
     assert_eq!(info["runs"][0]["run_id"], "r");

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use lake_delta::{Commit, CommitDecision, Committed, Lake, LakeError, TableLog, commit_with};
+use lake_model::TableVersion;
 use lake_tables::Table;
 use lake_testing::lake_in_memory;
 use lake_testing::stores::{Fault, ScriptedFaults};
@@ -42,14 +43,14 @@ async fn a_writer_that_is_overtaken_decides_again_and_commits_the_same_file() {
     let file = rows::unwritten(&lake, rows::day());
     let mut seen = Vec::new();
     let committed = commit_with(&mut ours, async |log: &TableLog| {
-        seen.push(log.state().version());
+        seen.push(log.state().version().0);
         if seen.len() <= 7 {
             overtake(&mut theirs).await;
         }
         let commit = Commit::new(&lake, "LAND").add([file.clone()]);
         Ok::<_, LakeError>(CommitDecision::Commit(commit, seen.len()))
     });
-    assert_eq!(committed.await.unwrap(), Committed { version: Some(8), value: 8 });
+    assert_eq!(committed.await.unwrap(), Committed { version: Some(TableVersion(8)), value: 8 });
     assert_eq!(seen, (0..=7).collect::<Vec<_>>(), "each decision is on the newest version");
     let line = &entry(&lake, 8).await.unwrap()[1];
     assert_eq!(line["add"]["path"], file.path.as_str());
@@ -76,14 +77,18 @@ async fn a_writer_that_is_always_overtaken_gives_up_with_the_table_and_the_remed
         assert!(message.contains(words), "{message}");
     }
     assert!(begun.elapsed() > std::time::Duration::from_secs(60), "it waits between the tries");
-    assert_eq!(theirs.state().version(), i64::from(decisions), "all commits are the other's");
+    assert_eq!(
+        theirs.state().version(),
+        TableVersion(decisions.into()),
+        "all commits are the other's"
+    );
 }
 
 #[tokio::test]
 async fn a_decision_to_commit_nothing_commits_nothing() {
     let Contest { lake, mut ours, .. } = Contest::new().await;
     let committed = commit_with(&mut ours, async |log: &TableLog| {
-        Ok::<_, LakeError>(CommitDecision::Nothing(log.state().version()))
+        Ok::<_, LakeError>(CommitDecision::Nothing(log.state().version().0))
     });
     assert_eq!(committed.await.unwrap(), Committed { version: None, value: 0 });
     assert_eq!(entry(&lake, 1).await, None);
@@ -101,7 +106,7 @@ async fn a_writer_that_is_overtaken_may_find_nothing_left_to_do() {
     });
     let expected = Committed { version: None, value: "there is a file" };
     assert_eq!(committed.await.unwrap(), expected);
-    assert_eq!(ours.state().version(), 1);
+    assert_eq!(ours.state().version(), TableVersion(1));
 }
 
 #[tokio::test]
@@ -129,7 +134,7 @@ async fn a_commit_that_the_store_failed_to_acknowledge_is_no_lost_race() {
         decisions.fetch_add(1, Ordering::Relaxed);
         Ok::<_, LakeError>(CommitDecision::Commit(rows::landing(&lake), ()))
     });
-    assert_eq!(committed.await.unwrap().version, Some(1));
+    assert_eq!(committed.await.unwrap().version, Some(TableVersion(1)));
     assert_eq!(decisions.into_inner(), 1);
 }
 
@@ -148,7 +153,7 @@ fn lost_races_are_counted_by_table() {
             }
             Ok::<_, LakeError>(CommitDecision::Commit(rows::landing(&lake), ()))
         });
-        assert_eq!(committed.await.unwrap().version, Some(4));
+        assert_eq!(committed.await.unwrap().version, Some(TableVersion(4)));
     };
     metrics::with_local_recorder(&recorder, || runtime.unwrap().block_on(contest));
     let counted = recorder.handle().render();

@@ -2,6 +2,7 @@
 
 use futures::TryStreamExt;
 use lake_delta::{CommitOutcome, Lake, LakeError, TableLog};
+use lake_model::TableVersion;
 use lake_tables::Table;
 use lake_tables::identity::LakeIdentity;
 use object_store::ObjectStoreExt;
@@ -18,10 +19,13 @@ pub async fn of_two_creators_one_creates_and_both_have_the_same_table(bed: Bed) 
     let (one, other) = tokio::join!(create("one"), create("other"));
     let creator = one.state().property("lambdalake.creator").unwrap();
     assert_eq!(other.state().property("lambdalake.creator"), Some(creator));
-    assert_eq!((one.state().version(), other.state().version()), (0, 0));
-    let info = one.commit_info(0).await.unwrap().unwrap();
+    assert_eq!(
+        (one.state().version(), other.state().version()),
+        (TableVersion(0), TableVersion(0))
+    );
+    let info = one.commit_info(TableVersion(0)).await.unwrap().unwrap();
     assert_eq!(info["operation"], "CREATE TABLE");
-    assert_eq!(one.commit_info(1).await.unwrap(), None);
+    assert_eq!(one.commit_info(TableVersion(1)).await.unwrap(), None);
 }
 
 pub async fn a_table_that_is_not_there_is_named_with_the_remedy(bed: Bed) {
@@ -54,7 +58,10 @@ pub async fn a_table_deleted_under_a_follower_is_noticed(bed: Bed) {
 
     events(&lake).await;
     follower.refresh().await.unwrap();
-    assert_eq!((follower.state().version(), follower.state().files().count()), (0, 0));
+    assert_eq!(
+        (follower.state().version(), follower.state().files().count()),
+        (TableVersion(0), 0)
+    );
 }
 
 pub async fn a_table_made_anew_under_an_old_state_is_a_conflict(bed: Bed) {
@@ -68,7 +75,7 @@ pub async fn a_table_made_anew_under_an_old_state_is_a_conflict(bed: Bed) {
     bed.clock.advance(2 * DAY);
     let outcome = log.try_commit(&rows::landing(&lake)).await.unwrap();
     assert_eq!(outcome, CommitOutcome::Conflict);
-    assert_eq!((log.state().version(), log.state().files().count()), (0, 0));
+    assert_eq!((log.state().version(), log.state().files().count()), (TableVersion(0), 0));
     assert_eq!(entry(&lake, 3).await, None);
 }
 

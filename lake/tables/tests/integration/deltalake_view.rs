@@ -135,7 +135,7 @@ pub async fn deltalake_sees_the_files_and_transactions_of_the_state(bed: Bed) {
 }
 
 async fn agree(log: &TableLog, delta: &DeltaTable) {
-    assert_eq!(delta.version(), u64::try_from(log.state().version()).ok());
+    assert_eq!(delta.version(), u64::try_from(log.state().version().0).ok());
     let snapshot = delta.snapshot().unwrap();
     let seen: BTreeMap<String, (i64, Option<usize>, Option<String>)> = snapshot
         .log_data()

@@ -4,7 +4,7 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use futures::TryStreamExt;
 use lake_delta::{Commit, Lake, TableLog, read};
-use lake_model::{DeadLetterReason, EventTime};
+use lake_model::{DeadLetterReason, Timestamp};
 use lake_tables::Table;
 use lake_tables::dead_letters::{self, DeadLetter};
 
@@ -60,7 +60,7 @@ fn megabyte(kafka_offset: i64) -> DeadLetter {
         detail: String::new(),
         key: None,
         payload: Some(payload.take(1 << 20).collect()),
-        kafka_timestamp: EventTime::from_micros(kafka_offset),
+        kafka_timestamp: Timestamp::from_micros(kafka_offset),
         kafka_partition: 0,
         kafka_offset,
     }

@@ -2,7 +2,7 @@
 
 use futures::TryStreamExt;
 use lake_delta::{Commit, DataFile, Lake, LakeError, TableLog, housekeeping, read};
-use lake_model::OffsetRange;
+use lake_model::{OffsetRange, TableVersion};
 use lake_tables::Table;
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
@@ -23,14 +23,14 @@ pub async fn an_upgraded_protocol_is_refused_with_a_clear_error(bed: Bed) {
     let committed = log.try_commit(&rows::landing(&lake)).await.unwrap_err();
     let opened = TableLog::open(&lake, Table::Events).await.unwrap_err();
     for error in [refreshed, committed, opened] {
-        assert!(matches!(error, LakeError::Log { version: 1, .. }), "{error:?}");
+        assert!(matches!(error, LakeError::Log { version: TableVersion(1), .. }), "{error:?}");
         assert!(!error.is_transient());
         let message = error.to_string();
         for words in ["events", "writer version 7", "another program", "restore the table"] {
             assert!(message.contains(words), "{message}");
         }
     }
-    assert_eq!(log.state().version(), 0);
+    assert_eq!(log.state().version(), TableVersion(0));
     assert_eq!(entry(&lake, 2).await, None);
 }
 
@@ -104,7 +104,7 @@ pub async fn a_file_without_statistics_has_them_from_its_footer_in_every_way_of_
     assert_complete(&opened, &file);
     assert_eq!(opened.state().file(&file.path), follower.state().file(&file.path));
     let _ = opened.try_commit(&rows::landing(&lake)).await.unwrap();
-    assert_eq!(opened.state().version(), 3);
+    assert_eq!(opened.state().version(), TableVersion(3));
 }
 
 /// Whether the log's only file has the statistics that were written with `file`.
@@ -124,7 +124,7 @@ pub async fn a_file_whose_footer_cannot_be_read_is_refused_with_its_path_and_the
     for damage in [gone, cut_off, overwritten] {
         let lake = bed.lake();
         let mut log = events(&lake).await;
-        let before = log.state().version();
+        let before = log.state().version().0;
         let file = rows::file(&lake, 3, OffsetRange::new(0, 20)).await;
         damage(&lake, &file).await;
         put_entry(&lake, before + 1, add_without_statistics(&file).to_string()).await;

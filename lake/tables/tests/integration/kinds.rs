@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use lake_delta::data_file::NewFile;
 use lake_delta::log::FileEntry;
 use lake_delta::{FileUse, TableLog, data_file};
-use lake_model::{Calendar, Day, EventTime, Pane, Speed, Window, WindowSize};
+use lake_model::{Calendar, Day, Pane, Speed, TableVersion, Timestamp, Window, WindowSize};
 use lake_tables::Table;
 use lake_tables::avg_speed::{self, AvgSpeedRow, Status};
 use lake_tables::file_kind::{self, AvgSpeedFile, GroupWindows, ProvisionalGroup};
@@ -70,14 +70,14 @@ impl Row {
     fn averages(&self, day: Day) -> AvgSpeedRow {
         let mut pane = Pane::default();
         pane.add(Speed::from_thousandths(85_200), None);
-        let (window, now) = (self.window(day), EventTime::from_micros(7));
+        let (window, now) = (self.window(day), Timestamp::from_micros(7));
         let row = AvgSpeedRow::provisional("KV1".into(), window, self.kafka_partition, pane, now);
         match self.status {
             Status::Provisional => row,
             Status::Final => AvgSpeedRow {
                 kafka_partition: None,
                 status: Status::Final,
-                events_version: Some(12),
+                events_version: Some(TableVersion(12)),
                 histogram: None,
                 ..row
             },

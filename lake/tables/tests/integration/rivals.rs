@@ -43,7 +43,9 @@ async fn commit_several(lake: Lake) -> Vec<(i64, String)> {
         let commit = Commit::new(&lake, "LAND").add([file.clone()]);
         loop {
             match log.try_commit(&commit).await.unwrap() {
-                CommitOutcome::Committed { version } => break committed.push((version, file.path)),
+                CommitOutcome::Committed { version } => {
+                    break committed.push((version.0, file.path));
+                }
                 CommitOutcome::Conflict => {}
             }
         }

@@ -6,8 +6,8 @@ use arrow::array::RecordBatch;
 use lake_delta::data_file::NewFile;
 use lake_delta::{Commit, DataFile, Lake, data_file};
 use lake_model::{
-    Calendar, Day, DeadLetterReason, EventColumns, EventRow, EventTime, OffsetRange, Pane, Speed,
-    WindowSize,
+    Calendar, Day, DeadLetterReason, EventColumns, EventRow, OffsetRange, Pane, Speed,
+    TableVersion, Timestamp, WindowSize,
 };
 use lake_tables::avg_speed::{self, AvgSpeedRow};
 use lake_tables::batch_runs::{self, BatchRun};
@@ -21,8 +21,8 @@ pub fn day() -> Day {
     Day::parse("2025-04-05").unwrap()
 }
 
-fn time(micros: i64) -> EventTime {
-    EventTime::parse("2025-04-05T10:15:30Z").unwrap().saturating_add(micros)
+fn time(micros: i64) -> Timestamp {
+    Timestamp::parse("2025-04-05T10:15:30Z").unwrap().saturating_add(micros)
 }
 
 /// An event for each offset of `range`.
@@ -83,7 +83,7 @@ fn averages() -> [AvgSpeedRow; 2] {
     let last = AvgSpeedRow {
         kafka_partition: None,
         status: avg_speed::Status::Final,
-        events_version: Some(12),
+        events_version: Some(TableVersion(12)),
         histogram: None,
         camera_id: Arc::from("KV2"),
         ..provisional
@@ -95,7 +95,7 @@ fn run() -> BatchRun {
     BatchRun {
         run_id: "run-1".to_owned(),
         event_date: day().days(),
-        events_version: 3,
+        events_version: TableVersion(3),
         kafka_offsets: r#"{"0":12}"#.to_owned(),
         rows_read: 12,
         duplicates_dropped: 1,

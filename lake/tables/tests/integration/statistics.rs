@@ -15,7 +15,7 @@ use arrow::datatypes::{
 use futures::TryStreamExt;
 use lake_delta::data_file::FileWriter;
 use lake_delta::{Commit, DataFile, TableLog, read};
-use lake_model::{Day, EventTime};
+use lake_model::{Day, Timestamp};
 use lake_tables::{Table, file_kind};
 use lake_testing::lake_in_memory;
 use proptest::prelude::*;
@@ -176,7 +176,7 @@ impl Bound for i32 {
 /// An instant.
 impl Bound for i64 {
     fn read(json: &str) -> i64 {
-        json.parse().unwrap_or_else(|_| EventTime::parse(&string(json)).unwrap().micros())
+        json.parse().unwrap_or_else(|_| Timestamp::parse(&string(json)).unwrap().micros())
     }
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use lake_delta::{Commit, CommitOutcome, DataFile, Lake, TableLog, data_file, housekeeping};
-use lake_model::{Calendar, DaySpan, EventTime, Pane, Speed, WindowSize};
+use lake_model::{Calendar, DaySpan, Pane, Speed, Timestamp, WindowSize};
 use lake_tables::Table;
 use lake_tables::avg_speed::{self, AvgSpeedRow};
 use lake_tables::file_kind::{AvgSpeedFile, GroupWindows, ProvisionalGroup};
@@ -44,7 +44,7 @@ pub struct Commits {
     log: TableLog,
     app_ids: AppIds,
     calendar: Calendar,
-    first: EventTime,
+    first: Timestamp,
     made: i64,
 }
 
@@ -55,8 +55,8 @@ impl Commits {
     /// A store that fails, and a table that is there.
     pub async fn new(lake: Lake) -> anyhow::Result<Commits> {
         let log = TableLog::open_or_create(&lake, Table::AvgSpeed, &[]).await?;
-        ensure!(log.state().version() == 0, "there is a lake at {}: name a new one", lake.uri());
-        let first = EventTime::parse(FIRST_DAY).context("FIRST_DAY is a time")?;
+        ensure!(log.state().version().0 == 0, "there is a lake at {}: name a new one", lake.uri());
+        let first = Timestamp::parse(FIRST_DAY).context("FIRST_DAY is a time")?;
         let app_ids = AppIds::new("bench", "bench");
         Ok(Commits { lake, log, app_ids, calendar: Calendar::utc(), first, made: 0 })
     }
@@ -79,7 +79,8 @@ impl Commits {
         self.made += 1;
         self.delete(&replaced).await?;
         let begun = now();
-        let is_due = version.unsigned_abs().is_multiple_of(self.lake.options().checkpoint_interval);
+        let is_due =
+            version.0.unsigned_abs().is_multiple_of(self.lake.options().checkpoint_interval);
         let tidied =
             is_due && housekeeping::checkpoint_if_due(&self.lake, Table::AvgSpeed, version).await?;
         Ok(Took { writing, committing, tidying: tidied.then(|| begun.elapsed()) })
@@ -103,7 +104,7 @@ impl Commits {
     async fn prepare(
         &self,
         span: &DaySpan,
-        at: EventTime,
+        at: Timestamp,
     ) -> anyhow::Result<(Commit, Vec<String>)> {
         let hour = GroupWindows::Hour(span.window_index(WindowSize::OneHour, at));
         let mut commit = Commit::new(&self.lake, "AVERAGES");
@@ -129,7 +130,7 @@ impl Commits {
         group: &ProvisionalGroup,
         span: &DaySpan,
         size: WindowSize,
-        at: EventTime,
+        at: Timestamp,
     ) -> anyhow::Result<DataFile> {
         let mut pane = Pane::default();
         pane.add(Speed::from_thousandths(85_200), None);

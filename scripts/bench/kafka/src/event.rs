@@ -4,7 +4,7 @@
 
 use std::io::Write;
 
-use lake_model::EventTime;
+use lake_model::Timestamp;
 
 /// One event in so many is late.
 const LATE_EVERY: u64 = 50;
@@ -31,7 +31,7 @@ impl Event {
         let tenths = 300 + mixed % 1200;
         let is_late = (camera + number / cameras).is_multiple_of(LATE_EVERY);
         let minutes = if is_late { 1 + mixed % LATE_MINUTES } else { 0 };
-        let time = EventTime::from_millis(millis - 60_000 * minutes.cast_signed());
+        let time = Timestamp::from_millis(millis - 60_000 * minutes.cast_signed());
         let mut payload = Vec::with_capacity(128);
         write!(
             payload,

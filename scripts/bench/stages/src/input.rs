@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use bench_kafka::partitions;
 use lake_config::Kafka;
-use lake_model::EventTime;
+use lake_model::Timestamp;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
@@ -25,7 +25,7 @@ pub struct Record<'a> {
     /// Its offset.
     pub offset: i64,
     /// Its Kafka timestamp.
-    pub kafka_timestamp: EventTime,
+    pub kafka_timestamp: Timestamp,
     /// Its key, if it has one.
     pub key: Option<&'a [u8]>,
     /// Its payload, if it has one.
@@ -46,7 +46,7 @@ struct Kept {
     begin: usize,
     key: Option<u32>,
     payload: Option<u32>,
-    kafka_timestamp: EventTime,
+    kafka_timestamp: Timestamp,
 }
 
 impl Log {
@@ -136,7 +136,7 @@ fn consumer(settings: &Kafka) -> anyhow::Result<BaseConsumer> {
 fn keep(input: &mut Input, message: &BorrowedMessage<'_>) -> anyhow::Result<()> {
     let record = Record {
         offset: message.offset(),
-        kafka_timestamp: EventTime::from_millis(message.timestamp().to_millis().unwrap_or(-1)),
+        kafka_timestamp: Timestamp::from_millis(message.timestamp().to_millis().unwrap_or(-1)),
         key: message.key(),
         payload: message.payload(),
     };
@@ -152,7 +152,7 @@ mod tests {
     use super::*;
 
     fn record<'a>(offset: i64, key: Option<&'a [u8]>, payload: Option<&'a [u8]>) -> Record<'a> {
-        Record { offset, kafka_timestamp: EventTime::from_millis(offset), key, payload }
+        Record { offset, kafka_timestamp: Timestamp::from_millis(offset), key, payload }
     }
 
     #[test]

@@ -108,7 +108,7 @@ impl Replay {
         let committer = Committer::open(&lake, settings, &rules).await?;
         let tables = committer.tables();
         let is_new =
-            tables.events.state().version() == 0 && tables.avg_speed.state().version() == 0;
+            tables.events.state().version().0 == 0 && tables.avg_speed.state().version().0 == 0;
         ensure!(is_new, "there is a lake at {}: name a new one", lake.uri());
         // Creating the tables is no stage.
         meter.finish();

@@ -10,11 +10,11 @@ fn cli(options: &str) -> Result<Cli, clap::Error> {
 
 /// The start of the first slot of the plan made at `now` in UTC, and whether it warns.
 fn planned(options: &str, now: &str) -> (String, bool) {
-    let now = EventTime::parse(now).expect("a time");
+    let now = Timestamp::parse(now).expect("a time");
     let plan = Plan::new(&cli(options).expect("good options"), &Settings::default(), now);
     let mut plan = plan.expect("a plan");
     let first = plan.schedule.next().expect("a slot");
-    (EventTime::from_millis(first.start_ms).to_string(), plan.warning.is_some())
+    (Timestamp::from_millis(first.start_ms).to_string(), plan.warning.is_some())
 }
 
 #[test]
@@ -71,7 +71,7 @@ fn live_starts_with_the_present() {
 #[test]
 fn the_embedded_broker_refuses_the_brokers_clock() {
     let cli = cli("--embedded-broker --timestamp-type log-append").expect("good options");
-    let now = EventTime::from_millis(0);
+    let now = Timestamp::from_millis(0);
     let error = Plan::new(&cli, &Settings::default(), now).expect_err("refused");
     assert_eq!(error.exit_code(), 2);
 }

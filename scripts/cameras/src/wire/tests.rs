@@ -51,11 +51,11 @@ fn classify(payload: Option<&[u8]>, arrival_ms: i64) -> Option<Reason> {
     if !CameraId::is_valid(camera) {
         return Some(Reason::BadCameraId);
     }
-    let Some(time) = EventTime::parse_event(timestamp) else { return Some(Reason::BadTimestamp) };
+    let Some(time) = Timestamp::parse_event(timestamp) else { return Some(Reason::BadTimestamp) };
     if !(0.0..=400.0).contains(&speed) {
         return Some(Reason::BadSpeed);
     }
-    (time > EventTime::from_millis(arrival_ms + 600_000)).then_some(Reason::FutureEventTime)
+    (time > Timestamp::from_millis(arrival_ms + 600_000)).then_some(Reason::FutureEventTime)
 }
 
 #[test]
@@ -89,8 +89,8 @@ fn events_carry_what_the_camera_saw() {
         }
         let value: Value = serde_json::from_slice(&payload.expect("a payload")).expect("JSON");
         assert_eq!(value["kvfv_id"], world.camera(&delivery.sighting).id.as_str());
-        let time = EventTime::parse_event(value["timestamp"].as_str().expect("text"));
-        assert_eq!(time, Some(EventTime::from_millis(delivery.sighting.event_ms)));
+        let time = Timestamp::parse_event(value["timestamp"].as_str().expect("text"));
+        assert_eq!(time, Some(Timestamp::from_millis(delivery.sighting.event_ms)));
         let speed = value["vehicle_speed"].as_f64().expect("a number");
         assert!((speed * 10.0 - f64::from(delivery.sighting.speed_tenths)).abs() < 1e-6);
         without_plate += usize::from(value["plate_number"].is_null());

@@ -8,7 +8,7 @@ mod encode;
 mod plain;
 
 use arrow_array::{Array, StringArray};
-use lake_model::{CameraId, DeadLetter, DeadLetterReason, EventColumns, EventTime, Speed};
+use lake_model::{CameraId, DeadLetter, DeadLetterReason, EventColumns, Speed, Timestamp};
 use speed_layer_decode::{DecodedBatch, EventFormat, Fields, Rejection, decode, decode_strictly};
 
 /// Divides the records of an input.
@@ -56,8 +56,8 @@ pub fn settings() -> EventFormat {
 }
 
 /// 2025-04-05T10:16:00Z, when every record arrives.
-fn kafka_timestamp() -> EventTime {
-    EventTime::from_micros(1_743_848_160_000_000)
+fn kafka_timestamp() -> Timestamp {
+    Timestamp::from_micros(1_743_848_160_000_000)
 }
 
 fn check_event(payload: &[u8], fields: &Fields<'_>, settings: &EventFormat) {

@@ -7,7 +7,7 @@ mod server;
 
 use axum::body::Bytes;
 use axum::http::{StatusCode, Uri};
-use lake_model::EventTime;
+use lake_model::Timestamp;
 use serde_json::Value;
 
 use self::server::Answer;
@@ -102,7 +102,7 @@ fn check_averages(uri: &Uri, answer: &Answer) {
     assert_eq!(server::get(target(&again)), *answer, "{uri} and {again}");
 }
 
-fn check_window(window: &Value, from: EventTime, to: EventTime) {
+fn check_window(window: &Value, from: Timestamp, to: Timestamp) {
     let [start, end] = ["window_start", "window_end"].map(|name| time(&window[name]));
     assert!(from <= start && start < to && start < end, "{window}");
     assert!(window["count"].as_u64().is_some_and(|count| count > 0), "{window}");
@@ -111,8 +111,8 @@ fn check_window(window: &Value, from: EventTime, to: EventTime) {
     assert!((order[0]..=order[4]).contains(&window["avg_speed"].as_f64()), "{window}");
 }
 
-fn time(value: &Value) -> EventTime {
-    let time = value.as_str().and_then(EventTime::parse);
+fn time(value: &Value) -> Timestamp {
+    let time = value.as_str().and_then(Timestamp::parse);
     time.unwrap_or_else(|| panic!("no time: {value}"))
 }
 

@@ -2,7 +2,7 @@
 
 use std::io::Write;
 
-use lake_model::EventTime;
+use lake_model::Timestamp;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 
@@ -16,7 +16,7 @@ const TRANSIT_US: i64 = 20_000_000;
 const LETTERS: [char; 12] = ['А', 'В', 'Е', 'К', 'М', 'Н', 'О', 'Р', 'С', 'Т', 'У', 'Х'];
 
 /// The Kafka timestamp of the record `number`.
-pub fn kafka_timestamp(number: u64) -> EventTime {
+pub fn kafka_timestamp(number: u64) -> Timestamp {
     event_time(number).saturating_add(TRANSIT_US)
 }
 
@@ -25,9 +25,9 @@ pub fn write(number: u64, random: &mut SmallRng, out: &mut Vec<u8>) {
     write_event(number, random, out).expect("writing to memory does not fail");
 }
 
-fn event_time(number: u64) -> EventTime {
+fn event_time(number: u64) -> Timestamp {
     let steps = i64::try_from(number).unwrap_or(i64::MAX);
-    EventTime::from_micros(FIRST_US).saturating_add(steps.saturating_mul(STEP_US))
+    Timestamp::from_micros(FIRST_US).saturating_add(steps.saturating_mul(STEP_US))
 }
 
 fn write_event(number: u64, random: &mut SmallRng, out: &mut Vec<u8>) -> std::io::Result<()> {

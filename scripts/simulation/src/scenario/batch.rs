@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lake_model::{Calendar, EventTime};
+use lake_model::{Calendar, Timestamp};
 use tokio::time::sleep;
 
 use crate::director::Director;
@@ -21,7 +21,7 @@ const WAIT: Duration = Duration::from_secs(20);
 fn noon_before(director: &Director, days: i32) -> i64 {
     let zone = &director.world.settings.pipeline.timezone;
     let calendar = Calendar::new(zone).expect("plans name good zones");
-    let today = calendar.span_at(EventTime::from_micros(director.world.clock.now_us())).day;
+    let today = calendar.span_at(Timestamp::from_micros(director.world.clock.now_us())).day;
     calendar.span(today.plus(-days)).start.micros() + 12 * HOUR_US
 }
 

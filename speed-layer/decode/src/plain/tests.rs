@@ -9,7 +9,7 @@ use super::*;
 use crate::decode_strictly;
 use crate::tests::settings;
 
-const KAFKA_TIME: EventTime = EventTime::from_micros(1_743_848_160_000_000);
+const KAFKA_TIME: Timestamp = Timestamp::from_micros(1_743_848_160_000_000);
 /// A record with what a camera may send, all of it plain.
 const RECORD: &str = r#"{"kvfv_id":"KV12345","timestamp":"2025-04-05T10:15:30.123000Z","vehicle_speed":85.2,"plate_number":"А123ВС77","lane":2,"direction":"N"}"#;
 

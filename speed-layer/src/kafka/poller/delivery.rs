@@ -2,8 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use lake_model::EventTime;
-use rdkafka::message::Timestamp;
+use lake_model::Timestamp;
+use rdkafka::message;
 use speed_layer_fetch::Record;
 use tokio::runtime::Handle;
 use tokio::time::timeout;
@@ -67,14 +67,14 @@ impl Delivery {
     ) -> bool {
         let Some(fetched) = positions.valid(record.partition) else { return false };
         let millis = match record.timestamp {
-            Timestamp::LogAppendTime(millis) => millis,
-            Timestamp::CreateTime(millis) => {
+            message::Timestamp::LogAppendTime(millis) => millis,
+            message::Timestamp::CreateTime(millis) => {
                 warn_of_create_time(topic);
                 millis
             }
-            Timestamp::NotAvailable => -1,
+            message::Timestamp::NotAvailable => -1,
         };
-        let kafka_timestamp = EventTime::from_millis(millis);
+        let kafka_timestamp = Timestamp::from_millis(millis);
         let (key, payload) = (record.key, record.payload);
         fetched.pending.push(record.offset, kafka_timestamp, key, payload, &self.format);
         self.pending_records += 1;

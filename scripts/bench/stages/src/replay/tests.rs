@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use lake_delta::TableLog;
-use lake_model::EventTime;
+use lake_model::Timestamp;
 use lake_tables::Table;
 
 use super::held::held;
@@ -27,7 +27,7 @@ fn topic() -> Input {
 }
 
 fn push(log: &mut Log, partition: i32, offset: i64) {
-    let kafka_timestamp = EventTime::parse(BEGIN).unwrap().saturating_add(offset * 12 * SECOND_US);
+    let kafka_timestamp = Timestamp::parse(BEGIN).unwrap().saturating_add(offset * 12 * SECOND_US);
     let late_us = if offset % 50 == 49 { 5 * 3600 * SECOND_US } else { 0 };
     let event_time = kafka_timestamp.saturating_add(-late_us);
     let payload = match offset % 100 {
@@ -90,7 +90,7 @@ async fn every_record_is_decoded_and_lands_and_windows_count_all_that_is_not_lat
 async fn commits_are_as_far_apart_as_they_are_told_to_be() {
     let lake = lake();
     replay(&lake).await;
-    let version = async |table| TableLog::open(&lake, table).await.unwrap().state().version();
+    let version = async |table| TableLog::open(&lake, table).await.unwrap().state().version().0;
     assert_eq!(version(Table::AvgSpeed).await, 6000 / 2500 + 1, "and one at the end");
     assert!(version(Table::Events).await > 1, "rows land whenever enough of them wait");
 }

@@ -1,6 +1,6 @@
 //! Events written down again: under whatever names, what is written is read back.
 
-use lake_model::EventTime;
+use lake_model::Timestamp;
 use lake_model::event_format::FieldName;
 use speed_layer_decode::{EventFormat, Fields, decode};
 
@@ -11,7 +11,7 @@ const GROWTH_BYTES: u64 = 256;
 /// the same.
 pub(super) fn check_round_trip(
     fields: &Fields<'_>,
-    kafka_timestamp: EventTime,
+    kafka_timestamp: Timestamp,
     settings: &EventFormat,
 ) {
     let max_record_bytes = settings.max_record_bytes + GROWTH_BYTES;

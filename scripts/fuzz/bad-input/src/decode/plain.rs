@@ -4,7 +4,7 @@
 //! double, 128 levels, and half surrogate pairs in members that nobody asks for.
 
 use lake_model::event_format::FieldName;
-use lake_model::{CameraId, DeadLetterReason, EventTime};
+use lake_model::{CameraId, DeadLetterReason, Timestamp};
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 use speed_layer_decode::{EventFormat, Fields};
@@ -22,7 +22,7 @@ pub(super) fn check_event(payload: &[u8], fields: &Fields<'_>, settings: &EventF
     let plate = object.remove(&*settings.plate_field).filter(|plate| !plate.is_null());
     assert_eq!(plate.as_ref().and_then(Value::as_str), fields.plate_number.as_deref());
     let time = object.remove(&*settings.timestamp_field);
-    let time = time.as_ref().and_then(Value::as_str).and_then(EventTime::parse_event);
+    let time = time.as_ref().and_then(Value::as_str).and_then(Timestamp::parse_event);
     assert_eq!(time, Some(fields.event_time));
     let speed = object.remove(&*settings.speed_field).and_then(|speed| speed.as_f64());
     assert!(speed.is_some_and(|kmh| (kmh - fields.speed_kmh).abs() <= PRECISION), "{speed:?}");
@@ -37,7 +37,7 @@ pub(super) fn check_event(payload: &[u8], fields: &Fields<'_>, settings: &EventF
 pub(super) fn check_reason(
     text: &str,
     reason: DeadLetterReason,
-    kafka_timestamp: EventTime,
+    kafka_timestamp: Timestamp,
     settings: &EventFormat,
 ) {
     let is_json = serde_json::from_str::<IgnoredAny>(text).is_ok();
@@ -77,7 +77,7 @@ fn may_be_refused(text: &str, settings: &EventFormat) -> bool {
 /// The first reason that applies to an object, as docs/contract.md lists them.
 fn first_reason(
     object: &Map<String, Value>,
-    kafka_timestamp: EventTime,
+    kafka_timestamp: Timestamp,
     settings: &EventFormat,
 ) -> Option<DeadLetterReason> {
     let members = [&settings.camera_field, &settings.timestamp_field, &settings.speed_field]
@@ -94,7 +94,7 @@ fn first_reason(
     if !CameraId::is_valid(camera) {
         return Some(DeadLetterReason::BadCameraId);
     }
-    let Some(time) = EventTime::parse_event(timestamp) else {
+    let Some(time) = Timestamp::parse_event(timestamp) else {
         return Some(DeadLetterReason::BadTimestamp);
     };
     if !(0.0..=settings.max_speed_kmh).contains(&kmh) {

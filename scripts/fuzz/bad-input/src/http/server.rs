@@ -7,7 +7,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, Uri, header};
 use lake_config::Settings;
 use lake_delta::{Commit, Lake, TableLog, data_file};
-use lake_model::{Calendar, EventTime, Speed};
+use lake_model::{Calendar, Timestamp, Speed};
 use lake_runtime::telemetry;
 use lake_tables::Table;
 use lake_tables::avg_speed::{self, AvgSpeedRow};
@@ -107,7 +107,7 @@ async fn fill(lake: &Lake) -> Result<(), lake_delta::LakeError> {
 
 /// The provisional rows of every camera, each with three events at every time.
 fn rows_by_file() -> BTreeMap<ProvisionalGroup, Vec<AvgSpeedRow>> {
-    let times = TIMES.map(|text| EventTime::parse(text).expect("the times are good"));
+    let times = TIMES.map(|text| Timestamp::parse(text).expect("the times are good"));
     let events = CAMERAS.into_iter().flat_map(|camera| {
         times.into_iter().flat_map(move |time| {
             SPEEDS.map(|thousandths| Observation {
