@@ -19,14 +19,25 @@ pub struct Family<T: 'static> {
 pub struct Rules<T: 'static> {
     /// What a value must be.
     pub kind: &'static dyn Kind<T>,
-    /// Reads after "expected" where the last part of a key is refused.
-    pub check_name: fn(&str) -> Result<(), String>,
+    /// Whether a key may have this last part.
+    pub check_name: fn(&str) -> Result<(), NameError>,
     /// Whether the value of the key with this last part must not be shown.
     pub is_secret: fn(&str) -> bool,
     /// Whether case matters in the last part, so that variables keep it.
     pub keeps_case: bool,
     /// Some last parts, with good values.
     pub examples: &'static [(&'static str, &'static str)],
+}
+
+/// Why a key can't have its last part. Reads after "expected".
+#[derive(Debug, thiserror::Error)]
+pub enum NameError {
+    /// It is reserved, for a reason.
+    #[error("no such property, because {0}")]
+    Reserved(&'static str),
+    /// It is not what it should be.
+    #[error("{0}")]
+    Malformed(&'static str),
 }
 
 impl<T> Family<T> {

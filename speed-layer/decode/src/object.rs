@@ -36,32 +36,32 @@ pub(super) fn members<'a>(text: &'a str, settings: &EventFormat) -> Result<Membe
     if !is_object {
         return match read(text, |json| IgnoredAny::deserialize(json)) {
             Ok(_) => reject(DeadLetterReason::NotAnObject, "the payload is not a JSON object"),
-            Err(detail) => reject(DeadLetterReason::NotJson, detail),
+            Err(error) => reject(DeadLetterReason::NotJson, error.to_string()),
         };
     }
     read(text, |json| json.deserialize_map(Reader(settings)))
-        .or_else(|detail| reject(DeadLetterReason::NotJson, detail))
+        .or_else(|error| reject(DeadLetterReason::NotJson, error.to_string()))
 }
 
 /// Reads one JSON text, with nothing after it.
 fn read<'a, T>(
     text: &'a str,
     how: impl FnOnce(&mut Json<'a>) -> serde_json::Result<T>,
-) -> Result<T, String> {
+) -> serde_json::Result<T> {
     let mut json = Json::from_str(text);
-    let value = how(&mut json).map_err(|error| error.to_string())?;
-    json.end().map_err(|error| error.to_string())?;
+    let value = how(&mut json)?;
+    json.end()?;
     Ok(value)
 }
 
 impl<'a> Members<'a> {
     /// Takes a member, or says why there can't be an event in its object.
-    fn take(
+    fn take<E: Error>(
         &mut self,
         name: &str,
         value: &'a RawValue,
         settings: &EventFormat,
-    ) -> Result<(), String> {
+    ) -> Result<(), E> {
         let known = if name == &*settings.camera_field {
             &mut self.camera
         } else if name == &*settings.timestamp_field {
@@ -75,10 +75,10 @@ impl<'a> Members<'a> {
             return Ok(());
         };
         if known.replace(value).is_some() {
-            return Err(format!("the field {name} stands twice"));
+            return Err(E::custom(format_args!("the field {name} stands twice")));
         }
         if scan::has_lone_surrogate(value.get()) {
-            return Err(format!("the field {name} holds half of a surrogate pair"));
+            return Err(E::custom(format_args!("the field {name} holds half of a surrogate pair")));
         }
         Ok(())
     }
@@ -106,7 +106,7 @@ impl<'de> Visitor<'de> for Reader<'_> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
         let mut members = Members::default();
         while let Some((Name(name), value)) = map.next_entry()? {
-            members.take(&name, value, self.0).map_err(A::Error::custom)?;
+            members.take(&name, value, self.0)?;
         }
         if let Some(extra) = &mut members.extra {
             extra.push('}');

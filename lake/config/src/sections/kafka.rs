@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::pipeline;
 use super::rules::{BROKERS, GROUP, TOPIC};
-use crate::family::Rules;
+use crate::family::{NameError, Rules};
 use crate::key::{default, same_as, section};
 use crate::kind::{OneOf, Property, duration};
 use crate::properties::{Properties, is_secret};
@@ -74,10 +74,10 @@ const REFUSED_PROPERTIES: [(&str, &str); 9] = [
 const COMMITS: &str = "offsets are committed only after the tables hold the records";
 const OWN_BROKERS: &str = "kafka.brokers is the setting for it";
 
-fn check_property(name: &str) -> Result<(), String> {
+fn check_property(name: &str) -> Result<(), NameError> {
     match REFUSED_PROPERTIES.iter().find(|(refused, _)| *refused == name) {
-        Some((_, reason)) => Err(format!("no such property, because {reason}")),
-        None if name.is_empty() => Err("the name of a librdkafka property".to_owned()),
+        Some((_, reason)) => Err(NameError::Reserved(reason)),
+        None if name.is_empty() => Err(NameError::Malformed("the name of a librdkafka property")),
         None => Ok(()),
     }
 }

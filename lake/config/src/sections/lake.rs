@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use super::rules::LAKE_URI;
-use crate::family::Rules;
+use crate::family::{NameError, Rules};
 use crate::key::{default, section};
 use crate::kind::{Count, Property, duration};
 use crate::properties::{Properties, is_secret};
@@ -57,6 +57,6 @@ section! {
 }
 
 /// Other names are checked with the options of S3, which a lake on disk does not have.
-fn check_option(name: &str) -> Result<(), String> {
-    if name.is_empty() { Err("the name of an option".to_owned()) } else { Ok(()) }
+fn check_option(name: &str) -> Result<(), NameError> {
+    if name.is_empty() { Err(NameError::Malformed("the name of an option")) } else { Ok(()) }
 }

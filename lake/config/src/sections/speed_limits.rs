@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use lake_model::CameraId;
 
-use crate::family::Rules;
+use crate::family::{NameError, Rules};
 use crate::key::{section, unset};
 use crate::kind::{Kmh, Optional};
 
@@ -34,9 +34,9 @@ impl SpeedLimits {
     }
 }
 
-fn check_camera(name: &str) -> Result<(), String> {
+fn check_camera(name: &str) -> Result<(), NameError> {
     match CameraId::is_valid(name) {
         true => Ok(()),
-        false => Err("a camera id of 1 to 128 bytes, not \".\" or \"..\"".to_owned()),
+        false => Err(NameError::Malformed("a camera id of 1 to 128 bytes, not \".\" or \"..\"")),
     }
 }
