@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use lake_config::Settings;
 use lake_delta::{Lake, TableLog, read};
-use lake_model::Timestamp;
+use lake_model::{TableVersion, Timestamp};
 use lake_tables::Table;
 use lake_testing::memory::lake_in_memory_with;
 use lake_testing::{CountedIds, ManualClock};
@@ -139,6 +139,6 @@ pub(crate) async fn offsets(lake: &Lake, table: Table) -> Vec<(i32, i64)> {
 }
 
 /// The version of a table's log.
-pub(crate) async fn version(lake: &Lake, table: Table) -> i64 {
+pub(crate) async fn version(lake: &Lake, table: Table) -> TableVersion {
     TableLog::open(lake, table).await.unwrap().state().version()
 }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::time::{Timestamp, SECOND_US};
+use crate::time::{SECOND_US, Timestamp};
 
 /// The lengths of window that averages are kept over.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lake_model::{Calendar, Timestamp, Pane, Speed, Window, WindowSize};
+use lake_model::{Calendar, Pane, Speed, Timestamp, Window, WindowSize};
 use lake_tables::avg_speed::AvgSpeedRow;
 use lake_tables::file_kind::{GroupWindows, ProvisionalGroup};
 

@@ -12,7 +12,7 @@ use lake_delta::data_file::NewFile;
 use lake_delta::log::FileEntry;
 use lake_delta::{Commit, CommitOutcome, DataFile, FileUse, Lake, TableLog, data_file};
 use lake_model::speed::nearest_rank;
-use lake_model::{Calendar, Day, Timestamp, Pane, Speed, Window, WindowSize};
+use lake_model::{Calendar, Day, Pane, Speed, TableVersion, Timestamp, Window, WindowSize};
 use lake_runtime::telemetry;
 use lake_tables::Table;
 use lake_tables::avg_speed::{self, AvgSpeedRow, Quantiles, Status};

@@ -5,6 +5,7 @@
 use std::collections::BTreeSet;
 
 use lake_delta::Lake;
+use lake_model::TableVersion;
 use lake_tables::Table;
 use lake_tables::txn::PartitionProgress;
 
@@ -20,7 +21,7 @@ fn work(built_on: Option<i64>, next: i64) -> PartitionCommit {
     PartitionCommit { partition: 3, built_on, resets: 0, progress, files: Vec::new() }
 }
 
-async fn versions(lake: &Lake) -> Vec<i64> {
+async fn versions(lake: &Lake) -> Vec<TableVersion> {
     let mut versions = Vec::new();
     for table in TABLES {
         versions.push(version(lake, table).await);

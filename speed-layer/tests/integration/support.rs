@@ -7,7 +7,7 @@ use std::time::Duration;
 use lake_config::Settings;
 use lake_delta::columns;
 use lake_delta::{Lake, TableLog, read};
-use lake_model::{Timestamp, OffsetRange};
+use lake_model::{OffsetRange, Timestamp};
 use lake_tables::Table;
 use lake_tables::txn::AppIds;
 use lake_tables::{avg_speed, offset_gaps};

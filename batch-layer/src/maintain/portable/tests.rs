@@ -3,7 +3,9 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
+use std::sync::LazyLock;
 
+use arrow::datatypes::SchemaRef;
 use lake_delta::data_file::{self, NewFile};
 use lake_delta::log::FileEntry;
 use lake_delta::{Commit, FileUse, Lake, TableSpec, read};
@@ -32,8 +34,20 @@ fn earlier(_: FileUse, properties: WriterPropertiesBuilder) -> WriterPropertiesB
 
 /// The table as an earlier release wrote it.
 fn earlier_spec(table: Table) -> &'static TableSpec {
-    let spec = table.spec();
-    Box::leak(Box::new(TableSpec { encoding: earlier, ..*spec }))
+    let file_schema: LazyLock<SchemaRef> = match table {
+        Table::Events => LazyLock::new(|| Table::Events.file_schema()),
+        _ => LazyLock::new(|| Table::AvgSpeed.file_schema()),
+    };
+    let TableSpec { name, partition_column, schema, without_bounds, .. } = *table.spec();
+    let encoding = earlier;
+    Box::leak(Box::new(TableSpec {
+        name,
+        partition_column,
+        file_schema,
+        schema,
+        without_bounds,
+        encoding,
+    }))
 }
 
 /// Writes every file of `table` anew as an earlier release did: in its encodings, and without saying which.

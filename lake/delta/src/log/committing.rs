@@ -42,7 +42,9 @@ impl TableLog {
         loop {
             match self.attempt(commit, version, loads).await {
                 // A table that can't be created is a lake that nobody has written to: say so at once.
-                Err(error) if version == TableVersion::FIRST && error.is_denied() => return Err(error),
+                Err(error) if version == TableVersion::FIRST && error.is_denied() => {
+                    return Err(error);
+                }
                 Err(error)
                     if error.is_transient() && Instant::now() + backoff.next() < give_up_at =>
                 {

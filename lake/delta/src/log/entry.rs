@@ -76,7 +76,7 @@ impl Commit {
     }
 
     /// Puts `metadata` in the place of the table's.
-    pub(super) fn metadata(mut self, metadata: Value) -> Commit {
+    pub(super) fn metadata(mut self, metadata: &Value) -> Commit {
         self.preamble.push(json!({ "metaData": metadata }));
         self
     }

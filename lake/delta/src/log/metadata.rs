@@ -28,7 +28,7 @@ impl TableLog {
             let configuration = metadata.entry("configuration").or_insert_with(|| json!({}));
             configuration[COLUMNS_WITH_BOUNDS] = json!(columns);
             let commit = Commit::new(log.lake(), "SET TBLPROPERTIES");
-            Ok(CommitDecision::Commit(commit.metadata(Value::Object(metadata)), ()))
+            Ok(CommitDecision::Commit(commit.metadata(&Value::Object(metadata)), ()))
         });
         named.await.map(|_| ())
     }

@@ -101,7 +101,7 @@ pub async fn a_table_of_an_earlier_release_names_its_columns_with_bounds_from_th
     let open = || identity.open_or_create(&lake, Table::Events);
     let (one, other) = tokio::join!(open(), open());
     for log in [one.unwrap(), other.unwrap(), open().await.unwrap()] {
-        assert_eq!(log.state().version(), 1, "it is named once");
+        assert_eq!(log.state().version(), TableVersion(1), "it is named once");
         assert_eq!(log.state().property(COLUMNS_WITH_BOUNDS), columns.as_str());
         assert_eq!(log.state().property("user.note"), Some("kept"));
     }

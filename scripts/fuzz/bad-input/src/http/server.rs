@@ -7,7 +7,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, Uri, header};
 use lake_config::Settings;
 use lake_delta::{Commit, Lake, TableLog, data_file};
-use lake_model::{Calendar, Timestamp, Speed};
+use lake_model::{Calendar, Speed, Timestamp};
 use lake_runtime::telemetry;
 use lake_tables::Table;
 use lake_tables::avg_speed::{self, AvgSpeedRow};

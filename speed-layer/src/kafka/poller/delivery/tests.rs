@@ -10,7 +10,7 @@ use super::*;
 const GARBAGE: &[u8] = &[b'x'; 1000];
 
 fn record(partition: i32, offset: i64) -> Record<'static> {
-    let timestamp = Timestamp::LogAppendTime(7);
+    let timestamp = message::Timestamp::LogAppendTime(7);
     Record { partition, offset, timestamp, key: None, payload: Some(GARBAGE) }
 }
 
