@@ -33,7 +33,33 @@ class Limit:
         return all(re.fullmatch(pattern, text, re.DOTALL) for pattern, text in pairs)
 
 
-LIMITS = []
+LIMITS = [
+    Limit(
+        "spark-3\\..*",
+        "Spark 3 refuses to read times before 1900 from files that it did not write (SPARK-31404): a record whose Kafka "
+        "timestamp is that old makes queries on `kafka_timestamp` of its day of `dead_letters` fail. "
+        "`spark.sql.parquet.datetimeRebaseModeInRead = CORRECTED` reads them; Spark 4 does without it.",
+        states="far-off",
+        message=".*SparkUpgradeException.*",
+    ),
+    Limit(
+        "clickhouse",
+        "ClickHouse refuses to compare a binary column (`key`, `payload`) with a value. "
+        "`SETTINGS delta_lake_enable_engine_predicate = 0` does it.",
+        columns="key|payload|speed_histogram",
+        whats="filter (=|!=)",
+        message=".*Invalid comparison operation: BinaryView.*",
+    ),
+    Limit(
+        "fastparquet",
+        "fastparquet knows no Delta: give it the files that the newest version names. Its `filters=` cannot compare a "
+        "date that is not a partition (`event_date` of `batch_runs`): filter what was read.",
+        tables="batch_runs",
+        columns="event_date",
+        whats="filter (=|!=|>=)",
+        message=".*TypeError.*",
+    ),
+]
 
 
 def limit_of(reader, state, table, difference):

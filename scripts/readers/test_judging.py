@@ -2,11 +2,12 @@
 
 import pytest
 
-from readers import answer, questions, results, values
+from readers import answer, document, questions, results, values
 from readers.adapters.base import Table
-from readers.catalogue import READERS
-from readers.compare import differences
-from readers.matrix import read_environments
+from readers.catalogue import BY_NAME, READERS
+from readers.compare import Difference, differences
+from readers.limits import LIMITS, limit_of
+from readers.matrix import read_environments, unmet_limits
 
 COLUMNS = [
     ("kafka_partition", "integer"),
@@ -139,3 +140,34 @@ def test_a_reader_that_cannot_be_had_is_known_with_its_reason(tmp_path):
     found = read_environments(tmp_path / "environments")
     assert found["daft"].missing == "no network"
     assert (found["spark-3.5"].python, found["spark-3.5"].jars) == ("/venv/bin/python", "/jars")
+
+
+# ---- limits and the document -------------------------------------------------------------------------------------
+
+
+def test_a_known_limit_explains_its_own_difference_only():
+    text = "WHERE payload = '00': RuntimeError: Invalid comparison operation: BinaryView <= Utf8View"
+    refused = Difference("payload", "filter =", text)
+    assert limit_of("clickhouse", "landed", "dead_letters", refused)
+    assert not limit_of("duckdb", "landed", "dead_letters", refused)
+    lost = Difference("payload", "filter =", "WHERE payload = '00': 0 rows instead of 1")
+    assert not limit_of("clickhouse", "landed", "dead_letters", lost)
+
+
+def test_a_limit_that_nothing_shows_is_reported_where_its_reader_was_asked():
+    def result(name):
+        return results.Result(BY_NAME[name], "1.0", [results.Cell("disk", "landed")])
+
+    assert unmet_limits([result("duckdb")]) == []
+    assert unmet_limits([result("clickhouse")]) == [limit for limit in LIMITS if limit.readers == "clickhouse"]
+
+
+def test_the_document_says_what_is_wrong_and_which_limits_were_met():
+    wrong = judged(with_rows([[0, 0, None, 0.0, None], *ROWS[1:]]))
+    limited = judged(Honest)
+    limited.cells[0].limits.append(LIMITS[0])
+    missing = results.Result(READERS[1], "", [], "no network")
+    page = document.text([wrong, limited, missing])
+    assert "| pyarrow | 1.0 | **wrong** |" in page and "`plate_number` of `events` (disk, landed)" in page
+    assert "| right, within its limits |" in page and f"1. {LIMITS[0].text}" in page
+    assert "| not tested | not tested |" in page

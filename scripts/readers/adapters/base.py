@@ -34,7 +34,10 @@ class Table:
         except KeyboardInterrupt:
             raise
         except BaseException as error:
-            return {"error": described(error)}
+            return {"error": self.described(error)}
+
+    def described(self, error):
+        return described(error)
 
     def plain_rows(self, rows):
         """Rows of values in the order of the columns."""

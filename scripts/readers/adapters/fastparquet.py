@@ -83,7 +83,12 @@ def triples(question):
     kind, operator, value = (question[name] for name in ("type", "operator", "value"))
     if operator.startswith("is"):
         return []
-    return [(question["column"], {"=": "=="}.get(operator, operator), values.python(value, kind))]
+    there = values.python(value, kind)
+    if kind == "timestamp":
+        there = there.replace(tzinfo=None)  # times in statistics have no zone there
+    if kind.startswith("decimal"):
+        there = float(there)  # decimals are doubles there
+    return [(question["column"], {"=": "=="}.get(operator, operator), there)]
 
 
 def matches(question, found):

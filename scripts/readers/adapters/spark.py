@@ -11,7 +11,7 @@ from urllib.parse import urlparse
 import pyspark
 from pyspark.sql import SparkSession
 
-from readers.adapters.base import SqlTable, utc
+from readers.adapters.base import SqlTable, described, utc
 
 AT_ONCE = 16
 session = None
@@ -94,6 +94,15 @@ class Loaded(SqlTable):
             return
         for question in questions:
             yield question["id"], {"value": self.plain_measures(found[question["id"]])}
+
+    def described(self, error):
+        """The first cause, which Spark wraps several times."""
+        java = getattr(error, "java_exception", None) or getattr(error, "_origin", None)
+        if java is None:
+            return described(error)
+        while java.getCause() is not None:
+            java = java.getCause()
+        return described(RuntimeError(java.toString()))
 
     def filter_query(self, question):
         """The result's columns have names of their own, as a union needs."""
