@@ -25,7 +25,9 @@ def main(adapter_name, job_path, answers_path):
 def answers(adapter, job):
     """The version of the reader, then the answers, table by table."""
     yield {"version": adapter.version()}
-    for (lake, table), group in itertools.groupby(job["questions"], key=lambda question: (question["lake"], question["table"])):
+    for (lake, table), group in itertools.groupby(
+        job["questions"], key=lambda question: (question["lake"], question["table"])
+    ):
         asked = list(group)
         try:
             opened = adapter.open_table(job["lakes"][lake], table)

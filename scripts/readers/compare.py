@@ -40,7 +40,9 @@ def differences(table, columns, question, answer, right):
     if given == right:
         return []
     text = f"{asked(question)}: {given[0]} rows instead of {right[0]}"
-    return [Difference(column, what, text if given[0] != right[0] else f"{asked(question)}: other rows than it should be")]
+    return [
+        Difference(column, what, text if given[0] != right[0] else f"{asked(question)}: other rows than it should be")
+    ]
 
 
 def asked(question):

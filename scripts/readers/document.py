@@ -22,7 +22,9 @@ def text(found):
     parts = [HEAD, table(found, limits)]
     wrong = [result for result in found if not result.unavailable and not result.is_right]
     if wrong:
-        parts.append("## What is wrong\n\n" + "\n".join(line for result in wrong for line in wrong_columns(result)) + "\n")
+        parts.append(
+            "## What is wrong\n\n" + "\n".join(line for result in wrong for line in wrong_columns(result)) + "\n"
+        )
     if limits:
         parts.append("## Limits of these programs\n\n" + "\n".join(numbered(limits)) + "\n")
     return "\n".join(parts)

@@ -40,7 +40,11 @@ def main():
     work = Path(options.work)
     with contextlib.ExitStack() as stack:
         workspaces = lakehouse.Workspaces(stack.enter_context(lakehouse.a_stack()), work)
-        job = Job.of(state for store in options.store for state in stack.enter_context(lakes.make(workspaces, store, EVENTS, options.state)))
+        job = Job.of(
+            state
+            for store in options.store
+            for state in stack.enter_context(lakes.make(workspaces, store, EVENTS, options.state))
+        )
         found = []
         for reader in map(BY_NAME.get, options.readers):
             environment = environments.get(reader.name, Environment())
@@ -113,7 +117,7 @@ class Job:
         variables = os.environ | {"READERS_JARS": environment.jars, "SPARK_LOCAL_IP": "127.0.0.1"}
         with log.open("w") as out:
             try:
-                subprocess.run(command, env=variables, stdout=out, stderr=out, timeout=limit_s)
+                subprocess.run(command, env=variables, stdout=out, stderr=out, timeout=limit_s, check=False)
             except subprocess.TimeoutExpired:
                 print(f"{reader.name} did not finish within {limit_s} s", flush=True)
         given = [json.loads(line) for line in answers.read_text().splitlines()] if answers.exists() else []

@@ -23,7 +23,10 @@ WITHOUT_ORDER = ("boolean", "binary")
 def questions(table, columns, rows):
     """The questions on a table with these columns (name, type) and these rows of plain values, with their answers."""
     found = {name: [row[place] for row in rows] for place, (name, _) in enumerate(columns)}
-    asked = [({"kind": "rows"}, rows), ({"kind": "aggregates"}, [aggregate(found[name], kind) for name, kind in columns])]
+    asked = [
+        ({"kind": "rows"}, rows),
+        ({"kind": "aggregates"}, [aggregate(found[name], kind) for name, kind in columns]),
+    ]
     for name, kind in columns:
         for operator, value in filters(found[name], kind):
             question = {"kind": "filter", "column": name, "type": kind, "operator": operator, "value": value}

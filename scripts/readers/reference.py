@@ -97,6 +97,35 @@ def compare_with_oracle(state, lake, rows):
     )
     wanted = {checks.place(record): checks.wanted_letter(why, record, zone) for why, record in expected.letters}
     checks.same(f"dead letters of the lake {state.name}", keyed(lake, rows, "dead_letters", letter), wanted)
+    got = {checks.row_key(row): average(row) for row in (as_dict(lake, "avg_speed", row) for row in rows["avg_speed"])}
+    checks.same(f"averages of the lake {state.name}", got, wanted_averages(state))
+
+
+def average(row):
+    """The figures of a row that are exact: with the quantiles where it is final."""
+    return (
+        row["status"],
+        *checks.figures(row),
+        *(map(checks.bits, checks.quantiles(row)) if row["status"] == "final" else ()),
+    )
+
+
+def wanted_averages(state):
+    """Final rows of the days that are, provisional ones of the others."""
+    rules, events = state.workspace.rules, state.expected.events
+    of_final_days = [event for event in events if oracle.day_of(event.time_us, rules.zone) in state.final_days]
+    wanted = {
+        (*key, None): (
+            "final",
+            *checks.wanted_figures(key, row, rules.zone),
+            *(checks.bits(quantile / 1000) for quantile in (row.p50, row.p85, row.p95)),
+        )
+        for key, row in oracle.final(of_final_days, rules).items()
+    }
+    for key, row in oracle.provisional(events, rules).items():
+        if oracle.day_of(key[2], rules.zone) not in state.final_days:
+            wanted[key] = ("provisional", *checks.wanted_figures(key, row, rules.zone))
+    return wanted
 
 
 def keyed(lake, rows, table, convert):

@@ -10,6 +10,8 @@ from harness.data import FIRST, Message, at, event, traffic
 # 0 to 2 are the traffic's. The others have clocks of their own, so that a far-off time makes no other event late.
 PARTITIONS = 5
 PAST, FUTURE = 3, 4
+# Days from this year on are not over.
+OPEN_YEAR = 2100
 # The bounds in statistics are cut after 32 characters, here and in most writers.
 LONG_CAMERA = "КВ-" + "9" * 100
 LONG_PLATE = "Ж" * 300
@@ -21,7 +23,9 @@ def portions(events):
     """Messages of three closed days, of 1970 and of 2100, about `events` of them, in the portions that they land in."""
     usual = [message for message in traffic(91, FIRST, days=3, events=12 * events) if hour(message) % 12 == 0]
     third = len(usual) // 3
-    without_plates = [event("KV00002", time, 60 + n, plate=None) for n, time in enumerate(minutes("2025-04-07", 12, 40))]
+    without_plates = [
+        event("KV00002", time, 60 + n, plate=None) for n, time in enumerate(minutes("2025-04-07", 12, 40))
+    ]
     return [
         [*usual[:third], *special()],
         [*usual[third : 2 * third], *far_off()],
@@ -55,7 +59,13 @@ def far_off():
 
 def beyond():
     """Records with times that many programs have no type for: the first and the last that Kafka and the tables accept."""
-    times = ["0001-01-01T00:00:00", "1582-10-10T00:00:00", "1899-12-31T23:59:59", "2299-12-31T00:00:00", "9999-12-30T12:00:00"]
+    times = [
+        "0001-01-01T00:00:00",
+        "1582-10-10T00:00:00",
+        "1899-12-31T23:59:59",
+        "2299-12-31T00:00:00",
+        "9999-12-30T12:00:00",
+    ]
     letters = [Message(PAST, at(f"{time}+00:00") // 1000, b"key", b"no event") for time in times]
     return [*letters, event("KV00001", at("9999-12-30T12:00:00+00:00"), partition=FUTURE)]
 

@@ -22,7 +22,11 @@ ROWS = [
     [1, 0, "", 60.5, ""],
     [1, 1, "я" * 300, 400.0, None],
 ]
-LAKE = {"uri": "/lake", "storage": {}, "tables": {"events": {"columns": COLUMNS, "measures": questions.MEASURES["events"], "files": []}}}
+LAKE = {
+    "uri": "/lake",
+    "storage": {},
+    "tables": {"events": {"columns": COLUMNS, "measures": questions.MEASURES["events"], "files": []}},
+}
 
 
 class Honest(Table):
@@ -116,12 +120,18 @@ def test_errors_and_crashes_are_differences():
 
 def test_a_line_names_reader_version_lake_table_column_encodings_and_difference():
     result = judged(with_rows([[0, 0, None, 0.0, None], *ROWS[1:]]))
-    [line] = [line for line in results.lines(result, {"disk/landed": LAKE}, lambda *_: "PLAIN") if "plate_number" in line]
-    assert "pyarrow (1.0) disk/landed events.plate_number [PLAIN]: 1 of 4 values differ: None instead of 'А123ВС77'" in line
+    [line] = [
+        line for line in results.lines(result, {"disk/landed": LAKE}, lambda *_: "PLAIN") if "plate_number" in line
+    ]
+    assert (
+        "pyarrow (1.0) disk/landed events.plate_number [PLAIN]: 1 of 4 values differ: None instead of 'А123ВС77'"
+        in line
+    )
 
 
 @pytest.mark.parametrize(
-    ("operator", "value", "found"), [("=", "", 1), ("!=", "", 2), (">=", "А123ВС77", 2), ("is null", None, 1), ("is not null", None, 3)]
+    ("operator", "value", "found"),
+    [("=", "", 1), ("!=", "", 2), (">=", "А123ВС77", 2), ("is null", None, 1), ("is not null", None, 3)],
 )
 def test_filters_do_as_sql_says(operator, value, found):
     """Null is equal to nothing and unequal to nothing; texts are ordered by their bytes."""

@@ -170,7 +170,9 @@ class ArrowTable(Table):
 
     def aggregates(self, _question):
         table = self.scan([name for name, _ in self.columns], None)
-        return self.plain_aggregates([part for name, kind in self.columns for part in self.aggregates_of(table[name], kind)])
+        return self.plain_aggregates(
+            [part for name, kind in self.columns for part in self.aggregates_of(table[name], kind)]
+        )
 
     def aggregates_of(self, column, kind):
         import pyarrow.compute as pc

@@ -33,7 +33,9 @@ class Scanned(SqlTable):
 
     def plain_rows(self, rows):
         texts = [kind == "string" for _, kind in self.columns]
-        return super().plain_rows([[decoded(value) if text else value for value, text in zip(row, texts)] for row in rows])
+        return super().plain_rows(
+            [[decoded(value) if text else value for value, text in zip(row, texts)] for row in rows]
+        )
 
     def plain_aggregates(self, row):
         texts = (kind == "string" for _, kind in self.columns for _ in aggregated(kind))

@@ -11,7 +11,9 @@ def version():
 
 
 def storage_options(lake):
-    return {f"AWS_{key.upper()}": str(value).lower() if value is True else value for key, value in lake["storage"].items()}
+    return {
+        f"AWS_{key.upper()}": str(value).lower() if value is True else value for key, value in lake["storage"].items()
+    }
 
 
 def delta_table(lake, name):

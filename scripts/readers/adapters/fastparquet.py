@@ -43,8 +43,9 @@ class Files(Table):
         if kind == "timestamp":
             numbers = series.astype("datetime64[us, UTC]" if series.dt.tz else "datetime64[us]").astype("int64")
             return [None if missing else int(number) for missing, number in zip(series.isna(), numbers)]
-        found = [None if value is None or value is pandas.NA or value != value else value for value in series.tolist()]
-        return [values.plain(value, kind) for value in found]
+        return [
+            None if missing else values.plain(value, kind) for missing, value in zip(series.isna(), series.tolist())
+        ]
 
     def rows(self, _question):
         return [list(row) for row in self.scan([name for name, _ in self.columns])]

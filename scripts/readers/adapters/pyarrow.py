@@ -64,12 +64,15 @@ class Files(ArrowTable):
         system, root = filesystem(lake)
         file_format = ds.ParquetFileFormat()
         fragments = [
-            file_format.make_fragment(f"{root}/{name}/{file['path']}", system, self.partition(file)) for file in self.files
+            file_format.make_fragment(f"{root}/{name}/{file['path']}", system, self.partition(file))
+            for file in self.files
         ]
         self.dataset = ds.FileSystemDataset(fragments, schema, file_format, system)
 
     def partition(self, file):
-        parts = [(ds.field(column), values.python(value, self.kinds[column])) for column, value in file["partition"].items()]
+        parts = [
+            (ds.field(column), values.python(value, self.kinds[column])) for column, value in file["partition"].items()
+        ]
         return parts[0][0] == parts[0][1] if parts else None
 
     def scan(self, columns, question):

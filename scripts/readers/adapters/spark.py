@@ -86,7 +86,9 @@ class Loaded(SqlTable):
             yield from self.at_once(filters[first : first + AT_ONCE])
 
     def at_once(self, questions):
-        branches = [f"SELECT {question['id']} AS question, * FROM ({self.filter_query(question)})" for question in questions]
+        branches = [
+            f"SELECT {question['id']} AS question, * FROM ({self.filter_query(question)})" for question in questions
+        ]
         try:
             found = {row[0]: row[1:] for row in self.query(" UNION ALL ".join(branches))}
         except Exception:
