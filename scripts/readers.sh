@@ -107,12 +107,15 @@ environments() {
         if environment "$reader" 2>"$work/log"; then
             printf '%s\t%s\t%s\n' "$reader" "$PYTHON" "${JARS:--}" >>"$1"
         else
-            printf '%s\t!\t%s\n' "$reader" "$(tail -n 3 "$work/log" | tr '\n\t' '  ')" >>"$1"
+            printf '%s\t!\t%s\n' "$reader" "$(reason)" >>"$1"
             rm -rf ${fresh:+"$fresh"}
             fresh=""
         fi
     done
 }
+
+# Why the last command failed: Maven says it first, pip last.
+reason() { { grep -m 1 '^\[ERROR\]' "$work/log" || tail -n 1 "$work/log"; } | tr '\n\t' '  ' | cut -c1-300; }
 
 # Builds the programs, unless LAMBDALAKE_BIN names their folder. All targets at once, as scripts/test.sh builds them.
 build() {
@@ -154,6 +157,6 @@ unset "${!AWS_@}" RUST_LOG
 work=$(mktemp -d "${TMPDIR:-/tmp}/lambdalake-readers.XXXXXX")
 touch "$work/environments"
 environments "$work/environments"
-make_venv
+make_venv || die 3 "the venv of the harness could not be made: the reason is above"
 build
 run
