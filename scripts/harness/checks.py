@@ -89,7 +89,7 @@ def wanted_event(event, zone):
         bits(event.speed_kmh),
         event.plate,
         event.extra,
-        event.record.timestamp_ms * 1000,
+        oracle.kafka_timestamp_us(event.record),
         event.late,
         oracle.day_of(event.time_us, zone),
     )
@@ -114,7 +114,7 @@ def letters(workspace, expected):
 
 
 def wanted_letter(reason, record, zone):
-    time_us = record.timestamp_ms * 1000
+    time_us = oracle.kafka_timestamp_us(record)
     return (reason, record.key, record.payload, time_us, oracle.day_of(time_us, zone))
 
 

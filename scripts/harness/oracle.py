@@ -71,6 +71,16 @@ class Record:
     payload: bytes | None
 
 
+# 9999-01-01T00:00:00Z: no timestamp and no event time goes beyond.
+LATEST_US = 253_370_764_800 * 10**6
+
+
+def kafka_timestamp_us(record):
+    """The record's timestamp in microseconds; 0 stands for one that is absent or cannot be one in milliseconds."""
+    stamp_us = record.timestamp_ms * 1000
+    return stamp_us if 0 < stamp_us <= LATEST_US else 0
+
+
 @dataclass(frozen=True)
 class Event:
     """An accepted record. `extra` is parsed, None where there are no remaining fields."""
@@ -181,7 +191,8 @@ def decode(record, rules=Rules()):
     kmh = float(known[SPEED][1])
     if not 0 <= kmh <= rules.max_speed_kmh:
         raise Refused("bad_speed")
-    if time_us - record.timestamp_ms * 1000 > rules.max_future_skew_us:
+    stamp_us = kafka_timestamp_us(record)
+    if time_us > LATEST_US or (stamp_us and time_us - stamp_us > rules.max_future_skew_us):
         raise Refused("future_event_time")
     return Event(camera, time_us, kmh + 0.0, plate, Members(rest) if rest else None, record)
 

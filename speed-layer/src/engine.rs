@@ -178,12 +178,6 @@ impl<S: Source> Engine<S> {
                     partition.advance(next);
                 }
             }
-            SourceEvent::EndReached { partition, epoch } => {
-                let end = self.stop_at.as_ref().and_then(|stop| stop.end_of(partition));
-                if let Some((partition, end)) = self.partitions.current(partition, epoch).zip(end) {
-                    partition.advance(end);
-                }
-            }
             SourceEvent::Assigned { partitions, reply } => {
                 let (held, committer) = (&mut self.partitions, &mut self.committer);
                 let starts = self.takeover.load(&partitions, held, committer, &self.rules).await?;

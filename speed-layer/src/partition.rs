@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use lake_config::Settings;
 use lake_delta::LakeError;
+use lake_model::kafka_timestamp;
 use lake_model::{
     Calendar, DaySpan, DeadLetter, EventColumns, Lateness, OffsetRange, SpeedLimits, Timestamp,
 };
@@ -102,7 +103,7 @@ impl Partition {
         self.position
     }
 
-    /// The Kafka timestamp of the newest record accepted.
+    /// The Kafka timestamp of the last record accepted that has one.
     pub fn newest_record(&self) -> Option<Timestamp> {
         self.newest_record
     }
@@ -189,7 +190,9 @@ impl Partition {
         }
         self.advance(offset);
         self.position = offset + 1;
-        self.newest_record = self.newest_record.max(Some(kafka_timestamp));
+        if kafka_timestamp != kafka_timestamp::ABSENT {
+            self.newest_record = Some(kafka_timestamp);
+        }
         true
     }
 

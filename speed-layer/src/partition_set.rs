@@ -3,10 +3,14 @@
 
 use std::collections::BTreeMap;
 
+use lake_model::time::SECOND_US;
 use lake_model::{Lateness, Timestamp};
 
 use crate::partition::Partition;
 use crate::publish::{PartitionCommit, Published};
+
+/// How far the clocks of a broker and of this machine may differ.
+const CLOCK_SKEW_US: i64 = 600 * SECOND_US;
 
 /// The partitions held, by number.
 #[derive(Debug, Default)]
@@ -96,8 +100,10 @@ impl PartitionSet {
 
     /// Records how old the newest record is, and how many windows are open and how much memory they occupy.
     pub fn record_windows(&self, now: Timestamp) {
-        let newest = self.iter().filter_map(Partition::newest_record).max();
-        if let Some(newest) = newest {
+        // One from the future is a clock's fault, and says nothing of how old the figures are.
+        let until = now.saturating_add(CLOCK_SKEW_US);
+        let known = self.iter().filter_map(Partition::newest_record);
+        if let Some(newest) = known.filter(|newest| *newest <= until).max() {
             let age_us = now.saturating_since(newest);
             metrics::gauge!("lambdalake_speed_freshness_seconds").set(age_us as f64 / 1e6);
         }

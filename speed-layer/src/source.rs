@@ -33,7 +33,8 @@ pub enum SourceEvent {
         /// The partitions.
         partitions: Vec<i32>,
     },
-    /// Everything before `next` was delivered or never will be (transaction markers, aborted records).
+    /// Everything before `next` was delivered or never will be (transaction markers, aborted records). Reported each time
+    /// that all was fetched which Kafka had; never beyond that.
     Position {
         /// The partition.
         partition: i32,
@@ -41,13 +42,6 @@ pub enum SourceEvent {
         epoch: u64,
         /// The next offset that may be delivered.
         next: i64,
-    },
-    /// Everything that the partition held was delivered or never will be.
-    EndReached {
-        /// The partition.
-        partition: i32,
-        /// The assignment that this was seen under.
-        epoch: u64,
     },
     /// The source failed for good.
     Failed {

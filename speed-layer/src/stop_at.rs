@@ -1,4 +1,7 @@
 //! The ends to stop at: whether everything before them is in the tables, by this instance or by others.
+//!
+//! An end that was asked for may lie beyond what a broker delivers for a while, as after a failover or from a follower. It
+//! is reached when everything before it was fetched, not when a broker has no more.
 
 use std::collections::BTreeMap;
 
@@ -19,11 +22,6 @@ impl StopAt {
         StopAt { ends }
     }
 
-    /// The end of `partition`, if the run stops at one.
-    pub fn end_of(&self, partition: i32) -> Option<i64> {
-        self.ends.get(&partition).copied()
-    }
-
     /// Whether the tables or the partitions held reach every end.
     pub fn is_reached(&self, partitions: &PartitionSet, tables: &Tables) -> bool {
         self.ends.iter().all(|(id, end)| match partitions.get(*id) {
@@ -40,7 +38,7 @@ impl StopAt {
     /// Whether the partitions held reach their ends, so that only other instances can reach those that are left.
     pub fn is_reached_here(&self, partitions: &PartitionSet) -> bool {
         partitions.iter().all(|partition| {
-            self.end_of(partition.id()).is_none_or(|end| partition.position() >= end)
+            self.ends.get(&partition.id()).is_none_or(|end| partition.position() >= *end)
         })
     }
 }

@@ -70,7 +70,7 @@ pub async fn delta_table(
     table: impl Into<&'static TableSpec>,
 ) -> Result<DeltaTable, LakeError> {
     let table = table.into();
-    let (store, root) = (lake.table_store(table), Arc::clone(lake.root_store()));
+    let (store, root) = (lake.table_store(table), Arc::clone(lake.store()));
     let log = default_logstore(store, root, &lake.table_url(table), &StorageConfig::default());
     let mut delta = DeltaTable::new(log);
     delta.load().await.map_err(failed("load", table))?;

@@ -1,21 +1,26 @@
 //! Where the lake is: an object store rooted at `lake.uri`, on S3, MinIO, disk or in memory.
 //!
+//! All parts of the program reach the lake through that store alone, by paths that begin at the lake. `location` makes it.
+//! The deltalake library wants a URL too: it gets one that ends before `lake.uri`'s path, in which it and we might see
+//! different characters.
+//!
 //! S3 commits rely on conditional put (`If-None-Match: *`), which `object_store` uses for `PutMode::Create`.
 
-use std::path::Path as FilePath;
+mod location;
+
 use std::sync::Arc;
 use std::time::Duration;
 
 use lake_config::LakeSettings;
 use lake_model::{Clock, IdSource, Timestamp};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
-use percent_encoding::percent_decode_str;
 use url::Url;
 use uuid::Uuid;
+
+use self::location::Location;
 
 use crate::error::LakeError;
 use crate::spec::TableSpec;
@@ -49,9 +54,10 @@ impl From<&LakeSettings> for TableOptions {
 pub struct Lake {
     /// Rooted at the lake.
     store: Arc<dyn ObjectStore>,
-    /// Rooted where the paths of URLs begin: at the bucket, or at the root folder of a disk.
-    root: Arc<dyn ObjectStore>,
+    /// What URLs of the store begin with: its kind, and the bucket if it is in one.
     url: Url,
+    /// Where the lake is, for people.
+    uri: String,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     options: TableOptions,
@@ -66,11 +72,11 @@ impl Lake {
         ids: Arc<dyn IdSource>,
     ) -> Result<Lake, LakeError> {
         let options = TableOptions::from(settings);
-        let place = match settings.uri.strip_prefix("s3://") {
-            Some(rest) => s3_store(rest, settings)?,
-            None => local_store(&settings.uri)?,
+        let Location { store, url, uri } = match settings.uri.strip_prefix("s3://") {
+            Some(rest) => location::in_bucket(rest, settings)?,
+            None => location::in_folder(&settings.uri)?,
         };
-        Ok(Lake { store: place.store, root: place.root, url: place.url, clock, ids, options })
+        Ok(Lake { store, url, uri, clock, ids, options })
     }
 
     /// A lake on a store that the caller made, such as one in memory or one that injects faults.
@@ -80,8 +86,9 @@ impl Lake {
         ids: Arc<dyn IdSource>,
         options: TableOptions,
     ) -> Lake {
-        let url = Url::parse("memory:///").expect("it is a URL");
-        Lake { root: Arc::clone(&store), store, url, clock, ids, options }
+        let uri = "memory:///".to_owned();
+        let url = Url::parse(&uri).expect("it is a URL");
+        Lake { store, url, uri, clock, ids, options }
     }
 
     /// The same lake with its store decorated, so that requests for tables pass through what `decorate` returns.
@@ -95,14 +102,13 @@ impl Lake {
 
     /// Where the lake is, for messages.
     pub fn uri(&self) -> &str {
-        self.url.as_str()
+        &self.uri
     }
 
-    /// The URL of a table.
-    pub fn table_url(&self, table: impl Into<&'static TableSpec>) -> Url {
+    /// The URL of a table in [`Lake::store`].
+    pub(crate) fn table_url(&self, table: &TableSpec) -> Url {
         let mut url = self.url.clone();
-        let folder = url.path().trim_end_matches('/').to_owned();
-        url.set_path(&format!("{folder}/{}/", table.into().name));
+        url.set_path(&format!("/{}/", table.name));
         url
     }
 
@@ -111,9 +117,9 @@ impl Lake {
         Arc::new(PrefixStore::new(Arc::clone(&self.store), Path::from(table.into().name)))
     }
 
-    /// The store that the path of [`Lake::table_url`] is a path in.
-    pub(crate) fn root_store(&self) -> &Arc<dyn ObjectStore> {
-        &self.root
+    /// The store, rooted at the lake.
+    pub(crate) fn store(&self) -> &Arc<dyn ObjectStore> {
+        &self.store
     }
 
     /// The present instant.
@@ -140,46 +146,6 @@ impl Lake {
     pub fn options(&self) -> &TableOptions {
         &self.options
     }
-}
-
-/// A store of an opened lake.
-struct Place {
-    store: Arc<dyn ObjectStore>,
-    root: Arc<dyn ObjectStore>,
-    url: Url,
-}
-
-fn local_store(uri: &str) -> Result<Place, LakeError> {
-    let failed = |problem: &dyn std::fmt::Display| {
-        LakeError::Configuration(format!(
-            "lake.uri = {uri:?}: {problem}; name a folder that this user may write"
-        ))
-    };
-    let folder = match uri.strip_prefix("file://") {
-        Some(path) => percent_decode_str(path).decode_utf8().map_err(|error| failed(&error))?,
-        None => uri.into(),
-    };
-    std::fs::create_dir_all(&*folder).map_err(|error| failed(&error))?;
-    let folder = FilePath::new(&*folder).canonicalize().map_err(|error| failed(&error))?;
-    let url = Url::from_directory_path(&folder).map_err(|()| failed(&"not an absolute folder"))?;
-    let store = LocalFileSystem::new_with_prefix(&folder).map_err(|error| failed(&error))?;
-    Ok(Place { store: Arc::new(store), root: Arc::new(LocalFileSystem::new()), url })
-}
-
-fn s3_store(bucket_and_prefix: &str, settings: &LakeSettings) -> Result<Place, LakeError> {
-    let (bucket, prefix) = bucket_and_prefix.split_once('/').unwrap_or((bucket_and_prefix, ""));
-    let bad = |error: &dyn std::fmt::Display| {
-        LakeError::Configuration(format!("lake.uri = \"s3://{bucket_and_prefix}\": {error}"))
-    };
-    let built = s3_builder(bucket, settings)?.build();
-    let built = built.map_err(|error| option_at_fault(settings).unwrap_or_else(|| bad(&error)))?;
-    let root: Arc<dyn ObjectStore> = Arc::new(built);
-    let url = Url::parse(&format!("s3://{bucket}/{prefix}")).map_err(|error| bad(&error))?;
-    let store: Arc<dyn ObjectStore> = match prefix.trim_matches('/') {
-        "" => Arc::clone(&root),
-        prefix => Arc::new(PrefixStore::new(Arc::clone(&root), Path::from(prefix))),
-    };
-    Ok(Place { store, root, url })
 }
 
 /// The error that names the option which no store can be built with, whatever the others are: the library's does not.

@@ -18,6 +18,7 @@ pub mod event_format;
 pub mod exit_code;
 pub mod finalization;
 pub mod histogram;
+pub mod kafka_timestamp;
 pub mod offsets;
 pub mod pane;
 pub mod resume;

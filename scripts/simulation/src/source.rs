@@ -46,7 +46,6 @@ pub struct SimulatedSource {
 struct Fetched {
     epoch: u64,
     position: i64,
-    has_told_end: bool,
 }
 
 impl SimulatedSource {
@@ -97,7 +96,7 @@ impl SimulatedSource {
 
     fn fetch_from(&mut self, start: Start) {
         let Start { partition, offset, epoch } = start;
-        let fetched = Fetched { epoch, position: offset, has_told_end: false };
+        let fetched = Fetched { epoch, position: offset };
         self.fetched.insert(partition, fetched);
     }
 
@@ -169,20 +168,14 @@ impl SimulatedSource {
         match self.broker.fetch(partition, fetched.position, count) {
             Found::Records(records) => {
                 fetched.position = records.last().map_or(fetched.position, |last| last.offset + 1);
-                fetched.has_told_end = false;
                 let batch = decoded(partition, epoch, &records, &self.decode);
                 self.queue.push_back(SourceEvent::Records(Box::new(batch)));
             }
             Found::NothingUpTo(next) => {
                 fetched.position = next;
-                fetched.has_told_end = false;
                 self.queue.push_back(SourceEvent::Position { partition, epoch, next });
             }
-            Found::End => {
-                if !std::mem::replace(&mut fetched.has_told_end, true) {
-                    self.queue.push_back(SourceEvent::EndReached { partition, epoch });
-                }
-            }
+            Found::End => {}
             Found::OutOfRange => {
                 self.fetched.remove(&partition);
                 self.queue.push_back(SourceEvent::Lost { partitions: vec![partition] });

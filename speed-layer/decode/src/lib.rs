@@ -16,6 +16,7 @@ mod tests;
 use std::borrow::Cow;
 
 pub use lake_model::EventFormat;
+use lake_model::kafka_timestamp::{ABSENT, latest_event_time};
 use lake_model::{CameraId, DeadLetterReason, Speed, Timestamp};
 use serde_json::value::RawValue;
 
@@ -69,16 +70,19 @@ pub fn decode_strictly<'a>(
     let text = text_of(payload, settings.max_record_bytes)?;
     let members = object::members(text, settings)?;
     let fields = fields_of(members, settings)?;
-    let ahead_us = fields.event_time.saturating_since(kafka_timestamp);
-    if ahead_us > settings.max_future_skew_us {
-        let Fields { event_time, .. } = fields;
-        return reject(
-            DeadLetterReason::FutureEventTime,
-            format!(
-                "event time {event_time} is {} s after the record's Kafka timestamp {kafka_timestamp}",
-                ahead_us / 1_000_000
-            ),
-        );
+    let latest = latest_event_time(kafka_timestamp, settings.max_future_skew_us);
+    if fields.event_time > latest {
+        let event_time = fields.event_time;
+        let detail = match kafka_timestamp {
+            ABSENT => format!("event time {event_time} is after {latest}"),
+            known => {
+                let ahead_s = event_time.saturating_since(known) / 1_000_000;
+                format!(
+                    "event time {event_time} is {ahead_s} s after the record's Kafka timestamp {known}"
+                )
+            }
+        };
+        return reject(DeadLetterReason::FutureEventTime, detail);
     }
     Ok(fields)
 }

@@ -16,6 +16,7 @@ use std::borrow::Cow;
 use std::str::from_utf8;
 
 use lake_model::event_format::FieldName;
+use lake_model::kafka_timestamp::latest_event_time;
 use lake_model::{CameraId, EventFormat, Speed, Timestamp};
 
 use self::reader::Reader;
@@ -58,8 +59,7 @@ pub(super) fn decode<'a>(
     }
     let mut members = Members::default();
     members.read(payload, settings)?;
-    let ahead_us = members.event_time?.saturating_since(kafka_timestamp);
-    if ahead_us > settings.max_future_skew_us {
+    if members.event_time? > latest_event_time(kafka_timestamp, settings.max_future_skew_us) {
         return None;
     }
     members.into_fields(settings)

@@ -36,8 +36,7 @@ async fn until_the_end(source: &mut KafkaSource, start: Start) -> Vec<(u64, i64)
                 let (_, letters) = batch.into_parts();
                 batches.push((epoch, letters[0].kafka_offset));
             }
-            SourceEvent::EndReached { .. } => return batches,
-            SourceEvent::Position { .. } => {}
+            SourceEvent::Position { .. } => return batches,
             other => panic!("{other:?}"),
         }
     }

@@ -50,8 +50,8 @@ pub struct LogSource {
     orders: mpsc::UnboundedReceiver<Order>,
     starts: Option<oneshot::Receiver<Vec<Start>>>,
     revoked: Option<(oneshot::Receiver<()>, oneshot::Sender<()>)>,
-    /// Position, epoch, and whether the end was told, by assigned partition.
-    fetched: BTreeMap<i32, (i64, u64, bool)>,
+    /// Position and epoch, by assigned partition.
+    fetched: BTreeMap<i32, (i64, u64)>,
     turn: VecDeque<i32>,
     has_rested: bool,
 }
@@ -113,7 +113,7 @@ impl LogSource {
     fn deliver(&mut self) -> Option<SourceEvent> {
         for _ in 0..self.turn.len() {
             let partition = self.turn.pop_front()?;
-            let Some((position, epoch, ended)) = self.fetched.get_mut(&partition) else { continue };
+            let Some((position, epoch)) = self.fetched.get_mut(&partition) else { continue };
             self.turn.push_back(partition);
             let (records, end) = &self.topic.partitions[&partition];
             let mut batch = DecodedBatch::new(partition, *epoch);
@@ -129,9 +129,6 @@ impl LogSource {
             if *position < *end {
                 *position = *end;
                 return Some(SourceEvent::Position { partition, epoch: *epoch, next: *end });
-            }
-            if !std::mem::replace(ended, true) {
-                return Some(SourceEvent::EndReached { partition, epoch: *epoch });
             }
         }
         None
@@ -160,7 +157,7 @@ impl Source for LogSource {
     }
 
     fn seek(&mut self, start: Start) {
-        self.fetched.insert(start.partition, (start.offset, start.epoch, false));
+        self.fetched.insert(start.partition, (start.offset, start.epoch));
         if !self.turn.contains(&start.partition) {
             self.turn.push_back(start.partition);
         }

@@ -76,10 +76,19 @@ impl Bed {
             Place::Minio(uri) => opened(uri, clock, options),
         }
     }
+
+    /// The folder on disk, or the URI in MinIO, that the lake is in.
+    pub fn uri(&self) -> &str {
+        match &self.place {
+            Place::Memory(_) => "memory:///",
+            Place::Disk(folder) => folder.path().to_str().unwrap(),
+            Place::Minio(uri) => uri,
+        }
+    }
 }
 
 /// The lake at `uri` as settings open it.
-fn opened(uri: &str, clock: Arc<dyn Clock>, options: TableOptions) -> Lake {
+pub fn opened(uri: &str, clock: Arc<dyn Clock>, options: TableOptions) -> Lake {
     let seconds = |duration: Duration| format!("{}s", duration.as_secs());
     let overrides = [
         ("lake.uri", uri.to_owned()),

@@ -20,6 +20,7 @@ mod encodings;
 mod files;
 mod foreign;
 mod kinds;
+mod neighbours;
 mod rivals;
 mod rows;
 mod statistics;

@@ -1,7 +1,6 @@
 //! Reading a topic as the speed layer does, without an engine: its own source joins the group, fetches, decodes and hands
 //! batches over, which are dropped.
 
-use std::collections::BTreeSet;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
@@ -41,8 +40,7 @@ pub struct BatchEnd {
 /// # Errors
 /// Kafka that fails, and another member of the group.
 pub async fn read(settings: &Settings) -> anyhow::Result<Reading> {
-    let ends = TopicEnds::new(&settings.kafka).ends().await?;
-    let mut open: BTreeSet<i32> = ends.into_keys().collect();
+    let mut open = TopicEnds::new(&settings.kafka).ends().await?;
     let begun = processor_time();
     let mut source = KafkaSource::start(settings)?;
     let mut batches = Vec::new();
@@ -58,10 +56,9 @@ pub async fn read(settings: &Settings) -> anyhow::Result<Reading> {
                 // The polling thread waits for the answer.
                 let _ = reply.send(partitions.iter().map(from_its_start).collect());
             }
-            SourceEvent::EndReached { partition, .. } => {
-                open.remove(&partition);
+            SourceEvent::Position { partition, next, .. } => {
+                open.retain(|id, end| *id != partition || end.next > next);
             }
-            SourceEvent::Position { .. } => {}
             SourceEvent::Revoked { .. } | SourceEvent::Lost { .. } => {
                 bail!(
                     "group {} took partitions away: name one of no other member",

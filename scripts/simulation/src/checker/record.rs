@@ -20,6 +20,8 @@ pub(super) struct Fields {
 
 const KNOWN: [&str; 4] = ["kvfv_id", "timestamp", "vehicle_speed", "plate_number"];
 const DEEPEST: usize = 128;
+/// 9999-01-01T00:00:00Z, beyond which there are no event times.
+const YEAR_9999_US: i64 = 253_370_764_800_000_000;
 
 /// The event that a payload is, or the reason why it is none.
 pub(super) fn parse(
@@ -52,7 +54,9 @@ pub(super) fn parse(
     if !(0.0..=settings.max_speed_kmh).contains(&speed) {
         return Err("bad_speed");
     }
-    if time_us - kafka_timestamp_us > settings.max_future_skew_us {
+    let is_ahead =
+        kafka_timestamp_us != 0 && time_us - kafka_timestamp_us > settings.max_future_skew_us;
+    if is_ahead || time_us > YEAR_9999_US {
         return Err("future_event_time");
     }
     let others = members.iter().filter(|(name, _)| !KNOWN.contains(&name.as_str()));

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use lake_model::Timestamp;
+use lake_model::kafka_timestamp;
 use rdkafka::message;
 use speed_layer_fetch::Record;
 use tokio::runtime::Handle;
@@ -74,7 +74,10 @@ impl Delivery {
             }
             message::Timestamp::NotAvailable => -1,
         };
-        let kafka_timestamp = Timestamp::from_millis(millis);
+        let kafka_timestamp = kafka_timestamp::usable(millis);
+        if kafka_timestamp == kafka_timestamp::ABSENT {
+            metrics::counter!("lambdalake_speed_records_without_timestamp_total").increment(1);
+        }
         let (key, payload) = (record.key, record.payload);
         fetched.pending.push(record.offset, kafka_timestamp, key, payload, &self.format);
         self.pending_records += 1;
@@ -93,12 +96,9 @@ impl Delivery {
         self.flush_partition(partition, client, positions)?;
         let Some(fetched) = positions.valid(partition) else { return Ok(()) };
         let epoch = fetched.pending.epoch;
-        if fetched.position < next {
-            fetched.position = next;
-            let position = SourceEvent::Position { partition, epoch, next };
-            self.send(position, client, positions)?;
-        }
-        self.send(SourceEvent::EndReached { partition, epoch }, client, positions)
+        fetched.position = fetched.position.max(next);
+        let position = SourceEvent::Position { partition, epoch, next: fetched.position };
+        self.send(position, client, positions)
     }
 
     /// Sends on what is pending, if nothing was sent for so long.

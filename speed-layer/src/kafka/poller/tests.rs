@@ -122,13 +122,13 @@ async fn offsets(source: &mut KafkaSource) -> BTreeMap<u64, Vec<i64>> {
                     Some(&(RECORDS - 1)),
                     "position {next} is told before the records"
                 );
+                return found;
             }
             SourceEvent::Lost { partitions } => assert_eq!(partitions, [0]),
             SourceEvent::Assigned { partitions, reply } => {
                 last_epoch += 1;
                 reply.send(vec![start(partitions[0].low, last_epoch)]).unwrap();
             }
-            SourceEvent::EndReached { .. } => return found,
             other => panic!("{other:?}"),
         }
     }

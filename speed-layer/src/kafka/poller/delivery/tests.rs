@@ -33,7 +33,6 @@ fn sent(bed: &mut Bed) -> Vec<String> {
         SourceEvent::Position { partition, epoch, next } => {
             format!("position {partition} {epoch} {next}")
         }
-        SourceEvent::EndReached { partition, epoch } => format!("end {partition} {epoch}"),
         other => panic!("{other:?}"),
     };
     bed.sent().into_iter().map(describe).collect()
@@ -89,10 +88,10 @@ fn an_end_comes_after_the_records_before_it_with_the_offsets_that_no_record_has(
     bed.link.positions.begin(start(0, 0, 1));
     accept(&mut bed.link, 0, 0, 2);
     bed.link.report_end(0, 2).unwrap();
-    assert_eq!(sent(&mut bed), ["records 0 1 [0, 1]", "end 0 1"]);
+    assert_eq!(sent(&mut bed), ["records 0 1 [0, 1]", "position 0 1 2"]);
     // A transaction's marker is at offset 2.
     bed.link.report_end(0, 3).unwrap();
-    assert_eq!(sent(&mut bed), ["position 0 1 3", "end 0 1"]);
+    assert_eq!(sent(&mut bed), ["position 0 1 3"]);
     assert_eq!(bed.link.positions.positions(), [(0, 3)]);
 }
 
