@@ -9,7 +9,6 @@ document is out of date, 3 a reader could not be had.
 
 import argparse
 import contextlib
-import json
 import sys
 import time
 from dataclasses import dataclass
@@ -85,9 +84,6 @@ class Job:
                 for question, right in questions.questions(table, about["columns"], rows[table]):
                     asked.append(({"id": len(asked), "lake": name, "table": table, **question}, right))
         return cls(described, asked)
-
-    def text(self):
-        return json.dumps({"lakes": self.lakes, "questions": [question for question, _ in self.asked]})
 
     def ask(self, reader, environment, work, limit_s):
         """The result of a reader, run in its environment."""

@@ -55,7 +55,7 @@ class Process:
             unanswered = [question for question in open_questions if question["id"] not in given]
             # The question that the process ended with, and the rest of its table.
             lost = [question for question in unanswered if place(question) == place(unanswered[0])]
-            given |= {question["id"]: {"error": f"the process {ended}"} for question in lost}
+            given |= {question["id"]: {"lost": f"the process {ended}"} for question in lost}
             open_questions = unanswered[len(lost) :]
         return version, given
 

@@ -117,6 +117,8 @@ def test_errors_and_crashes_are_differences():
     assert wrong_columns(Refusing) == {name for name, _ in COLUMNS}
     question = {"kind": "filter", "operator": "=", "column": "speed_kmh"}
     assert differences("events", COLUMNS, question, None, [1, 0, 0])[0].text == "no answer"
+    lost = {"lost": "the process ended with -11"}
+    assert differences("events", COLUMNS, question, lost, [1, 0, 0])[0].text == "no answer: the process ended with -11"
 
 
 def test_a_line_names_reader_version_lake_table_column_encodings_and_difference():
@@ -173,7 +175,7 @@ def test_a_reader_that_crashes_is_started_again_for_the_tables_that_follow(tmp_p
         None,
         "dead_letters",
     ]
-    assert given[1]["error"] == "the process ended with -11"
+    assert given[1]["lost"] == "the process ended with -11"
 
 
 def test_a_line_that_was_not_finished_is_no_answer(tmp_path):
