@@ -210,6 +210,6 @@ def test_the_document_says_what_is_wrong_and_which_limits_were_met():
     limited.cells[0].limits.append(LIMITS[0])
     missing = results.Result(READERS[1], "", [], "no network")
     page = document.text([wrong, limited, missing])
-    assert "| pyarrow | 1.0 | **wrong** |" in page and "`plate_number` of `events` (disk, landed)" in page
+    assert "| pyarrow | 1.0 | **wrong** |" in page and "`plate_number` of `events` (everywhere)" in page
     assert "| right, within its limits |" in page and f"1. {LIMITS[0].text}" in page
     assert "| not tested | not tested |" in page
