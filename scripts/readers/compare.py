@@ -28,8 +28,9 @@ def differences(table, columns, question, answer, right):
     """What an answer gets wrong; nothing for a right one. No answer is a difference too."""
     column = question.get("column", "*")
     what = f"{question['kind']} {question.get('operator', '')}".strip()
-    if answer is None:
-        return [Difference(column, what, "no answer")]
+    if answer is None or "lost" in answer:
+        # It says something of the reader, and nothing of the column.
+        return [Difference("*", what, f"no answer: {answer['lost']}" if answer else "no answer")]
     if "error" in answer:
         return [Difference(column, what, f"{asked(question)}: {answer['error']}")]
     given = answer["value"]

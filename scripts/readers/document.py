@@ -51,15 +51,17 @@ def verdict(result, store):
 
 
 def wrong_columns(result):
-    """The columns that a reader gets wrong, with the states in which it does."""
-    places = {}
+    """What a reader gets wrong: columns of a table with the stores and states in which it does."""
+    places, columns = {}, {}
     for cell in result.cells:
-        for finding in cell.findings.values():
-            column = "rows" if finding.column == "*" else f"`{finding.column}`"
-            places.setdefault((finding.table, column), []).append(f"{cell.store}, {cell.state}")
+        for table_name, column in cell.findings:
+            places.setdefault((table_name, column), []).append(f"{cell.store}, {cell.state}")
+    for (table_name, column), found in places.items():
+        where = "everywhere" if len(found) == len(result.cells) else "; ".join(found)
+        columns.setdefault((table_name, where), []).append("whole rows" if column == "*" else f"`{column}`")
     return [
-        f"- {result.reader.title} ({result.version}): {column} of `{name}` ({'; '.join(states)})"
-        for (name, column), states in places.items()
+        f"- {result.reader.title} ({result.version}): {', '.join(names)} of `{table_name}` ({where})"
+        for (table_name, where), names in columns.items()
     ]
 
 

@@ -31,7 +31,7 @@ class State:
 
 
 @contextlib.contextmanager
-def make(workspaces, store, events, states=ALL):
+def make(workspaces, store, events, states=ALL, days=3):
     """The lakes of a store, compared with the oracle."""
     with contextlib.ExitStack() as stack:
         first = stack.enter_context(
@@ -40,7 +40,7 @@ def make(workspaces, store, events, states=ALL):
         usual = {name: another(first, name) for name in states if name in STATES}
         found = [*usual.items()]
         stack.callback(lambda: [workspace.close() for _, workspace in found])
-        for number, portion in enumerate(samples.portions(events)):
+        for number, portion in enumerate(samples.portions(events, days)):
             first.topic.send(portion)
             if number == 0:
                 abort(first.topic)

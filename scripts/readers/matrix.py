@@ -9,10 +9,8 @@ document is out of date, 3 a reader could not be had.
 
 import argparse
 import contextlib
-import json
-import os
-import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,18 +18,10 @@ from harness import lakehouse
 from readers import document, lakes, questions, reference, results
 from readers.catalogue import BY_NAME
 from readers.limits import LIMITS
+from readers.process import Environment, Process, read_environments
 
 EVENTS = 5000
 STORES = ("disk", "minio")
-
-
-@dataclass(frozen=True)
-class Environment:
-    """Where a reader runs; `missing` is the reason why there is none."""
-
-    python: str = sys.executable
-    jars: str = "-"
-    missing: str = ""
 
 
 def main():
@@ -73,15 +63,6 @@ def arguments():
     return options
 
 
-def read_environments(path):
-    """The environments by the names of readers."""
-    found = {}
-    for line in Path(path).read_text().splitlines():
-        name, python, rest = line.split("\t")
-        found[name] = Environment(missing=rest) if python == "!" else Environment(python, rest)
-    return found
-
-
 # ---- a job -------------------------------------------------------------------------------------------------------
 
 
@@ -104,27 +85,15 @@ class Job:
                     asked.append(({"id": len(asked), "lake": name, "table": table, **question}, right))
         return cls(described, asked)
 
-    def text(self):
-        return json.dumps({"lakes": self.lakes, "questions": [question for question, _ in self.asked]})
-
     def ask(self, reader, environment, work, limit_s):
         """The result of a reader, run in its environment."""
         if environment.missing:
             return results.Result(reader, "", [], environment.missing)
-        job, answers, log = (work / f"{reader.name}.{kind}" for kind in ("job", "answers", "log"))
-        job.write_text(self.text())
-        command = [environment.python, "-m", "readers.answer", reader.adapter, job, answers]
-        variables = os.environ | {"READERS_JARS": environment.jars, "SPARK_LOCAL_IP": "127.0.0.1"}
-        with log.open("w") as out:
-            try:
-                subprocess.run(command, env=variables, stdout=out, stderr=out, timeout=limit_s, check=False)
-            except subprocess.TimeoutExpired:
-                print(f"{reader.name} did not finish within {limit_s} s", flush=True)
-        given = [json.loads(line) for line in answers.read_text().splitlines()] if answers.exists() else []
-        if not given:
-            return results.Result(reader, "", [], f"it did not start: {log.read_text()[-1000:]}")
-        by_id = {answer["id"]: answer for answer in given[1:]}
-        return results.judge(reader, given[0]["version"], by_id, self.asked, self.lakes)
+        process = Process(reader, environment, work, time.monotonic() + limit_s)
+        version, given = process.answer(self)
+        if version is None:
+            return results.Result(reader, "", [], f"it did not start: {process.log.read_text()[-1000:]}")
+        return results.judge(reader, version, given, self.asked, self.lakes)
 
 
 # ---- the end -----------------------------------------------------------------------------------------------------

@@ -19,9 +19,9 @@ LONG_PLATE = "Ж" * 300
 LIMITS = {"speed_limits__cameras.KV00001": 62.5, "speed_limits__cameras.KV00002": 400}
 
 
-def portions(events):
-    """Messages of three closed days, of 1970 and of 2100, about `events` of them, in the portions that they land in."""
-    usual = [message for message in traffic(91, FIRST, days=3, events=12 * events) if hour(message) % 12 == 0]
+def portions(events, days=3):
+    """Messages of closed days, of 1970 and of 2100, about `events` of them, in the portions that they land in."""
+    usual = [message for message in traffic(91, FIRST, days=days, events=12 * events) if hour(message) % 12 == 0]
     third = len(usual) // 3
     without_plates = [
         event("KV00002", time, 60 + n, plate=None) for n, time in enumerate(minutes("2025-04-07", 12, 40))

@@ -7,7 +7,8 @@ from readers.adapters.base import Table
 from readers.catalogue import BY_NAME, READERS
 from readers.compare import Difference, differences
 from readers.limits import LIMITS, limit_of
-from readers.matrix import read_environments, unmet_limits
+from readers.matrix import Job, unmet_limits
+from readers.process import Environment, Process, complete_lines, read_environments
 
 COLUMNS = [
     ("kafka_partition", "integer"),
@@ -116,6 +117,8 @@ def test_errors_and_crashes_are_differences():
     assert wrong_columns(Refusing) == {name for name, _ in COLUMNS}
     question = {"kind": "filter", "operator": "=", "column": "speed_kmh"}
     assert differences("events", COLUMNS, question, None, [1, 0, 0])[0].text == "no answer"
+    lost = {"lost": "the process ended with -11"}
+    assert differences("events", COLUMNS, question, lost, [1, 0, 0])[0].text == "no answer: the process ended with -11"
 
 
 def test_a_line_names_reader_version_lake_table_column_encodings_and_difference():
@@ -152,6 +155,35 @@ def test_a_reader_that_cannot_be_had_is_known_with_its_reason(tmp_path):
     assert (found["spark-3.5"].python, found["spark-3.5"].jars) == ("/venv/bin/python", "/jars")
 
 
+def test_a_reader_that_crashes_is_started_again_for_the_tables_that_follow(tmp_path):
+    """Its answers before the crash count; the rest of the table is lost, with how the process ended."""
+
+    class Crashing(Process):
+        def run(self, lakes, asked):
+            answers = [{"id": question["id"], "value": question["table"]} for question in asked]
+            crashes = asked[0]["table"] == "events"
+            return "ended with -11", [{"version": "1.0"}, *(answers[:1] if crashes else answers)]
+
+    tables = ["events", "events", "events", "dead_letters"]
+    questions_of_job = [
+        ({"id": number, "lake": "disk/landed", "table": table}, None) for number, table in enumerate(tables)
+    ]
+    version, given = Crashing(READERS[0], Environment(), tmp_path, 0).answer(Job({}, questions_of_job))
+    assert version == "1.0" and [given[number].get("value") for number in range(4)] == [
+        "events",
+        None,
+        None,
+        "dead_letters",
+    ]
+    assert given[1]["lost"] == "the process ended with -11"
+
+
+def test_a_line_that_was_not_finished_is_no_answer(tmp_path):
+    (tmp_path / "answers").write_text('{"version": "1.0"}\n{"id": 0, "val')
+    assert complete_lines(tmp_path / "answers") == [{"version": "1.0"}]
+    assert complete_lines(tmp_path / "none") == []
+
+
 # ---- limits and the document -------------------------------------------------------------------------------------
 
 
@@ -178,6 +210,6 @@ def test_the_document_says_what_is_wrong_and_which_limits_were_met():
     limited.cells[0].limits.append(LIMITS[0])
     missing = results.Result(READERS[1], "", [], "no network")
     page = document.text([wrong, limited, missing])
-    assert "| pyarrow | 1.0 | **wrong** |" in page and "`plate_number` of `events` (disk, landed)" in page
+    assert "| pyarrow | 1.0 | **wrong** |" in page and "`plate_number` of `events` (everywhere)" in page
     assert "| right, within its limits |" in page and f"1. {LIMITS[0].text}" in page
     assert "| not tested | not tested |" in page
