@@ -32,13 +32,14 @@ async fn files_that_live_long_have_encodings_that_every_reader_knows() {
     }
 }
 
-/// Texts in DELTA_LENGTH_BYTE_ARRAY are read wrongly by Spark 3.4.0 to 3.5.6 and 4.0.0.
+/// Texts in DELTA_LENGTH_BYTE_ARRAY are read wrongly by Spark 3.4.0 to 3.5.6 and 4.0.0, and numbers far apart in
+/// DELTA_BINARY_PACKED by fastparquet.
 #[tokio::test]
-async fn of_short_lived_files_only_numbers_of_landed_events_are_packed() {
+async fn of_short_lived_files_only_offsets_of_landed_events_are_packed() {
     for table in Table::ALL {
         let packed = encodings(table, FileUse::ShortLived).await;
         let expected: &[&str] = match table {
-            Table::Events => &["event_time", "kafka_offset", "kafka_timestamp"],
+            Table::Events => &["kafka_offset"],
             _ => &[],
         };
         let expected: Vec<(String, Encoding)> = expected
