@@ -155,8 +155,8 @@ def test_a_lake_that_cannot_be_a_folder_is_named(workspace, program):
 
 @pytest.mark.parametrize(
     "change",
-    [{"pipeline__timezone": "Europe/Moscow"}, {"kafka__topic": "another-topic"}],
-    ids=["time_zone", "topic"],
+    [{"pipeline__timezone": "Europe/Moscow"}, {"kafka__topic": "another-topic"}, {"pipeline__name": "another"}],
+    ids=["time_zone", "topic", "name"],
 )
 def test_a_lake_made_with_other_settings_is_refused(workspaces, change):
     [(key, value)] = change.items()

@@ -36,6 +36,12 @@ QUICK = {
 }
 
 
+def clean_environment():
+    """The environment without any variable that is a setting."""
+    settings = ("LAKEHOUSE__", "AWS_", "RUST_LOG")
+    return {name: value for name, value in os.environ.items() if not name.startswith(settings)}
+
+
 def binary(program):
     """The path of a program: in LAMBDALAKE_BIN, or where cargo builds it."""
     target = os.environ.get("CARGO_TARGET_DIR", REPOSITORY / "target")
@@ -221,13 +227,8 @@ class Workspace:
 
     def start(self, program, *arguments, config=None, **variables):
         """Starts a program of the product with the settings file."""
-        clean = {
-            name: value
-            for name, value in os.environ.items()
-            if not name.startswith(("LAKEHOUSE__", "AWS_", "RUST_LOG"))
-        }
         command = [binary(program), *arguments, "--config", config or self.config]
-        started = Program(command, self.folder, clean | variables)
+        started = Program(command, self.folder, clean_environment() | variables)
         self.programs.append(started)
         return started
 

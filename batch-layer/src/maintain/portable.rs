@@ -61,10 +61,10 @@ pub(super) async fn rewrite(
             if !swap(&mut log, "REWRITE", &files, copies).await? {
                 continue;
             }
+            done += files.len();
+            tracing::info!(%table, done, all, "files rewritten in encodings that every reader knows");
         }
-        done += files.len();
         report.rewrote(rewritten);
-        tracing::info!(%table, done, all, "files in encodings that every reader knows");
     }
     bar.finish_and_clear();
     Ok(())

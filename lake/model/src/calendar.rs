@@ -93,6 +93,9 @@ impl DaySpan {
     }
 }
 
+/// 2100-01-01T00:00:00Z, in seconds since 1970.
+const YEAR_2100_S: i64 = 4_102_444_800;
+
 /// The days of one time zone.
 #[derive(Clone, Debug)]
 pub struct Calendar {
@@ -107,8 +110,34 @@ pub struct UnknownTimeZone(String);
 impl Calendar {
     /// The days of the IANA zone `name`.
     pub fn new(name: &str) -> Result<Calendar, UnknownTimeZone> {
-        let zone = TimeZone::get(name).map_err(|_| UnknownTimeZone(name.to_owned()))?;
-        Ok(Calendar { zone })
+        // Names in the database that stand for no place's clocks.
+        let is_none = ["Etc/Unknown", "Factory"].iter().any(|none| none.eq_ignore_ascii_case(name));
+        match TimeZone::get(name) {
+            Ok(zone) if !is_none => Ok(Calendar { zone }),
+            _ => Err(UnknownTimeZone(name.to_owned())),
+        }
+    }
+
+    /// Whether both have the same days, whatever their zones are called: Europe/Kiev and Europe/Kyiv, or UTC and Etc/UTC.
+    /// From 1970 to 2100, beyond which the rules of a zone go on as they are.
+    pub fn has_days_of(&self, other: &Calendar) -> bool {
+        self.offsets().eq(other.offsets())
+    }
+
+    /// The offset from UTC in 1970, and every change of it, in seconds since 1970.
+    fn offsets(&self) -> impl Iterator<Item = (i64, i32)> + '_ {
+        let first = jiff::Timestamp::UNIX_EPOCH;
+        let changes = self.zone.following(first);
+        let changes =
+            changes.map(|change| (change.timestamp().as_second(), change.offset().seconds()));
+        let mut offset = self.zone.to_offset(first).seconds();
+        let first = std::iter::once((0, offset));
+        // A zone may change its name or its summer time and leave the clocks as they are.
+        first.chain(
+            changes
+                .take_while(|(at, _)| *at < YEAR_2100_S)
+                .filter(move |(_, to)| std::mem::replace(&mut offset, *to) != *to),
+        )
     }
 
     /// The days of UTC.
@@ -184,6 +213,39 @@ mod tests {
     fn hours(zone: &str, day: &str) -> f64 {
         let span = calendar(zone).span(Day::parse(day).expect("a date"));
         span.end.saturating_since(span.start) as f64 / HOUR_US as f64
+    }
+
+    #[test]
+    fn names_of_one_zone_have_the_same_days_and_those_of_others_do_not() {
+        for (one, other) in [
+            ("Europe/Kiev", "Europe/Kyiv"),
+            ("UTC", "Etc/UTC"),
+            ("UTC", "Etc/GMT"),
+            ("Zulu", "utc"),
+            ("Asia/Calcutta", "Asia/Kolkata"),
+            ("US/Eastern", "America/New_York"),
+            ("europe/moscow", "Europe/Moscow"),
+        ] {
+            assert!(calendar(one).has_days_of(&calendar(other)), "{one} and {other}");
+        }
+        for (one, other) in [
+            ("Europe/Moscow", "Europe/Volgograd"),
+            ("Europe/Moscow", "Europe/Minsk"),
+            ("Europe/London", "Europe/Lisbon"),
+            ("UTC", "Africa/Abidjan"),
+            ("Etc/GMT-3", "Europe/Moscow"),
+            ("Asia/Almaty", "Asia/Aqtobe"),
+        ] {
+            let same = calendar(one).has_days_of(&calendar(other));
+            assert_eq!(same, (one, other) == ("UTC", "Africa/Abidjan"), "{one} and {other}");
+        }
+    }
+
+    #[test]
+    fn a_name_that_stands_for_no_clocks_is_unknown() {
+        for name in ["", "Etc/Unknown", "etc/unknown", "Factory", "Europe/Atlantis", "UTC+3"] {
+            assert!(Calendar::new(name).is_err(), "{name}");
+        }
     }
 
     #[test]

@@ -54,7 +54,12 @@ pub fn init_logging() {
         Ok(chosen) if !chosen.is_empty() => filter.parse_lossy(chosen),
         _ => filter.parse_lossy(DEFAULT_FILTER),
     };
-    let logs = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // Lines that cannot be written, as to a full disk or to a reader that is gone, are lost and nothing else: to report that,
+    // the library would panic.
+    let logs = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(io::stderr)
+        .log_internal_errors(false);
     // The only failure is that logs are sent somewhere already.
     let _already_sent = match io::stderr().is_terminal() {
         true => logs.try_init(),

@@ -1,8 +1,9 @@
 //! What ties a lake to one pipeline for as long as it lives: the time zone of its days, the topic, and the pipeline's
 //! name, which is in the app ids of its offsets.
 //!
-//! Zone and topic are properties of every table. A table that was created with others is refused, since its days or
-//! its offsets would not be those of the settings; one without the properties is accepted.
+//! All three are properties of every table. A table that was created with others is refused, since its days or its offsets
+//! would not be those of the settings. One that lacks a property, as earlier releases left out the pipeline's name, is
+//! accepted, unless its offsets are of another pipeline. Zones are equal if their days are, whatever they are called.
 
 use lake_config::Settings;
 use lake_delta::{Lake, LakeError, TableLog};
@@ -15,6 +16,8 @@ use crate::txn::AppIds;
 const TIME_ZONE: &str = "lambdalake.timezone";
 /// The topic whose offsets the tables hold.
 const TOPIC: &str = "lambdalake.topic";
+/// The pipeline whose app ids the offsets have.
+const PIPELINE: &str = "lambdalake.pipeline";
 
 /// The pipeline that a lake belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,8 +54,9 @@ impl LakeIdentity {
     }
 
     /// The properties that a table of the lake is created with.
-    pub fn properties(&self) -> [(String, String); 2] {
-        [(TIME_ZONE.to_owned(), self.time_zone.clone()), (TOPIC.to_owned(), self.topic.clone())]
+    pub fn properties(&self) -> [(String, String); 3] {
+        [(TIME_ZONE, &self.time_zone), (TOPIC, &self.topic), (PIPELINE, &self.pipeline)]
+            .map(|(property, value)| (property.to_owned(), value.clone()))
     }
 
     /// Opens the log of `table`.
@@ -77,13 +81,29 @@ impl LakeIdentity {
     }
 
     fn check(&self, log: &TableLog) -> Result<(), LakeError> {
-        check(log, TIME_ZONE, "pipeline.timezone", &self.time_zone)?;
-        check(log, TOPIC, "kafka.topic", &self.topic)
+        let property = |name| log.state().property(name).map(str::to_owned);
+        let zone = property(TIME_ZONE).filter(|zone| !self.has_days_of(zone));
+        refuse(log, "pipeline.timezone", &self.time_zone, zone)?;
+        refuse(log, "kafka.topic", &self.topic, property(TOPIC))?;
+        let of_offsets = || self.app_ids().other_pipeline(log.state());
+        refuse(log, "pipeline.name", &self.pipeline, property(PIPELINE).or_else(of_offsets))
+    }
+
+    /// Whether the days of the zone called `name` are the pipeline's.
+    fn has_days_of(&self, name: &str) -> bool {
+        let calendars = Calendar::new(name).ok().zip(Calendar::new(&self.time_zone).ok());
+        calendars.is_some_and(|(one, other)| one.has_days_of(&other))
     }
 }
 
-fn check(log: &TableLog, property: &str, key: &str, value: &str) -> Result<(), LakeError> {
-    match log.state().property(property) {
+/// Refuses a table that was made with something else than what the settings say.
+fn refuse(
+    log: &TableLog,
+    key: &str,
+    value: &str,
+    made_with: Option<String>,
+) -> Result<(), LakeError> {
+    match made_with {
         Some(found) if found != value => Err(LakeError::Configuration(format!(
             "{key} = {value:?}, but table {} at {} was made with {found:?}; set {key} = {found:?} or \
              another lake.uri",

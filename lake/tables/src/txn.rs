@@ -6,6 +6,8 @@
 
 mod resets;
 
+use std::collections::BTreeSet;
+
 use lake_model::{Day, Timestamp};
 
 pub use self::resets::WatermarkReset;
@@ -15,6 +17,7 @@ use lake_delta::TableState;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AppIds {
     pipeline: String,
+    topic: String,
     prefix: String,
 }
 
@@ -30,7 +33,8 @@ pub struct PartitionProgress {
 impl AppIds {
     /// The app ids of `pipeline` on `topic`.
     pub fn new(pipeline: &str, topic: &str) -> AppIds {
-        AppIds { pipeline: pipeline.to_owned(), prefix: format!("{pipeline}:{topic}") }
+        let prefix = format!("{pipeline}:{topic}");
+        AppIds { pipeline: pipeline.to_owned(), topic: topic.to_owned(), prefix }
     }
 
     /// The app id of a partition's next offset.
@@ -74,6 +78,18 @@ impl AppIds {
             .collect();
         found.sort_unstable();
         found
+    }
+
+    /// The pipeline whose offsets of the same topic `state` holds, where it holds none of this one.
+    pub fn other_pipeline(&self, state: &TableState) -> Option<String> {
+        let pipeline = |app_id: &str| {
+            let (rest, partition) = app_id.rsplit_once(':')?;
+            partition.parse::<i32>().ok()?;
+            rest.strip_suffix(self.topic.as_str())?.strip_suffix(':').map(str::to_owned)
+        };
+        let found: BTreeSet<String> =
+            state.txns().filter_map(|(app_id, _)| pipeline(app_id)).collect();
+        if found.contains(&self.pipeline) { None } else { found.into_iter().next() }
     }
 
     /// The first day of `state` that retention has not dropped.

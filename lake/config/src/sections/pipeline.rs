@@ -6,8 +6,8 @@ use crate::key::{default, section};
 section! {
     /// What the pipeline is called, and whose days it counts.
     pub struct Pipeline in "pipeline" {
-        /// Names the pipeline in the transactions of the tables, beside its offsets. Keep it: under
-        /// another name the pipeline would know nothing of what has landed.
+        /// Names the pipeline in the transactions of the tables, beside its offsets. It is written into
+        /// the tables when they are created, and another one is refused from then on.
         name: String = PIPELINE_NAME, default("camera-speeds");
 
         /// The time zone whose calendar days are counted. It is written into the tables when they are

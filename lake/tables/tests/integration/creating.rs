@@ -1,10 +1,11 @@
 //! Cases about tables coming and going.
 
 use futures::TryStreamExt;
-use lake_delta::{CommitOutcome, Lake, LakeError, TableLog};
+use lake_delta::{Commit, CommitOutcome, Lake, LakeError, TableLog};
 use lake_model::TableVersion;
 use lake_tables::Table;
 use lake_tables::identity::LakeIdentity;
+use lake_tables::txn::AppIds;
 use object_store::ObjectStoreExt;
 
 use crate::bed::{Bed, DAY, entry, events, put_entry};
@@ -108,6 +109,29 @@ pub async fn a_table_of_an_earlier_release_names_its_columns_with_bounds_from_th
     expected["configuration"][COLUMNS_WITH_BOUNDS] = columns;
     let found = entry(&lake, 1).await.unwrap();
     assert_eq!(found.iter().find_map(|line| line.get("metaData")), Some(&expected));
+}
+
+/// Under another name the pipeline would know nothing of what has landed, and land it again.
+pub async fn offsets_of_another_pipeline_are_refused_though_no_property_names_it(bed: Bed) {
+    let lake = bed.lake();
+    let mut log = TableLog::open_or_create(&lake, Table::Events, &[]).await.unwrap();
+    let topic = lake_config::Settings::default().kafka.topic;
+    let offsets = AppIds::new("former: name", &topic).next_offset(3);
+    let others = AppIds::new("another", "another-topic").next_offset(3);
+    let txns = [(others, 1), (format!("former: name:{topic}:x"), 1)];
+    let _ = log.try_commit(&Commit::new(&lake, "LAND").txns(txns)).await.unwrap();
+    let identity = LakeIdentity::of(&lake_config::Settings::default());
+    assert!(identity.open(&lake, Table::Events).await.is_ok(), "they are no offsets of the topic");
+    let commit = Commit::new(&lake, "LAND").txns([(offsets, 7)]);
+    let _ = log.try_commit(&commit).await.unwrap();
+    let error = identity.open(&lake, Table::Events).await.unwrap_err();
+    assert!(matches!(error, LakeError::Configuration(_)));
+    for part in ["pipeline.name = \"camera-speeds\"", "\"former: name\""] {
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    let ours = identity.app_ids().next_offset(0);
+    let _ = log.try_commit(&Commit::new(&lake, "LAND").txns([(ours, 7)])).await.unwrap();
+    assert!(identity.open(&lake, Table::Events).await.is_ok(), "both have landed here");
 }
 
 /// Another pipeline's settings change nothing before they are refused.

@@ -51,6 +51,7 @@ on_every_store! {
     creating::a_table_deleted_under_a_follower_is_noticed;
     creating::a_table_made_anew_under_an_old_state_is_a_conflict;
     creating::a_table_of_an_earlier_release_names_its_columns_with_bounds_from_then_on;
+    creating::offsets_of_another_pipeline_are_refused_though_no_property_names_it;
     creating::a_table_of_another_pipeline_is_left_as_it_is;
     committing::an_append_is_followed_by_another_log;
     committing::a_long_way_behind_is_caught_up_in_order;
