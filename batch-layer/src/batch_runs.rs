@@ -4,10 +4,11 @@
 //! Rows are appended by compare and swap. If another writer is faster, what it wrote is read, and only rows that
 //! are still missing are appended: however many processes append a row, it is there once.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use lake_delta::{Commit, CommitDecision, LakeError, TableLog, commit_with, data_file, read};
-use lake_model::Day;
+use lake_model::{Day, TableVersion};
 use lake_tables::batch_runs::{self, BatchRun};
 use lake_tables::{Table, file_kind};
 
@@ -42,7 +43,7 @@ impl BatchRuns {
     }
 
     /// The rows of `day`, oldest first.
-    pub(crate) fn of_day(&self, day: Day) -> Vec<&BatchRun> {
+    pub(crate) fn of_day(&self, day: Day) -> impl DoubleEndedIterator<Item = &BatchRun> {
         self.rows.of_day(day)
     }
 
@@ -54,55 +55,86 @@ impl BatchRuns {
             let missing: Vec<BatchRun> =
                 added.iter().filter(|run| !rows.has(run)).cloned().collect();
             if missing.is_empty() {
-                return Ok(CommitDecision::Nothing(0));
+                return Ok(CommitDecision::Nothing(None));
             }
             let lake = log.lake();
             let new = file_kind::unpartitioned(lake.unique_id());
             let batch = batch_runs::batch(&missing);
             let file = data_file::write(lake, Table::BatchRuns, new, &batch).await?;
+            let path = file.path.clone();
             let commit = Commit::new(lake, "RECORD BATCH RUNS").add([file]);
-            Ok::<_, LakeError>(CommitDecision::Commit(commit, missing.len()))
+            Ok::<_, LakeError>(CommitDecision::Commit(commit, Some((path, missing))))
         });
-        let appended = appended.await?.value;
-        rows.read(log).await?;
-        Ok(appended)
+        let committed = appended.await?;
+        let Some((path, runs)) = committed.value else { return Ok(0) };
+        let count = runs.len();
+        // The version committed is the next one after that which was read.
+        rows.add(&path, runs);
+        rows.version = committed.version;
+        Ok(count)
     }
 }
 
-/// The rows of every file.
+/// The rows of every file, by their day.
 #[derive(Debug, Default)]
 struct Rows {
-    files: BTreeMap<String, Vec<BatchRun>>,
+    /// The version that they are of.
+    version: Option<TableVersion>,
+    files: BTreeSet<String>,
+    days: BTreeMap<Day, Vec<Row>>,
+}
+
+/// A row and the file that it is from.
+#[derive(Debug)]
+struct Row {
+    file: Arc<str>,
+    run: BatchRun,
 }
 
 impl Rows {
     fn find(&self, run_id: &str, day: Day) -> Option<&BatchRun> {
-        self.of_day(day).into_iter().find(|run| run.run_id == run_id)
+        self.of_day(day).find(|run| run.run_id == run_id)
     }
 
-    fn of_day(&self, day: Day) -> Vec<&BatchRun> {
-        let mut runs: Vec<&BatchRun> =
-            self.files.values().flatten().filter(|run| run.day() == day).collect();
-        runs.sort_by_key(|run| run.finished_at);
-        runs
+    fn of_day(&self, day: Day) -> impl DoubleEndedIterator<Item = &BatchRun> {
+        self.days.get(&day).into_iter().flatten().map(|row| &row.run)
     }
 
     fn has(&self, run: &BatchRun) -> bool {
         self.find(&run.run_id, run.day()).is_some()
     }
 
-    /// Reads the files of `log` that were not read before.
+    /// Reads the files of `log` that were not read before, and forgets the rows of those that are gone.
     async fn read(&mut self, log: &TableLog) -> Result<(), LakeError> {
         let state = log.state();
-        self.files.retain(|path, _| state.file(path).is_some());
+        if self.version == Some(state.version()) {
+            return Ok(());
+        }
+        if self.files.iter().any(|path| state.file(path).is_none()) {
+            self.files.retain(|path| state.file(path).is_some());
+            for rows in self.days.values_mut() {
+                rows.retain(|row| self.files.contains(&*row.file));
+            }
+        }
         for file in state.files() {
-            if self.files.contains_key(&file.path) {
+            if self.files.contains(&file.path) {
                 continue;
             }
             let lake = log.lake();
-            let rows = read::collect(lake, Table::BatchRuns, [file], &[], batch_runs::rows).await?;
-            self.files.insert(file.path.clone(), rows);
+            let runs = read::collect(lake, Table::BatchRuns, [file], &[], batch_runs::rows).await?;
+            self.add(&file.path, runs);
         }
+        self.version = Some(state.version());
         Ok(())
+    }
+
+    fn add(&mut self, path: &str, runs: Vec<BatchRun>) {
+        let file: Arc<str> = path.into();
+        for run in runs {
+            let rows = self.days.entry(run.day()).or_default();
+            rows.push(Row { file: Arc::clone(&file), run });
+            rows.sort_by_key(|row| row.run.finished_at);
+        }
+        self.files.insert(path.to_owned());
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! All of it is read off the logs: no data file is opened.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use lake_delta::TableState;
 use lake_delta::log::FileEntry;
@@ -85,40 +85,36 @@ pub(crate) fn known_days(
     avg_speed: &TableState,
     runs: &BatchRuns,
 ) -> Vec<KnownDay> {
-    let rows = event_rows(events);
-    let served = avg_speed.files().filter_map(|file| file.partition);
-    let days: BTreeSet<Day> = rows.keys().copied().chain(served).collect();
+    let files = events.files().chain(avg_speed.files());
+    let days: BTreeSet<Day> = files.filter_map(|file| file.partition).collect();
+    days.into_iter().map(|day| known_day(context, events, avg_speed, runs, day)).collect()
+}
+
+/// What is known of `day`, be it nothing. It costs as much as the day has files and runs, however many days there are.
+pub(crate) fn known_day(
+    context: &Context,
+    events: &TableState,
+    avg_speed: &TableState,
+    runs: &BatchRuns,
+    day: Day,
+) -> KnownDay {
+    let found = final_day(avg_speed, day);
+    let run = found.as_ref().and_then(|found| run_of(runs, found, day));
     let floor = context.app_ids.retention_floor_day(events);
-    let known = |day: Day| {
-        let found = final_day(avg_speed, day);
-        let run = found.as_ref().and_then(|found| run_of(runs, found, day));
-        let facts = DayFacts {
-            span: context.calendar.span(day),
-            event_rows: rows.get(&day).copied().unwrap_or(0),
-            is_final: found.is_some(),
-            last_run_rows: run.and_then(|run| u64::try_from(run.rows_read).ok()),
-            dropped: floor.is_some_and(|floor| day < floor),
-        };
-        KnownDay { facts, run: run.cloned() }
+    let facts = DayFacts {
+        span: context.calendar.span(day),
+        event_rows: events.files_of(day).map(|file| file.rows).sum(),
+        is_final: found.is_some(),
+        last_run_rows: run.and_then(|run| u64::try_from(run.rows_read).ok()),
+        dropped: floor.is_some_and(|floor| day < floor),
     };
-    days.into_iter().map(known).collect()
+    KnownDay { facts, run: run.cloned() }
 }
 
 /// The recorded run that wrote a day's final rows.
 fn run_of<'a>(runs: &'a BatchRuns, found: &FinalDay, day: Day) -> Option<&'a BatchRun> {
     match &found.run_id {
         Some(run_id) => runs.find(run_id, day),
-        None => runs.of_day(day).pop(),
+        None => runs.of_day(day).last(),
     }
-}
-
-/// Rows of each day by file statistics.
-fn event_rows(events: &TableState) -> BTreeMap<Day, u64> {
-    let mut rows = BTreeMap::new();
-    for file in events.files() {
-        if let Some(day) = file.partition {
-            *rows.entry(day).or_default() += file.rows;
-        }
-    }
-    rows
 }

@@ -44,7 +44,7 @@ use self::landing::{LandingWait, Waiter};
 use self::publish::{Base, Published};
 use crate::batch_runs::BatchRuns;
 use crate::context::Context;
-use crate::days::{self, KnownDay};
+use crate::days;
 use crate::error::BatchError;
 
 pub use self::plan::{DayFilter, PlannedDay};
@@ -252,10 +252,8 @@ impl<'a> Run<'a> {
     }
 
     fn is_still_due(&self, day: Day, pinned: &TableState) -> bool {
-        let known = days::known_days(self.context, pinned, &self.base, &self.runs);
-        let found = known.iter().find(|known| known.facts.span.day == day);
-        let decision = |known: &KnownDay| known.decision(self.context, self.options.force);
-        matches!(found.map(decision), Some(DayDecision::Recompute(_)))
+        let known = days::known_day(self.context, pinned, &self.base, &self.runs, day);
+        matches!(known.decision(self.context, self.options.force), DayDecision::Recompute(_))
     }
 
     async fn attempt(

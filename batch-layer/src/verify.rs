@@ -41,7 +41,7 @@ pub async fn run(context: &Context, day: Day) -> Result<VerifyReport, BatchError
     let known = known.into_iter().find(|known| known.facts.span.day == day);
     let mut report = VerifyReport::new(day, Verdict::NotFinal);
     let Some(known) = known else { return Ok(report) };
-    report.runs = runs.of_day(day).into_iter().cloned().collect();
+    report.runs = runs.of_day(day).cloned().collect();
     report.verdict = verdict(&known);
     if report.verdict == Verdict::Equal {
         compare_all(context, events, avg_speed, &known, &mut report).await?;

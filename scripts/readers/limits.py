@@ -35,14 +35,6 @@ class Limit:
 
 LIMITS = [
     Limit(
-        "spark-3\\..*",
-        "Spark 3 refuses to read times before 1900 from files that it did not write (SPARK-31404): a record whose Kafka "
-        "timestamp is that old makes queries on `kafka_timestamp` of its day of `dead_letters` fail. "
-        "`spark.sql.parquet.datetimeRebaseModeInRead = CORRECTED` reads them; Spark 4 does without it.",
-        states="far-off",
-        message=".*SparkUpgradeException.*",
-    ),
-    Limit(
         "clickhouse",
         "ClickHouse refuses to compare a binary column (`key`, `payload`) with a value. "
         "`SETTINGS delta_lake_enable_engine_predicate = 0` does it.",

@@ -1,7 +1,7 @@
 //! The engine: receives what the source delivers, and commits what it adds up to.
 //!
 //! It is a loop over parts that know nothing of each other: the [`PartitionSet`] holds what was received, the [`Lander`] and
-//! the [`AveragesWriter`] commit it through the [`Committer`], [`Takeover`] loads partitions from the tables, the [`RetryGate`]
+//! the [`AveragesWriter`] commit it through the [`Committer`], [`Takeover`] loads partitions from the tables, the `RetryGate`
 //! holds commits back for a moment after one failed, and [`StopAt`] says whether a bounded run is at its end.
 //!
 //! Everything happens in one task and in one order, so that what a commit holds is exactly the records before
