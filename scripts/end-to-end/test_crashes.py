@@ -20,18 +20,24 @@ def consistent(workspace, expected):
     checks.coverage(workspace, gaps={})
 
 
+def checkpointed(workspace):
+    """Whether those that come later begin with a checkpoint."""
+    return workspace.has_checkpoint("events") and workspace.has_checkpoint("avg_speed")
+
+
 def test_kill_9_at_any_moment_loses_and_repeats_nothing(workspaces):
     moments = random.Random(11)
     with workspaces.make("killed", lake__checkpoint_interval=7, **QUICK) as workspace:
         with workspace.topic.feeding(traffic(11, DAY, days=2, events=20_000, cameras=12), portion=30) as fed:
-            for _ in range(6):
+            for kill in range(6):
                 speed = workspace.speed()
                 workspace.wait_for_commits(moments.randint(1, 8), "the speed layer commits")
+                if kill == 3:
+                    until(lambda: checkpointed(workspace), "a process lives until its checkpoints are made")
                 assert speed.is_running(), speed.tail()
                 speed.kill()
                 consistent(workspace, workspace.expected())
             assert not fed.done(), "records must still be coming when the last one is killed"
-            assert workspace.has_checkpoint("events") and workspace.has_checkpoint("avg_speed")
         workspace.land()
         expected = checks.landed(workspace)
         checks.provisional(workspace, expected.events)
