@@ -1,8 +1,8 @@
 //! `batch-layer maintain`: keeps the tables small and quick to read, beside everything else that runs.
 //!
 //! In this order: `retention` drops days of `events` that are past theirs, `compact` makes large files of the
-//! small ones of closed days and of the other tables, `portable` rewrites what not every reader can read, `vacuum` deletes files that no version within the
-//! retention names, and the logs are checkpointed and cleaned.
+//! small ones of closed days and of the other tables, `portable` rewrites what not every reader can read, `vacuum`
+//! deletes files that no version within the retention names, and the logs are checkpointed and cleaned.
 //!
 //! # Consistency
 //! Every change is one commit by compare and swap. Compaction commits only while the files that it read are all

@@ -21,8 +21,8 @@ pub(super) fn conformed(
     RecordBatch::try_new(SchemaRef::clone(schema), columns.collect::<Result<_, _>>()?)
 }
 
-/// Swaps `inputs` for `outputs`, which hold the same rows, in a commit called `operation`. If another writer has removed one of the inputs
-/// meanwhile, the outputs are given up. Returns whether the swap was made.
+/// Swaps `inputs` for `outputs`, which hold the same rows, in a commit called `operation`. If another writer has
+/// removed one of the inputs meanwhile, the outputs are given up. Returns whether the swap was made.
 pub(super) async fn swap(
     log: &mut TableLog,
     operation: &'static str,

@@ -1,5 +1,6 @@
 //! The server on a real socket: its address, its answers, its end.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,18 @@ fn settings(folder: &tempfile::TempDir) -> Settings {
     settings
 }
 
+const OK: &str = "HTTP/1.1 200 OK\r\n";
+
+/// What the server at `address` answers to a request for `path`, head and body.
+async fn get(address: SocketAddr, path: &str) -> String {
+    let mut client = TcpStream::connect(address).await.unwrap();
+    let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    client.write_all(request.as_bytes()).await.unwrap();
+    let mut answer = String::new();
+    client.read_to_string(&mut answer).await.unwrap();
+    answer
+}
+
 #[tokio::test]
 async fn a_server_answers_until_it_is_told_to_stop() {
     let folder = tempfile::tempdir().unwrap();
@@ -30,12 +43,8 @@ async fn a_server_answers_until_it_is_told_to_stop() {
     let running = tokio::spawn(server.run(async {
         let _ = stopped.await;
     }));
-    let mut client = TcpStream::connect(address).await.unwrap();
-    let request = "GET /health/live HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
-    client.write_all(request.as_bytes()).await.unwrap();
-    let mut answer = String::new();
-    client.read_to_string(&mut answer).await.unwrap();
-    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n"), "{answer}");
+    let answer = get(address, "/health/live").await;
+    assert!(answer.starts_with(OK), "{answer}");
     // A connection that stays open and idle does not keep the server from ending.
     let _idle = TcpStream::connect(address).await.unwrap();
     stop.send(()).unwrap();
@@ -133,6 +142,7 @@ async fn a_lake_of_the_same_pipeline_is_served() {
     let settings = settings(&folder);
     create_table(&settings).await;
     let server = Server::bind(&settings).await.unwrap();
-    let shutdown = tokio::time::sleep(Duration::from_millis(200));
-    server.run(shutdown).await.unwrap();
+    let address = server.address();
+    let ready = async move { while !get(address, "/health/ready").await.starts_with(OK) {} };
+    server.run(ready).await.unwrap();
 }

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+use lake_delta::Lake;
+
 use crate::recovery::RecoveryError;
 use crate::source::{AssignedPartition, Start};
 use crate::test_instance::{Instance, lake, whole};
@@ -15,6 +17,16 @@ async fn load(
 ) -> Result<Vec<Start>, RecoveryError> {
     let (held, committer) = (&mut instance.partitions, &mut instance.committer);
     instance.takeover.load(&[assigned], held, committer, &instance.rules).await
+}
+
+/// A lake whose tables hold partition 0 up to `next`.
+async fn lake_up_to(next: i64) -> Lake {
+    let lake = lake();
+    let mut instance = Instance::holding(&lake, &[0]).await;
+    instance.receive_events(0, 0, next);
+    instance.land().await;
+    instance.average(true).await;
+    lake
 }
 
 #[tokio::test]
@@ -62,12 +74,7 @@ async fn every_load_has_an_epoch_of_its_own() {
 
 #[tokio::test]
 async fn a_partition_that_ends_too_early_is_asked_about_again_before_it_is_refused() {
-    let lake = lake();
-    let mut instance = Instance::holding(&lake, &[0]).await;
-    instance.receive_events(0, 0, 4);
-    instance.land().await;
-    instance.average(true).await;
-    let mut new = Instance::on(&lake).await;
+    let mut new = Instance::on(&lake_up_to(4).await).await;
     let short = AssignedPartition { partition: 0, low: 0, high: 2 };
     assert_eq!(load(&mut new, short).await.unwrap(), []);
     assert!(new.partitions.get(0).is_none());
@@ -80,12 +87,7 @@ async fn a_partition_that_ends_too_early_is_asked_about_again_before_it_is_refus
 
 #[tokio::test]
 async fn a_partition_that_ended_too_early_by_old_bounds_starts_by_newer_ones() {
-    let lake = lake();
-    let mut instance = Instance::holding(&lake, &[0]).await;
-    instance.receive_events(0, 0, 4);
-    instance.land().await;
-    instance.average(true).await;
-    let mut new = Instance::on(&lake).await;
+    let mut new = Instance::on(&lake_up_to(4).await).await;
     let short = AssignedPartition { partition: 0, low: 0, high: 2 };
     assert_eq!(load(&mut new, short).await.unwrap(), []);
     assert_eq!(load(&mut new, whole(0)).await.unwrap()[0].offset, 4);
@@ -93,13 +95,8 @@ async fn a_partition_that_ended_too_early_by_old_bounds_starts_by_newer_ones() {
 
 #[tokio::test]
 async fn records_gone_from_kafka_are_refused_unless_their_loss_is_accepted() {
-    let lake = lake();
-    let mut old = Instance::holding(&lake, &[0]).await;
-    old.receive_events(0, 0, 4);
-    old.land().await;
-    old.average(true).await;
+    let mut new = Instance::on(&lake_up_to(4).await).await;
     let gone = AssignedPartition { partition: 0, low: 6, high: 9 };
-    let mut new = Instance::on(&lake).await;
     let refused = load(&mut new, gone).await.unwrap_err();
     assert!(
         matches!(refused, RecoveryError::Gone { partition: 0, wanted: 4, available: 6 }),

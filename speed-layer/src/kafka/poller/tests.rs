@@ -180,8 +180,14 @@ async fn fetched_records_do_not_pile_up_before_a_slow_engine() {
     }
     let mut most = 0;
     for _ in 0..50 {
-        // The engine's work on a batch.
-        tokio::time::sleep(POLL_TIMEOUT).await;
+        // The engine works on a batch for as long as librdkafka needs to fill its queue of 8 MiB again.
+        let is_full = || fetched.len() * RECORD_BYTES >= 7 << 20;
+        let filled = async {
+            while !is_full() {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(LONG, filled).await.expect("librdkafka fetches up to its bound");
         assert!(matches!(engine.recv().await.unwrap(), SourceEvent::Records(_)));
         most = most.max(fetched.len() * RECORD_BYTES);
     }
