@@ -4,6 +4,7 @@
 //! `Lost`, tagged with the epoch that its start was answered with; records of older epochs are stale.
 
 use async_trait::async_trait;
+use lake_model::{KafkaPartition, Offset};
 use tokio::sync::oneshot;
 
 use crate::decode::DecodedBatch;
@@ -24,24 +25,24 @@ pub enum SourceEvent {
     /// Partitions are taken away in an orderly way: what is held of them may still be committed.
     Revoked {
         /// The partitions.
-        partitions: Vec<i32>,
+        partitions: Vec<KafkaPartition>,
         /// Completed when the engine has released them.
         reply: oneshot::Sender<()>,
     },
     /// Partitions have been taken away already, and another instance may own them.
     Lost {
         /// The partitions.
-        partitions: Vec<i32>,
+        partitions: Vec<KafkaPartition>,
     },
     /// Everything before `next` was delivered or never will be (transaction markers, aborted records). Reported each time
     /// that all was fetched which Kafka had; never beyond that.
     Position {
         /// The partition.
-        partition: i32,
+        partition: KafkaPartition,
         /// The assignment that this was seen under.
         epoch: u64,
         /// The next offset that may be delivered.
-        next: i64,
+        next: Offset,
     },
     /// The source failed for good.
     Failed {
@@ -54,20 +55,20 @@ pub enum SourceEvent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AssignedPartition {
     /// The partition.
-    pub partition: i32,
+    pub partition: KafkaPartition,
     /// The first offset that Kafka still has.
-    pub low: i64,
+    pub low: Offset,
     /// The last stable offset.
-    pub high: i64,
+    pub high: Offset,
 }
 
 /// Where a partition starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Start {
     /// The partition.
-    pub partition: i32,
+    pub partition: KafkaPartition,
     /// The first offset wanted.
-    pub offset: i64,
+    pub offset: Offset,
     /// The tag of the records to come.
     pub epoch: u64,
 }
@@ -82,7 +83,7 @@ pub trait Source: Send {
     fn seek(&mut self, start: Start);
 
     /// Reports to the group how far the tables are, for lag tools; nothing depends on it.
-    fn commit_offsets(&mut self, next_offsets: &[(i32, i64)]);
+    fn commit_offsets(&mut self, next_offsets: &[(KafkaPartition, Offset)]);
 
     /// Leaves the group, once all is committed.
     async fn close(&mut self);

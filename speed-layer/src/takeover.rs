@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use lake_model::{KafkaPartition, Offset};
 use tokio::time::sleep;
 
 use crate::committer::Committer;
@@ -27,7 +28,7 @@ pub struct Takeover {
     accept_loss: bool,
     epochs: u64,
     /// Partitions that seemed to end before what is landed, with the offset wanted.
-    suspects: BTreeMap<i32, i64>,
+    suspects: BTreeMap<KafkaPartition, Offset>,
 }
 
 impl Takeover {
@@ -66,16 +67,16 @@ impl Takeover {
     /// As [`Takeover::load`].
     pub async fn reload(
         &mut self,
-        partition: i32,
+        partition: KafkaPartition,
         partitions: &mut PartitionSet,
         committer: &mut Committer,
         rules: &Rules,
     ) -> Result<Vec<Start>, RecoveryError> {
-        tracing::warn!(partition, "another writer moved the partition: reloading it");
+        tracing::warn!(partition = partition.0, "another writer moved the partition: reloading it");
         metrics::counter!("lambdalake_speed_fenced_total").increment(1);
         partitions.remove(partition);
         // What Kafka still has shows when it is fetched.
-        let assigned = AssignedPartition { partition, low: 0, high: i64::MAX };
+        let assigned = AssignedPartition { partition, low: Offset::ZERO, high: Offset::MAX };
         self.load(&[assigned], partitions, committer, rules).await
     }
 
@@ -109,7 +110,12 @@ impl Takeover {
                 };
             let (partition, offset) = (loaded.id(), loaded.position());
             let panes = loaded.provisional.panes();
-            tracing::info!(partition, offset, panes, "partition continued");
+            tracing::info!(
+                partition = partition.0,
+                offset = offset.0,
+                panes,
+                "partition continued"
+            );
             partitions.insert(loaded);
             starts.push(Start { partition, offset, epoch });
         }

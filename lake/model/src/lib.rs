@@ -35,7 +35,7 @@ pub use environment::{Clock, IdSource};
 pub use event_columns::{EventColumns, EventRow};
 pub use event_format::EventFormat;
 pub use histogram::SpeedHistogram;
-pub use offsets::{OffsetRange, OffsetRanges};
+pub use offsets::{KafkaPartition, Offset, OffsetRange, OffsetRanges};
 pub use pane::{Pane, Summary};
 pub use speed::{Speed, SpeedLimits};
 pub use table_version::TableVersion;

@@ -1,16 +1,16 @@
 //! Where consuming a partition begins, decided from what the tables hold and what Kafka still has.
 
-use crate::offsets::OffsetRange;
+use crate::offsets::{Offset, OffsetRange};
 
 /// What is known of a partition when it is assigned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResumeFacts {
     /// The lesser of the next offsets in `events` and `avg_speed`; none before both have one.
-    pub stored: Option<i64>,
+    pub stored: Option<Offset>,
     /// The first offset that Kafka still has.
-    pub low: i64,
+    pub low: Offset,
     /// The last stable offset.
-    pub high: i64,
+    pub high: Offset,
     /// Whether a setting accepts that records are gone.
     pub accept_loss: bool,
 }
@@ -20,29 +20,29 @@ pub struct ResumeFacts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resume {
     /// At that offset, which continues what the tables hold.
-    At(i64),
+    At(Offset),
     /// At that offset, the first that Kafka has: nothing older was ever consumed.
-    First(i64),
+    First(Offset),
     /// At `at`; the offsets in `lost` are gone from Kafka, and that is accepted.
     AfterLoss {
         /// The first offset that Kafka has.
-        at: i64,
+        at: Offset,
         /// The offsets that are gone.
         lost: OffsetRange,
     },
     /// Nowhere: the offset wanted is gone, and that is not accepted.
     Gone {
         /// The offset that the tables continue at.
-        wanted: i64,
+        wanted: Offset,
         /// The first offset that Kafka has.
-        available: i64,
+        available: Offset,
     },
     /// Nowhere: the log ends before the offset wanted, so it is not the log that was consumed.
     Truncated {
         /// The offset that the tables continue at.
-        wanted: i64,
+        wanted: Offset,
         /// The last stable offset.
-        end: i64,
+        end: Offset,
     },
 }
 
@@ -64,23 +64,27 @@ pub fn decide(facts: ResumeFacts) -> Resume {
 mod tests {
     use super::*;
 
-    fn decided(stored: Option<i64>, accept_loss: bool) -> Resume {
-        decide(ResumeFacts { stored, low: 10, high: 20, accept_loss })
+    const LOW: Offset = Offset(10);
+    const HIGH: Offset = Offset(20);
+
+    fn decided(stored: Option<Offset>, accept_loss: bool) -> Resume {
+        decide(ResumeFacts { stored, low: LOW, high: HIGH, accept_loss })
     }
 
     #[test]
     fn consuming_continues_where_the_tables_end() {
-        assert_eq!(decided(None, false), Resume::First(10));
-        assert_eq!(decided(Some(10), false), Resume::At(10));
-        assert_eq!(decided(Some(20), false), Resume::At(20));
-        assert_eq!(decided(Some(10), true), Resume::At(10));
+        assert_eq!(decided(None, false), Resume::First(LOW));
+        assert_eq!(decided(Some(LOW), false), Resume::At(LOW));
+        assert_eq!(decided(Some(HIGH), false), Resume::At(HIGH));
+        assert_eq!(decided(Some(LOW), true), Resume::At(LOW));
     }
 
     #[test]
     fn a_hole_is_never_passed_over_silently() {
-        assert_eq!(decided(Some(9), false), Resume::Gone { wanted: 9, available: 10 });
-        let lost = OffsetRange::new(9, 10);
-        assert_eq!(decided(Some(9), true), Resume::AfterLoss { at: 10, lost });
-        assert_eq!(decided(Some(21), true), Resume::Truncated { wanted: 21, end: 20 });
+        let (gone, beyond) = (Offset(9), HIGH.next());
+        assert_eq!(decided(Some(gone), false), Resume::Gone { wanted: gone, available: LOW });
+        let lost = OffsetRange::new(gone, LOW);
+        assert_eq!(decided(Some(gone), true), Resume::AfterLoss { at: LOW, lost });
+        assert_eq!(decided(Some(beyond), true), Resume::Truncated { wanted: beyond, end: HIGH });
     }
 }

@@ -8,7 +8,7 @@ mod resets;
 
 use std::collections::BTreeSet;
 
-use lake_model::{Day, Timestamp};
+use lake_model::{Day, KafkaPartition, Offset, Timestamp};
 
 pub use self::resets::WatermarkReset;
 use lake_delta::TableState;
@@ -25,7 +25,7 @@ pub struct AppIds {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PartitionProgress {
     /// The next offset; `None` before the first commit.
-    pub next_offset: Option<i64>,
+    pub next_offset: Option<Offset>,
     /// The greatest event time of accepted events before that offset.
     pub max_event_time: Option<Timestamp>,
 }
@@ -38,12 +38,12 @@ impl AppIds {
     }
 
     /// The app id of a partition's next offset.
-    pub fn next_offset(&self, partition: i32) -> String {
+    pub fn next_offset(&self, partition: KafkaPartition) -> String {
         format!("{}:{partition}", self.prefix)
     }
 
     /// The app id of a partition's greatest event time, in microseconds.
-    pub fn max_event_time(&self, partition: i32) -> String {
+    pub fn max_event_time(&self, partition: KafkaPartition) -> String {
         format!("{}:{partition}:max_event_time", self.prefix)
     }
 
@@ -53,27 +53,31 @@ impl AppIds {
     }
 
     /// What `state` holds for `partition`.
-    pub fn progress(&self, state: &TableState, partition: i32) -> PartitionProgress {
+    pub fn progress(&self, state: &TableState, partition: KafkaPartition) -> PartitionProgress {
         PartitionProgress {
-            next_offset: state.txn(&self.next_offset(partition)),
+            next_offset: state.txn(&self.next_offset(partition)).map(Offset),
             max_event_time: state.txn(&self.max_event_time(partition)).map(Timestamp::from_micros),
         }
     }
 
     /// The transactions that record `progress` of `partition`.
-    pub fn record(&self, partition: i32, progress: PartitionProgress) -> Vec<(String, i64)> {
-        let offset = progress.next_offset.map(|next| (self.next_offset(partition), next));
+    pub fn record(
+        &self,
+        partition: KafkaPartition,
+        progress: PartitionProgress,
+    ) -> Vec<(String, i64)> {
+        let offset = progress.next_offset.map(|next| (self.next_offset(partition), next.0));
         let time = progress.max_event_time.map(|t| (self.max_event_time(partition), t.micros()));
         offset.into_iter().chain(time).collect()
     }
 
     /// The partitions that `state` holds a next offset for, ascending, with that offset.
-    pub fn partitions(&self, state: &TableState) -> Vec<(i32, i64)> {
-        let mut found: Vec<(i32, i64)> = state
+    pub fn partitions(&self, state: &TableState) -> Vec<(KafkaPartition, Offset)> {
+        let mut found: Vec<(KafkaPartition, Offset)> = state
             .txns()
             .filter_map(|(app_id, next)| {
                 let rest = app_id.strip_prefix(&self.prefix)?.strip_prefix(':')?;
-                Some((rest.parse().ok()?, next))
+                Some((KafkaPartition(rest.parse().ok()?), Offset(next)))
             })
             .collect();
         found.sort_unstable();

@@ -21,6 +21,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use lake_model::{KafkaPartition, Offset};
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use speed_layer_fetch::Message;
@@ -134,7 +135,9 @@ impl Poller {
     fn receive(&mut self, message: Message<'_>) -> Result<(), Ended> {
         match message {
             Message::Record(record) => self.link.accept(&record),
-            Message::End { partition, next_offset } => self.link.report_end(partition, next_offset),
+            Message::End { partition, next_offset } => {
+                self.link.report_end(KafkaPartition(partition), Offset(next_offset))
+            }
             Message::Fault(error) => {
                 tracing::warn!(%error, "Kafka");
                 self.handle_error(&error)

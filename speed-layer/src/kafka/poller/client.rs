@@ -8,10 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lake_kafka::partition_bounds;
+use lake_model::{KafkaPartition, OffsetRange};
+use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::Message as _;
-use rdkafka::{Offset, TopicPartitionList};
 use speed_layer_fetch::RecordQueue;
 
 use super::now;
@@ -33,7 +34,7 @@ pub(super) struct GroupClient {
     /// Errors that came beside records.
     errors: VecDeque<KafkaError>,
     /// Partitions whose records came beside the queue of records, as those of a topic that was made anew may.
-    misrouted: BTreeSet<i32>,
+    misrouted: BTreeSet<KafkaPartition>,
 }
 
 impl GroupClient {
@@ -63,7 +64,7 @@ impl GroupClient {
     }
 
     /// Receives all that has come beside records, and routes the partitions `held` again when it is time.
-    pub(super) fn serve(&mut self, held: impl Iterator<Item = i32>) {
+    pub(super) fn serve(&mut self, held: impl Iterator<Item = KafkaPartition>) {
         while self.poll_consumer() {}
         if self.routed_at.elapsed() >= ROUTE_INTERVAL {
             held.for_each(|partition| self.route(partition));
@@ -76,9 +77,11 @@ impl GroupClient {
     /// would consider this instance dead.
     pub(super) fn poll_consumer(&mut self) -> bool {
         match self.consumer.poll(Duration::ZERO) {
-            Some(Err(KafkaError::PartitionEOF(partition))) => self.misrouted.extend([partition]),
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                self.misrouted.extend([KafkaPartition(partition)]);
+            }
             Some(Err(error)) => self.errors.push_back(error),
-            Some(Ok(message)) => self.misrouted.extend([message.partition()]),
+            Some(Ok(message)) => self.misrouted.extend([KafkaPartition(message.partition())]),
             None => return false,
         }
         true
@@ -102,21 +105,21 @@ impl GroupClient {
     }
 
     /// The partitions whose records came beside the queue of records since this was last asked.
-    pub(super) fn drain_misrouted(&mut self) -> Vec<i32> {
+    pub(super) fn drain_misrouted(&mut self) -> Vec<KafkaPartition> {
         std::mem::take(&mut self.misrouted).into_iter().collect()
     }
 
     /// From now on records of the partition come through the queue.
-    pub(super) fn route(&self, partition: i32) {
-        self.records.route(&self.topic, partition);
+    pub(super) fn route(&self, partition: KafkaPartition) {
+        self.records.route(&self.topic, partition.0);
     }
 
-    /// The first offset that Kafka still has of a partition, and its last stable offset.
+    /// What Kafka still has of a partition, up to its last stable offset.
     pub(super) fn bounds_of(
         &self,
-        partition: i32,
+        partition: KafkaPartition,
         is_over: impl Fn() -> bool,
-    ) -> KafkaResult<(i64, i64)> {
+    ) -> KafkaResult<OffsetRange> {
         partition_bounds(&self.consumer, &self.topic, partition, self.request_timeout, is_over)
     }
 
@@ -140,7 +143,7 @@ impl GroupClient {
     }
 
     /// Returns partitions to the group: these if the group is cooperative, or else all.
-    pub(super) fn unassign(&self, partitions: &[i32]) -> KafkaResult<()> {
+    pub(super) fn unassign(&self, partitions: &[KafkaPartition]) -> KafkaResult<()> {
         match self.is_cooperative() {
             true => self.consumer.incremental_unassign(&self.list_of_partitions(partitions)),
             false => self.consumer.unassign(),
@@ -149,7 +152,11 @@ impl GroupClient {
 
     /// Assigns again: the partitions `idle`, whose `starts` these are, if the group is cooperative, or else `starts` in place of
     /// all.
-    pub(super) fn assign_again(&self, idle: &[i32], starts: &[Start]) -> KafkaResult<()> {
+    pub(super) fn assign_again(
+        &self,
+        idle: &[KafkaPartition],
+        starts: &[Start],
+    ) -> KafkaResult<()> {
         if self.is_cooperative() {
             self.unassign(idle)?;
         }
@@ -159,11 +166,12 @@ impl GroupClient {
     /// Moves partitions that are being fetched to these offsets. Returns what became of each.
     pub(super) fn seek(&self, starts: &[Start]) -> SeekAnswers {
         let answers = self.consumer.seek_partitions(self.list_of(starts), self.request_timeout)?;
-        let answers = answers.elements();
-        Ok(answers.iter().map(|answer| (answer.partition(), answer.error())).collect())
+        let elements = answers.elements();
+        let answers = elements.iter();
+        Ok(answers.map(|answer| (KafkaPartition(answer.partition()), answer.error())).collect())
     }
 
-    pub(super) fn set_paused(&self, partitions: &[i32], paused: bool) {
+    pub(super) fn set_paused(&self, partitions: &[KafkaPartition], paused: bool) {
         let list = self.list_of_partitions(partitions);
         let result = if paused { self.consumer.pause(&list) } else { self.consumer.resume(&list) };
         if let Err(error) = result {
@@ -177,10 +185,10 @@ impl GroupClient {
         let _ = self.consumer.unassign();
     }
 
-    fn list_of_partitions(&self, partitions: &[i32]) -> TopicPartitionList {
+    fn list_of_partitions(&self, partitions: &[KafkaPartition]) -> TopicPartitionList {
         let mut list = TopicPartitionList::new();
         for partition in partitions {
-            list.add_partition(&self.topic, *partition);
+            list.add_partition(&self.topic, partition.0);
         }
         list
     }
@@ -188,7 +196,8 @@ impl GroupClient {
     fn list_of(&self, starts: &[Start]) -> TopicPartitionList {
         let mut list = TopicPartitionList::new();
         for start in starts {
-            list.add_partition_offset(&self.topic, start.partition, Offset::Offset(start.offset))
+            let offset = rdkafka::Offset::Offset(start.offset.0);
+            list.add_partition_offset(&self.topic, start.partition.0, offset)
                 .expect("offsets from 0 are valid");
         }
         list

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use lake_model::kafka_timestamp;
+use lake_model::{KafkaPartition, Offset, kafka_timestamp};
 use rdkafka::message;
 use speed_layer_fetch::Record;
 use tokio::runtime::Handle;
@@ -50,7 +50,7 @@ impl Delivery {
         positions: &mut Positions,
     ) -> Result<(), Ended> {
         if self.decode_into_batch(record, client.topic(), positions) {
-            self.flush_partition(record.partition, client, positions)?;
+            self.flush_partition(KafkaPartition(record.partition), client, positions)?;
         }
         if self.pending_records < FLUSH_RECORDS {
             return Ok(());
@@ -65,7 +65,8 @@ impl Delivery {
         topic: &str,
         positions: &mut Positions,
     ) -> bool {
-        let Some(fetched) = positions.valid(record.partition) else { return false };
+        let partition = KafkaPartition(record.partition);
+        let Some(fetched) = positions.valid(partition) else { return false };
         let millis = match record.timestamp {
             message::Timestamp::LogAppendTime(millis) => millis,
             message::Timestamp::CreateTime(millis) => {
@@ -78,8 +79,8 @@ impl Delivery {
         if kafka_timestamp == kafka_timestamp::ABSENT {
             metrics::counter!("lambdalake_speed_records_without_timestamp_total").increment(1);
         }
-        let (key, payload) = (record.key, record.payload);
-        fetched.pending.push(record.offset, kafka_timestamp, key, payload, &self.format);
+        let (offset, key, payload) = (Offset(record.offset), record.key, record.payload);
+        fetched.pending.push(offset, kafka_timestamp, key, payload, &self.format);
         self.pending_records += 1;
         fetched.pending.bytes() >= BATCH_BYTES
     }
@@ -88,8 +89,8 @@ impl Delivery {
     /// reports, are counted in it.
     pub(super) fn report_end(
         &mut self,
-        partition: i32,
-        next: i64,
+        partition: KafkaPartition,
+        next: Offset,
         client: &mut GroupClient,
         positions: &mut Positions,
     ) -> Result<(), Ended> {
@@ -130,13 +131,13 @@ impl Delivery {
 
     fn flush_partition(
         &mut self,
-        partition: i32,
+        partition: KafkaPartition,
         client: &mut GroupClient,
         positions: &mut Positions,
     ) -> Result<(), Ended> {
         let Some(fetched) = positions.get_mut(partition) else { return Ok(()) };
         let Some(last) = fetched.pending.last_offset() else { return Ok(()) };
-        fetched.position = last + 1;
+        fetched.position = last.next();
         let batch = fetched.pending.take();
         self.send(SourceEvent::Records(Box::new(batch)), client, positions)
     }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use lake_model::{KafkaPartition, Offset};
 use rdkafka::error::KafkaResult;
 use speed_layer_fetch::Record;
 
@@ -31,7 +32,11 @@ impl Link {
     }
 
     /// As [`Delivery::report_end`].
-    pub(super) fn report_end(&mut self, partition: i32, next: i64) -> Result<(), Ended> {
+    pub(super) fn report_end(
+        &mut self,
+        partition: KafkaPartition,
+        next: Offset,
+    ) -> Result<(), Ended> {
         self.delivery.report_end(partition, next, &mut self.client, &mut self.positions)
     }
 

@@ -8,6 +8,8 @@
 use std::collections::BTreeMap;
 use std::time::Instant;
 
+use lake_model::{KafkaPartition, Offset};
+
 use crate::decode::DecodedBatch;
 use crate::source::Start;
 
@@ -16,15 +18,15 @@ pub(super) struct Fetched {
     /// Decoded records that the engine does not have yet, tagged with the partition's epoch.
     pub(super) pending: DecodedBatch,
     /// The position that the engine was given last.
-    pub(super) position: i64,
+    pub(super) position: Offset,
     /// Since when it needs a seek: what comes until then is of another place.
     needs_seek_since: Option<Instant>,
 }
 
 impl Fetched {
     /// The offset after the last record decoded.
-    fn next_offset(&self) -> i64 {
-        self.pending.last_offset().map_or(self.position, |last| last + 1)
+    fn next_offset(&self) -> Offset {
+        self.pending.last_offset().map_or(self.position, Offset::next)
     }
 
     /// What comes is of another place until a seek has succeeded.
@@ -36,7 +38,7 @@ impl Fetched {
 /// The assigned partitions, by number.
 #[derive(Default)]
 pub(super) struct Positions {
-    fetched: BTreeMap<i32, Fetched>,
+    fetched: BTreeMap<KafkaPartition, Fetched>,
 }
 
 impl Positions {
@@ -67,7 +69,7 @@ impl Positions {
     }
 
     /// A seek of the partition has succeeded: what comes counts again.
-    pub(super) fn validate(&mut self, partition: i32) {
+    pub(super) fn validate(&mut self, partition: KafkaPartition) {
         self.fetched.entry(partition).and_modify(|fetched| fetched.needs_seek_since = None);
     }
 
@@ -88,36 +90,36 @@ impl Positions {
     }
 
     /// The partition, if what comes of it counts.
-    pub(super) fn valid(&mut self, partition: i32) -> Option<&mut Fetched> {
+    pub(super) fn valid(&mut self, partition: KafkaPartition) -> Option<&mut Fetched> {
         self.fetched.get_mut(&partition).filter(|fetched| fetched.needs_seek_since.is_none())
     }
 
     /// The partition, if it is assigned.
-    pub(super) fn get_mut(&mut self, partition: i32) -> Option<&mut Fetched> {
+    pub(super) fn get_mut(&mut self, partition: KafkaPartition) -> Option<&mut Fetched> {
         self.fetched.get_mut(&partition)
     }
 
     /// Forgets partitions that are taken away.
-    pub(super) fn release(&mut self, partitions: &[i32]) {
+    pub(super) fn release(&mut self, partitions: &[KafkaPartition]) {
         self.fetched.retain(|partition, _| !partitions.contains(partition));
     }
 
-    pub(super) fn contains(&self, partition: i32) -> bool {
+    pub(super) fn contains(&self, partition: KafkaPartition) -> bool {
         self.fetched.contains_key(&partition)
     }
 
     /// The numbers of the partitions.
-    pub(super) fn ids(&self) -> Vec<i32> {
+    pub(super) fn ids(&self) -> Vec<KafkaPartition> {
         self.fetched.keys().copied().collect()
     }
 
     /// The partitions with the positions that the engine was given last.
-    pub(super) fn positions(&self) -> Vec<(i32, i64)> {
+    pub(super) fn positions(&self) -> Vec<(KafkaPartition, Offset)> {
         self.fetched.iter().map(|(partition, fetched)| (*partition, fetched.position)).collect()
     }
 
     fn starts_of(&self, is_meant: impl Fn(&Fetched) -> bool) -> Vec<Start> {
-        let start = |(partition, fetched): (&i32, &Fetched)| Start {
+        let start = |(partition, fetched): (&KafkaPartition, &Fetched)| Start {
             partition: *partition,
             offset: fetched.next_offset(),
             epoch: fetched.pending.epoch,
@@ -131,20 +133,24 @@ mod tests {
     use super::super::now;
     use super::*;
 
+    const PARTITION: KafkaPartition = KafkaPartition(3);
+
     fn start(offset: i64, epoch: u64) -> Start {
-        Start { partition: 3, offset, epoch }
+        Start { partition: PARTITION, offset: Offset(offset), epoch }
     }
 
     #[test]
     fn nothing_of_a_partition_counts_from_a_pause_until_a_seek_has_succeeded() {
         let mut positions = Positions::default();
         positions.begin(start(10, 1));
-        assert!(positions.valid(3).is_some());
+        assert!(positions.valid(PARTITION).is_some());
         positions.invalidate_all(now());
-        assert!(positions.valid(3).is_none());
+        assert!(positions.valid(PARTITION).is_none());
         assert_eq!(positions.needing_seek(|_| true), [start(10, 1)]);
-        positions.validate(3);
-        assert!(positions.valid(3).is_some() && positions.needing_seek(|_| true).is_empty());
+        positions.validate(PARTITION);
+        assert!(
+            positions.valid(PARTITION).is_some() && positions.needing_seek(|_| true).is_empty()
+        );
     }
 
     #[test]
@@ -153,7 +159,7 @@ mod tests {
         assert!(!positions.begin_elsewhere(start(10, 1), now()), "it is not assigned");
         positions.begin(start(20, 2));
         assert!(!positions.begin_elsewhere(start(10, 1), now()), "it was asked for earlier");
-        assert_eq!(positions.positions(), [(3, 20)]);
+        assert_eq!(positions.positions(), [(PARTITION, Offset(20))]);
         assert!(positions.begin_elsewhere(start(10, 2), now()));
         assert_eq!(positions.needing_seek(|_| true), [start(10, 2)]);
     }
