@@ -2,9 +2,10 @@
 //!
 //! # Consistency
 //! Whether a partition's work goes in is decided on exactly the version that is committed on ([`commit_with`]): its
-//! transaction must be the one that the work was built on, and its watermark must not have been reset since. If another
+//! transaction must be the one that the work was built on, its watermark must not have been reset since, and vacuum must
+//! not have announced that it deletes files as old as those of the work. If another
 //! writer is faster, everything is decided again on what it wrote; the files are written once only. Files to remove are
-//! those of that version, never of memory. A partition whose transaction moved is left out, and the caller reloads it.
+//! those of that version, never of memory. A partition of which that does not hold is left out, and the caller reloads it.
 
 use std::collections::BTreeSet;
 
@@ -16,6 +17,10 @@ use lake_tables::file_kind::{AvgSpeedFile, ProvisionalGroup};
 use lake_tables::txn::{AppIds, PartitionProgress};
 
 use crate::split;
+
+/// Why a partition whose transaction did not move is fenced.
+const TOO_OLD: &str =
+    "files are so old that maintain may have deleted them before they were committed";
 
 /// What a partition wants committed to a table.
 #[derive(Clone, Debug)]
@@ -35,7 +40,7 @@ pub struct PartitionCommit {
 /// What became of the work.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Published {
-    /// Partitions that another writer moved.
+    /// Partitions that another writer moved, or whose files vacuum may have deleted.
     pub fenced: BTreeSet<KafkaPartition>,
     /// Days that are final, whose provisional files were left out.
     pub final_days: BTreeSet<Day>,
@@ -93,7 +98,13 @@ fn assemble(
         let found = app_ids.progress(state, work.partition).next_offset;
         let target = work.progress.next_offset.unwrap_or(Offset::ZERO);
         let was_reset = app_ids.reset_count(state, work.partition) != work.resets;
-        match decide(PartitionFacts { built_on: work.built_on, found, target, was_reset }) {
+        let may_be_vacuumed = work.files.iter().any(|(_, file)| state.may_be_vacuumed(file));
+        if may_be_vacuumed {
+            let (table, partition) = (log.table().name, work.partition);
+            tracing::warn!(table, partition = partition.0, "{TOO_OLD}");
+        }
+        let built_on = work.built_on;
+        match decide(PartitionFacts { built_on, found, target, was_reset, may_be_vacuumed }) {
             PartitionDecision::Fenced => {
                 published.fenced.insert(work.partition);
             }

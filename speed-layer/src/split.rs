@@ -38,11 +38,15 @@ fn first_mixed(log: &TableLog, calendar: &Calendar) -> Option<FileEntry> {
 async fn split(log: &mut TableLog, calendar: &Calendar, file: &FileEntry) -> Result<(), LakeError> {
     let files = rewrite(log, calendar, file).await?;
     let groups = files.len();
-    let commit = Commit::new(log.lake(), "SPLIT").remove([file.clone()]).add(files).rearranging();
+    let commit = Commit::new(log.lake(), "SPLIT").remove([file.clone()]).add(files.clone());
+    let commit = commit.rearranging();
     let committed = commit_with(log, async |log: &TableLog| {
-        Ok::<_, LakeError>(match log.state().file(&file.path) {
-            Some(_) => CommitDecision::Commit(commit.clone(), ()),
-            None => CommitDecision::Nothing(()),
+        let state = log.state();
+        let is_gone = files.iter().any(|file| state.may_be_vacuumed(file));
+        Ok::<_, LakeError>(match state.file(&file.path) {
+            Some(_) if !is_gone => CommitDecision::Commit(commit.clone(), ()),
+            // Whoever splits goes on until no file is mixed, with new files.
+            _ => CommitDecision::Nothing(()),
         })
     })
     .await?;

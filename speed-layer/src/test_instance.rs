@@ -39,8 +39,13 @@ pub(crate) struct Instance {
 
 /// An empty lake whose clock stands still, after all events.
 pub(crate) fn lake() -> Lake {
+    lake_with_clock().0
+}
+
+/// Such a lake, with its clock.
+pub(crate) fn lake_with_clock() -> (Lake, ManualClock) {
     let clock = ManualClock::at(minute(48 * 60));
-    lake_in_memory_with(Arc::new(clock), Arc::new(CountedIds::default()))
+    (lake_in_memory_with(Arc::new(clock.clone()), Arc::new(CountedIds::default())), clock)
 }
 
 /// The time so many minutes after the day began.

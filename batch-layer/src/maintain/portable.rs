@@ -93,7 +93,11 @@ async fn not_portable(
 }
 
 /// Writes the rows of `file` into a file of the same kind.
-async fn copy(context: &Context, table: Table, file: &FileEntry) -> Result<DataFile, LakeError> {
+pub(super) async fn copy(
+    context: &Context,
+    table: Table,
+    file: &FileEntry,
+) -> Result<DataFile, LakeError> {
     let new = file_kind::portable_copy(table, file, context.lake.unique_id());
     let mut writer = FileWriter::new(table, new)?;
     let schema = table.file_schema();

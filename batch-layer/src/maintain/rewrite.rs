@@ -22,7 +22,8 @@ pub(super) fn conformed(
 }
 
 /// Swaps `inputs` for `outputs`, which hold the same rows, in a commit called `operation`. If another writer has
-/// removed one of the inputs meanwhile, the outputs are given up. Returns whether the swap was made.
+/// removed one of the inputs meanwhile, or vacuum may have deleted one of the outputs, the outputs are given up. Returns
+/// whether the swap was made.
 pub(super) async fn swap(
     log: &mut TableLog,
     operation: &'static str,
@@ -33,7 +34,8 @@ pub(super) async fn swap(
     let lake = log.lake().clone();
     let swapped = commit_with(log, async |log: &TableLog| {
         let is_there = |input: &FileEntry| log.state().file(&input.path) == Some(input);
-        if !inputs.iter().all(is_there) {
+        let is_gone = |output: &DataFile| log.state().may_be_vacuumed(output);
+        if !inputs.iter().all(is_there) || outputs.iter().any(is_gone) {
             return Ok::<_, LakeError>(CommitDecision::Nothing(()));
         }
         let commit = Commit::new(&lake, operation)

@@ -5,14 +5,26 @@
 //! `maintain.orphan_retention`.
 //!
 //! # Consistency
-//! The store is listed first and the log is read afterwards. A file that is named by then stays; one that is
-//! written later is not in the list; one that a writer has not named yet is younger than any orphan's age.
+//! The store is listed first and the log is read afterwards. A file that is named by then stays, and one that is
+//! written later is not in the list. A file that its writer has not named yet is younger than any orphan's age, unless the
+//! writer was suspended for that long: so before orphans are deleted, a commit announces it ([`lake_delta::log`]), made on
+//! the very version that the files were judged by. It says that files may be gone whose upload began up to
+//! half of `maintain.orphan_retention` ago, which is half of it more than what is deleted: by so much the clocks of
+//! the writer, the store and this process may differ, and so long a writer may take from an upload to its commit. Without
+//! orphans there is no commit.
+//!
+//! # Crash consistency
+//! A run that is killed after its announcement leaves files to the next run, which announces anew. Writers that have read
+//! an announcement do without their files, whether these are deleted or not.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use futures::{StreamExt, TryStreamExt};
-use lake_delta::{Lake, LakeError, TableState, housekeeping};
+use lake_delta::{
+    Commit, CommitDecision, Lake, LakeError, TableLog, TableState, commit_with, housekeeping,
+};
+use lake_model::Timestamp;
 use lake_tables::Table;
 use object_store::ObjectMeta;
 use object_store::path::Path;
@@ -20,6 +32,9 @@ use object_store::path::Path;
 use super::report::MaintainReport;
 use crate::context::Context;
 use crate::error::BatchError;
+
+/// What the announcement is called in a table's history.
+const OPERATION: &str = "VACUUM START";
 
 /// What the decision about a file is made on. Times are in milliseconds since 1970.
 #[derive(Clone, Copy, Debug)]
@@ -52,26 +67,70 @@ pub(super) async fn vacuum(
     table: Table,
     report: &mut MaintainReport,
 ) -> Result<(), BatchError> {
+    let now = context.now();
     let listed = data_files(&context.lake, table).await?;
-    let log = context.open(table).await?;
-    let removed = tombstones(&context.lake, table).await?;
-    let ages = Ages {
-        removed: millis(context.settings.lake.deleted_file_retention),
-        orphan: millis(context.settings.maintain.orphan_retention),
-    };
-    let now = context.now().micros().div_euclid(1000);
-    let expired: Vec<ObjectMeta> = listed
-        .into_iter()
-        .filter(|file| may_go(facts(file, log.state(), &removed), ages, now))
-        .collect();
+    let mut log = context.open(table).await?;
+    let is_dry_run = report.dry_run;
+    let announced = commit_with(&mut log, async |log: &TableLog| {
+        let expired = expired(context, table, log.state(), &listed, now).await?;
+        let before = announced_instant(context, now);
+        let is_needed = expired.iter().any(|file| file.is_orphan)
+            && log.state().vacuumed_before().is_none_or(|known| known < before);
+        if is_dry_run || !is_needed {
+            return Ok::<_, LakeError>(CommitDecision::Nothing(expired));
+        }
+        let commit = Commit::new(log.lake(), OPERATION).announce_vacuum(before);
+        Ok(CommitDecision::Commit(commit, expired))
+    });
+    let expired = announced.await?.value;
     if !expired.is_empty() {
         let bytes = expired.iter().map(|file| file.size).sum();
-        if !report.dry_run {
+        if !is_dry_run {
             delete(&context.lake, table, &expired).await?;
         }
         report.deleted(table, expired.len(), bytes);
     }
     Ok(())
+}
+
+/// A file that may go.
+struct Expired {
+    location: Path,
+    size: u64,
+    /// Whether no log names it.
+    is_orphan: bool,
+}
+
+/// The files among `listed` that may go by `state`.
+async fn expired(
+    context: &Context,
+    table: Table,
+    state: &TableState,
+    listed: &[ObjectMeta],
+    now: Timestamp,
+) -> Result<Vec<Expired>, LakeError> {
+    // What was removed after the state's version is active in the state.
+    let removed = tombstones(&context.lake, table).await?;
+    let ages = Ages {
+        removed: millis(context.settings.lake.deleted_file_retention),
+        orphan: millis(context.settings.maintain.orphan_retention),
+    };
+    let now = now.micros().div_euclid(1000);
+    let expired = listed.iter().filter_map(|file| {
+        let facts = facts(file, state, &removed);
+        may_go(facts, ages, now).then(|| Expired {
+            location: file.location.clone(),
+            size: file.size,
+            is_orphan: facts.removed_at.is_none(),
+        })
+    });
+    Ok(expired.collect())
+}
+
+/// The instant that is announced at `now`: files that writers began to upload before it may be gone.
+fn announced_instant(context: &Context, now: Timestamp) -> Timestamp {
+    let half = context.settings.maintain.orphan_retention / 2;
+    now.saturating_add(-i64::try_from(half.as_micros()).unwrap_or(i64::MAX))
 }
 
 fn facts(file: &ObjectMeta, state: &TableState, removed: &HashMap<String, i64>) -> Facts {
@@ -117,7 +176,7 @@ async fn tombstones(lake: &Lake, table: Table) -> Result<HashMap<String, i64>, L
     found.map_ok(tombstone).try_collect().await.map_err(failed)
 }
 
-async fn delete(lake: &Lake, table: Table, files: &[ObjectMeta]) -> Result<(), LakeError> {
+async fn delete(lake: &Lake, table: Table, files: &[Expired]) -> Result<(), LakeError> {
     let paths: Vec<object_store::Result<Path>> =
         files.iter().map(|file| Ok(file.location.clone())).collect();
     let mut deleted = lake.table_store(table).delete_stream(futures::stream::iter(paths).boxed());

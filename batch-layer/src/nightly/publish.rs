@@ -34,7 +34,8 @@ pub(super) enum Published {
     Final(BatchRun),
     /// Another run made it final meanwhile, from the same events or newer ones.
     Superseded(String),
-    /// Its provisional rows hold newer offsets by now than the pinned version reaches: compute it again.
+    /// Its provisional rows hold newer offsets by now than the pinned version reaches, or vacuum may have deleted the files
+    /// computed: compute it again.
     Behind(String),
     /// It needed no recomputing any more.
     Unneeded,
@@ -67,6 +68,10 @@ impl Base {
     }
 }
 
+/// Why a day is computed again although its events were all read.
+const VACUUMED: &str =
+    "its files are so old that maintain may have deleted them before they were committed";
+
 /// What the decision to overwrite a day rests on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Facts {
@@ -76,6 +81,8 @@ struct Facts {
     new_finals: Vec<(String, TableVersion)>,
     /// What provisional rows that came since hold beyond our version.
     uncovered: Option<String>,
+    /// Whether vacuum may have deleted our files.
+    may_be_vacuumed: bool,
 }
 
 #[must_use]
@@ -93,6 +100,7 @@ fn decide(facts: &Facts) -> Decision {
     }
     match &facts.uncovered {
         Some(uncovered) => Decision::Recompute(uncovered.clone()),
+        None if facts.may_be_vacuumed => Decision::Recompute(VACUUMED.to_owned()),
         None => Decision::Overwrite,
     }
 }
@@ -120,8 +128,8 @@ pub(super) async fn publish(
             Decision::GiveUp(winner) => {
                 return Ok(CommitDecision::Nothing(Published::Superseded(winner)));
             }
-            Decision::Recompute(uncovered) => {
-                return Ok(CommitDecision::Nothing(Published::Behind(uncovered)));
+            Decision::Recompute(why) => {
+                return Ok(CommitDecision::Nothing(Published::Behind(why)));
             }
         }
         let replaced: Vec<FileEntry> = state.files_of(computed.span.day).cloned().collect();
@@ -182,6 +190,7 @@ fn facts(
         new_finals: new_finals.collect(),
         uncovered: (!uncovered.is_empty())
             .then(|| format!("its provisional rows are ahead of events: {}", describe(&uncovered))),
+        may_be_vacuumed: computed.files.iter().any(|file| avg_speed.may_be_vacuumed(file)),
     }
 }
 
@@ -241,6 +250,7 @@ mod unit_tests {
             events_version: TableVersion(7),
             new_finals: finals.collect(),
             uncovered: uncovered.map(str::to_owned),
+            may_be_vacuumed: false,
         }
     }
 
@@ -250,6 +260,13 @@ mod unit_tests {
         assert!(matches!(decide(&facts(&[("a", 8)], None)), Decision::GiveUp(_)));
         assert_eq!(decide(&facts(&[("a", 6)], None)), Decision::Overwrite);
         assert_eq!(decide(&facts(&[], None)), Decision::Overwrite);
+    }
+
+    #[test]
+    fn a_day_whose_files_may_be_gone_is_computed_again_unless_another_run_has_won() {
+        let gone = |new_finals| Facts { may_be_vacuumed: true, ..facts(new_finals, None) };
+        assert_eq!(decide(&gone(&[])), Decision::Recompute(VACUUMED.to_owned()));
+        assert!(matches!(decide(&gone(&[("a", 7)])), Decision::GiveUp(_)));
     }
 
     #[test]

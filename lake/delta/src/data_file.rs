@@ -12,7 +12,7 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
-use lake_model::Day;
+use lake_model::{Day, Timestamp};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload, WriteMultipart};
 use parquet::arrow::ArrowWriter;
@@ -58,6 +58,9 @@ pub struct DataFile {
     pub stats: String,
     /// What it is, for whoever reads the log.
     pub tags: BTreeMap<String, String>,
+    /// When its upload began, by the clock of whoever wrote it. The store dates it no earlier, but for the difference of
+    /// their clocks.
+    pub upload_began_at: Timestamp,
 }
 
 /// Writes `batch` as the data file `file` of `table`.
@@ -120,10 +123,11 @@ impl FileWriter {
         let stats = statistics::json(&schema, table.without_bounds, &written);
         let payload = std::mem::take(encoder.inner_mut()).into_payload();
         let size = payload.content_length() as u64;
+        let upload_began_at = lake.now();
         put(&*lake.table_store(table), &path, payload)
             .await
             .map_err(LakeError::storage(format!("write data file {table}/{path}")))?;
-        Ok(DataFile { path, partition, size, rows, stats, tags })
+        Ok(DataFile { path, partition, size, rows, stats, tags, upload_began_at })
     }
 }
 

@@ -57,6 +57,18 @@ pub enum LakeError {
         /// How often the commit was tried.
         tries: u32,
     },
+    /// A file that was to be committed may have been deleted meanwhile; doing the work again helps.
+    #[error(
+        "table {table}: {path} was not committed, since maintain has announced that it may delete files as old as that \
+         which no commit names: the process was suspended for too long, or its clock is slow; the work has to be done \
+         again. If that happens without a suspension, correct the clock or raise maintain.orphan_retention"
+    )]
+    Vacuumed {
+        /// The table.
+        table: &'static str,
+        /// The file, relative to the table.
+        path: String,
+    },
     /// Work done through the deltalake library failed; trying later may help.
     #[error("{action}: {source}")]
     Delta {
@@ -70,8 +82,8 @@ pub enum LakeError {
 impl LakeError {
     /// Whether the same call may succeed later, without anybody changing anything but the outside.
     pub fn is_transient(&self) -> bool {
-        use LakeError::{Delta, Overtaken, Storage};
-        matches!(self, Storage { .. } | Delta { .. } | Overtaken { .. })
+        use LakeError::{Delta, Overtaken, Storage, Vacuumed};
+        matches!(self, Storage { .. } | Delta { .. } | Overtaken { .. } | Vacuumed { .. })
     }
 
     /// Whether the store refuses the credentials. That may pass (policies take time to spread, and temporary

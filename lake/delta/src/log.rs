@@ -32,6 +32,7 @@ mod load;
 mod metadata;
 pub(crate) mod properties;
 mod state;
+mod vacuum;
 
 use std::sync::Arc;
 use std::time::Duration;

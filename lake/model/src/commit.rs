@@ -14,6 +14,8 @@ pub struct PartitionFacts {
     pub target: Offset,
     /// Whether the partition's watermark was set back since our work began, which judges lateness anew.
     pub was_reset: bool,
+    /// Whether vacuum may have deleted files of the work.
+    pub may_be_vacuumed: bool,
 }
 
 /// Whether a partition's work goes into a commit.
@@ -24,14 +26,15 @@ pub enum PartitionDecision {
     Commit,
     /// It continues what the log holds and adds nothing to it.
     NothingNew,
-    /// Another writer moved the partition: drop the work and reload from the tables.
+    /// Another writer moved the partition, or files of the work may be gone: drop the work and reload from the tables.
     Fenced,
 }
 
 /// Decides for one partition. A log that moved since our work began fences it, in whichever direction it
-/// moved: rows that were built on other offsets would land twice or leave a hole.
+/// moved: rows that were built on other offsets would land twice or leave a hole. So does vacuum, where the files of the
+/// work are so old that it may have deleted them.
 pub fn decide(facts: PartitionFacts) -> PartitionDecision {
-    if facts.found != facts.built_on || facts.was_reset {
+    if facts.found != facts.built_on || facts.was_reset || facts.may_be_vacuumed {
         PartitionDecision::Fenced
     } else if facts.built_on.is_some_and(|next| facts.target <= next) {
         PartitionDecision::NothingNew
@@ -58,7 +61,7 @@ mod tests {
                 let built_on = writers[who];
                 let start = built_on.unwrap_or(Offset::ZERO);
                 let target = start.plus(count);
-                match decide(PartitionFacts { built_on, found: log, target, was_reset: false }) {
+                match decide(PartitionFacts { built_on, found: log, ..continued(target) }) {
                     PartitionDecision::Commit => {
                         landed.extend(OffsetRange::new(start, target).offsets());
                         log = Some(target);
@@ -74,19 +77,26 @@ mod tests {
         }
     }
 
+    /// Work up to `target` on a log that stands where the work began.
+    fn continued(target: Offset) -> PartitionFacts {
+        let (built_on, found) = (Some(Offset(7)), Some(Offset(7)));
+        PartitionFacts { built_on, found, target, was_reset: false, may_be_vacuumed: false }
+    }
+
     #[test]
     fn a_commit_without_newer_offsets_is_none() {
-        let held = Some(Offset(7));
-        let facts =
-            PartitionFacts { built_on: held, found: held, target: Offset(7), was_reset: false };
-        assert_eq!(decide(facts), PartitionDecision::NothingNew);
+        assert_eq!(decide(continued(Offset(7))), PartitionDecision::NothingNew);
+    }
+
+    #[test]
+    fn work_whose_files_may_be_gone_is_fenced() {
+        let facts = PartitionFacts { may_be_vacuumed: true, ..continued(Offset(9)) };
+        assert_eq!(decide(facts), PartitionDecision::Fenced);
     }
 
     #[test]
     fn work_from_before_a_reset_of_the_watermark_is_fenced() {
-        let held = Some(Offset(7));
-        let facts =
-            PartitionFacts { built_on: held, found: held, target: Offset(9), was_reset: true };
+        let facts = PartitionFacts { was_reset: true, ..continued(Offset(9)) };
         assert_eq!(decide(facts), PartitionDecision::Fenced);
     }
 }

@@ -3,14 +3,16 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
-use lake_delta::Lake;
-use lake_model::{KafkaPartition, Offset, TableVersion};
-use lake_tables::Table;
+use lake_delta::{Commit, Lake, TableLog, data_file};
+use lake_model::{KafkaPartition, Offset, OffsetRange, TableVersion};
+use lake_tables::offset_gaps::{self, GapReason, OffsetGap};
 use lake_tables::txn::PartitionProgress;
+use lake_tables::{Table, file_kind};
 
 use crate::publish::{PartitionCommit, Published};
-use crate::test_instance::{Instance, lake, version};
+use crate::test_instance::{Instance, lake, lake_with_clock, version};
 
 /// The tables that work is committed to.
 const TABLES: [Table; 4] = [Table::Events, Table::DeadLetters, Table::OffsetGaps, Table::AvgSpeed];
@@ -80,6 +82,34 @@ async fn work_that_another_writer_was_faster_with_is_fenced_and_changes_nothing(
     assert_eq!(next_offsets(&old)[0], Some(Offset(4)));
     let made = old.committer.commit(Table::Events, &[work(Some(4), 9)]).await.unwrap();
     assert_eq!((made.fenced, next_offsets(&old)[0]), (BTreeSet::new(), Some(Offset(9))));
+}
+
+#[tokio::test]
+async fn work_whose_files_vacuum_may_have_deleted_is_fenced_and_the_same_rows_commit_from_new_files()
+ {
+    let (lake, clock) = lake_with_clock();
+    let mut instance = Instance::on(&lake).await;
+    let gap = OffsetGap {
+        kafka_partition: PARTITION,
+        range: OffsetRange::new(Offset(0), Offset(4)),
+        reason: GapReason::BeforeStart,
+        noted_at: lake.now(),
+    };
+    let write = async || {
+        let (new, rows) = (file_kind::unpartitioned(lake.unique_id()), offset_gaps::batch(&[gap]));
+        let file = data_file::write(&lake, Table::OffsetGaps, new, &rows).await.unwrap();
+        PartitionCommit { files: vec![(None, file)], ..work(None, 4) }
+    };
+    let suspended = write().await;
+    let mut log = TableLog::open(&lake, Table::OffsetGaps).await.unwrap();
+    let after = lake.now().saturating_add(1);
+    let announcement = Commit::new(&lake, "VACUUM START").announce_vacuum(after);
+    let _ = log.try_commit(&announcement).await.unwrap();
+    let refused = instance.committer.commit(Table::OffsetGaps, &[suspended]).await.unwrap();
+    assert_eq!((refused.fenced, next_offsets(&instance)[2]), (BTreeSet::from([PARTITION]), None));
+    clock.advance(Duration::from_micros(1));
+    let made = instance.committer.commit(Table::OffsetGaps, &[write().await]).await.unwrap();
+    assert_eq!((made.fenced, next_offsets(&instance)[2]), (BTreeSet::new(), Some(Offset(4))));
 }
 
 #[tokio::test]

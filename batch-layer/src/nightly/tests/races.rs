@@ -8,6 +8,7 @@ use super::super::compute::{ComputedDay, compute};
 use super::super::publish::{Base, Published, Tables, publish};
 use crate::batch_runs::BatchRuns;
 use crate::test_support::{World, day, seen};
+use crate::{Shutdown, maintain};
 
 fn the_day() -> Day {
     day("2025-04-05")
@@ -45,6 +46,14 @@ impl Computing {
     }
 }
 
+/// Deletes, as `maintain` does, what no log names, when everything that there is by now is old.
+async fn vacuum_ages_later(world: &World) {
+    // The store in memory dates files by the machine's clock, of which it is only sure that it is before this.
+    world.set_clock("2999-01-01T00:00:00Z");
+    let report = maintain::run(&world.context, &world.kafka, false, &Shutdown::never()).await;
+    assert!(!report.unwrap().deleted.is_empty());
+}
+
 /// The runs that wrote the rows served.
 async fn writers(world: &World) -> Vec<String> {
     let log = world.log(Table::AvgSpeed).await;
@@ -73,6 +82,18 @@ async fn of_two_runs_from_the_same_events_the_first_wins_and_the_second_cleans_u
         use object_store::ObjectStoreExt;
         assert!(store.head(&object_store::path::Path::from(path)).await.is_err());
     }
+}
+
+#[tokio::test]
+async fn a_run_suspended_until_its_files_are_vacuumed_computes_the_day_again() {
+    let world = world().await;
+    let suspended = Computing::begin(&world, "suspended").await;
+    vacuum_ages_later(&world).await;
+    let published = suspended.publish(&world).await;
+    assert!(matches!(&published, Published::Behind(why) if why.contains("maintain")));
+    assert!(writers(&world).await.is_empty(), "no log names a file that is gone");
+    assert_eq!(world.nightly().await.done.len(), 1);
+    assert_eq!(world.served(the_day()).await[0].summary.count(), 1);
 }
 
 #[tokio::test]

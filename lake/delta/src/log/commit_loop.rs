@@ -11,7 +11,8 @@
 //! # Crash consistency
 //! A writer that dies in the loop has committed or it has not: one entry holds all of its commit. Files that it
 //! uploaded and nobody named are orphans, which maintenance deletes. After an error the commit may have been made;
-//! whoever calls again decides on the log, which says so.
+//! whoever calls again decides on the log, which says so. A writer that is suspended for so long that its files may be
+//! deleted as orphans reads the announcement of that, and its commit of them is refused (`vacuum`).
 
 use std::time::Duration;
 

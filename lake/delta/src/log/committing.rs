@@ -33,8 +33,11 @@ pub enum CommitOutcome {
 impl TableLog {
     /// Tries to commit on exactly the version followed to, retrying failures of the store for as long as
     /// the lake's settings say. After an error the commit may or may not have been made: decide again on
-    /// a refreshed state.
+    /// a refreshed state. A commit of a file that vacuum may have deleted is refused with [`LakeError::Vacuumed`].
     pub async fn try_commit(&mut self, commit: &Commit) -> Result<CommitOutcome, LakeError> {
+        if let Some(file) = commit.adds().iter().find(|file| self.state.may_be_vacuumed(file)) {
+            return Err(LakeError::Vacuumed { table: self.table.name, path: file.path.clone() });
+        }
         let version = self.state.version().next();
         let give_up_at = Instant::now() + self.lake.options().retry_timeout;
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);

@@ -1,7 +1,7 @@
 //! The contract of the tables, held against every store that a lake can be on.
 //!
 //! `bed` makes a fresh lake in memory, on disk or on MinIO, and `rows` fills it. The cases in `creating`, `committing`,
-//! `rivals`, `cleaning`, `foreign`, `files`, `tags` and `deltalake_view` run on all three; their names say what holds.
+//! `rivals`, `cleaning`, `vacuum`, `foreign`, `files`, `tags` and `deltalake_view` run on all three; their names say what holds.
 //! `ambiguity` and `contention` use a store in memory, with faults (`faults`) and with rivals; `statistics` and `kinds`
 //! draw rows at random. `docs/commit-protocol.md` names the case of each interleaving.
 //!
@@ -25,6 +25,7 @@ mod rivals;
 mod rows;
 mod statistics;
 mod tags;
+mod vacuum;
 
 /// Makes a test of every case for every store.
 macro_rules! on_every_store {
@@ -73,6 +74,9 @@ on_every_store! {
     cleaning::a_zombie_does_not_write_into_a_hole;
     cleaning::an_old_state_that_is_the_newest_commits;
     cleaning::a_hole_is_noticed_even_if_the_clock_stands_still;
+    vacuum::a_writer_suspended_before_its_commit_does_not_name_a_file_that_vacuum_may_have_taken;
+    vacuum::files_that_are_uploaded_after_the_announced_instant_are_committed;
+    vacuum::an_announcement_outlives_the_entry_that_holds_it;
     foreign::an_upgraded_protocol_is_refused_with_a_clear_error;
     foreign::percent_encoded_paths_are_understood_and_removed_as_they_were_spelled;
     foreign::an_empty_entry_is_an_error;

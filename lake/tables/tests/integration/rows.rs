@@ -136,6 +136,7 @@ pub fn unwritten(lake: &Lake, day: Day) -> DataFile {
         tags,
         size: 1000,
         rows: 5,
+        upload_began_at: lake.now(),
         stats: r#"{"numRecords":5,"minValues":{"kafka_offset":1},"maxValues":{"kafka_offset":5},"nullCount":{}}"#
             .to_owned(),
     }
