@@ -16,9 +16,10 @@ use lake_tables::file_kind::{GroupWindows, ProvisionalGroup};
 use lake_tables::{Table, avg_speed};
 
 use crate::committer::Committer;
+use crate::ownership::commit_owned;
 use crate::partition::Partition;
 use crate::partition_set::PartitionSet;
-use crate::publish::{PartitionCommit, is_final};
+use crate::publish::is_final;
 
 /// Commits the windows of partitions.
 #[derive(Clone, Debug)]
@@ -54,12 +55,10 @@ impl AveragesWriter {
             let progress = partition.progress();
             if partition.avg_speed_offset < progress.next_offset && partition.is_ahead() {
                 let files = self.write_groups(committer.lake(), partition).await?;
-                let (id, built_on) = (partition.id(), partition.avg_speed_offset);
-                let resets = partition.clock.resets();
-                work.push(PartitionCommit { partition: id, built_on, resets, progress, files });
+                work.push(partition.commit_to(Table::AvgSpeed, progress, files));
             }
         }
-        let published = committer.commit(Table::AvgSpeed, &work).await?;
+        let published = commit_owned(committer, partitions, Table::AvgSpeed, &work).await?;
         for (partition, next) in partitions.committed(&work, &published) {
             partition.avg_speed_offset = next;
             partition.provisional.written(partition.clock.earliest(), self.lateness);

@@ -82,6 +82,8 @@ impl Committer {
             Table::AvgSpeed => (&mut tables.avg_speed, "UPDATE PROVISIONAL AVERAGES"),
             Table::BatchRuns => unreachable!("the speed layer commits nothing there"),
         };
+        let claims_alone = work.iter().all(PartitionCommit::is_claim);
+        let operation = if claims_alone { "CLAIM PARTITIONS" } else { operation };
         let published = publish(log, &tables.app_ids, &self.calendar, operation, work).await?;
         self.checkpoints.after_commit(&self.lake, table, log.state().version());
         let ended = self.lake.now();

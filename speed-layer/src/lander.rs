@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use lake_delta::{DataFile, Lake, LakeError, data_file};
-use lake_model::{Calendar, Day, KafkaPartition, Offset};
+use lake_model::{Calendar, Day, KafkaPartition};
 use lake_tables::file_kind;
 use lake_tables::file_kind::ProvisionalGroup;
 use lake_tables::offset_gaps::{self, OffsetGap};
@@ -20,6 +20,7 @@ use lake_tables::txn::PartitionProgress;
 use lake_tables::{Table, dead_letters};
 
 use crate::committer::Committer;
+use crate::ownership::commit_owned;
 use crate::partition::Partition;
 use crate::partition_set::PartitionSet;
 use crate::publish::PartitionCommit;
@@ -53,9 +54,19 @@ impl Lander {
         partitions: &mut PartitionSet,
         committer: &mut Committer,
     ) -> Result<BTreeSet<KafkaPartition>, LakeError> {
-        let mut fenced = self.land_gaps(partitions, committer).await?;
-        fenced.extend(self.land_dead_letters(partitions, committer).await?);
+        let mut fenced = self.land_beside_events(partitions, committer).await?;
         fenced.extend(self.land_events(partitions, committer, &fenced).await?);
+        Ok(fenced)
+    }
+
+    /// Commits gaps and dead letters.
+    pub(crate) async fn land_beside_events(
+        &self,
+        partitions: &mut PartitionSet,
+        committer: &mut Committer,
+    ) -> Result<BTreeSet<KafkaPartition>, LakeError> {
+        let mut fenced = self.land_gaps(partitions, committer).await?;
+        fenced.extend(self.land_dead_letters(partitions, committer, &fenced).await?);
         Ok(fenced)
     }
 
@@ -81,10 +92,9 @@ impl Lander {
             let new = file_kind::unpartitioned(committer.lake().unique_id());
             let batch = offset_gaps::batch(&gaps);
             let file = data_file::write(committer.lake(), Table::OffsetGaps, new, &batch).await?;
-            let built_on = partition.landing.landed().offset_gaps;
-            work.push(beside(partition, built_on, vec![file]));
+            work.push(beside(partition, Table::OffsetGaps, vec![file]));
         }
-        let published = committer.commit(Table::OffsetGaps, &work).await?;
+        let published = commit_owned(committer, partitions, Table::OffsetGaps, &work).await?;
         for (partition, next) in partitions.committed(&work, &published) {
             partition.landing.clear_gaps(next);
         }
@@ -95,9 +105,12 @@ impl Lander {
         &self,
         partitions: &mut PartitionSet,
         committer: &mut Committer,
+        fenced: &BTreeSet<KafkaPartition>,
     ) -> Result<BTreeSet<KafkaPartition>, LakeError> {
         let mut work = Vec::new();
-        for partition in partitions.iter().filter(|p| !p.landing.dead_letters().is_empty()) {
+        let has_letters = |p: &&Partition| !p.landing.dead_letters().is_empty();
+        for partition in partitions.iter().filter(|p| !fenced.contains(&p.id())).filter(has_letters)
+        {
             let mut days: BTreeMap<Day, Vec<_>> = BTreeMap::new();
             for letter in partition.landing.dead_letters() {
                 let day = self.calendar.span_at(letter.kafka_timestamp).day;
@@ -112,9 +125,9 @@ impl Lander {
                     data_file::write(committer.lake(), Table::DeadLetters, new, &batch).await?,
                 );
             }
-            work.push(beside(partition, partition.landing.landed().dead_letters, files));
+            work.push(beside(partition, Table::DeadLetters, files));
         }
-        let published = committer.commit(Table::DeadLetters, &work).await?;
+        let published = commit_owned(committer, partitions, Table::DeadLetters, &work).await?;
         for (partition, next) in partitions.committed(&work, &published) {
             for letter in partition.landing.dead_letters() {
                 let reason = letter.reason.as_str();
@@ -138,12 +151,11 @@ impl Lander {
             let (id, progress) = (partition.id(), partition.progress());
             let built_on = partition.landing.landed().events;
             if built_on < progress.next_offset && partition.is_ahead() {
-                let (resets, files) = (partition.clock.resets(), files.remove(&id));
-                let files = files.unwrap_or_default();
-                work.push(PartitionCommit { partition: id, built_on, resets, progress, files });
+                let files = files.remove(&id).unwrap_or_default();
+                work.push(partition.commit_to(Table::Events, progress, files));
             }
         }
-        let published = committer.commit(Table::Events, &work).await?;
+        let published = commit_owned(committer, partitions, Table::Events, &work).await?;
         for (partition, next) in partitions.committed(&work, &published) {
             metrics::counter!("lambdalake_speed_late_events_total")
                 .increment(partition.landing.late_rows());
@@ -187,20 +199,13 @@ impl Lander {
 
 /// The commit of a partition to a table beside `events`, whose offsets need only grow with every commit: what it covers is read
 /// from its rows.
-fn beside(
-    partition: &Partition,
-    built_on: Option<Offset>,
-    files: Vec<DataFile>,
-) -> PartitionCommit {
-    let position = partition.position();
-    let next = built_on.map_or(position, |built_on| position.max(built_on.next()));
-    PartitionCommit {
-        partition: partition.id(),
-        built_on,
-        resets: 0,
-        progress: PartitionProgress { next_offset: Some(next), max_event_time: None },
-        files: files.into_iter().map(|file| (None, file)).collect(),
-    }
+fn beside(partition: &Partition, table: Table, files: Vec<DataFile>) -> PartitionCommit {
+    let files = files.into_iter().map(|file| (None, file)).collect();
+    let work = partition.commit_to(table, PartitionProgress::default(), files);
+    let at = partition.position();
+    let next = work.built_on.map_or(at, |built_on| at.max(built_on.next()));
+    let progress = PartitionProgress { next_offset: Some(next), max_event_time: None };
+    PartitionCommit { progress, ..work }
 }
 
 #[cfg(test)]

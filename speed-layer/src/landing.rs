@@ -28,8 +28,9 @@ pub struct Landed {
     pub dead_letters: Option<Offset>,
     /// The next offset that `offset_gaps` holds.
     pub offset_gaps: Option<Offset>,
-    /// Offsets beyond `events` that a commit of `dead_letters` or `offset_gaps` covers already, because
-    /// the commit of `events` that belonged to it never came.
+    /// Offsets that `dead_letters` or `offset_gaps` cover, from where the replay begins on: before the next offset of
+    /// `events`, and beyond it where the commit of `events` that belonged to theirs never came. An earlier owner may have
+    /// decoded these records in another way than we do.
     pub covered: OffsetRanges,
 }
 
@@ -81,8 +82,12 @@ impl LandingBuffer {
 
     /// Whether the record at `offset` is still to be landed.
     pub fn wants(&self, offset: Offset) -> bool {
-        offset >= self.landed.events.unwrap_or(Offset::ZERO)
-            && !self.landed.covered.contains(offset)
+        offset >= self.landed.events.unwrap_or(Offset::ZERO) && !self.is_covered(offset)
+    }
+
+    /// Whether `dead_letters` or `offset_gaps` cover that offset already, by what was loaded.
+    pub fn is_covered(&self, offset: Offset) -> bool {
+        self.landed.covered.contains(offset)
     }
 
     /// Takes the accepted events that are to land.

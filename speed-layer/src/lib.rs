@@ -3,7 +3,7 @@
 //! Data flows top to bottom: [`kafka`] polls and [`decode`]s records into batches; the [`engine`] hands them
 //! to their [`partition`] in the [`partition_set`], which keeps rows in [`landing`] and panes in [`provisional`]; at each
 //! interval the [`lander`] and the [`averages_writer`] commit both through the [`committer`], which [`publish`]es to the
-//! [`tables`], fenced by the offsets that the tables hold. [`takeover`] and [`recovery`] read all state back from there.
+//! [`tables`], fenced by the offsets that the tables hold and by the [`ownership`] of partitions. [`takeover`] and [`recovery`] read all state back from there.
 //! [`source`] is what the engine sees of Kafka, [`stop_at`] where a bounded run ends; [`mod@reset`] sets a watermark back
 //! that a faulty camera clock has carried away, and [`split`] gives each group of provisional rows a file of its own where
 //! another tool has put several into one.
@@ -16,6 +16,7 @@ pub mod engine;
 pub mod kafka;
 pub mod lander;
 pub mod landing;
+pub mod ownership;
 pub mod partition;
 pub mod partition_set;
 pub mod provisional;

@@ -3,12 +3,14 @@
 use std::time::Duration;
 
 use lake_config::Settings;
-use lake_delta::LakeError;
+use lake_delta::{DataFile, LakeError};
 use lake_model::kafka_timestamp;
 use lake_model::{
     Calendar, DaySpan, DeadLetter, EventColumns, KafkaPartition, Lateness, Offset, OffsetRange,
     SpeedLimits, Timestamp,
 };
+use lake_tables::Table;
+use lake_tables::file_kind::ProvisionalGroup;
 use lake_tables::identity::LakeIdentity;
 use lake_tables::offset_gaps::GapReason;
 use lake_tables::txn::PartitionProgress;
@@ -16,7 +18,9 @@ use lake_tables::txn::PartitionProgress;
 use crate::clock::Clock;
 use crate::decode::DecodedBatch;
 use crate::landing::{LandingBuffer, LateMask};
+use crate::ownership::Ownership;
 use crate::provisional::{Provisional, WindowEvent};
+use crate::publish::PartitionCommit;
 
 /// What decides over events, the same for every partition.
 #[derive(Debug)]
@@ -60,6 +64,8 @@ pub struct Partition {
     pub provisional: Provisional,
     /// The next offset that `avg_speed` holds.
     pub avg_speed_offset: Option<Offset>,
+    /// Whose it is in each table.
+    pub ownership: Ownership,
     span: Option<DaySpan>,
     newest_record: Option<Timestamp>,
 }
@@ -84,9 +90,16 @@ impl Partition {
             landing,
             provisional,
             avg_speed_offset,
+            ownership: Ownership::default(),
             span: None,
             newest_record: None,
         }
+    }
+
+    /// The same partition with that owner.
+    #[must_use]
+    pub fn owned(self, ownership: Ownership) -> Partition {
+        Partition { ownership, ..self }
     }
 
     /// The partition's number.
@@ -115,6 +128,33 @@ impl Partition {
             next_offset: Some(self.position),
             max_event_time: self.clock.now().max_event_time(),
         }
+    }
+
+    /// A commit to `table` of `files`, after which that table holds `progress`.
+    pub fn commit_to(
+        &self,
+        table: Table,
+        progress: PartitionProgress,
+        files: Vec<(Option<ProvisionalGroup>, DataFile)>,
+    ) -> PartitionCommit {
+        let landed = self.landing.landed();
+        let (built_on, resets) = match table {
+            Table::Events => (landed.events, self.clock.resets()),
+            Table::AvgSpeed => (self.avg_speed_offset, self.clock.resets()),
+            // Lateness does not matter there.
+            Table::DeadLetters => (landed.dead_letters, 0),
+            Table::OffsetGaps => (landed.offset_gaps, 0),
+            Table::BatchRuns => unreachable!("the speed layer commits nothing there"),
+        };
+        let owner = self.ownership.claim(table);
+        PartitionCommit { partition: self.id, owner, built_on, resets, progress, files }
+    }
+
+    /// A commit to `table` that makes the partition ours there and changes nothing else.
+    pub fn claim_of(&self, table: Table) -> PartitionCommit {
+        let claim = self.commit_to(table, PartitionProgress::default(), Vec::new());
+        let progress = PartitionProgress { next_offset: claim.built_on, max_event_time: None };
+        PartitionCommit { progress, ..claim }
     }
 
     /// Whether the position is ahead of what either table holds.
@@ -165,7 +205,9 @@ impl Partition {
         late_mask: &mut LateMask,
     ) {
         let offset = events.offset(row);
-        if !self.reaches(offset, Timestamp::from_micros(events.kafka_timestamp[row])) {
+        let is_new = self.reaches(offset, Timestamp::from_micros(events.kafka_timestamp[row]));
+        // Where another owner has landed it as no event, it is none, whatever it looks like to us.
+        if !is_new || self.landing.is_covered(offset) {
             late_mask.late.append(false);
             return;
         }

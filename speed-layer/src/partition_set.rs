@@ -40,6 +40,11 @@ impl PartitionSet {
         self.held.get(&id)
     }
 
+    /// The partition, if it is held.
+    pub fn get_mut(&mut self, id: KafkaPartition) -> Option<&mut Partition> {
+        self.held.get_mut(&id)
+    }
+
     /// The partition, if it is held under that epoch: what comes under another is stale.
     pub fn current(&mut self, id: KafkaPartition, epoch: u64) -> Option<&mut Partition> {
         self.held.get_mut(&id).filter(|partition| partition.epoch() == epoch)

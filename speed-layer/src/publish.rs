@@ -2,7 +2,8 @@
 //!
 //! # Consistency
 //! Whether a partition's work goes in is decided on exactly the version that is committed on ([`commit_with`]): its
-//! transaction must be the one that the work was built on, its watermark must not have been reset since, and vacuum must
+//! transaction must be the one that the work was built on, the partition must be ours in this table or become ours (see
+//! [`crate::ownership`]), its watermark must not have been reset since, and vacuum must
 //! not have announced that it deletes files as old as those of the work. If another
 //! writer is faster, everything is decided again on what it wrote; the files are written once only. Files to remove are
 //! those of that version, never of memory. A partition of which that does not hold is left out, and the caller reloads it.
@@ -11,7 +12,7 @@ use std::collections::BTreeSet;
 
 use lake_delta::log::FileEntry;
 use lake_delta::{Commit, CommitDecision, DataFile, LakeError, TableLog, TableState, commit_with};
-use lake_model::commit::{PartitionDecision, PartitionFacts, decide};
+use lake_model::commit::{OwnerClaim, PartitionDecision, PartitionFacts, decide};
 use lake_model::{Calendar, Day, KafkaPartition, Offset};
 use lake_tables::file_kind::{AvgSpeedFile, ProvisionalGroup};
 use lake_tables::txn::{AppIds, PartitionProgress};
@@ -27,6 +28,8 @@ const TOO_OLD: &str =
 pub struct PartitionCommit {
     /// The partition.
     pub partition: KafkaPartition,
+    /// Whose the partition is to be in the table.
+    pub owner: OwnerClaim,
     /// The next offset that the table must hold for the work to be its continuation.
     pub built_on: Option<Offset>,
     /// How many resets of the partition's watermark the work knows of; none matters to tables without lateness.
@@ -35,6 +38,13 @@ pub struct PartitionCommit {
     pub progress: PartitionProgress,
     /// New files with, in `avg_speed`, the group that each replaces.
     pub files: Vec<(Option<ProvisionalGroup>, DataFile)>,
+}
+
+impl PartitionCommit {
+    /// Whether it brings nothing but whose the partition is.
+    pub fn is_claim(&self) -> bool {
+        self.files.is_empty() && self.progress.next_offset == self.built_on
+    }
 }
 
 /// What became of the work.
@@ -91,31 +101,44 @@ fn assemble(
     operation: &'static str,
     work: &[PartitionCommit],
 ) -> Option<(Commit, Published)> {
-    let state = log.state();
     let mut commit = Commit::new(log.lake(), operation);
     let mut published = Published::default();
     for work in work {
-        let found = app_ids.progress(state, work.partition).next_offset;
-        let target = work.progress.next_offset.unwrap_or(Offset::ZERO);
-        let was_reset = app_ids.reset_count(state, work.partition) != work.resets;
-        let may_be_vacuumed = work.files.iter().any(|(_, file)| state.may_be_vacuumed(file));
-        if may_be_vacuumed {
-            let (table, partition) = (log.table().name, work.partition);
-            tracing::warn!(table, partition = partition.0, "{TOO_OLD}");
-        }
-        let built_on = work.built_on;
-        match decide(PartitionFacts { built_on, found, target, was_reset, may_be_vacuumed }) {
+        match decide(facts(log, app_ids, work)) {
             PartitionDecision::Fenced => {
                 published.fenced.insert(work.partition);
+                continue;
             }
-            PartitionDecision::NothingNew => {}
+            PartitionDecision::NothingNew => continue,
+            PartitionDecision::Claim => {}
             PartitionDecision::Commit => {
                 let final_days = &mut published.final_days;
                 commit = add_work(commit, log, app_ids, calendar, work, final_days)?;
             }
         }
+        if !work.owner.is_made() {
+            commit = commit.txns([app_ids.own(work.partition, work.owner.ours)]);
+        }
     }
     Some((commit, published))
+}
+
+/// What `work` finds in the log.
+fn facts(log: &TableLog, app_ids: &AppIds, work: &PartitionCommit) -> PartitionFacts {
+    let (state, partition) = (log.state(), work.partition);
+    let may_be_vacuumed = work.files.iter().any(|(_, file)| state.may_be_vacuumed(file));
+    if may_be_vacuumed {
+        tracing::warn!(table = log.table().name, partition = partition.0, "{TOO_OLD}");
+    }
+    PartitionFacts {
+        built_on: work.built_on,
+        found: app_ids.progress(state, partition).next_offset,
+        target: work.progress.next_offset.unwrap_or(Offset::ZERO),
+        owner: work.owner,
+        found_owner: app_ids.owner_epoch(state, partition),
+        was_reset: app_ids.reset_count(state, partition) != work.resets,
+        may_be_vacuumed,
+    }
 }
 
 /// The commit with `work` in it; `None` if that would replace a file with rows of several groups.

@@ -3,10 +3,12 @@
 //! # Crash consistency
 //! `offset_gaps`, then `dead_letters`, are committed before `events`. After a crash in between, their rows
 //! cover offsets that `events` does not reach yet; those are read back as covered, and the replay passes
-//! them over. `events` and `avg_speed` may be at different offsets: the replay begins at the lesser one,
+//! them over, whatever it decodes them to: all other offsets land. That nobody adds to those rows since is what the
+//! claims of [`crate::ownership`] make sure of. `events` and `avg_speed` may be at different offsets: the replay begins at the lesser one,
 //! with the greatest event time stored beside it and the resets that lie ahead of it, and each table passes over
 //! what it has.
 
+use lake_delta::log::FileEntry;
 use lake_delta::read;
 use lake_delta::{Lake, LakeError, TableLog};
 use lake_model::resume::{self, Resume, ResumeFacts};
@@ -18,10 +20,11 @@ use lake_tables::{avg_speed, offset_gaps};
 
 use crate::clock::Clock;
 use crate::landing::{Landed, LandingBuffer};
+use crate::ownership::Ownership;
 use crate::partition::{Partition, Rules};
 use crate::provisional::Provisional;
 use crate::source::AssignedPartition;
-use crate::tables::Tables;
+use crate::tables::{Tables, WRITTEN};
 use lake_tables::offset_gaps::GapReason;
 
 /// Why a partition can't be continued.
@@ -77,7 +80,7 @@ pub async fn load(
         events: events.next_offset,
         dead_letters: of(&tables.dead_letters).next_offset,
         offset_gaps: of(&tables.offset_gaps).next_offset,
-        covered: covered(lake, tables, id, events.next_offset.unwrap_or(Offset::ZERO)).await?,
+        covered: covered(lake, tables, id, stored.next_offset.unwrap_or(Offset::ZERO)).await?,
     });
     let facts = ResumeFacts {
         stored: stored.next_offset,
@@ -93,7 +96,11 @@ pub async fn load(
     let earliest = clock_at(averages.next_offset, averages.max_event_time).earliest();
     let provisional = open_windows(lake, &tables.avg_speed, id, earliest, rules).await?;
     let clock = clock_at(stored.next_offset, stored.max_event_time);
-    Ok(Partition::new(id, epoch, position, clock, landing, provisional, averages.next_offset))
+    let epoch_in = |table| tables.app_ids.owner_epoch(tables.log(table).state(), id);
+    let ownership = Ownership::after(&WRITTEN.map(|table| (table, epoch_in(table))).into());
+    let averaged = averages.next_offset;
+    let loaded = Partition::new(id, epoch, position, clock, landing, provisional, averaged);
+    Ok(loaded.owned(ownership))
 }
 
 /// The progress that a replay begins at.
@@ -131,7 +138,8 @@ fn start(
     }
 }
 
-/// Offsets from `next` on that `dead_letters` or `offset_gaps` cover already.
+/// Offsets from `next` on that `dead_letters` or `offset_gaps` cover already. Only files are read whose statistics leave
+/// open whether they hold such offsets: few, since whoever commits to those tables commits to `events` right after.
 async fn covered(
     lake: &Lake,
     tables: &Tables,
@@ -139,38 +147,42 @@ async fn covered(
     next: Offset,
 ) -> Result<OffsetRanges, LakeError> {
     let mut covered = OffsetRanges::default();
-    let is_ahead = |log: &TableLog| {
-        tables
-            .app_ids
-            .progress(log.state(), partition)
-            .next_offset
-            .is_some_and(|ahead| ahead > next)
+    let of = |table, last_column| {
+        let log = tables.log(table);
+        let reaches = tables.app_ids.progress(log.state(), partition).next_offset;
+        let is_ahead = reaches.is_some_and(|reaches| reaches > next);
+        let may_hold = move |file: &&FileEntry| {
+            is_ahead
+                && may_hold(file, "kafka_partition", |least, greatest| {
+                    least <= i64::from(partition.0) && i64::from(partition.0) <= greatest
+                })
+                && may_hold(file, last_column, |_, greatest| greatest >= next.0)
+        };
+        log.state().files().filter(may_hold)
     };
-    if is_ahead(&tables.dead_letters) {
-        let files = tables.dead_letters.state().files().filter(|file| {
-            file.bounds("kafka_offset")
-                .and_then(|(_, max)| max.as_i64())
-                .is_none_or(|max| Offset(max) >= next)
-        });
-        let columns = ["kafka_partition", "kafka_offset"];
-        let found =
-            read::collect(lake, Table::DeadLetters, files, &columns, lake_tables::offsets).await?;
-        for (_, offset) in
-            found.into_iter().filter(|(p, offset)| *p == partition && *offset >= next)
-        {
-            covered.insert(OffsetRange::single(offset));
+    let (table, columns) = (Table::DeadLetters, ["kafka_partition", "kafka_offset"]);
+    let files = of(table, "kafka_offset");
+    for (id, at) in read::collect(lake, table, files, &columns, lake_tables::offsets).await? {
+        if id == partition && at >= next {
+            covered.insert(OffsetRange::single(at));
         }
     }
-    if is_ahead(&tables.offset_gaps) {
-        let files = tables.offset_gaps.state().files();
-        let found = read::collect(lake, Table::OffsetGaps, files, &[], offset_gaps::ranges).await?;
-        for (_, range) in
-            found.into_iter().filter(|(p, range)| *p == partition && range.next > next)
-        {
+    let files = of(Table::OffsetGaps, "next_offset");
+    for (id, range) in
+        read::collect(lake, Table::OffsetGaps, files, &[], offset_gaps::ranges).await?
+    {
+        if id == partition {
             covered.insert(OffsetRange::new(range.first.max(next), range.next));
         }
     }
     Ok(covered)
+}
+
+/// Whether rows of `file` may have values of `column` as asked for, by the least and the greatest of them.
+fn may_hold(file: &FileEntry, column: &str, is_asked_for: impl Fn(i64, i64) -> bool) -> bool {
+    let bounds = file.bounds(column);
+    let bounds = bounds.and_then(|(least, greatest)| least.as_i64().zip(greatest.as_i64()));
+    bounds.is_none_or(|(least, greatest)| is_asked_for(least, greatest))
 }
 
 /// Reads back the windows that are open by `clock`.

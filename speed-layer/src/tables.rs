@@ -6,6 +6,10 @@ use lake_tables::Table;
 use lake_tables::identity::LakeIdentity;
 use lake_tables::txn::AppIds;
 
+/// The tables that offsets are kept in, that one first which shows soonest that another writer has moved a partition.
+pub const WRITTEN: [Table; 4] =
+    [Table::Events, Table::AvgSpeed, Table::DeadLetters, Table::OffsetGaps];
+
 /// The logs of the tables.
 #[derive(Debug)]
 pub struct Tables {
@@ -35,6 +39,17 @@ impl Tables {
             avg_speed: open(Table::AvgSpeed).await?,
             app_ids: identity.app_ids(),
         })
+    }
+
+    /// The log of `table`, which is one of those that offsets are kept in.
+    pub fn log(&self, table: Table) -> &TableLog {
+        match table {
+            Table::Events => &self.events,
+            Table::DeadLetters => &self.dead_letters,
+            Table::OffsetGaps => &self.offset_gaps,
+            Table::AvgSpeed => &self.avg_speed,
+            Table::BatchRuns => unreachable!("the speed layer commits nothing there"),
+        }
     }
 
     /// Follows every log to its newest version.

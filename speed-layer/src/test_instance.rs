@@ -109,6 +109,13 @@ impl Instance {
         self.lander.land(&mut self.partitions, &mut self.committer).await.unwrap()
     }
 
+    /// Lands what waits but events.
+    pub(crate) async fn land_beside_events(&mut self) {
+        let (held, committer) = (&mut self.partitions, &mut self.committer);
+        let fenced = self.lander.land_beside_events(held, committer).await.unwrap();
+        assert_eq!(fenced, BTreeSet::new());
+    }
+
     /// Commits averages. Returns the fenced partitions, if there was anything to commit.
     pub(crate) async fn average(
         &mut self,

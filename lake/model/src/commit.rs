@@ -1,7 +1,40 @@
 //! What a writer may commit for a partition, decided from what the table's log holds at the very version the
 //! commit is built on.
+//!
+//! A partition's records land in several tables, and one commit is of one table. The offsets in a table fence whoever
+//! built on others there, but not whoever writes to a table that its successor has had nothing for: two decoders may put
+//! the same record into two tables. So a partition has an [`OwnerEpoch`] in every table. Whoever takes it over claims it
+//! in all of them, each at exactly what it was loaded from, before it commits the first of its work to any: then nobody
+//! has written since to what the work was built on, and nobody who owned the partition before writes again.
 
 use crate::offsets::Offset;
+
+/// How often a partition was taken over, as a table holds it: 0 before the first time.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct OwnerEpoch(pub i64);
+
+impl OwnerEpoch {
+    /// The epoch of whoever takes a partition over that the tables hold in these epochs.
+    pub fn above(held: impl IntoIterator<Item = OwnerEpoch>) -> OwnerEpoch {
+        OwnerEpoch(held.into_iter().max().unwrap_or_default().0.saturating_add(1))
+    }
+}
+
+/// Whose a partition is to be in a table.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OwnerClaim {
+    /// Our epoch.
+    pub ours: OwnerEpoch,
+    /// The epoch that the table must hold: ours once it is claimed there, the one that was loaded before that.
+    pub expected: OwnerEpoch,
+}
+
+impl OwnerClaim {
+    /// Whether the table holds our epoch, as far as we know.
+    pub fn is_made(self) -> bool {
+        self.expected == self.ours
+    }
+}
 
 /// What a partition's writer finds in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,6 +45,10 @@ pub struct PartitionFacts {
     pub found: Option<Offset>,
     /// The next offset once our work is in.
     pub target: Offset,
+    /// Whose the partition is to be.
+    pub owner: OwnerClaim,
+    /// Whose it is by the log.
+    pub found_owner: OwnerEpoch,
     /// Whether the partition's watermark was set back since our work began, which judges lateness anew.
     pub was_reset: bool,
     /// Whether vacuum may have deleted files of the work.
@@ -26,77 +63,28 @@ pub enum PartitionDecision {
     Commit,
     /// It continues what the log holds and adds nothing to it.
     NothingNew,
+    /// It adds nothing either, but the partition becomes ours.
+    Claim,
     /// Another writer moved the partition, or files of the work may be gone: drop the work and reload from the tables.
     Fenced,
 }
 
 /// Decides for one partition. A log that moved since our work began fences it, in whichever direction it
-/// moved: rows that were built on other offsets would land twice or leave a hole. So does vacuum, where the files of the
+/// moved: rows that were built on other offsets would land twice or leave a hole. A log in which another has claimed the
+/// partition fences it too. So does vacuum, where the files of the
 /// work are so old that it may have deleted them.
 pub fn decide(facts: PartitionFacts) -> PartitionDecision {
-    if facts.found != facts.built_on || facts.was_reset || facts.may_be_vacuumed {
+    let has_moved = facts.found != facts.built_on || facts.found_owner != facts.owner.expected;
+    if has_moved || facts.was_reset || facts.may_be_vacuumed {
         PartitionDecision::Fenced
-    } else if facts.built_on.is_some_and(|next| facts.target <= next) {
+    } else if facts.built_on.is_none_or(|next| facts.target > next) {
+        PartitionDecision::Commit
+    } else if facts.owner.is_made() {
         PartitionDecision::NothingNew
     } else {
-        PartitionDecision::Commit
+        PartitionDecision::Claim
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::offsets::OffsetRange;
-    use proptest::prelude::*;
-
-    proptest! {
-        #[test]
-        fn whoever_commits_each_offset_enters_the_log_once(
-            steps in prop::collection::vec((0_usize..3, 1_i64..5), 1..60),
-        ) {
-            // Three writers, each with its own memory of the log, take turns; a fenced one reloads.
-            let (mut log, mut landed) = (None, Vec::new());
-            let mut writers: [Option<Offset>; 3] = [None; 3];
-            for (who, count) in steps {
-                let built_on = writers[who];
-                let start = built_on.unwrap_or(Offset::ZERO);
-                let target = start.plus(count);
-                match decide(PartitionFacts { built_on, found: log, ..continued(target) }) {
-                    PartitionDecision::Commit => {
-                        landed.extend(OffsetRange::new(start, target).offsets());
-                        log = Some(target);
-                        writers[who] = log;
-                    }
-                    PartitionDecision::NothingNew => {}
-                    PartitionDecision::Fenced => writers[who] = log,
-                }
-            }
-            let whole = OffsetRange::new(Offset::ZERO, log.unwrap_or(Offset::ZERO));
-            let expected: Vec<Offset> = whole.offsets().collect();
-            prop_assert_eq!(landed, expected);
-        }
-    }
-
-    /// Work up to `target` on a log that stands where the work began.
-    fn continued(target: Offset) -> PartitionFacts {
-        let (built_on, found) = (Some(Offset(7)), Some(Offset(7)));
-        PartitionFacts { built_on, found, target, was_reset: false, may_be_vacuumed: false }
-    }
-
-    #[test]
-    fn a_commit_without_newer_offsets_is_none() {
-        assert_eq!(decide(continued(Offset(7))), PartitionDecision::NothingNew);
-    }
-
-    #[test]
-    fn work_whose_files_may_be_gone_is_fenced() {
-        let facts = PartitionFacts { may_be_vacuumed: true, ..continued(Offset(9)) };
-        assert_eq!(decide(facts), PartitionDecision::Fenced);
-    }
-
-    #[test]
-    fn work_from_before_a_reset_of_the_watermark_is_fenced() {
-        let facts = PartitionFacts { was_reset: true, ..continued(Offset(9)) };
-        assert_eq!(decide(facts), PartitionDecision::Fenced);
-    }
-}
+mod tests;

@@ -1,13 +1,14 @@
 //! The app ids under which offsets live in the Delta logs, beside the files they count for.
 //!
 //! Per Kafka partition a commit of `events` or `avg_speed` carries the next offset and the greatest event
-//! time so far; `dead_letters` and `offset_gaps` carry the next offset alone. Watermarks that were set back are
-//! in `resets`.
+//! time so far; `dead_letters` and `offset_gaps` carry the next offset alone. All four tables carry the epoch of the
+//! partition's owner. Watermarks that were set back are in `resets`.
 
 mod resets;
 
 use std::collections::BTreeSet;
 
+use lake_model::commit::OwnerEpoch;
 use lake_model::{Day, KafkaPartition, Offset, Timestamp};
 
 pub use self::resets::WatermarkReset;
@@ -45,6 +46,20 @@ impl AppIds {
     /// The app id of a partition's greatest event time, in microseconds.
     pub fn max_event_time(&self, partition: KafkaPartition) -> String {
         format!("{}:{partition}:max_event_time", self.prefix)
+    }
+
+    /// The owner epoch of `partition` by `state`.
+    pub fn owner_epoch(&self, state: &TableState, partition: KafkaPartition) -> OwnerEpoch {
+        OwnerEpoch(state.txn(&self.owner(partition)).unwrap_or_default())
+    }
+
+    /// The transaction that makes `partition` that of `owner`.
+    pub fn own(&self, partition: KafkaPartition, owner: OwnerEpoch) -> (String, i64) {
+        (self.owner(partition), owner.0)
+    }
+
+    fn owner(&self, partition: KafkaPartition) -> String {
+        format!("{}:{partition}:owner", self.prefix)
     }
 
     /// The app id of the retention floor: the first day that retention has not dropped, in days since 1970.

@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use lake_delta::{Commit, Lake, TableLog, data_file};
+use lake_model::commit::OwnerClaim;
 use lake_model::{KafkaPartition, Offset, OffsetRange, TableVersion};
 use lake_tables::offset_gaps::{self, GapReason, OffsetGap};
 use lake_tables::txn::PartitionProgress;
@@ -23,13 +24,9 @@ const PARTITION: KafkaPartition = KafkaPartition(3);
 /// Work from one offset up to another.
 fn work(built_on: Option<i64>, next: i64) -> PartitionCommit {
     let progress = PartitionProgress { next_offset: Some(Offset(next)), max_event_time: None };
-    PartitionCommit {
-        partition: PARTITION,
-        built_on: built_on.map(Offset),
-        resets: 0,
-        progress,
-        files: Vec::new(),
-    }
+    let (owner, files) = (OwnerClaim::default(), Vec::new());
+    let built_on = built_on.map(Offset);
+    PartitionCommit { partition: PARTITION, owner, built_on, resets: 0, progress, files }
 }
 
 async fn versions(lake: &Lake) -> Vec<TableVersion> {

@@ -73,7 +73,7 @@ async fn a_partition_fenced_by_its_dead_letters_lands_no_events() {
         instance.receive(0, &[(0, None), (1, Some(0))]);
     }
     // The other instance stopped after its dead letters.
-    new.lander.land_dead_letters(&mut new.partitions, &mut new.committer).await.unwrap();
+    new.land_beside_events().await;
     assert_eq!(old.land().await, BTreeSet::from([KafkaPartition(0)]));
     assert_eq!(offsets(&lake, Table::DeadLetters).await, [(0, 0)]);
     assert_eq!(offsets(&lake, Table::Events).await, []);

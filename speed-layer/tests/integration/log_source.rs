@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use lake_model::{KafkaPartition, Offset, Timestamp};
+use lake_model::{EventFormat, KafkaPartition, Offset, Timestamp};
 use speed_layer::decode::DecodedBatch;
 use speed_layer::source::{AssignedPartition, Source, SourceEvent, Start};
 use tokio::sync::{mpsc, oneshot};
@@ -46,6 +46,8 @@ pub enum Order {
 /// Delivers a topic in batches of a few records, one partition after the other in turn.
 pub struct LogSource {
     topic: Arc<Topic>,
+    /// How records are decoded.
+    format: EventFormat,
     batch_records: usize,
     orders: mpsc::UnboundedReceiver<Order>,
     starts: Option<oneshot::Receiver<Vec<Start>>>,
@@ -64,6 +66,7 @@ impl LogSource {
         let (sender, orders) = mpsc::unbounded_channel();
         let source = LogSource {
             topic: Arc::clone(topic),
+            format: settings().event,
             batch_records,
             orders,
             starts: None,
@@ -73,6 +76,11 @@ impl LogSource {
             has_rested: false,
         };
         (source, sender)
+    }
+
+    /// The same source, which decodes records in that way.
+    pub fn decoding(self, format: EventFormat) -> LogSource {
+        LogSource { format, ..self }
     }
 
     async fn settle(&mut self) {
@@ -122,7 +130,7 @@ impl LogSource {
             {
                 let payload = record.payload.as_deref();
                 let (offset, at) = (Offset(record.offset), record.kafka_timestamp);
-                batch.push(offset, at, None, payload, &settings().event);
+                batch.push(offset, at, None, payload, &self.format);
             }
             if let Some(last) = batch.last_offset() {
                 *position = last.next().0;

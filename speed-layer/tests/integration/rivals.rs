@@ -23,6 +23,7 @@ pub struct Instance {
 
 pub async fn instance(lake: &Lake, topic: &Arc<Topic>, settings: &Settings) -> Instance {
     let (source, orders) = LogSource::new(topic, 3);
+    let source = source.decoding(settings.event.clone());
     let (stop, stopped) = oneshot::channel::<()>();
     let tables = Tables::open(lake, settings).await.unwrap();
     let engine = Engine::new(source, tables, settings).unwrap();
@@ -102,6 +103,65 @@ async fn a_zombie_and_its_successor_land_each_offset_once() {
             assert_eq!(without_gaps(held(&lake).await), without_gaps(expected(&topic)));
         })
         .await;
+}
+
+/// Every offset that the tables hold of a record or a gap, in order, and repeated where they repeat it.
+fn landed(held: &Held) -> Vec<(i32, i64)> {
+    let gaps = held.gaps.iter();
+    let gaps = gaps.flat_map(|(id, range)| range.offsets().map(move |at| (*id, at.0)));
+    let records = held.events.keys().chain(&held.dead_letters).copied();
+    let mut landed: Vec<_> = records.chain(gaps).collect();
+    landed.sort_unstable();
+    landed
+}
+
+fn all_offsets(topic: &Topic) -> Vec<(i32, i64)> {
+    let ends = topic.ends().into_iter();
+    ends.flat_map(|(id, end)| (0..end).map(move |at| (id, at))).collect()
+}
+
+#[tokio::test]
+async fn of_two_instances_that_decode_differently_each_offset_lands_in_one_table_once() {
+    LocalSet::new()
+        .run_until(async {
+            let topic = topic();
+            let ends = topic.ends().into_iter().collect::<Vec<_>>();
+            let mut lenient = settings();
+            // Every batch is a commit of its own.
+            lenient.speed.landing_bytes = 1;
+            let mut strict = lenient.clone();
+            // Most speeds of the topic are above it.
+            strict.event.max_speed_kmh = 60.0;
+            let mut mixed = 0;
+            for start in (0..60).step_by(4) {
+                let lake = lake_on(Arc::new(InMemory::new()));
+                let zombie = instance(&lake, &topic, &strict).await;
+                zombie.assign(&[0, 1]);
+                until(&lake, |held| covered(held) >= start).await;
+                let successor = instance(&lake, &topic, &lenient).await;
+                successor.assign(&[0, 1]);
+                until(&lake, |held| held.offsets == ends && held.averaged_offsets == ends).await;
+                zombie.stop().await;
+                successor.stop().await;
+                let held = held(&lake).await;
+                assert_eq!(landed(&held), all_offsets(&topic), "{start}");
+                assert_eq!(held.event_rows, held.events.len());
+                let expected = expected(&topic);
+                let is_strict = held.dead_letters.len() > expected.dead_letters.len();
+                mixed += usize::from(is_strict && held.events.keys().any(|at| above(&topic, at)));
+            }
+            assert!(mixed > 0, "both decoded some of what landed in a run");
+        })
+        .await;
+}
+
+/// Whether a record is an event only to the less strict of the two decoders.
+fn above(topic: &Topic, (partition, offset): &(i32, i64)) -> bool {
+    let (records, _) = &topic.partitions[partition];
+    let record = records.iter().find(|record| record.offset == *offset);
+    let payload = record.and_then(|record| record.payload.as_deref()).unwrap_or_default();
+    let value: serde_json::Value = serde_json::from_slice(payload).unwrap();
+    value["vehicle_speed"].as_f64().unwrap() > 60.0
 }
 
 #[tokio::test]

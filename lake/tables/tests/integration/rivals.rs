@@ -6,7 +6,7 @@ use futures::future::join_all;
 use lake_delta::{
     Commit, CommitDecision, CommitOutcome, Lake, LakeError, TableLog, commit_with, read,
 };
-use lake_model::commit::{PartitionDecision, PartitionFacts, decide};
+use lake_model::commit::{OwnerClaim, PartitionDecision, PartitionFacts, decide};
 use lake_model::{KafkaPartition, Offset, OffsetRange, OffsetRanges};
 use lake_tables::Table;
 use lake_tables::txn::{AppIds, PartitionProgress};
@@ -86,10 +86,19 @@ impl Writer {
         let Writer { lake, log, app_ids, built_on } = self;
         let step = commit_with(log, async |log: &TableLog| {
             let found = app_ids.progress(log.state(), PARTITION).next_offset;
-            let (built_on, was_reset, may_be_vacuumed) = (*built_on, false, false);
-            let facts = PartitionFacts { built_on, found, target, was_reset, may_be_vacuumed };
+            let facts = PartitionFacts {
+                built_on: *built_on,
+                found,
+                target,
+                owner: OwnerClaim::default(),
+                found_owner: app_ids.owner_epoch(log.state(), PARTITION),
+                was_reset: false,
+                may_be_vacuumed: false,
+            };
             Ok::<_, LakeError>(match decide(facts) {
-                PartitionDecision::NothingNew => unreachable!("every step has new offsets"),
+                PartitionDecision::NothingNew | PartitionDecision::Claim => {
+                    unreachable!("every step has new offsets")
+                }
                 PartitionDecision::Fenced => CommitDecision::Nothing((found, Step::Fenced)),
                 PartitionDecision::Commit => {
                     let commit = Commit::new(lake, "LAND").add([file.clone()]);
