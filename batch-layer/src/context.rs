@@ -3,6 +3,7 @@
 
 use lake_config::Settings;
 use lake_delta::{Lake, TableLog};
+use lake_kafka::{LogEnds, TopicExtent};
 use lake_model::{Calendar, SpeedLimits, Timestamp};
 use lake_tables::Table;
 use lake_tables::identity::LakeIdentity;
@@ -41,6 +42,21 @@ impl Context {
     /// Opens the log of `table`, which must have been made by the pipeline that the settings describe.
     pub(crate) async fn open(&self, table: Table) -> Result<TableLog, BatchError> {
         Ok(LakeIdentity::of(&self.settings).open(&self.lake, table).await?)
+    }
+
+    /// What Kafka has of the topic, which must be the one whose offsets `events` holds.
+    ///
+    /// # Errors
+    /// Kafka can't be asked, or has another topic by that name.
+    pub(crate) async fn topic(
+        &self,
+        kafka: &dyn LogEnds,
+        events: &TableLog,
+    ) -> Result<TopicExtent, BatchError> {
+        let (extent, identity) = (kafka.ends().await?, LakeIdentity::of(&self.settings));
+        identity.check_topic(events, &extent.identity)?;
+        identity.check_partitions(events, |id| extent.partitions.contains_key(&id))?;
+        Ok(extent)
     }
 
     /// How long after its end a day closes, in microseconds.

@@ -52,7 +52,7 @@ pub async fn run(
     let runs = BatchRuns::open(context).await?;
     let mut events = context.open(Table::Events).await?;
     if let Some(retention) = context.settings.maintain.event_retention {
-        let log = ends.ends().await?;
+        let log = context.topic(ends, &events).await?.stable();
         retention::drop_days(context, &mut events, &avg_speed, &runs, &log, retention, &mut report)
             .await?;
     }

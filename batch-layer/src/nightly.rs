@@ -4,8 +4,9 @@
 //! A run goes through these steps:
 //! 1. `repair` appends rows of `batch_runs` that runs before were killed too early to append.
 //! 2. `plan` decides for each day what becomes of it. Where there is nothing to recompute, the run ends.
-//! 3. Kafka is asked how far its partitions reach, and `landing` waits until `events` reaches that far. The
-//!    version of `events` found then is the one that the run is pinned to; the plan is made again on it.
+//! 3. Kafka is asked how far its partitions reach, also with records of transactions that are still open, and `landing`
+//!    waits until `events` reaches that far. The version of `events` found then is the one that the run is pinned to; the
+//!    plan is made again on it.
 //! 4. `compute` writes the final rows of one day after the other from every distinct event, and
 //!    `publish` overwrites the day with them in one commit, which carries the `drift` against the rows replaced.
 //!
@@ -89,14 +90,19 @@ pub async fn run(
         report.record_success(context.now());
         return Ok(report);
     }
-    let wanted = ends.ends().await?.into_iter().map(|(partition, log)| (partition, log.next));
-    match run.wait_for(&wanted.collect()).await? {
+    let topic = context.topic(ends, &run.events).await?;
+    landing::warn_of_open_transactions(&topic);
+    match run.wait_for(&landing::everything(&topic)).await? {
         LandingWait::Reached => {
             let pinned = run.events.state().clone();
             report.planned = run.plan(&pinned, &[]);
             run.recompute_all(pinned, &mut report).await?;
         }
-        short => report.leave_all(&short.reason()),
+        short => {
+            // What was open at the start may have ended, and something else may hold the records back.
+            let topic = ends.ends().await.unwrap_or(topic);
+            report.leave_all(&short.reason_on(&topic));
+        }
     }
     report.record_success(context.now());
     Ok(report)

@@ -3,9 +3,8 @@
 
 mod speed;
 
-use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -14,7 +13,9 @@ use lake_config::Settings;
 use lake_delta::data_file::NewFile;
 use lake_delta::log::FileEntry;
 use lake_delta::{Commit, CommitOutcome, TableLog, data_file, read};
-use lake_model::{Day, KafkaPartition, Offset, OffsetRange, TableVersion, Timestamp, WindowSize};
+use lake_model::{
+    Day, KafkaPartition, Offset, OffsetRange, TableVersion, Timestamp, TopicIdentity, WindowSize,
+};
 use lake_tables::Table;
 use lake_tables::avg_speed::{self, AvgSpeedRow};
 use lake_tables::file_kind::{self, AvgSpeedFile};
@@ -28,7 +29,7 @@ use object_store::path::Path;
 pub(crate) use self::speed::{Seen, seen};
 use crate::nightly::{self, DayFilter, NightlyOptions, NightlyReport};
 use crate::{Context, Shutdown};
-use lake_kafka::{ClientError, LogEnds};
+use lake_kafka::{ClientError, LogEnds, PartitionExtent, TopicExtent};
 
 /// Microseconds of a minute and of an hour.
 pub(crate) const MINUTE_US: i64 = 60_000_000;
@@ -36,12 +37,23 @@ pub(crate) const HOUR_US: i64 = 60 * MINUTE_US;
 
 /// What Kafka has of the topic.
 #[derive(Debug, Default)]
-pub(crate) struct FixedEnds(Mutex<BTreeMap<KafkaPartition, OffsetRange>>);
+pub(crate) struct FixedEnds(Mutex<TopicExtent>);
 
 #[async_trait]
 impl LogEnds for FixedEnds {
-    async fn ends(&self) -> Result<BTreeMap<KafkaPartition, OffsetRange>, ClientError> {
-        Ok(self.0.lock().expect("no test panics while it holds the lock").clone())
+    async fn ends(&self) -> Result<TopicExtent, ClientError> {
+        Ok(self.topic().clone())
+    }
+
+    async fn identity(&self) -> Result<TopicIdentity, ClientError> {
+        Ok(self.topic().identity.clone())
+    }
+}
+
+impl FixedEnds {
+    /// What Kafka has, to be read or changed.
+    pub(crate) fn topic(&self) -> MutexGuard<'_, TopicExtent> {
+        self.0.lock().expect("no test panics while it holds the lock")
     }
 }
 
@@ -50,7 +62,11 @@ pub(crate) struct NobodyAsks;
 
 #[async_trait]
 impl LogEnds for NobodyAsks {
-    async fn ends(&self) -> Result<BTreeMap<KafkaPartition, OffsetRange>, ClientError> {
+    async fn ends(&self) -> Result<TopicExtent, ClientError> {
+        panic!("Kafka was asked though nothing depends on it");
+    }
+
+    async fn identity(&self) -> Result<TopicIdentity, ClientError> {
         panic!("Kafka was asked though nothing depends on it");
     }
 }
@@ -121,11 +137,8 @@ impl World {
 
     pub(crate) fn kafka_has(&self, partition: i32, offsets: Range<i64>) {
         let range = OffsetRange::new(Offset(offsets.start), Offset(offsets.end));
-        self.kafka
-            .0
-            .lock()
-            .expect("no test panics while it holds the lock")
-            .insert(KafkaPartition(partition), range);
+        let extent = PartitionExtent::all_stable(range);
+        self.kafka.topic().partitions.insert(KafkaPartition(partition), extent);
     }
 
     pub(crate) async fn write(

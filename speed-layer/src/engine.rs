@@ -35,6 +35,7 @@ use crate::source::{Source, SourceEvent};
 use crate::stop_at::StopAt;
 use crate::tables::Tables;
 use crate::takeover::Takeover;
+use crate::topic_check::TopicCheck;
 
 /// The wait between tries at the last commits.
 const LAST_WAIT: Duration = Duration::from_secs(1);
@@ -53,6 +54,8 @@ pub struct Engine<S> {
     takeover: Takeover,
     /// Where to stop, if it is to stop.
     stop_at: Option<StopAt>,
+    /// Asks before each commit, if there is a Kafka to ask.
+    topic: Option<TopicCheck>,
     retry: RetryGate,
 }
 
@@ -73,6 +76,7 @@ impl<S: Source> Engine<S> {
             takeover: Takeover::new(accept_loss),
             rules,
             stop_at: None,
+            topic: None,
         })
     }
 
@@ -80,6 +84,13 @@ impl<S: Source> Engine<S> {
     #[must_use]
     pub fn until(mut self, ends: BTreeMap<KafkaPartition, Offset>) -> Engine<S> {
         self.stop_at = Some(StopAt::new(ends));
+        self
+    }
+
+    /// Commits only while `topic` finds the topic to be the one whose offsets the tables hold.
+    #[must_use]
+    pub fn checking(mut self, topic: TopicCheck) -> Engine<S> {
+        self.topic = Some(topic);
         self
     }
 
@@ -213,6 +224,7 @@ impl<S: Source> Engine<S> {
         if !self.lander.is_due(&self.partitions, offsets_alone) {
             return Ok(());
         }
+        self.check_topic().await?;
         let fenced = self.lander.land(&mut self.partitions, &mut self.committer).await?;
         self.reload(fenced).await?;
         self.source.commit_offsets(&self.partitions.group_offsets());
@@ -220,6 +232,7 @@ impl<S: Source> Engine<S> {
     }
 
     async fn commit_averages(&mut self, offsets_alone: bool) -> Result<(), EngineError> {
+        self.check_topic().await?;
         let (partitions, committer) = (&mut self.partitions, &mut self.committer);
         let fenced = self.averages.commit(partitions, committer, offsets_alone).await?;
         let Some(fenced) = fenced else { return Ok(()) };
@@ -227,6 +240,13 @@ impl<S: Source> Engine<S> {
         self.reload(fenced).await?;
         self.source.commit_offsets(&self.partitions.group_offsets());
         Ok(())
+    }
+
+    async fn check_topic(&self) -> Result<(), EngineError> {
+        match &self.topic {
+            Some(topic) => Ok(topic.check(&self.committer.tables().events).await?),
+            None => Ok(()),
+        }
     }
 
     /// Drops and reloads partitions that another writer moved, and goes on with them from there.

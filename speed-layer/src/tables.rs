@@ -22,9 +22,13 @@ pub struct Tables {
 }
 
 impl Tables {
-    /// Opens the tables, or creates those that are missing.
+    /// Opens the tables of the pipeline that `settings` describe, or creates those that are missing.
     pub async fn open(lake: &Lake, settings: &Settings) -> Result<Tables, LakeError> {
-        let identity = LakeIdentity::of(settings);
+        Tables::open_as(lake, &LakeIdentity::of(settings)).await
+    }
+
+    /// Opens the tables of the pipeline, or creates those that are missing.
+    pub async fn open_as(lake: &Lake, identity: &LakeIdentity) -> Result<Tables, LakeError> {
         let open = async |table| identity.open_or_create(lake, table).await;
         // Whoever reads finds every table from the first start on.
         open(Table::BatchRuns).await?;

@@ -25,6 +25,7 @@ pub mod resume;
 pub mod speed;
 pub mod table_version;
 pub mod time;
+mod topic;
 pub mod watermark;
 pub mod window;
 
@@ -40,5 +41,6 @@ pub use pane::{Pane, Summary};
 pub use speed::{Speed, SpeedLimits};
 pub use table_version::TableVersion;
 pub use time::Timestamp;
+pub use topic::TopicIdentity;
 pub use watermark::{Lateness, PartitionClock};
 pub use window::{Window, WindowSize};

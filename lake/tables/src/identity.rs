@@ -1,13 +1,14 @@
-//! What ties a lake to one pipeline for as long as it lives: the time zone of its days, the topic, and the pipeline's
-//! name, which is in the app ids of its offsets.
+//! What ties a lake to one pipeline for as long as it lives: the time zone of its days, the topic by its name and by
+//! Kafka's ids, and the pipeline's name, which is in the app ids of its offsets.
 //!
-//! All three are properties of every table. A table that was created with others is refused, since its days or its offsets
-//! would not be those of the settings. One that lacks a property, as earlier releases left out the pipeline's name, is
-//! accepted, unless its offsets are of another pipeline. Zones are equal if their days are, whatever they are called.
+//! All of them are properties of every table. A table that was created with others is refused, since its days or its
+//! offsets would not be those of the settings. One that lacks a property, as earlier releases left out the pipeline's name
+//! and Kafka's ids, is accepted, unless its offsets are of another pipeline, and is given it by the next speed layer that
+//! opens it. Zones are equal if their days are, whatever they are called.
 
 use lake_config::Settings;
 use lake_delta::{Lake, LakeError, TableLog};
-use lake_model::Calendar;
+use lake_model::{Calendar, KafkaPartition, TopicIdentity};
 
 use crate::Table;
 use crate::txn::AppIds;
@@ -18,6 +19,9 @@ const TIME_ZONE: &str = "lambdalake.timezone";
 const TOPIC: &str = "lambdalake.topic";
 /// The pipeline whose app ids the offsets have.
 const PIPELINE: &str = "lambdalake.pipeline";
+/// Kafka's ids of the topic and of the cluster.
+const TOPIC_ID: &str = "lambdalake.kafkaTopicId";
+const CLUSTER_ID: &str = "lambdalake.kafkaClusterId";
 
 /// The pipeline that a lake belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,16 +29,24 @@ pub struct LakeIdentity {
     pipeline: String,
     topic: String,
     time_zone: String,
+    kafka: TopicIdentity,
 }
 
 impl LakeIdentity {
-    /// The pipeline that the settings describe.
+    /// The pipeline that the settings describe; which topic its topic is, is not known.
     pub fn of(settings: &Settings) -> LakeIdentity {
         LakeIdentity {
             pipeline: settings.pipeline.name.clone(),
             topic: settings.kafka.topic.clone(),
             time_zone: settings.pipeline.timezone.clone(),
+            kafka: TopicIdentity::default(),
         }
+    }
+
+    /// The pipeline on this very topic.
+    #[must_use]
+    pub fn on(self, kafka: TopicIdentity) -> LakeIdentity {
+        LakeIdentity { kafka, ..self }
     }
 
     /// The days of the pipeline.
@@ -54,9 +66,13 @@ impl LakeIdentity {
     }
 
     /// The properties that a table of the lake is created with.
-    pub fn properties(&self) -> [(String, String); 3] {
-        [(TIME_ZONE, &self.time_zone), (TOPIC, &self.topic), (PIPELINE, &self.pipeline)]
-            .map(|(property, value)| (property.to_owned(), value.clone()))
+    pub fn properties(&self) -> Vec<(String, String)> {
+        let of_settings =
+            [(TIME_ZONE, &self.time_zone), (TOPIC, &self.topic), (PIPELINE, &self.pipeline)];
+        let of_kafka = [(TOPIC_ID, &self.kafka.topic_id), (CLUSTER_ID, &self.kafka.cluster_id)];
+        let of_kafka = of_kafka.into_iter().filter_map(|(name, id)| Some((name, id.as_ref()?)));
+        let all = of_settings.into_iter().chain(of_kafka);
+        all.map(|(name, value)| (name.to_owned(), value.clone())).collect()
     }
 
     /// Opens the log of `table`.
@@ -76,7 +92,7 @@ impl LakeIdentity {
     pub async fn open_or_create(&self, lake: &Lake, table: Table) -> Result<TableLog, LakeError> {
         let mut log = TableLog::open_or_create(lake, table, &self.properties()).await?;
         self.check(&log)?;
-        log.name_columns_with_bounds().await?;
+        log.complete_properties(&self.properties()).await?;
         Ok(log)
     }
 
@@ -86,7 +102,50 @@ impl LakeIdentity {
         refuse(log, "pipeline.timezone", &self.time_zone, zone)?;
         refuse(log, "kafka.topic", &self.topic, property(TOPIC))?;
         let of_offsets = || self.app_ids().other_pipeline(log.state());
-        refuse(log, "pipeline.name", &self.pipeline, property(PIPELINE).or_else(of_offsets))
+        refuse(log, "pipeline.name", &self.pipeline, property(PIPELINE).or_else(of_offsets))?;
+        self.check_topic(log, &self.kafka)
+    }
+
+    /// Checks that `found` is the topic whose offsets `log` holds.
+    ///
+    /// # Errors
+    /// It is another one of the same name.
+    pub fn check_topic(&self, log: &TableLog, found: &TopicIdentity) -> Result<(), LakeError> {
+        let property = |name| log.state().property(name).map(str::to_owned);
+        let held = TopicIdentity { cluster_id: property(CLUSTER_ID), topic_id: property(TOPIC_ID) };
+        if held.may_be(found) {
+            return Ok(());
+        }
+        Err(LakeError::Configuration(format!(
+            "kafka.topic = {:?}: Kafka has {found} by that name, but table {} at {} holds offsets of {held}. It was \
+             deleted and created again, or kafka.brokers names another cluster; its records have other offsets. Set \
+             another lake.uri for them",
+            self.topic,
+            log.table(),
+            log.lake().uri(),
+        )))
+    }
+
+    /// Checks that the topic has every partition that `log` holds offsets of.
+    ///
+    /// # Errors
+    /// It lacks one: Kafka never takes one away, so it is another topic.
+    pub fn check_partitions(
+        &self,
+        log: &TableLog,
+        has_partition: impl Fn(KafkaPartition) -> bool,
+    ) -> Result<(), LakeError> {
+        let held = self.app_ids().partitions(log.state());
+        let missing = held.into_iter().find(|(partition, _)| !has_partition(*partition));
+        let Some((partition, next)) = missing else { return Ok(()) };
+        Err(LakeError::Configuration(format!(
+            "kafka.topic = {:?}: Kafka's topic has no partition {partition}, but table {} at {} holds its offsets before \
+             {next}. It was created again with fewer partitions, or kafka.brokers names another cluster. Set another \
+             lake.uri for it",
+            self.topic,
+            log.table(),
+            log.lake().uri(),
+        )))
     }
 
     /// Whether the days of the zone called `name` are the pipeline's.

@@ -1,7 +1,7 @@
 //! Changing the metadata of a table that is there already.
 //!
 //! # Consistency
-//! The new metadata are the old ones and a property more. They are read by the deltalake library, which may be further
+//! The new metadata are the old ones and some properties more. They are read by the deltalake library, which may be further
 //! than the log is followed to. Then the version that the commit is tried on is taken, and the decision is made again.
 
 use serde_json::{Map, Value, json};
@@ -13,24 +13,33 @@ use crate::error::LakeError;
 use crate::housekeeping;
 
 impl TableLog {
-    /// Names the columns that files have bounds of in the table's properties, unless those name some: a table of an
-    /// earlier release does not. Readers may skip files by columns without bounds otherwise, and miss their rows.
+    /// Gives the table those of `properties` that it lacks, and the names of the columns that files have bounds of: a
+    /// table of an earlier release lacks some. Without those names, readers may skip files by columns that have no
+    /// bounds, and miss their rows. A property that is there stays as it is.
     ///
     /// # Errors
     /// The log can't be read or committed to.
-    pub async fn name_columns_with_bounds(&mut self) -> Result<(), LakeError> {
-        let columns = columns_with_bounds(self.table());
-        let named = commit_with(self, async |log: &TableLog| {
-            if log.state().property(COLUMNS_WITH_BOUNDS).is_some() {
+    pub async fn complete_properties(
+        &mut self,
+        properties: &[(String, String)],
+    ) -> Result<(), LakeError> {
+        let bounds = (COLUMNS_WITH_BOUNDS.to_owned(), columns_with_bounds(self.table()));
+        let wanted: Vec<&(String, String)> = properties.iter().chain([&bounds]).collect();
+        let completed = commit_with(self, async |log: &TableLog| {
+            let is_missing = |name: &str| log.state().property(name).is_none();
+            let missing: Vec<_> = wanted.iter().filter(|(name, _)| is_missing(name)).collect();
+            if missing.is_empty() {
                 return Ok::<_, LakeError>(CommitDecision::Nothing(()));
             }
             let mut metadata = log.metadata().await?;
             let configuration = metadata.entry("configuration").or_insert_with(|| json!({}));
-            configuration[COLUMNS_WITH_BOUNDS] = json!(columns);
+            for (name, value) in missing {
+                configuration[name.as_str()] = json!(value);
+            }
             let commit = Commit::new(log.lake(), "SET TBLPROPERTIES");
             Ok(CommitDecision::Commit(commit.metadata(&Value::Object(metadata)), ()))
         });
-        named.await.map(|_| ())
+        completed.await.map(|_| ())
     }
 
     async fn metadata(&self) -> Result<Map<String, Value>, LakeError> {
