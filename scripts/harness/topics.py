@@ -66,10 +66,10 @@ class Topic:
         """Deletes the topic."""
         ask(self.brokers, lambda admin: admin.delete_topics([self.name], operation_timeout=PATIENCE_S))
 
-    def recreate(self):
-        """Deletes the topic and creates another with the same name."""
+    def recreate(self, partitions=None):
+        """Deletes the topic, creates another with the same name, and returns it."""
         self.delete()
-        Topic.create(self.brokers, self.name, self.partitions)
+        return Topic.create(self.brokers, self.name, partitions or self.partitions)
 
     # ---- writing
 

@@ -192,7 +192,8 @@ impl<S: Source> Engine<S> {
             }
             SourceEvent::Assigned { partitions, reply } => {
                 let (held, committer) = (&mut self.partitions, &mut self.committer);
-                let starts = self.takeover.load(&partitions, held, committer, &self.rules).await?;
+                let loaded = self.takeover.load(&partitions, held, committer, &self.rules).await;
+                let starts = self.unless_another_topic(loaded.map_err(Into::into)).await?;
                 // Nobody waits any more if the assignment was revoked meanwhile.
                 let _ = reply.send(starts);
             }
@@ -209,7 +210,9 @@ impl<S: Source> Engine<S> {
                 );
                 self.partitions.release(&partitions);
             }
-            SourceEvent::Failed { problem } => return Err(EngineError::Source(problem)),
+            SourceEvent::Failed { problem } => {
+                return self.unless_another_topic(Err(EngineError::Source(problem))).await;
+            }
         }
         Ok(())
     }
@@ -240,6 +243,18 @@ impl<S: Source> Engine<S> {
         self.reload(fenced).await?;
         self.source.commit_offsets(&self.partitions.group_offsets());
         Ok(())
+    }
+
+    /// The result, or else, where it is a failure and the topic is another one, that this is so: it explains what the
+    /// failure only shows, such as offsets that are out of range.
+    async fn unless_another_topic<T>(
+        &self,
+        result: Result<T, EngineError>,
+    ) -> Result<T, EngineError> {
+        if result.is_err() {
+            self.check_topic().await?;
+        }
+        result
     }
 
     async fn check_topic(&self) -> Result<(), EngineError> {

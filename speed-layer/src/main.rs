@@ -148,6 +148,8 @@ async fn open(
 ) -> anyhow::Result<(Tables, LakeIdentity, Option<BTreeMap<KafkaPartition, Offset>>)> {
     let lake = Lake::open(&settings.lake, Arc::new(SystemClock), Arc::new(RandomIds))?;
     let identity = LakeIdentity::of(settings);
+    // A lake of other settings needs no Kafka to be refused.
+    identity.check_lake(&lake).await?;
     if !until_end {
         let identity = identity.on(wait_for_topic(topic).await?);
         return Ok((Tables::open_as(&lake, &identity).await?, identity, None));

@@ -85,6 +85,17 @@ impl LakeIdentity {
         Ok(log)
     }
 
+    /// Checks that the lake, if there is one, is the pipeline's, by its table `events`.
+    ///
+    /// # Errors
+    /// The table can't be read, or belongs to another pipeline.
+    pub async fn check_lake(&self, lake: &Lake) -> Result<(), LakeError> {
+        match TableLog::open_if_exists(lake, Table::Events).await? {
+            Some(log) => self.check(&log),
+            None => Ok(()),
+        }
+    }
+
     /// Opens the log of `table`, which is created if it is missing, and completed if an earlier release created it.
     ///
     /// # Errors
