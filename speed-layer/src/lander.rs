@@ -193,7 +193,7 @@ fn beside(partition: &Partition, built_on: Option<i64>, files: Vec<DataFile>) ->
         partition: partition.id(),
         built_on,
         resets: 0,
-        progress: PartitionProgress { next_offset: Some(next), max_event_time: None },
+        progress: PartitionProgress { next_offset: Some(next), ..PartitionProgress::default() },
         files: files.into_iter().map(|file| (None, file)).collect(),
     }
 }

@@ -29,6 +29,7 @@ pub mod tables;
 pub mod takeover;
 #[cfg(test)]
 mod test_instance;
+pub mod truncation;
 
 pub use engine::{Engine, EngineError};
 pub use speed_layer_decode as decode;

@@ -112,7 +112,7 @@ impl Instance {
 
 /// A partition of which Kafka has every offset.
 pub(crate) fn whole(partition: i32) -> AssignedPartition {
-    AssignedPartition { partition, low: 0, high: i64::MAX }
+    AssignedPartition { partition, low: 0, high: i64::MAX, truncation: None }
 }
 
 fn event(time: Timestamp) -> String {

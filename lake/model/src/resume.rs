@@ -7,10 +7,14 @@ use crate::offsets::OffsetRange;
 pub struct ResumeFacts {
     /// The lesser of the next offsets in `events` and `avg_speed`; none before both have one.
     pub stored: Option<i64>,
+    /// The greater of the two.
+    pub furthest: Option<i64>,
     /// The first offset that Kafka still has.
     pub low: i64,
     /// The last stable offset.
     pub high: i64,
+    /// Before this position, Kafka says, its log is no longer the one that was consumed.
+    pub cut_before: Option<i64>,
     /// Whether a setting accepts that records are gone.
     pub accept_loss: bool,
 }
@@ -37,21 +41,22 @@ pub enum Resume {
         /// The first offset that Kafka has.
         available: i64,
     },
-    /// Nowhere: the log ends before the offset wanted, so it is not the log that was consumed.
+    /// Nowhere: the log is not the one that was consumed up to `wanted`. It ends before that, or it did and has grown again.
     Truncated {
-        /// The offset that the tables continue at.
+        /// The next offset of the table that is further.
         wanted: i64,
-        /// The last stable offset.
-        end: i64,
     },
 }
 
 /// Decides where consuming begins.
 pub fn decide(facts: ResumeFacts) -> Resume {
-    let ResumeFacts { stored, low, high, accept_loss } = facts;
+    let ResumeFacts { stored, furthest, low, high, cut_before, accept_loss } = facts;
+    let is_cut = |reached| reached > high.max(low) || cut_before.is_some_and(|cut| cut <= reached);
     match stored {
         None => Resume::First(low),
-        Some(wanted) if wanted > high.max(low) => Resume::Truncated { wanted, end: high },
+        Some(wanted) if is_cut(furthest.unwrap_or(wanted)) => {
+            Resume::Truncated { wanted: furthest.unwrap_or(wanted) }
+        }
         Some(wanted) if wanted < low && accept_loss => {
             Resume::AfterLoss { at: low, lost: OffsetRange::new(wanted, low) }
         }
@@ -64,8 +69,13 @@ pub fn decide(facts: ResumeFacts) -> Resume {
 mod tests {
     use super::*;
 
+    fn facts(stored: Option<i64>, accept_loss: bool) -> ResumeFacts {
+        let (furthest, cut_before) = (stored, None);
+        ResumeFacts { stored, furthest, low: 10, high: 20, cut_before, accept_loss }
+    }
+
     fn decided(stored: Option<i64>, accept_loss: bool) -> Resume {
-        decide(ResumeFacts { stored, low: 10, high: 20, accept_loss })
+        decide(facts(stored, accept_loss))
     }
 
     #[test]
@@ -81,6 +91,17 @@ mod tests {
         assert_eq!(decided(Some(9), false), Resume::Gone { wanted: 9, available: 10 });
         let lost = OffsetRange::new(9, 10);
         assert_eq!(decided(Some(9), true), Resume::AfterLoss { at: 10, lost });
-        assert_eq!(decided(Some(21), true), Resume::Truncated { wanted: 21, end: 20 });
+        assert_eq!(decided(Some(21), true), Resume::Truncated { wanted: 21 });
+    }
+
+    #[test]
+    fn a_log_that_was_cut_below_the_further_table_is_another_log() {
+        let shorter = ResumeFacts { furthest: Some(21), ..facts(Some(19), true) };
+        assert_eq!(decide(shorter), Resume::Truncated { wanted: 21 });
+        let regrown = ResumeFacts { cut_before: Some(19), ..facts(Some(19), true) };
+        assert_eq!(decide(regrown), Resume::Truncated { wanted: 19 });
+        // What was read and had not landed was read from a log that is gone: that of the tables is whole.
+        let ahead = ResumeFacts { cut_before: Some(20), ..facts(Some(19), true) };
+        assert_eq!(decide(ahead), Resume::At(19));
     }
 }

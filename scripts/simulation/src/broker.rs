@@ -151,7 +151,7 @@ impl Broker {
             log.bounds()
         });
         let (low, high) = bounds.unwrap_or_default();
-        AssignedPartition { partition, low, high }
+        AssignedPartition { partition, low, high, truncation: None }
     }
 
     /// What a consumer at `position` finds.

@@ -1,6 +1,6 @@
 //! Decoded records of one partition on their way to the engine: events by column, dead letters beside them.
 
-use lake_model::{DeadLetter, EventColumns, EventRow, Timestamp};
+use lake_model::{DeadLetter, EventColumns, EventRow, LeaderEpoch, Timestamp};
 
 use super::{EventFormat, decode};
 
@@ -11,6 +11,8 @@ pub struct DecodedBatch {
     pub partition: i32,
     /// The assignment that the records were fetched under.
     pub epoch: u64,
+    /// The epoch of the leader that appended the records, if Kafka says so.
+    pub leader_epoch: Option<LeaderEpoch>,
     events: EventColumns,
     dead_letters: Vec<DeadLetter>,
     dead_bytes: usize,
@@ -22,6 +24,7 @@ impl DecodedBatch {
         DecodedBatch {
             partition,
             epoch,
+            leader_epoch: None,
             events: EventColumns::default(),
             dead_letters: Vec::new(),
             dead_bytes: 0,
@@ -82,6 +85,13 @@ impl DecodedBatch {
     pub fn last_offset(&self) -> Option<i64> {
         let letter = self.dead_letters.last().map(|letter| letter.kafka_offset);
         self.events.kafka_offset.last().copied().max(letter)
+    }
+
+    /// The offset of the first record.
+    pub fn first_offset(&self) -> Option<i64> {
+        let letter = self.dead_letters.first().map(|letter| letter.kafka_offset);
+        let event = self.events.kafka_offset.first().copied();
+        event.into_iter().chain(letter).min()
     }
 
     /// Records taken.

@@ -17,7 +17,7 @@ const TABLES: [Table; 4] = [Table::Events, Table::DeadLetters, Table::OffsetGaps
 
 /// Work of partition 3 from one offset up to another.
 fn work(built_on: Option<i64>, next: i64) -> PartitionCommit {
-    let progress = PartitionProgress { next_offset: Some(next), max_event_time: None };
+    let progress = PartitionProgress { next_offset: Some(next), ..PartitionProgress::default() };
     PartitionCommit { partition: 3, built_on, resets: 0, progress, files: Vec::new() }
 }
 

@@ -45,7 +45,11 @@ async fn a_partition_starts_at_the_lesser_offset_of_events_and_averages() {
         }
         let mut new = Instance::on(&lake).await;
         let starts = new.take_over(&[0]).await;
-        assert_eq!(starts, [Start { partition: 0, offset: 3, epoch: 1 }], "{landed} {averaged}");
+        assert_eq!(
+            starts,
+            [Start { partition: 0, offset: 3, epoch: 1, leader_epoch: None }],
+            "{landed} {averaged}"
+        );
         assert_eq!(new.partitions.get(0).unwrap().position(), 3);
     }
 }
@@ -75,12 +79,12 @@ async fn every_load_has_an_epoch_of_its_own() {
 #[tokio::test]
 async fn a_partition_that_ends_too_early_is_asked_about_again_before_it_is_refused() {
     let mut new = Instance::on(&lake_up_to(4).await).await;
-    let short = AssignedPartition { partition: 0, low: 0, high: 2 };
+    let short = AssignedPartition { partition: 0, low: 0, high: 2, truncation: None };
     assert_eq!(load(&mut new, short).await.unwrap(), []);
     assert!(new.partitions.get(0).is_none());
     let refused = load(&mut new, short).await.unwrap_err();
     assert!(
-        matches!(refused, RecoveryError::Truncated { partition: 0, wanted: 4, end: 2 }),
+        matches!(refused, RecoveryError::Truncated { partition: 0, wanted: 4, end: Some(2), .. }),
         "{refused}"
     );
 }
@@ -88,7 +92,7 @@ async fn a_partition_that_ends_too_early_is_asked_about_again_before_it_is_refus
 #[tokio::test]
 async fn a_partition_that_ended_too_early_by_old_bounds_starts_by_newer_ones() {
     let mut new = Instance::on(&lake_up_to(4).await).await;
-    let short = AssignedPartition { partition: 0, low: 0, high: 2 };
+    let short = AssignedPartition { partition: 0, low: 0, high: 2, truncation: None };
     assert_eq!(load(&mut new, short).await.unwrap(), []);
     assert_eq!(load(&mut new, whole(0)).await.unwrap()[0].offset, 4);
 }
@@ -96,7 +100,7 @@ async fn a_partition_that_ended_too_early_by_old_bounds_starts_by_newer_ones() {
 #[tokio::test]
 async fn records_gone_from_kafka_are_refused_unless_their_loss_is_accepted() {
     let mut new = Instance::on(&lake_up_to(4).await).await;
-    let gone = AssignedPartition { partition: 0, low: 6, high: 9 };
+    let gone = AssignedPartition { partition: 0, low: 6, high: 9, truncation: None };
     let refused = load(&mut new, gone).await.unwrap_err();
     assert!(
         matches!(refused, RecoveryError::Gone { partition: 0, wanted: 4, available: 6 }),
@@ -117,7 +121,7 @@ async fn a_partition_that_another_writer_moved_is_loaded_without_what_was_held_o
     new.average(true).await;
     let (held, committer) = (&mut old.partitions, &mut old.committer);
     let starts = old.takeover.reload(0, held, committer, &old.rules).await.unwrap();
-    assert_eq!(starts, [Start { partition: 0, offset: 3, epoch: 2 }]);
+    assert_eq!(starts, [Start { partition: 0, offset: 3, epoch: 2, leader_epoch: None }]);
     let loaded = old.partitions.get(0).unwrap();
     assert!(loaded.landing.is_empty());
     assert_eq!(loaded.position(), 3);

@@ -94,6 +94,7 @@ impl LogSource {
                     partition,
                     low: self.topic.low(partition),
                     high: self.topic.partitions[&partition].1,
+                    truncation: None,
                 });
                 SourceEvent::Assigned { partitions: partitions.collect(), reply }
             }
@@ -128,7 +129,12 @@ impl LogSource {
             }
             if *position < *end {
                 *position = *end;
-                return Some(SourceEvent::Position { partition, epoch: *epoch, next: *end });
+                return Some(SourceEvent::Position {
+                    partition,
+                    epoch: *epoch,
+                    next: *end,
+                    leader_epoch: None,
+                });
             }
         }
         None

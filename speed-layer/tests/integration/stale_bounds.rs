@@ -34,7 +34,7 @@ impl Source for Assigning {
         };
         let (reply, asked) = oneshot::channel();
         self.asked = Some(asked);
-        let partitions = vec![AssignedPartition { partition: 0, low: 0, high }];
+        let partitions = vec![AssignedPartition { partition: 0, low: 0, high, truncation: None }];
         SourceEvent::Assigned { partitions, reply }
     }
 

@@ -120,8 +120,11 @@ impl Commits {
             replaced.extend(old.iter().map(|file| file.path.clone()));
             commit = commit.add([self.write(&group, span, size, at).await?]).remove(old);
         }
-        let progress =
-            PartitionProgress { next_offset: Some(self.made + 1), max_event_time: Some(at) };
+        let progress = PartitionProgress {
+            next_offset: Some(self.made + 1),
+            max_event_time: Some(at),
+            leader_epoch: None,
+        };
         Ok((commit.txns(self.app_ids.record(PARTITION, progress)), replaced))
     }
 

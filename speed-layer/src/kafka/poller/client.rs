@@ -8,11 +8,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lake_kafka::partition_bounds;
+use lake_model::LeaderEpoch;
 use rdkafka::consumer::{BaseConsumer, Consumer, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::Message as _;
 use rdkafka::{Offset, TopicPartitionList};
 use speed_layer_fetch::RecordQueue;
+use speed_layer_fetch::leader_epoch::{self, set_leader_epoch};
 
 use super::now;
 use super::seeker::SeekAnswers;
@@ -132,6 +134,7 @@ impl GroupClient {
 
     /// Fetches partitions from these offsets: besides those fetched before if the group is cooperative, or else instead.
     pub(super) fn assign(&self, starts: &[Start]) -> KafkaResult<()> {
+        self.resume(starts);
         let list = self.list_of(starts);
         match self.is_cooperative() {
             true => self.consumer.incremental_assign(&list),
@@ -158,6 +161,7 @@ impl GroupClient {
 
     /// Moves partitions that are being fetched to these offsets. Returns what became of each.
     pub(super) fn seek(&self, starts: &[Start]) -> SeekAnswers {
+        self.resume(starts);
         let answers = self.consumer.seek_partitions(self.list_of(starts), self.request_timeout)?;
         let answers = answers.elements();
         Ok(answers.iter().map(|answer| (answer.partition(), answer.error())).collect())
@@ -177,6 +181,19 @@ impl GroupClient {
         let _ = self.consumer.unassign();
     }
 
+    /// Ends pauses after faults, which outlast an assignment.
+    fn resume(&self, starts: &[Start]) {
+        let partitions: Vec<i32> = starts.iter().map(|start| start.partition).collect();
+        self.set_paused(&partitions, false);
+    }
+
+    /// The epoch of the leader that appended what is before `next`, a position that librdkafka has reached, if it knows.
+    pub(super) fn leader_epoch_before(&self, partition: i32, next: i64) -> Option<LeaderEpoch> {
+        let (offset, leader_epoch) =
+            leader_epoch::position(&self.consumer, &self.topic, partition)?;
+        LeaderEpoch::new(leader_epoch.into()).filter(|_| offset == next)
+    }
+
     fn list_of_partitions(&self, partitions: &[i32]) -> TopicPartitionList {
         let mut list = TopicPartitionList::new();
         for partition in partitions {
@@ -190,6 +207,9 @@ impl GroupClient {
         for start in starts {
             list.add_partition_offset(&self.topic, start.partition, Offset::Offset(start.offset))
                 .expect("offsets from 0 are valid");
+            if let Some(epoch) = start.leader_epoch {
+                set_leader_epoch(&mut list, &self.topic, start.partition, epoch.number());
+            }
         }
         list
     }

@@ -40,6 +40,11 @@ impl Link {
         self.delivery.flush_after(wait, &mut self.client, &mut self.positions)
     }
 
+    /// As [`Delivery::flush_partition`].
+    pub(super) fn flush_partition(&mut self, partition: i32) -> Result<(), Ended> {
+        self.delivery.flush_partition(partition, &mut self.client, &mut self.positions)
+    }
+
     /// As [`Delivery::flush`].
     pub(super) fn flush(&mut self) -> Result<(), Ended> {
         self.delivery.flush(&mut self.client, &mut self.positions)

@@ -18,11 +18,14 @@ use super::delivery::SEND_TIMEOUT;
 use super::link::Link;
 use super::{Ended, now};
 use crate::kafka::context::Rebalance;
-use crate::source::{AssignedPartition, SourceEvent, Start};
+use crate::source::{AssignedPartition, SourceEvent, Start, Truncation};
 
 /// How long the engine may need to release partitions, for which the others in the group wait; below
 /// librdkafka's `max.poll.interval.ms` of 5 minutes.
 const ENGINE_TIMEOUT: Duration = Duration::from_secs(240);
+
+/// How long to wait before a log is looked at again that has to grow.
+const GROWTH_WAIT: Duration = Duration::from_secs(1);
 
 /// Assigns and returns partitions as the group and the engine say.
 pub(super) struct Membership {
@@ -56,7 +59,43 @@ impl Membership {
             link.client.poll_consumer();
         }
         link.positions.invalidate_all(now());
-        self.restart(&out_of_range(&positions, &bounds), link)
+        self.restart(&out_of_range(&positions, &bounds), None, link)
+    }
+
+    /// Kafka's log of the partition is not the one that was read before its position: asks the engine anew.
+    pub(super) fn restart_truncated(
+        &self,
+        partition: i32,
+        truncation: Truncation,
+        link: &mut Link,
+    ) -> Result<(), Ended> {
+        let Truncation { position, end } = truncation;
+        tracing::warn!(partition, position, end, "Kafka's log was cut before the position");
+        self.restart(&[partition], Some(truncation), link)
+    }
+
+    /// Asks the engine anew about a partition if Kafka does not have its position, and has it sought there otherwise.
+    pub(super) fn restart_if_out_of_range(
+        &self,
+        start: Start,
+        link: &mut Link,
+    ) -> Result<(), Ended> {
+        let Start { partition, offset, .. } = start;
+        let bounds = self.bounds_of(partition, link)?;
+        link.positions.invalidate(partition, now());
+        self.restart(&out_of_range(&[(partition, offset)], &[bounds]), None, link)
+    }
+
+    /// Looks whether logs have grown to where partitions are that wait for it.
+    pub(super) fn look_for_growth(&self, link: &mut Link) -> Result<(), Ended> {
+        for Start { partition, offset, .. } in link.positions.awaiting_growth(now()) {
+            if self.bounds_of(partition, link)?.high < offset {
+                link.positions.wait_for_growth(partition, now() + GROWTH_WAIT);
+            } else {
+                link.positions.has_grown(partition, now());
+            }
+        }
+        Ok(())
     }
 
     /// Some records of these partitions came beside the queue of records, and may have been overtaken by others: asks the
@@ -70,42 +109,58 @@ impl Membership {
         if !partitions.is_empty() {
             tracing::warn!(?partitions, "records came out of turn: fetching them again");
         }
-        self.restart(&partitions, link)
+        self.restart(&partitions, None, link)
     }
 
     fn assign(&self, partitions: &[i32], link: &mut Link) -> Result<(), Ended> {
         tracing::info!(?partitions, "partitions assigned");
-        let starts = self.ask_for_starts(partitions, link)?;
+        let starts = self.ask_for_starts(partitions, None, link)?;
         let assigned = link.client.assign(&starts);
         link.fail_on_error("assign partitions", assigned)
     }
 
     /// Takes partitions away from the engine and asks it anew where to start.
-    fn restart(&self, partitions: &[i32], link: &mut Link) -> Result<(), Ended> {
+    fn restart(
+        &self,
+        partitions: &[i32],
+        truncation: Option<Truncation>,
+        link: &mut Link,
+    ) -> Result<(), Ended> {
         if partitions.is_empty() {
             return Ok(());
         }
         link.send(SourceEvent::Lost { partitions: partitions.to_vec() })?;
-        let starts = self.ask_for_starts(partitions, link)?;
-        starts.into_iter().for_each(|start| link.begin_elsewhere(start));
+        let now = now();
+        for Start { partition, .. } in self.ask_for_starts(partitions, truncation, link)? {
+            link.positions.invalidate(partition, now);
+        }
         Ok(())
     }
 
     /// Asks Kafka for the bounds of the partitions and the engine for where to start.
-    fn ask_for_starts(&self, partitions: &[i32], link: &mut Link) -> Result<Vec<Start>, Ended> {
+    fn ask_for_starts(
+        &self,
+        partitions: &[i32],
+        truncation: Option<Truncation>,
+        link: &mut Link,
+    ) -> Result<Vec<Start>, Ended> {
         let mut assignment = Assignment::of(partitions);
         while !assignment.unanswered().is_empty() {
             let mut assigned = Vec::new();
             for partition in assignment.unanswered() {
-                assigned.push(self.bounds_of(*partition, link)?);
+                assigned
+                    .push(AssignedPartition { truncation, ..self.bounds_of(*partition, link)? });
                 link.client.poll_consumer();
             }
             let (reply, answer) = oneshot::channel();
-            link.send(SourceEvent::Assigned { partitions: assigned, reply })?;
+            link.send(SourceEvent::Assigned { partitions: assigned.clone(), reply })?;
             let starts = wait_for_starts(answer, link)?;
             for start in &starts {
                 link.client.route(start.partition);
-                link.positions.begin(*start);
+                link.positions.begin(*start, now());
+                if is_beyond_end(*start, &assigned) {
+                    link.positions.wait_for_growth(start.partition, now() + GROWTH_WAIT);
+                }
             }
             assignment.answer(&starts);
         }
@@ -115,7 +170,7 @@ impl Membership {
     fn bounds_of(&self, partition: i32, link: &mut Link) -> Result<AssignedPartition, Ended> {
         let is_over = || self.stop.load(Ordering::Relaxed);
         match link.client.bounds_of(partition, is_over) {
-            Ok((low, high)) => Ok(AssignedPartition { partition, low, high }),
+            Ok((low, high)) => Ok(AssignedPartition { partition, low, high, truncation: None }),
             Err(error) => {
                 let action = format!("ask for the offsets of partition {partition}");
                 link.fail_on_error(&action, Err(error))?;
@@ -186,6 +241,12 @@ impl Assignment {
     fn into_starts(self) -> Vec<Start> {
         self.starts
     }
+}
+
+/// Whether a partition is to start where its log has to grow to first.
+fn is_beyond_end(start: Start, assigned: &[AssignedPartition]) -> bool {
+    let mut of_partition = assigned.iter().filter(|bounds| bounds.partition == start.partition);
+    of_partition.any(|bounds| start.offset > bounds.high)
 }
 
 /// The partitions whose position lies outside what Kafka has of them.

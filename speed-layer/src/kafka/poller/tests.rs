@@ -94,7 +94,7 @@ impl Bed {
 }
 
 fn start(offset: i64, epoch: u64) -> Start {
-    Start { partition: 0, offset, epoch }
+    Start { partition: 0, offset, epoch, leader_epoch: None }
 }
 
 async fn next(source: &mut KafkaSource) -> SourceEvent {
