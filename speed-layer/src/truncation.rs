@@ -90,3 +90,6 @@ pub async fn apply_accepted(tables: &mut Tables, partition: i32) -> Result<(), L
     let Committed { value: (), .. } = moved.await?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;
