@@ -72,6 +72,22 @@ pub enum RecoveryError {
         /// Where the log that was landed ends, as far as Kafka knows.
         end: Option<i64>,
     },
+    /// The partition ends before what is landed, and no leader epoch says whose log that is.
+    #[error(
+        "topic {topic}, partition {partition}: offset {wanted} is wanted and the partition ends at {end}: the topic was \
+         recreated or truncated, and since no leader epoch is stored beside that offset it can't be told which; use another \
+         lake.uri or kafka.topic for the new topic"
+    )]
+    Shorter {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: i32,
+        /// The next offset that the tables hold.
+        wanted: i64,
+        /// The partition's end.
+        end: i64,
+    },
 }
 
 /// Loads `assigned` as the tables have it, which are refreshed and whose mixed files are split.
@@ -102,12 +118,8 @@ pub async fn load(
         cut_before: assigned.truncation.filter(|_| !is_accepted).map(|cut| cut.position),
         accept_loss,
     };
-    let truncated = |wanted| RecoveryError::Truncated {
-        topic: tables.app_ids.topic().to_owned(),
-        partition: id,
-        wanted,
-        end: assigned.truncation.map_or(Some(assigned.high), |cut| cut.end),
-    };
+    let knows_leader = further(events, averages).leader_epoch.is_some();
+    let truncated = |wanted| truncated(assigned, wanted, knows_leader, tables.app_ids.topic());
     let position = start(id, resume::decide(facts), &mut landing, truncated)?;
     let resets = tables.app_ids.watermark_resets(tables.events.state(), id);
     let clock_at = |next: Option<i64>, time| Clock::resumed(next.unwrap_or(0), time, &resets);
@@ -126,6 +138,28 @@ pub async fn load(
 /// The progress that a replay begins at.
 fn lesser(events: PartitionProgress, averages: PartitionProgress) -> PartitionProgress {
     if events.next_offset <= averages.next_offset { events } else { averages }
+}
+
+/// The progress of the table that is further.
+fn further(events: PartitionProgress, averages: PartitionProgress) -> PartitionProgress {
+    if events.next_offset >= averages.next_offset { events } else { averages }
+}
+
+/// Why a partition can't be continued at `wanted`, before which its log is another one or ends.
+fn truncated(
+    assigned: AssignedPartition,
+    wanted: i64,
+    knows_leader: bool,
+    topic: &str,
+) -> RecoveryError {
+    let (topic, partition) = (topic.to_owned(), assigned.partition);
+    match assigned.truncation {
+        Some(cut) => RecoveryError::Truncated { topic, partition, wanted, end: cut.end },
+        None if knows_leader => {
+            RecoveryError::Truncated { topic, partition, wanted, end: Some(assigned.high) }
+        }
+        None => RecoveryError::Shorter { topic, partition, wanted, end: assigned.high },
+    }
 }
 
 fn start(

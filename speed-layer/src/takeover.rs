@@ -118,9 +118,11 @@ impl Takeover {
                 match recovery::load(&lake, tables, *partition, epoch, accept_loss, rules).await {
                     // What Kafka has was asked before the tables were read, and another instance may have landed
                     // more meanwhile: only bounds that are newer than the tables can tell.
-                    Err(RecoveryError::Truncated { partition: id, wanted, .. })
-                        if partition.truncation.is_none()
-                            && self.suspects.get(&id) != Some(&wanted) =>
+                    Err(
+                        RecoveryError::Truncated { partition: id, wanted, .. }
+                        | RecoveryError::Shorter { partition: id, wanted, .. },
+                    ) if partition.truncation.is_none()
+                        && self.suspects.get(&id) != Some(&wanted) =>
                     {
                         suspects.insert(id, wanted);
                         continue;

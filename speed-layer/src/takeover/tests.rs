@@ -84,7 +84,7 @@ async fn a_partition_that_ends_too_early_is_asked_about_again_before_it_is_refus
     assert!(new.partitions.get(0).is_none());
     let refused = load(&mut new, short).await.unwrap_err();
     assert!(
-        matches!(refused, RecoveryError::Truncated { partition: 0, wanted: 4, end: Some(2), .. }),
+        matches!(refused, RecoveryError::Shorter { partition: 0, wanted: 4, end: 2, .. }),
         "{refused}"
     );
 }

@@ -13,13 +13,19 @@ use crate::test_instance::{Instance, lake, offsets, version, whole};
 
 use super::*;
 
+async fn ask(
+    instance: &mut Instance,
+    assigned: AssignedPartition,
+) -> Result<Vec<Start>, RecoveryError> {
+    let (held, committer) = (&mut instance.partitions, &mut instance.committer);
+    instance.takeover.load(&[assigned], held, committer, &instance.rules).await
+}
+
 async fn load(
     instance: &mut Instance,
     assigned: AssignedPartition,
 ) -> Result<Start, RecoveryError> {
-    let (held, committer) = (&mut instance.partitions, &mut instance.committer);
-    let starts = instance.takeover.load(&[assigned], held, committer, &instance.rules).await?;
-    Ok(starts[0])
+    Ok(ask(instance, assigned).await?[0])
 }
 
 /// A lake whose `events` hold ten records of partition 0, of leaders 4 and 5, and whose averages hold so many of these.
@@ -123,6 +129,25 @@ async fn where_a_cut_is_accepted_consuming_goes_on_at_what_is_landed_and_it_is_o
     assert_eq!((start.offset, start.leader_epoch), (12, epoch(6)));
     let all: Vec<_> = (0..12).map(|offset| (0, offset)).collect();
     assert_eq!(offsets(&lake, Table::Events).await, all);
+}
+
+#[tokio::test]
+async fn a_log_that_is_still_shorter_is_accepted_only_where_a_leader_epoch_says_that_it_was_cut() {
+    let short = AssignedPartition { high: 8, ..whole(0) };
+    let lake = lake_with(10).await;
+    let mut new = accepting(&lake).await;
+    assert!(ask(&mut new, short).await.unwrap().is_empty(), "newer bounds are asked for first");
+    assert_eq!(load(&mut new, short).await.unwrap().offset, 10);
+    assert_eq!(on_record(&new), [(Some(8), 10)]);
+    // Without one it may be a topic that was made anew.
+    let mut older = Instance::holding(&lake, &[0]).await;
+    older.receive_events(0, 10, 2);
+    older.land().await;
+    older.average(true).await;
+    let mut new = accepting(&lake).await;
+    assert!(ask(&mut new, short).await.unwrap().is_empty());
+    let refused = load(&mut new, short).await.unwrap_err();
+    assert!(matches!(refused, RecoveryError::Shorter { wanted: 12, end: 8, .. }), "{refused}");
 }
 
 #[tokio::test]

@@ -81,7 +81,7 @@ async fn an_end_that_stays_before_what_is_landed_is_an_error() {
     assert_eq!(offsets, [Vec::<i64>::new()]);
     let expected = matches!(
         error,
-        EngineError::Recovery(RecoveryError::Truncated { partition: 0, wanted, .. }) if wanted == end
+        EngineError::Recovery(RecoveryError::Shorter { partition: 0, wanted, .. }) if wanted == end
     );
     assert!(expected, "{error}");
 }
