@@ -104,6 +104,7 @@ pub async fn load(
     let (events, averages) = (of(&tables.events), of(&tables.avg_speed));
     let is_accepted = truncation::accepted(&tables.events, &tables.app_ids, id).is_some();
     let stored = lesser(events, averages);
+    let knows_leader = further(events, averages).leader_epoch.is_some();
     let mut landing = LandingBuffer::resumed(Landed {
         events: events.next_offset,
         dead_letters: of(&tables.dead_letters).next_offset,
@@ -114,11 +115,11 @@ pub async fn load(
         stored: stored.next_offset,
         furthest: events.next_offset.max(averages.next_offset),
         low: assigned.low,
-        high: if is_accepted { i64::MAX } else { assigned.high },
+        high: assigned.high,
+        is_validated: is_accepted || (knows_leader && events.next_offset == averages.next_offset),
         cut_before: assigned.truncation.filter(|_| !is_accepted).map(|cut| cut.position),
         accept_loss,
     };
-    let knows_leader = further(events, averages).leader_epoch.is_some();
     let truncated = |wanted| truncated(assigned, wanted, knows_leader, tables.app_ids.topic());
     let position = start(id, resume::decide(facts), &mut landing, truncated)?;
     let resets = tables.app_ids.watermark_resets(tables.events.state(), id);
@@ -127,9 +128,9 @@ pub async fn load(
     let earliest = clock_at(averages.next_offset, averages.max_event_time).earliest();
     let provisional = open_windows(lake, &tables.avg_speed, id, earliest, rules).await?;
     let clock = clock_at(stored.next_offset, stored.max_event_time);
-    let is_validated = !is_accepted && stored.next_offset == Some(position);
+    let is_one_log = !is_accepted && stored.next_offset == Some(position);
     let [of_position, of_events] =
-        [stored, events].map(|progress| progress.leader_epoch.filter(|_| is_validated));
+        [stored, events].map(|progress| progress.leader_epoch.filter(|_| is_one_log));
     let averaged = averages.next_offset;
     Ok(Partition::new(id, epoch, position, clock, landing, provisional, averaged)
         .with_leader_epochs(of_position, of_events))

@@ -73,7 +73,7 @@ pub struct AssignedPartition {
 pub struct Truncation {
     /// The position that was to be continued at.
     pub position: i64,
-    /// Up to here the log is the one that was read, as far as Kafka knows.
+    /// Up to here at most the log is the one that was read, as far as Kafka knows.
     pub end: Option<i64>,
 }
 

@@ -13,6 +13,8 @@ pub struct ResumeFacts {
     pub low: i64,
     /// The last stable offset.
     pub high: i64,
+    /// Whether Kafka is to say whether its log is the one that was consumed before `furthest`, where consuming begins.
+    pub is_validated: bool,
     /// Before this position, Kafka says, its log is no longer the one that was consumed.
     pub cut_before: Option<i64>,
     /// Whether a setting accepts that records are gone.
@@ -50,8 +52,11 @@ pub enum Resume {
 
 /// Decides where consuming begins.
 pub fn decide(facts: ResumeFacts) -> Resume {
-    let ResumeFacts { stored, furthest, low, high, cut_before, accept_loss } = facts;
-    let is_cut = |reached| reached > high.max(low) || cut_before.is_some_and(|cut| cut <= reached);
+    let ResumeFacts { stored, furthest, low, high, is_validated, cut_before, accept_loss } = facts;
+    let is_cut = |reached| match cut_before {
+        Some(cut) => cut <= reached,
+        None => !is_validated && reached > high.max(low),
+    };
     match stored {
         None => Resume::First(low),
         Some(wanted) if is_cut(furthest.unwrap_or(wanted)) => {
@@ -70,8 +75,15 @@ mod tests {
     use super::*;
 
     fn facts(stored: Option<i64>, accept_loss: bool) -> ResumeFacts {
-        let (furthest, cut_before) = (stored, None);
-        ResumeFacts { stored, furthest, low: 10, high: 20, cut_before, accept_loss }
+        ResumeFacts {
+            stored,
+            furthest: stored,
+            low: 10,
+            high: 20,
+            is_validated: false,
+            cut_before: None,
+            accept_loss,
+        }
     }
 
     fn decided(stored: Option<i64>, accept_loss: bool) -> Resume {
@@ -100,6 +112,10 @@ mod tests {
         assert_eq!(decide(shorter), Resume::Truncated { wanted: 21 });
         let regrown = ResumeFacts { cut_before: Some(19), ..facts(Some(19), true) };
         assert_eq!(decide(regrown), Resume::Truncated { wanted: 19 });
+        let judged_by_kafka = ResumeFacts { is_validated: true, ..facts(Some(21), false) };
+        assert_eq!(decide(judged_by_kafka), Resume::At(21));
+        let and_refused = ResumeFacts { cut_before: Some(21), ..judged_by_kafka };
+        assert_eq!(decide(and_refused), Resume::Truncated { wanted: 21 });
         // What was read and had not landed was read from a log that is gone: that of the tables is whole.
         let ahead = ResumeFacts { cut_before: Some(20), ..facts(Some(19), true) };
         assert_eq!(decide(ahead), Resume::At(19));

@@ -134,7 +134,8 @@ async fn where_a_cut_is_accepted_consuming_goes_on_at_what_is_landed_and_it_is_o
 #[tokio::test]
 async fn a_log_that_is_still_shorter_is_accepted_only_where_a_leader_epoch_says_that_it_was_cut() {
     let short = AssignedPartition { high: 8, ..whole(0) };
-    let lake = lake_with(10).await;
+    // The position that is furthest is not the one that Kafka validates.
+    let lake = lake_with(6).await;
     let mut new = accepting(&lake).await;
     assert!(ask(&mut new, short).await.unwrap().is_empty(), "newer bounds are asked for first");
     assert_eq!(load(&mut new, short).await.unwrap().offset, 10);
@@ -148,6 +149,14 @@ async fn a_log_that_is_still_shorter_is_accepted_only_where_a_leader_epoch_says_
     assert!(ask(&mut new, short).await.unwrap().is_empty());
     let refused = load(&mut new, short).await.unwrap_err();
     assert!(matches!(refused, RecoveryError::Shorter { wanted: 12, end: 8, .. }), "{refused}");
+}
+
+#[tokio::test]
+async fn whether_a_shorter_log_was_cut_and_where_is_for_kafka_to_say() {
+    let mut new = Instance::on(&lake_with(10).await).await;
+    let short = AssignedPartition { high: 8, ..whole(0) };
+    let start = load(&mut new, short).await.unwrap();
+    assert_eq!((start.offset, start.leader_epoch), (10, epoch(5)));
 }
 
 #[tokio::test]

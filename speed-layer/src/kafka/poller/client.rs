@@ -134,7 +134,6 @@ impl GroupClient {
 
     /// Fetches partitions from these offsets: besides those fetched before if the group is cooperative, or else instead.
     pub(super) fn assign(&self, starts: &[Start]) -> KafkaResult<()> {
-        self.resume(starts);
         let list = self.list_of(starts);
         match self.is_cooperative() {
             true => self.consumer.incremental_assign(&list),
@@ -159,12 +158,16 @@ impl GroupClient {
         self.assign(starts)
     }
 
-    /// Moves partitions that are being fetched to these offsets. Returns what became of each.
+    /// Moves partitions that are being fetched, or paused, to these offsets, and ends their pauses. Returns what became of
+    /// each.
     pub(super) fn seek(&self, starts: &[Start]) -> SeekAnswers {
-        self.resume(starts);
         let answers = self.consumer.seek_partitions(self.list_of(starts), self.request_timeout)?;
         let answers = answers.elements();
-        Ok(answers.iter().map(|answer| (answer.partition(), answer.error())).collect())
+        let answers: Vec<_> =
+            answers.iter().map(|answer| (answer.partition(), answer.error())).collect();
+        let sought = answers.iter().filter(|(_, answer)| answer.is_ok());
+        self.set_paused(&sought.map(|(partition, _)| *partition).collect::<Vec<_>>(), false);
+        Ok(answers)
     }
 
     pub(super) fn set_paused(&self, partitions: &[i32], paused: bool) {
@@ -179,12 +182,6 @@ impl GroupClient {
     pub(super) fn leave(&self) {
         self.consumer.context().close();
         let _ = self.consumer.unassign();
-    }
-
-    /// Ends pauses after faults, which outlast an assignment.
-    fn resume(&self, starts: &[Start]) {
-        let partitions: Vec<i32> = starts.iter().map(|start| start.partition).collect();
-        self.set_paused(&partitions, false);
     }
 
     /// The epoch of the leader that appended what is before `next`, a position that librdkafka has reached, if it knows.

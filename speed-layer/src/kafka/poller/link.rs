@@ -55,6 +55,16 @@ impl Link {
         self.delivery.send(event, &mut self.client, &mut self.positions)
     }
 
+    /// Has librdkafka pause those of the partitions about to be assigned whose position has to be sought first, so that it
+    /// fetches nothing from a position that is not validated. Pauses outlast assignments: those of the others end.
+    pub(super) fn pause_until_sought(&mut self, starts: &[Start]) {
+        let ids = starts.iter().map(|start| start.partition);
+        let (valid, waiting): (Vec<i32>, Vec<i32>) =
+            ids.partition(|id| self.positions.valid(*id).is_some());
+        self.client.set_paused(&waiting, true);
+        self.client.set_paused(&valid, false);
+    }
+
     /// Reports to the engine that an action on the topic failed for good.
     pub(super) fn fail_on_error(
         &mut self,

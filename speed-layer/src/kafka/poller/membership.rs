@@ -83,7 +83,9 @@ impl Membership {
         let Start { partition, offset, .. } = start;
         let bounds = self.bounds_of(partition, link)?;
         link.positions.invalidate(partition, now());
-        self.restart(&out_of_range(&[(partition, offset)], &[bounds]), None, link)
+        let truncation = (offset > bounds.high)
+            .then_some(Truncation { position: offset, end: Some(bounds.high) });
+        self.restart(&out_of_range(&[(partition, offset)], &[bounds]), truncation, link)
     }
 
     /// Looks whether logs have grown to where partitions are that wait for it.
@@ -115,6 +117,7 @@ impl Membership {
     fn assign(&self, partitions: &[i32], link: &mut Link) -> Result<(), Ended> {
         tracing::info!(?partitions, "partitions assigned");
         let starts = self.ask_for_starts(partitions, None, link)?;
+        link.pause_until_sought(&starts);
         let assigned = link.client.assign(&starts);
         link.fail_on_error("assign partitions", assigned)
     }
@@ -243,10 +246,11 @@ impl Assignment {
     }
 }
 
-/// Whether a partition is to start where its log has to grow to first.
+/// Whether a partition is to start where its log has to grow to first. Where a leader epoch is known, Kafka says whether
+/// that is so.
 fn is_beyond_end(start: Start, assigned: &[AssignedPartition]) -> bool {
     let mut of_partition = assigned.iter().filter(|bounds| bounds.partition == start.partition);
-    of_partition.any(|bounds| start.offset > bounds.high)
+    start.leader_epoch.is_none() && of_partition.any(|bounds| start.offset > bounds.high)
 }
 
 /// The partitions whose position lies outside what Kafka has of them.

@@ -112,12 +112,13 @@ fn reassignment(positions: &Positions, is_cooperative: bool, now: Instant) -> Op
 fn assign_again(again: Reassignment, link: &mut Link) -> Result<(), Ended> {
     let Reassignment { idle, starts } = again;
     tracing::warn!(partitions = ?idle, "librdkafka does not fetch partitions: assigning them again");
-    let assigned = link.client.assign_again(&idle, &starts);
     let now = now();
-    for Start { partition, .. } in starts {
-        link.client.route(partition);
-        link.positions.assigned_again(partition, now);
+    for Start { partition, .. } in &starts {
+        link.positions.assigned_again(*partition, now);
     }
+    link.pause_until_sought(&starts);
+    let assigned = link.client.assign_again(&idle, &starts);
+    starts.iter().for_each(|start| link.client.route(start.partition));
     link.fail_on_error("assign partitions again", assigned)
 }
 
