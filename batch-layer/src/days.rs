@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use lake_delta::TableState;
 use lake_delta::log::FileEntry;
 use lake_model::finalization::{self, DayDecision, DayFacts};
-use lake_model::{Day, TableVersion};
+use lake_model::{Day, KafkaPartition, TableVersion};
 use lake_tables::batch_runs::BatchRun;
 use lake_tables::file_kind::AvgSpeedFile;
 
@@ -46,13 +46,13 @@ pub(crate) fn events_version_of(file: &FileEntry) -> Option<TableVersion> {
 }
 
 /// The Kafka partitions whose events a provisional file may count. A file without that information may count any.
-pub(crate) fn partitions_of(file: &FileEntry, all: &[i32]) -> Vec<i32> {
+pub(crate) fn partitions_of(file: &FileEntry, all: &[KafkaPartition]) -> Vec<KafkaPartition> {
     if let Some(AvgSpeedFile::Provisional(group)) = AvgSpeedFile::tagged(file) {
         return vec![group.kafka_partition];
     }
     let bounds = file.bounds("kafka_partition");
-    let within = |partition: &&i32| {
-        let value = i64::from(**partition);
+    let within = |partition: &&KafkaPartition| {
+        let value = i64::from(partition.0);
         bounds.as_ref().is_none_or(|(least, greatest)| {
             least.as_i64().is_none_or(|least| least <= value)
                 && greatest.as_i64().is_none_or(|greatest| value <= greatest)

@@ -35,7 +35,7 @@ use std::time::Duration;
 use lake_delta::{TableLog, TableState};
 use lake_kafka::LogEnds;
 use lake_model::finalization::{DayDecision, Reason};
-use lake_model::{Day, Timestamp};
+use lake_model::{Day, KafkaPartition, Offset, Timestamp};
 use lake_runtime::Shutdown;
 use lake_tables::Table;
 use tokio::time::Instant;
@@ -158,7 +158,10 @@ impl<'a> Run<'a> {
             .collect()
     }
 
-    async fn wait_for(&mut self, wanted: &BTreeMap<i32, i64>) -> Result<LandingWait, BatchError> {
+    async fn wait_for(
+        &mut self,
+        wanted: &BTreeMap<KafkaPartition, Offset>,
+    ) -> Result<LandingWait, BatchError> {
         let waiter = Waiter {
             app_ids: &self.context.app_ids,
             poll_interval: self.context.settings.batch.landing_poll_interval,

@@ -4,6 +4,7 @@
 mod speed;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use lake_config::Settings;
 use lake_delta::data_file::NewFile;
 use lake_delta::log::FileEntry;
 use lake_delta::{Commit, CommitOutcome, TableLog, data_file, read};
-use lake_model::{Day, OffsetRange, TableVersion, Timestamp, WindowSize};
+use lake_model::{Day, KafkaPartition, Offset, OffsetRange, TableVersion, Timestamp, WindowSize};
 use lake_tables::Table;
 use lake_tables::avg_speed::{self, AvgSpeedRow};
 use lake_tables::file_kind::{self, AvgSpeedFile};
@@ -35,11 +36,11 @@ pub(crate) const HOUR_US: i64 = 60 * MINUTE_US;
 
 /// What Kafka has of the topic.
 #[derive(Debug, Default)]
-pub(crate) struct FixedEnds(Mutex<BTreeMap<i32, OffsetRange>>);
+pub(crate) struct FixedEnds(Mutex<BTreeMap<KafkaPartition, OffsetRange>>);
 
 #[async_trait]
 impl LogEnds for FixedEnds {
-    async fn ends(&self) -> Result<BTreeMap<i32, OffsetRange>, ClientError> {
+    async fn ends(&self) -> Result<BTreeMap<KafkaPartition, OffsetRange>, ClientError> {
         Ok(self.0.lock().expect("no test panics while it holds the lock").clone())
     }
 }
@@ -49,7 +50,7 @@ pub(crate) struct NobodyAsks;
 
 #[async_trait]
 impl LogEnds for NobodyAsks {
-    async fn ends(&self) -> Result<BTreeMap<i32, OffsetRange>, ClientError> {
+    async fn ends(&self) -> Result<BTreeMap<KafkaPartition, OffsetRange>, ClientError> {
         panic!("Kafka was asked though nothing depends on it");
     }
 }
@@ -108,22 +109,23 @@ impl World {
     }
 
     /// The next offset of a partition in the log of `table`.
-    async fn next_offset(&self, table: Table, partition: i32) -> i64 {
+    async fn next_offset(&self, table: Table, partition: KafkaPartition) -> Offset {
         let log = self.log(table).await;
-        self.context.app_ids.progress(log.state(), partition).next_offset.unwrap_or(0)
+        self.context.app_ids.progress(log.state(), partition).next_offset.unwrap_or(Offset::ZERO)
     }
 
     /// Sets what Kafka has of a partition, from offset 0 on.
     pub(crate) fn kafka_reaches(&self, partition: i32, next: i64) {
-        self.kafka_has(partition, OffsetRange::new(0, next));
+        self.kafka_has(partition, 0..next);
     }
 
-    pub(crate) fn kafka_has(&self, partition: i32, range: OffsetRange) {
+    pub(crate) fn kafka_has(&self, partition: i32, offsets: Range<i64>) {
+        let range = OffsetRange::new(Offset(offsets.start), Offset(offsets.end));
         self.kafka
             .0
             .lock()
             .expect("no test panics while it holds the lock")
-            .insert(partition, range);
+            .insert(KafkaPartition(partition), range);
     }
 
     pub(crate) async fn write(

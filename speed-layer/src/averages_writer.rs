@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 
 use futures::future::try_join_all;
 use lake_delta::{DataFile, Lake, LakeError, TableState, data_file};
-use lake_model::{Day, Lateness};
+use lake_model::{Day, KafkaPartition, Lateness};
 use lake_tables::file_kind::{GroupWindows, ProvisionalGroup};
 use lake_tables::{Table, avg_speed};
 
@@ -43,7 +43,7 @@ impl AveragesWriter {
         partitions: &mut PartitionSet,
         committer: &mut Committer,
         offsets_alone: bool,
-    ) -> Result<Option<BTreeSet<i32>>, LakeError> {
+    ) -> Result<Option<BTreeSet<KafkaPartition>>, LakeError> {
         forget_final_days(partitions, committer.tables().avg_speed.state());
         let has_changed = partitions.iter().any(|partition| partition.provisional.is_dirty());
         if !(has_changed || (offsets_alone && partitions.is_ahead())) {

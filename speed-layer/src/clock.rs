@@ -5,7 +5,7 @@
 
 use std::collections::VecDeque;
 
-use lake_model::{DaySpan, Lateness, PartitionClock, Timestamp};
+use lake_model::{DaySpan, Lateness, Offset, PartitionClock, Timestamp};
 use lake_tables::txn::WatermarkReset;
 
 /// The clock of a partition.
@@ -22,7 +22,7 @@ impl Clock {
     /// The clock of a partition with these resets that stands at `position`, where the greatest event time is
     /// `max_event_time` but for a reset at `position` itself.
     pub fn resumed(
-        position: i64,
+        position: Offset,
         max_event_time: Option<Timestamp>,
         resets: &[WatermarkReset],
     ) -> Clock {
@@ -34,7 +34,7 @@ impl Clock {
     }
 
     /// Notes that the record at `position` is the next one, from which on a reset may hold.
-    pub fn reach(&mut self, position: i64) {
+    pub fn reach(&mut self, position: Offset) {
         while let Some(reset) = self.ahead.pop_front_if(|reset| reset.offset <= position) {
             self.now = PartitionClock::resumed(Some(reset.to));
         }
@@ -65,7 +65,7 @@ impl Clock {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lake_model::Calendar;
+    use lake_model::{Calendar, KafkaPartition};
     use proptest::prelude::*;
 
     const LATENESS: Lateness = Lateness { allowed_us: 600_000_000, out_of_orderness_us: 0 };
@@ -76,22 +76,23 @@ mod tests {
 
     fn reset(offset: i64, to: i64) -> WatermarkReset {
         let (from, requested_at) = (time(9999), time(0));
-        WatermarkReset { partition: 0, offset, from, to: time(to), requested_at }
+        let (partition, offset) = (KafkaPartition(0), Offset(offset));
+        WatermarkReset { partition, offset, from, to: time(to), requested_at }
     }
 
     #[test]
     fn a_reset_holds_from_its_offset_on_and_not_before() {
-        let mut clock = Clock::resumed(4, Some(time(9000)), &[reset(2, 1), reset(5, 60)]);
+        let mut clock = Clock::resumed(Offset(4), Some(time(9000)), &[reset(2, 1), reset(5, 60)]);
         assert_eq!(clock.now().max_event_time(), Some(time(9000)));
         assert_eq!(clock.earliest().max_event_time(), Some(time(60)));
-        clock.reach(5);
+        clock.reach(Offset(5));
         assert_eq!(clock.now().max_event_time(), Some(time(60)));
         assert_eq!((clock.earliest(), clock.resets()), (clock.now(), 2));
     }
 
     #[test]
     fn the_last_of_several_resets_at_an_offset_holds() {
-        let clock = Clock::resumed(5, Some(time(9000)), &[reset(5, 60), reset(5, 30)]);
+        let clock = Clock::resumed(Offset(5), Some(time(9000)), &[reset(5, 60), reset(5, 30)]);
         assert_eq!(clock.now().max_event_time(), Some(time(30)));
     }
 
@@ -103,9 +104,9 @@ mod tests {
         max: Option<Timestamp>,
     ) -> Vec<(bool, Option<Timestamp>)> {
         let calendar = Calendar::utc();
-        let mut clock = Clock::resumed(start as i64, max, resets);
+        let mut clock = Clock::resumed(Offset(start as i64), max, resets);
         let judge = |(offset, minutes): (usize, &i64)| {
-            clock.reach(offset as i64);
+            clock.reach(Offset(offset as i64));
             let late = clock.observe(time(*minutes), &calendar.span_at(time(*minutes)), LATENESS);
             (late, clock.now().max_event_time())
         };

@@ -20,6 +20,7 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use lake_config::Settings;
+use lake_model::{KafkaPartition, Offset};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 pub use self::error::EngineError;
@@ -78,7 +79,7 @@ impl<S: Source> Engine<S> {
 
     /// Stops once the tables hold everything before these end offsets, by partition.
     #[must_use]
-    pub fn until(mut self, ends: BTreeMap<i32, i64>) -> Engine<S> {
+    pub fn until(mut self, ends: BTreeMap<KafkaPartition, Offset>) -> Engine<S> {
         self.stop_at = Some(StopAt::new(ends));
         self
     }
@@ -235,7 +236,10 @@ impl<S: Source> Engine<S> {
     }
 
     /// Drops and reloads partitions that another writer moved, and goes on with them from there.
-    async fn reload(&mut self, fenced: impl IntoIterator<Item = i32>) -> Result<(), EngineError> {
+    async fn reload(
+        &mut self,
+        fenced: impl IntoIterator<Item = KafkaPartition>,
+    ) -> Result<(), EngineError> {
         for partition in fenced {
             let (held, committer) = (&mut self.partitions, &mut self.committer);
             let starts = self.takeover.reload(partition, held, committer, &self.rules).await?;
@@ -246,7 +250,7 @@ impl<S: Source> Engine<S> {
 
     /// Loads the partition of `batch` as one whose log was cut before that, and goes on with it if that is accepted.
     async fn reload_truncated(&mut self, batch: &DecodedBatch) -> Result<(), EngineError> {
-        let first = batch.first_offset().unwrap_or(0);
+        let first = batch.first_offset().unwrap_or(Offset::ZERO);
         let (held, committer) = (&mut self.partitions, &mut self.committer);
         let takeover = &mut self.takeover;
         let starts =

@@ -20,8 +20,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lake_config::Settings;
 use lake_kafka::ClientError;
+use lake_model::{KafkaPartition, Offset};
+use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
-use rdkafka::{Offset, TopicPartitionList};
 
 use self::context::GroupContext;
 use self::poller::{Poller, Seek};
@@ -86,13 +87,12 @@ impl Source for KafkaSource {
         let _ = self.seeks.send(Seek(start));
     }
 
-    fn commit_offsets(&mut self, next_offsets: &[(i32, i64)]) {
+    fn commit_offsets(&mut self, next_offsets: &[(KafkaPartition, Offset)]) {
         let mut offsets = TopicPartitionList::new();
         for (partition, next) in next_offsets {
-            if let Err(error) =
-                offsets.add_partition_offset(&self.topic, *partition, Offset::Offset(*next))
-            {
-                tracing::debug!(partition, %error, "the group offset is left out");
+            let next = rdkafka::Offset::Offset(next.0);
+            if let Err(error) = offsets.add_partition_offset(&self.topic, partition.0, next) {
+                tracing::debug!(partition = partition.0, %error, "the group offset is left out");
             }
         }
         if offsets.count() > 0

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use lake_delta::{DataFile, Lake, LakeError, data_file};
-use lake_model::{Calendar, Day};
+use lake_model::{Calendar, Day, KafkaPartition, Offset};
 use lake_tables::file_kind;
 use lake_tables::file_kind::ProvisionalGroup;
 use lake_tables::offset_gaps::{self, OffsetGap};
@@ -52,7 +52,7 @@ impl Lander {
         &self,
         partitions: &mut PartitionSet,
         committer: &mut Committer,
-    ) -> Result<BTreeSet<i32>, LakeError> {
+    ) -> Result<BTreeSet<KafkaPartition>, LakeError> {
         let mut fenced = self.land_gaps(partitions, committer).await?;
         fenced.extend(self.land_dead_letters(partitions, committer).await?);
         fenced.extend(self.land_events(partitions, committer, &fenced).await?);
@@ -63,7 +63,7 @@ impl Lander {
         &self,
         partitions: &mut PartitionSet,
         committer: &mut Committer,
-    ) -> Result<BTreeSet<i32>, LakeError> {
+    ) -> Result<BTreeSet<KafkaPartition>, LakeError> {
         let mut work = Vec::new();
         let noted_at = committer.lake().now();
         for partition in partitions.iter().filter(|p| !p.landing.gaps().is_empty()) {
@@ -95,7 +95,7 @@ impl Lander {
         &self,
         partitions: &mut PartitionSet,
         committer: &mut Committer,
-    ) -> Result<BTreeSet<i32>, LakeError> {
+    ) -> Result<BTreeSet<KafkaPartition>, LakeError> {
         let mut work = Vec::new();
         for partition in partitions.iter().filter(|p| !p.landing.dead_letters().is_empty()) {
             let mut days: BTreeMap<Day, Vec<_>> = BTreeMap::new();
@@ -130,8 +130,8 @@ impl Lander {
         &self,
         partitions: &mut PartitionSet,
         committer: &mut Committer,
-        fenced: &BTreeSet<i32>,
-    ) -> Result<BTreeSet<i32>, LakeError> {
+        fenced: &BTreeSet<KafkaPartition>,
+    ) -> Result<BTreeSet<KafkaPartition>, LakeError> {
         let mut files = self.write_events(partitions, committer.lake(), fenced).await?;
         let mut work = Vec::new();
         for partition in partitions.iter().filter(|p| !fenced.contains(&p.id())) {
@@ -160,8 +160,9 @@ impl Lander {
         &self,
         partitions: &mut PartitionSet,
         lake: &Lake,
-        fenced: &BTreeSet<i32>,
-    ) -> Result<BTreeMap<i32, Vec<(Option<ProvisionalGroup>, DataFile)>>, LakeError> {
+        fenced: &BTreeSet<KafkaPartition>,
+    ) -> Result<BTreeMap<KafkaPartition, Vec<(Option<ProvisionalGroup>, DataFile)>>, LakeError>
+    {
         let mut writes = Vec::new();
         for partition in partitions.iter_mut().filter(|p| !fenced.contains(&p.id())) {
             let id = partition.id();
@@ -175,7 +176,7 @@ impl Lander {
                 });
             }
         }
-        let mut files: BTreeMap<i32, Vec<_>> = BTreeMap::new();
+        let mut files: BTreeMap<KafkaPartition, Vec<_>> = BTreeMap::new();
         let mut written = stream::iter(writes).buffered(self.concurrent_files);
         while let Some((id, file)) = written.try_next().await? {
             files.entry(id).or_default().push((None, file));
@@ -186,9 +187,13 @@ impl Lander {
 
 /// The commit of a partition to a table beside `events`, whose offsets need only grow with every commit: what it covers is read
 /// from its rows.
-fn beside(partition: &Partition, built_on: Option<i64>, files: Vec<DataFile>) -> PartitionCommit {
-    let next =
-        built_on.map_or(partition.position(), |built_on| partition.position().max(built_on + 1));
+fn beside(
+    partition: &Partition,
+    built_on: Option<Offset>,
+    files: Vec<DataFile>,
+) -> PartitionCommit {
+    let position = partition.position();
+    let next = built_on.map_or(position, |built_on| position.max(built_on.next()));
     PartitionCommit {
         partition: partition.id(),
         built_on,

@@ -11,7 +11,9 @@ use std::ops::Range;
 
 use arrow::array::{BooleanBufferBuilder, RecordBatch, UInt32Array};
 use arrow::compute::take_record_batch;
-use lake_model::{Day, DeadLetter, EventColumns, OffsetRange, OffsetRanges};
+use lake_model::{
+    Day, DeadLetter, EventColumns, KafkaPartition, Offset, OffsetRange, OffsetRanges,
+};
 use lake_tables::events;
 use lake_tables::offset_gaps::GapReason;
 
@@ -21,11 +23,11 @@ use self::day_rows::DayRows;
 #[derive(Clone, Debug, Default)]
 pub struct Landed {
     /// The next offset that `events` holds.
-    pub events: Option<i64>,
+    pub events: Option<Offset>,
     /// The next offset that `dead_letters` holds.
-    pub dead_letters: Option<i64>,
+    pub dead_letters: Option<Offset>,
     /// The next offset that `offset_gaps` holds.
-    pub offset_gaps: Option<i64>,
+    pub offset_gaps: Option<Offset>,
     /// Offsets beyond `events` that a commit of `dead_letters` or `offset_gaps` covers already, because
     /// the commit of `events` that belonged to it never came.
     pub covered: OffsetRanges,
@@ -78,12 +80,18 @@ impl LandingBuffer {
     }
 
     /// Whether the record at `offset` is still to be landed.
-    pub fn wants(&self, offset: i64) -> bool {
-        offset >= self.landed.events.unwrap_or(0) && !self.landed.covered.contains(offset)
+    pub fn wants(&self, offset: Offset) -> bool {
+        offset >= self.landed.events.unwrap_or(Offset::ZERO)
+            && !self.landed.covered.contains(offset)
     }
 
     /// Takes the accepted events that are to land.
-    pub fn push_events(&mut self, kafka_partition: i32, events: EventColumns, late_mask: LateMask) {
+    pub fn push_events(
+        &mut self,
+        kafka_partition: KafkaPartition,
+        events: EventColumns,
+        late_mask: LateMask,
+    ) {
         let LateMask { mut late, runs } = late_mask;
         if runs.is_empty() {
             return;
@@ -117,7 +125,7 @@ impl LandingBuffer {
 
     /// Notes that `range` holds no record that could land.
     pub fn push_gap(&mut self, range: OffsetRange, reason: GapReason) {
-        let from = self.landed.events.unwrap_or(0);
+        let from = self.landed.events.unwrap_or(Offset::ZERO);
         let new = OffsetRange::new(range.first.max(from), range.next);
         let missing = self.landed.covered.missing_from(new);
         self.gaps.extend(missing.into_iter().map(|range| (range, reason)));
@@ -139,20 +147,20 @@ impl LandingBuffer {
     }
 
     /// Forgets the gaps, which a commit that records `next` has.
-    pub fn clear_gaps(&mut self, next: Option<i64>) {
+    pub fn clear_gaps(&mut self, next: Option<Offset>) {
         self.landed.offset_gaps = next;
         self.gaps.clear();
     }
 
     /// Forgets the dead letters, which a commit that records `next` has.
-    pub fn clear_dead_letters(&mut self, next: Option<i64>) {
+    pub fn clear_dead_letters(&mut self, next: Option<Offset>) {
         self.landed.dead_letters = next;
         self.dead_letters.clear();
         self.dead_bytes = 0;
     }
 
     /// Forgets the events, which a commit up to `next` has, and what was covered before that.
-    pub fn clear_events(&mut self, next: Option<i64>) {
+    pub fn clear_events(&mut self, next: Option<Offset>) {
         self.days.clear();
         self.late_rows = 0;
         self.landed.events = next;

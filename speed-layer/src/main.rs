@@ -6,12 +6,13 @@ use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use clap::builder::TypedValueParser as _;
 use clap::{Args, Parser, Subcommand};
 use lake_config::Settings;
 use lake_delta::{Lake, LakeError};
 use lake_kafka::{ClientError, LogEnds, TopicEnds};
-use lake_model::Timestamp;
 use lake_model::exit_code::EXTERNAL_FAILURE;
+use lake_model::{KafkaPartition, Offset, Timestamp};
 use lake_runtime::startup::{self, RunOutcome};
 use lake_runtime::{RandomIds, SystemClock, telemetry};
 use lake_tables::txn::WatermarkReset;
@@ -64,8 +65,9 @@ struct ResetArgs {
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The Kafka partition
-    #[arg(long, value_name = "P", value_parser = clap::value_parser!(i32).range(0..))]
-    partition: i32,
+    #[arg(long, value_name = "P")]
+    #[arg(value_parser = clap::value_parser!(i32).range(0..).map(KafkaPartition))]
+    partition: KafkaPartition,
     /// The greatest event time to go on with, RFC 3339; now where it is not given
     #[arg(long, value_name = "TIME", value_parser = event_time)]
     to: Option<Timestamp>,
@@ -138,7 +140,7 @@ async fn run(settings: &Settings, until_end: bool) -> anyhow::Result<RunOutcome>
 async fn open(
     settings: &Settings,
     until_end: bool,
-) -> anyhow::Result<(Tables, Option<BTreeMap<i32, i64>>)> {
+) -> anyhow::Result<(Tables, Option<BTreeMap<KafkaPartition, Offset>>)> {
     let lake = Lake::open(&settings.lake, Arc::new(SystemClock), Arc::new(RandomIds))?;
     let tables = Tables::open(&lake, settings).await?;
     if !until_end {
@@ -156,14 +158,15 @@ async fn reset(settings: &Settings, args: &ResetArgs) -> anyhow::Result<RunOutco
     let to = args.to.unwrap_or_else(|| lake.now());
     match reset_watermark(&lake, settings, args.partition, to).await? {
         ResetOutcome::Reset(WatermarkReset { partition, offset, from, to, .. }) => {
+            let (partition, offset) = (partition.0, offset.0);
             tracing::info!(partition, offset, %from, %to, "watermark reset");
         }
         ResetOutcome::NotAhead(greatest) => tracing::warn!(
-            partition = args.partition, %greatest, %to,
+            partition = args.partition.0, %greatest, %to,
             "nothing reset: the partition's greatest event time is not after the one asked for"
         ),
         ResetOutcome::NoWatermark => {
-            tracing::warn!(partition = args.partition, "the partition has no watermark yet");
+            tracing::warn!(partition = args.partition.0, "the partition has no watermark yet");
         }
     }
     Ok(RunOutcome::Done)

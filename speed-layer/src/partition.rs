@@ -6,8 +6,8 @@ use lake_config::Settings;
 use lake_delta::LakeError;
 use lake_model::kafka_timestamp;
 use lake_model::{
-    Calendar, DaySpan, DeadLetter, EventColumns, Lateness, LeaderEpoch, OffsetRange, SpeedLimits,
-    Timestamp,
+    Calendar, DaySpan, DeadLetter, EventColumns, KafkaPartition, Lateness, LeaderEpoch, Offset,
+    OffsetRange, SpeedLimits, Timestamp,
 };
 use lake_tables::identity::LakeIdentity;
 use lake_tables::offset_gaps::GapReason;
@@ -49,13 +49,13 @@ impl Rules {
 /// An assigned partition.
 #[derive(Debug)]
 pub struct Partition {
-    id: i32,
+    id: KafkaPartition,
     epoch: u64,
-    position: i64,
+    position: Offset,
     /// The epoch of the leader that appended what is before the position.
     leader_epoch: Option<LeaderEpoch>,
     /// What `events` holds was read from a log in which no record before this offset has a greater epoch.
-    landed_under: Option<(i64, LeaderEpoch)>,
+    landed_under: Option<(Offset, LeaderEpoch)>,
     /// Its greatest event time.
     pub clock: Clock,
     /// What waits to land.
@@ -63,7 +63,7 @@ pub struct Partition {
     /// The open windows.
     pub provisional: Provisional,
     /// The next offset that `avg_speed` holds.
-    pub avg_speed_offset: Option<i64>,
+    pub avg_speed_offset: Option<Offset>,
     span: Option<DaySpan>,
     newest_record: Option<Timestamp>,
 }
@@ -71,13 +71,13 @@ pub struct Partition {
 impl Partition {
     /// A partition that continues at `position`.
     pub fn new(
-        id: i32,
+        id: KafkaPartition,
         epoch: u64,
-        position: i64,
+        position: Offset,
         mut clock: Clock,
         landing: LandingBuffer,
         provisional: Provisional,
-        avg_speed_offset: Option<i64>,
+        avg_speed_offset: Option<Offset>,
     ) -> Partition {
         clock.reach(position);
         Partition {
@@ -108,7 +108,7 @@ impl Partition {
     }
 
     /// The partition's number.
-    pub fn id(&self) -> i32 {
+    pub fn id(&self) -> KafkaPartition {
         self.id
     }
 
@@ -118,7 +118,7 @@ impl Partition {
     }
 
     /// The next offset.
-    pub fn position(&self) -> i64 {
+    pub fn position(&self) -> Offset {
         self.position
     }
 
@@ -153,7 +153,7 @@ impl Partition {
     /// Whether the position is ahead of what either table holds.
     pub fn is_ahead(&self) -> bool {
         let at = Some(self.position);
-        (self.position > 0 || self.clock.now().max_event_time().is_some())
+        (self.position > Offset::ZERO || self.clock.now().max_event_time().is_some())
             && (self.landing.landed().events < at || self.avg_speed_offset < at)
     }
 
@@ -164,7 +164,7 @@ impl Partition {
         let mut late_mask = LateMask::with_room_for(events.len());
         let mut letters = letters.into_iter().peekable();
         for row in 0..events.len() {
-            let offset = events.kafka_offset[row];
+            let offset = events.offset(row);
             while let Some(letter) = letters.next_if(|letter| letter.kafka_offset < offset) {
                 self.accept_dead_letter(letter);
             }
@@ -178,14 +178,14 @@ impl Partition {
     }
 
     /// Notes that everything before `next` was delivered or never will be; what is before it is of `leader_epoch`.
-    pub fn advance(&mut self, next: i64, leader_epoch: Option<LeaderEpoch>) {
+    pub fn advance(&mut self, next: Offset, leader_epoch: Option<LeaderEpoch>) {
         if next > self.position {
             self.leader_epoch = leader_epoch;
         }
         self.advance_to(next);
     }
 
-    fn advance_to(&mut self, next: i64) {
+    fn advance_to(&mut self, next: Offset) {
         if next > self.position {
             let gap = OffsetRange::new(self.position, next);
             self.landing.push_gap(gap, GapReason::NotDelivered);
@@ -208,7 +208,7 @@ impl Partition {
         rules: &Rules,
         late_mask: &mut LateMask,
     ) {
-        let offset = events.kafka_offset[row];
+        let offset = events.offset(row);
         if !self.reaches(offset, Timestamp::from_micros(events.kafka_timestamp[row])) {
             late_mask.late.append(false);
             return;
@@ -229,12 +229,12 @@ impl Partition {
     }
 
     /// Moves on to the record at `offset`, unless it was accepted before.
-    fn reaches(&mut self, offset: i64, kafka_timestamp: Timestamp) -> bool {
+    fn reaches(&mut self, offset: Offset, kafka_timestamp: Timestamp) -> bool {
         if offset < self.position {
             return false;
         }
         self.advance_to(offset);
-        self.position = offset + 1;
+        self.position = offset.next();
         if kafka_timestamp != kafka_timestamp::ABSENT {
             self.newest_record = Some(kafka_timestamp);
         }

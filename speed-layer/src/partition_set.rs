@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use lake_model::time::SECOND_US;
-use lake_model::{Lateness, Timestamp};
+use lake_model::{KafkaPartition, Lateness, Offset, Timestamp};
 
 use crate::partition::Partition;
 use crate::publish::{PartitionCommit, Published};
@@ -15,7 +15,7 @@ const CLOCK_SKEW_US: i64 = 600 * SECOND_US;
 /// The partitions held, by number.
 #[derive(Debug, Default)]
 pub struct PartitionSet {
-    held: BTreeMap<i32, Partition>,
+    held: BTreeMap<KafkaPartition, Partition>,
 }
 
 impl PartitionSet {
@@ -25,23 +25,23 @@ impl PartitionSet {
     }
 
     /// Drops a partition with all that is held of it.
-    pub fn remove(&mut self, id: i32) {
+    pub fn remove(&mut self, id: KafkaPartition) {
         self.held.remove(&id);
     }
 
     /// Drops partitions that are another instance's from now on.
-    pub fn release(&mut self, ids: &[i32]) {
+    pub fn release(&mut self, ids: &[KafkaPartition]) {
         self.held.retain(|id, _| !ids.contains(id));
         ids.iter().for_each(|id| watermark_ahead(*id).set(0.0));
     }
 
     /// The partition, if it is held.
-    pub fn get(&self, id: i32) -> Option<&Partition> {
+    pub fn get(&self, id: KafkaPartition) -> Option<&Partition> {
         self.held.get(&id)
     }
 
     /// The partition, if it is held under that epoch: what comes under another is stale.
-    pub fn current(&mut self, id: i32, epoch: u64) -> Option<&mut Partition> {
+    pub fn current(&mut self, id: KafkaPartition, epoch: u64) -> Option<&mut Partition> {
         self.held.get_mut(&id).filter(|partition| partition.epoch() == epoch)
     }
 
@@ -70,8 +70,8 @@ impl PartitionSet {
         &'a mut self,
         work: &[PartitionCommit],
         published: &Published,
-    ) -> Vec<(&'a mut Partition, Option<i64>)> {
-        let next: BTreeMap<i32, Option<i64>> = work
+    ) -> Vec<(&'a mut Partition, Option<Offset>)> {
+        let next: BTreeMap<KafkaPartition, Option<Offset>> = work
             .iter()
             .filter(|work| !published.fenced.contains(&work.partition))
             .map(|work| (work.partition, work.progress.next_offset))
@@ -81,7 +81,7 @@ impl PartitionSet {
     }
 
     /// How far both tables are, of each partition that they hold anything of.
-    pub fn group_offsets(&self) -> Vec<(i32, i64)> {
+    pub fn group_offsets(&self) -> Vec<(KafkaPartition, Offset)> {
         let offset = |partition: &Partition| {
             partition.landing.landed().events.min(partition.avg_speed_offset)
         };
@@ -114,7 +114,7 @@ impl PartitionSet {
     }
 }
 
-fn watermark_ahead(partition: i32) -> metrics::Gauge {
+fn watermark_ahead(partition: KafkaPartition) -> metrics::Gauge {
     metrics::gauge!(
         "lambdalake_speed_watermark_ahead_seconds", "partition" => partition.to_string()
     )
@@ -130,17 +130,20 @@ mod tests {
     use crate::provisional::Provisional;
 
     fn held(id: i32, epoch: u64, events: Option<i64>, averaged: Option<i64>) -> Partition {
+        let (events, averaged) = (events.map(Offset), averaged.map(Offset));
         let landing = LandingBuffer::resumed(Landed { events, ..Landed::default() });
-        Partition::new(id, epoch, 7, Clock::default(), landing, Provisional::default(), averaged)
+        let (clock, provisional) = (Clock::default(), Provisional::default());
+        let (id, position) = (KafkaPartition(id), Offset(7));
+        Partition::new(id, epoch, position, clock, landing, provisional, averaged)
     }
 
     #[test]
     fn what_comes_under_another_epoch_is_of_no_partition() {
         let mut set = PartitionSet::default();
         set.insert(held(3, 2, None, None));
-        assert!(set.current(3, 1).is_none());
-        assert_eq!(set.current(3, 2).unwrap().id(), 3);
-        assert!(set.current(4, 2).is_none());
+        assert!(set.current(KafkaPartition(3), 1).is_none());
+        assert_eq!(set.current(KafkaPartition(3), 2).unwrap().id(), KafkaPartition(3));
+        assert!(set.current(KafkaPartition(4), 2).is_none());
     }
 
     #[test]
@@ -149,14 +152,15 @@ mod tests {
         set.insert(held(0, 1, Some(5), Some(3)));
         set.insert(held(1, 1, Some(5), Some(9)));
         set.insert(held(2, 1, None, Some(9)));
-        assert_eq!(set.group_offsets(), [(0, 3), (1, 5)]);
+        let expected = [(KafkaPartition(0), Offset(3)), (KafkaPartition(1), Offset(5))];
+        assert_eq!(set.group_offsets(), expected);
     }
 
     #[test]
     fn released_partitions_are_gone_and_the_others_stay() {
         let mut set = PartitionSet::default();
         (0..3).for_each(|id| set.insert(held(id, 1, None, None)));
-        set.release(&[0, 2]);
-        assert_eq!(set.iter().map(Partition::id).collect::<Vec<_>>(), [1]);
+        set.release(&[0, 2].map(KafkaPartition));
+        assert_eq!(set.iter().map(Partition::id).collect::<Vec<_>>(), [KafkaPartition(1)]);
     }
 }

@@ -7,7 +7,9 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use lake_model::{Day, DaySpan, Lateness, Pane, PartitionClock, Speed, Timestamp, WindowSize};
+use lake_model::{
+    Day, DaySpan, KafkaPartition, Lateness, Pane, PartitionClock, Speed, Timestamp, WindowSize,
+};
 use lake_tables::avg_speed::AvgSpeedRow;
 use lake_tables::file_kind::{GroupWindows, ProvisionalGroup};
 
@@ -97,7 +99,12 @@ impl Provisional {
     }
 
     /// The rows of a group, by camera and window.
-    pub fn rows(&self, key: Key, kafka_partition: i32, computed_at: Timestamp) -> Vec<AvgSpeedRow> {
+    pub fn rows(
+        &self,
+        key: Key,
+        kafka_partition: KafkaPartition,
+        computed_at: Timestamp,
+    ) -> Vec<AvgSpeedRow> {
         let Ok(at) = place_of(&self.groups, key) else { return Vec::new() };
         let span = self.groups[at].1.span;
         let of_group = self.cameras.iter().map(|(camera, panes)| (camera, panes.get(key)));
@@ -259,7 +266,7 @@ mod tests {
             ["back"]
         );
         let day = Calendar::utc().span_at(now.unwrap()).day;
-        let rows = provisional.rows((day, GroupWindows::Hour(0)), 3, now.unwrap());
+        let rows = provisional.rows((day, GroupWindows::Hour(0)), KafkaPartition(3), now.unwrap());
         assert_eq!(
             rows.iter().map(|row| row.window.size).collect::<Vec<_>>(),
             [WindowSize::FiveMinutes, WindowSize::OneHour]

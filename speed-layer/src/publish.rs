@@ -11,7 +11,7 @@ use std::collections::BTreeSet;
 use lake_delta::log::FileEntry;
 use lake_delta::{Commit, CommitDecision, DataFile, LakeError, TableLog, TableState, commit_with};
 use lake_model::commit::{PartitionDecision, PartitionFacts, decide};
-use lake_model::{Calendar, Day};
+use lake_model::{Calendar, Day, KafkaPartition, Offset};
 use lake_tables::file_kind::{AvgSpeedFile, ProvisionalGroup};
 use lake_tables::txn::{AppIds, PartitionProgress};
 
@@ -21,9 +21,9 @@ use crate::split;
 #[derive(Clone, Debug)]
 pub struct PartitionCommit {
     /// The partition.
-    pub partition: i32,
+    pub partition: KafkaPartition,
     /// The next offset that the table must hold for the work to be its continuation.
-    pub built_on: Option<i64>,
+    pub built_on: Option<Offset>,
     /// How many resets of the partition's watermark the work knows of; none matters to tables without lateness.
     pub resets: usize,
     /// What the table holds of the partition once the work is in.
@@ -36,7 +36,7 @@ pub struct PartitionCommit {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Published {
     /// Partitions that another writer moved.
-    pub fenced: BTreeSet<i32>,
+    pub fenced: BTreeSet<KafkaPartition>,
     /// Days that are final, whose provisional files were left out.
     pub final_days: BTreeSet<Day>,
 }
@@ -91,7 +91,7 @@ fn assemble(
     let mut published = Published::default();
     for work in work {
         let found = app_ids.progress(state, work.partition).next_offset;
-        let target = work.progress.next_offset.unwrap_or(0);
+        let target = work.progress.next_offset.unwrap_or(Offset::ZERO);
         let was_reset = app_ids.reset_count(state, work.partition) != work.resets;
         match decide(PartitionFacts { built_on: work.built_on, found, target, was_reset }) {
             PartitionDecision::Fenced => {

@@ -15,7 +15,7 @@
 use lake_delta::read;
 use lake_delta::{Lake, LakeError, TableLog};
 use lake_model::resume::{self, Resume, ResumeFacts};
-use lake_model::{OffsetRange, OffsetRanges, PartitionClock};
+use lake_model::{KafkaPartition, Offset, OffsetRange, OffsetRanges, PartitionClock};
 use lake_tables::Table;
 use lake_tables::file_kind::{self, AvgSpeedFile};
 use lake_tables::txn::PartitionProgress;
@@ -41,15 +41,15 @@ pub enum RecoveryError {
         "partition {partition}: offset {wanted} is wanted and {available} is the first that Kafka still has: \
          {lost} records are lost; set kafka.on_data_loss = \"accept\" to go on and record the loss in \
          offset_gaps",
-        lost = available - wanted
+        lost = available.since(*wanted)
     )]
     Gone {
         /// The partition.
-        partition: i32,
+        partition: KafkaPartition,
         /// The offset that the tables continue at.
-        wanted: i64,
+        wanted: Offset,
         /// The first offset that Kafka has.
-        available: i64,
+        available: Offset,
     },
     /// The partition's log is not the one that was landed.
     #[error(
@@ -58,7 +58,7 @@ pub enum RecoveryError {
          be read any more; set kafka.on_data_loss = \"accept\" to go on at offset {wanted} and record that in events, or \
          use another lake.uri or kafka.topic for a new topic",
         lost = match end {
-            Some(end) => format!("offsets {end} to {}", wanted - 1),
+            Some(end) => format!("offsets {end} to {}", wanted.0 - 1),
             None => format!("offsets before {wanted}"),
         }
     )]
@@ -66,11 +66,11 @@ pub enum RecoveryError {
         /// The topic.
         topic: String,
         /// The partition.
-        partition: i32,
+        partition: KafkaPartition,
         /// The next offset that the tables hold.
-        wanted: i64,
+        wanted: Offset,
         /// Where the log that was landed ends, as far as Kafka knows.
-        end: Option<i64>,
+        end: Option<Offset>,
     },
     /// The partition ends before what is landed, and no leader epoch says whose log that is.
     #[error(
@@ -82,11 +82,11 @@ pub enum RecoveryError {
         /// The topic.
         topic: String,
         /// The partition.
-        partition: i32,
+        partition: KafkaPartition,
         /// The next offset that the tables hold.
-        wanted: i64,
+        wanted: Offset,
         /// The partition's end.
-        end: i64,
+        end: Offset,
     },
 }
 
@@ -109,7 +109,7 @@ pub async fn load(
         events: events.next_offset,
         dead_letters: of(&tables.dead_letters).next_offset,
         offset_gaps: of(&tables.offset_gaps).next_offset,
-        covered: covered(lake, tables, id, events.next_offset.unwrap_or(0)).await?,
+        covered: covered(lake, tables, id, events.next_offset.unwrap_or(Offset::ZERO)).await?,
     });
     let facts = ResumeFacts {
         stored: stored.next_offset,
@@ -123,7 +123,8 @@ pub async fn load(
     let truncated = |wanted| truncated(assigned, wanted, knows_leader, tables.app_ids.topic());
     let position = start(id, resume::decide(facts), &mut landing, truncated)?;
     let resets = tables.app_ids.watermark_resets(tables.events.state(), id);
-    let clock_at = |next: Option<i64>, time| Clock::resumed(next.unwrap_or(0), time, &resets);
+    let clock_at =
+        |next: Option<Offset>, time| Clock::resumed(next.unwrap_or(Offset::ZERO), time, &resets);
     // Whatever a reset ahead opens again has to be there by then.
     let earliest = clock_at(averages.next_offset, averages.max_event_time).earliest();
     let provisional = open_windows(lake, &tables.avg_speed, id, earliest, rules).await?;
@@ -149,7 +150,7 @@ fn further(events: PartitionProgress, averages: PartitionProgress) -> PartitionP
 /// Why a partition can't be continued at `wanted`, before which its log is another one or ends.
 fn truncated(
     assigned: AssignedPartition,
-    wanted: i64,
+    wanted: Offset,
     knows_leader: bool,
     topic: &str,
 ) -> RecoveryError {
@@ -164,22 +165,22 @@ fn truncated(
 }
 
 fn start(
-    partition: i32,
+    partition: KafkaPartition,
     resume: Resume,
     landing: &mut LandingBuffer,
-    truncated: impl FnOnce(i64) -> RecoveryError,
-) -> Result<i64, RecoveryError> {
+    truncated: impl FnOnce(Offset) -> RecoveryError,
+) -> Result<Offset, RecoveryError> {
     match resume {
         Resume::At(offset) => Ok(offset),
         Resume::First(offset) => {
-            landing.push_gap(OffsetRange::new(0, offset), GapReason::BeforeStart);
+            landing.push_gap(OffsetRange::new(Offset::ZERO, offset), GapReason::BeforeStart);
             Ok(offset)
         }
         Resume::AfterLoss { at, lost } => {
             tracing::warn!(
-                partition,
-                first = lost.first,
-                next = lost.next,
+                partition = partition.0,
+                first = lost.first.0,
+                next = lost.next.0,
                 "records are lost, as accepted"
             );
             landing.push_gap(lost, GapReason::AcceptedLoss);
@@ -196,8 +197,8 @@ fn start(
 async fn covered(
     lake: &Lake,
     tables: &Tables,
-    partition: i32,
-    next: i64,
+    partition: KafkaPartition,
+    next: Offset,
 ) -> Result<OffsetRanges, LakeError> {
     let mut covered = OffsetRanges::default();
     let is_ahead = |log: &TableLog| {
@@ -211,7 +212,7 @@ async fn covered(
         let files = tables.dead_letters.state().files().filter(|file| {
             file.bounds("kafka_offset")
                 .and_then(|(_, max)| max.as_i64())
-                .is_none_or(|max| max >= next)
+                .is_none_or(|max| Offset(max) >= next)
         });
         let columns = ["kafka_partition", "kafka_offset"];
         let found =
@@ -219,7 +220,7 @@ async fn covered(
         for (_, offset) in
             found.into_iter().filter(|(p, offset)| *p == partition && *offset >= next)
         {
-            covered.insert(OffsetRange::new(offset, offset + 1));
+            covered.insert(OffsetRange::single(offset));
         }
     }
     if is_ahead(&tables.offset_gaps) {
@@ -238,7 +239,7 @@ async fn covered(
 async fn open_windows(
     lake: &Lake,
     log: &TableLog,
-    partition: i32,
+    partition: KafkaPartition,
     clock: PartitionClock,
     rules: &Rules,
 ) -> Result<Provisional, LakeError> {

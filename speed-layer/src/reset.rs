@@ -19,7 +19,7 @@ use lake_config::Settings;
 use lake_delta::{
     Commit, CommitDecision, Committed, Lake, LakeError, TableLog, TableState, commit_with,
 };
-use lake_model::Timestamp;
+use lake_model::{KafkaPartition, Offset, Timestamp};
 use lake_tables::Table;
 use lake_tables::txn::{AppIds, PartitionProgress, WatermarkReset};
 use serde_json::{Value, json};
@@ -50,7 +50,7 @@ pub enum ResetOutcome {
 pub async fn reset_watermark(
     lake: &Lake,
     settings: &Settings,
-    partition: i32,
+    partition: KafkaPartition,
     to: Timestamp,
 ) -> Result<ResetOutcome, LakeError> {
     // A lake that does not exist is not made for this.
@@ -86,7 +86,7 @@ fn ask(
     events: &TableState,
     avg_speed: &TableLog,
     app_ids: &AppIds,
-    partition: i32,
+    partition: KafkaPartition,
     to: Timestamp,
 ) -> Result<CommitDecision<Asked>, LakeError> {
     let furthest = furthest(app_ids, events, avg_speed.state(), partition);
@@ -110,7 +110,7 @@ fn ask(
 /// Applies the reset of `partition` that is asked for and not applied yet, if there is one.
 pub(crate) async fn apply_requested_reset(
     tables: &mut Tables,
-    partition: i32,
+    partition: KafkaPartition,
 ) -> Result<(), LakeError> {
     let Tables { events, avg_speed, app_ids, .. } = tables;
     apply_in(events, avg_speed, app_ids, partition).await
@@ -121,7 +121,7 @@ async fn apply_in(
     events: &mut TableLog,
     avg_speed: &TableLog,
     app_ids: &AppIds,
-    partition: i32,
+    partition: KafkaPartition,
 ) -> Result<(), LakeError> {
     // Whoever was faster has moved the partition, or has applied the reset.
     let applied = commit_with(events, async |events: &TableLog| {
@@ -140,7 +140,7 @@ fn applying_commit(
     events: &TableLog,
     avg_speed: &TableState,
     app_ids: &AppIds,
-    partition: i32,
+    partition: KafkaPartition,
 ) -> Option<Commit> {
     let number = app_ids.reset_count(avg_speed, partition);
     let (to, requested_at) = app_ids.requested_reset(avg_speed, partition, number)?;
@@ -150,7 +150,7 @@ fn applying_commit(
     let landed = app_ids.progress(events.state(), partition);
     let PartitionProgress { next_offset, max_event_time, .. } =
         furthest(app_ids, events.state(), avg_speed, partition);
-    let offset = next_offset.unwrap_or(0);
+    let offset = next_offset.unwrap_or(Offset::ZERO);
     let from = max_event_time.unwrap_or(to);
     let reset = WatermarkReset { partition, offset, from, to, requested_at };
     let mut txns = app_ids.record_reset(number, &reset);
@@ -165,13 +165,13 @@ fn furthest(
     app_ids: &AppIds,
     events: &TableState,
     avg_speed: &TableState,
-    partition: i32,
+    partition: KafkaPartition,
 ) -> PartitionProgress {
     let landed = app_ids.progress(events, partition);
     let averaged = app_ids.progress(avg_speed, partition);
     let further = if landed.next_offset >= averaged.next_offset { landed } else { averaged };
     let resets = app_ids.watermark_resets(events, partition);
-    let next = further.next_offset.unwrap_or(0);
+    let next = further.next_offset.unwrap_or(Offset::ZERO);
     let clock = Clock::resumed(next, further.max_event_time, &resets).now();
     PartitionProgress { max_event_time: clock.max_event_time(), ..further }
 }

@@ -5,7 +5,7 @@
 //! another matter: it counts Kafka's leaders, and tells whether the log is still the one that was read.
 
 use async_trait::async_trait;
-use lake_model::LeaderEpoch;
+use lake_model::{KafkaPartition, LeaderEpoch, Offset};
 use tokio::sync::oneshot;
 
 use crate::decode::DecodedBatch;
@@ -27,24 +27,24 @@ pub enum SourceEvent {
     /// Partitions are taken away in an orderly way: what is held of them may still be committed.
     Revoked {
         /// The partitions.
-        partitions: Vec<i32>,
+        partitions: Vec<KafkaPartition>,
         /// Completed when the engine has released them.
         reply: oneshot::Sender<()>,
     },
     /// Partitions have been taken away already, and another instance may own them.
     Lost {
         /// The partitions.
-        partitions: Vec<i32>,
+        partitions: Vec<KafkaPartition>,
     },
     /// Everything before `next` was delivered or never will be (transaction markers, aborted records). Reported each time
     /// that all was fetched which Kafka had; never beyond that.
     Position {
         /// The partition.
-        partition: i32,
+        partition: KafkaPartition,
         /// The assignment that this was seen under.
         epoch: u64,
         /// The next offset that may be delivered.
-        next: i64,
+        next: Offset,
         /// The epoch of the leader that appended what is before that, if Kafka says so.
         leader_epoch: Option<LeaderEpoch>,
     },
@@ -59,11 +59,11 @@ pub enum SourceEvent {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AssignedPartition {
     /// The partition.
-    pub partition: i32,
+    pub partition: KafkaPartition,
     /// The first offset that Kafka still has.
-    pub low: i64,
+    pub low: Offset,
     /// The last stable offset.
-    pub high: i64,
+    pub high: Offset,
     /// What Kafka says of a log that is no longer the one that was read.
     pub truncation: Option<Truncation>,
 }
@@ -72,18 +72,18 @@ pub struct AssignedPartition {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Truncation {
     /// The position that was to be continued at.
-    pub position: i64,
+    pub position: Offset,
     /// Up to here at most the log is the one that was read, as far as Kafka knows.
-    pub end: Option<i64>,
+    pub end: Option<Offset>,
 }
 
 /// Where a partition starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Start {
     /// The partition.
-    pub partition: i32,
+    pub partition: KafkaPartition,
     /// The first offset wanted.
-    pub offset: i64,
+    pub offset: Offset,
     /// The tag of the records to come.
     pub epoch: u64,
     /// The epoch of the leader that appended what is before the offset, for the source to find out whether that is still
@@ -101,7 +101,7 @@ pub trait Source: Send {
     fn seek(&mut self, start: Start);
 
     /// Reports to the group how far the tables are, for lag tools; nothing depends on it.
-    fn commit_offsets(&mut self, next_offsets: &[(i32, i64)]);
+    fn commit_offsets(&mut self, next_offsets: &[(KafkaPartition, Offset)]);
 
     /// Leaves the group, once all is committed.
     async fn close(&mut self);

@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 
 use lake_delta::TableLog;
+use lake_model::{KafkaPartition, Offset};
 
 use crate::partition_set::PartitionSet;
 use crate::tables::Tables;
@@ -13,12 +14,12 @@ use crate::tables::Tables;
 /// The end offsets that a run stops at, by partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StopAt {
-    ends: BTreeMap<i32, i64>,
+    ends: BTreeMap<KafkaPartition, Offset>,
 }
 
 impl StopAt {
     /// Stops at these end offsets.
-    pub fn new(ends: BTreeMap<i32, i64>) -> StopAt {
+    pub fn new(ends: BTreeMap<KafkaPartition, Offset>) -> StopAt {
         StopAt { ends }
     }
 
@@ -28,7 +29,7 @@ impl StopAt {
             Some(partition) => partition.position() >= *end,
             None => {
                 let next = |log: &TableLog| {
-                    tables.app_ids.progress(log.state(), *id).next_offset.unwrap_or(0)
+                    tables.app_ids.progress(log.state(), *id).next_offset.unwrap_or(Offset::ZERO)
                 };
                 next(&tables.events).min(next(&tables.avg_speed)) >= *end
             }

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use lake_model::{KafkaPartition, Offset};
 use tokio::time::sleep;
 
 use crate::committer::Committer;
@@ -28,7 +29,7 @@ pub struct Takeover {
     accept_loss: bool,
     epochs: u64,
     /// Partitions that seemed to end before what is landed, with the offset wanted.
-    suspects: BTreeMap<i32, i64>,
+    suspects: BTreeMap<KafkaPartition, Offset>,
 }
 
 impl Takeover {
@@ -67,12 +68,12 @@ impl Takeover {
     /// As [`Takeover::load`].
     pub async fn reload(
         &mut self,
-        partition: i32,
+        partition: KafkaPartition,
         partitions: &mut PartitionSet,
         committer: &mut Committer,
         rules: &Rules,
     ) -> Result<Vec<Start>, RecoveryError> {
-        tracing::warn!(partition, "another writer moved the partition: reloading it");
+        tracing::warn!(partition = partition.0, "another writer moved the partition: reloading it");
         metrics::counter!("lambdalake_speed_fenced_total").increment(1);
         partitions.remove(partition);
         self.load(&[unknown(partition)], partitions, committer, rules).await
@@ -85,8 +86,8 @@ impl Takeover {
     /// As [`Takeover::load`].
     pub async fn reload_truncated(
         &mut self,
-        partition: i32,
-        first: i64,
+        partition: KafkaPartition,
+        first: Offset,
         partitions: &mut PartitionSet,
         committer: &mut Committer,
         rules: &Rules,
@@ -135,7 +136,12 @@ impl Takeover {
             };
             let (partition, offset) = (loaded.id(), loaded.position());
             let (panes, leader_epoch) = (loaded.provisional.panes(), loaded.leader_epoch());
-            tracing::info!(partition, offset, panes, "partition continued");
+            tracing::info!(
+                partition = partition.0,
+                offset = offset.0,
+                panes,
+                "partition continued"
+            );
             partitions.insert(loaded);
             starts.push(Start { partition, offset, epoch, leader_epoch });
         }
@@ -145,8 +151,8 @@ impl Takeover {
 }
 
 /// A partition of which it shows when it is fetched what Kafka still has.
-fn unknown(partition: i32) -> AssignedPartition {
-    AssignedPartition { partition, low: 0, high: i64::MAX, truncation: None }
+fn unknown(partition: KafkaPartition) -> AssignedPartition {
+    AssignedPartition { partition, low: Offset::ZERO, high: Offset::MAX, truncation: None }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use lake_config::Settings;
 use lake_delta::{Lake, TableLog, read};
-use lake_model::{LeaderEpoch, TableVersion, Timestamp};
+use lake_model::{KafkaPartition, LeaderEpoch, Offset, OffsetRange, TableVersion, Timestamp};
 use lake_tables::Table;
 use lake_testing::memory::lake_in_memory_with;
 use lake_testing::{CountedIds, ManualClock};
@@ -99,13 +99,14 @@ impl Instance {
 
     /// Records as [`Instance::receive`] has them.
     pub(crate) fn batch(&self, partition: i32, records: &[(i64, Option<i64>)]) -> DecodedBatch {
+        let partition = KafkaPartition(partition);
         let mut batch = DecodedBatch::new(partition, 0);
         for (offset, minutes) in records {
             let payload = minutes.map_or_else(|| "{".to_owned(), |minutes| event(minute(minutes)));
             // Beyond every event time, so that only the log's order matters.
             let kafka_timestamp = minute(48 * 60);
             let payload = Some(payload.as_bytes());
-            batch.push(*offset, kafka_timestamp, None, payload, &self.settings.event);
+            batch.push(Offset(*offset), kafka_timestamp, None, payload, &self.settings.event);
         }
         batch
     }
@@ -117,12 +118,15 @@ impl Instance {
     }
 
     /// Lands what waits. Returns the fenced partitions.
-    pub(crate) async fn land(&mut self) -> BTreeSet<i32> {
+    pub(crate) async fn land(&mut self) -> BTreeSet<KafkaPartition> {
         self.lander.land(&mut self.partitions, &mut self.committer).await.unwrap()
     }
 
     /// Commits averages. Returns the fenced partitions, if there was anything to commit.
-    pub(crate) async fn average(&mut self, offsets_alone: bool) -> Option<BTreeSet<i32>> {
+    pub(crate) async fn average(
+        &mut self,
+        offsets_alone: bool,
+    ) -> Option<BTreeSet<KafkaPartition>> {
         let (held, committer) = (&mut self.partitions, &mut self.committer);
         self.averages.commit(held, committer, offsets_alone).await.unwrap()
     }
@@ -130,28 +134,35 @@ impl Instance {
 
 /// A partition of which Kafka has every offset.
 pub(crate) fn whole(partition: i32) -> AssignedPartition {
-    AssignedPartition { partition, low: 0, high: i64::MAX, truncation: None }
+    assigned(partition, 0, i64::MAX)
+}
+
+/// A partition of which Kafka has the offsets from `low` up to `high`.
+pub(crate) fn assigned(partition: i32, low: i64, high: i64) -> AssignedPartition {
+    let (low, high) = (Offset(low), Offset(high));
+    AssignedPartition { partition: KafkaPartition(partition), low, high, truncation: None }
 }
 
 fn event(time: Timestamp) -> String {
     format!(r#"{{"kvfv_id":"KV1","timestamp":"{time}","vehicle_speed":85.2}}"#)
 }
 
-/// The partitions and offsets of a table's rows, in order; of `offset_gaps`, those that they cover.
+/// The partitions and offsets of a table's rows as plain numbers, in order; of `offset_gaps`, those that they cover.
 pub(crate) async fn offsets(lake: &Lake, table: Table) -> Vec<(i32, i64)> {
     let log = TableLog::open(lake, table).await.unwrap();
     let files = log.state().files();
-    let mut offsets = match table {
+    let found: Vec<(KafkaPartition, Offset)> = match table {
         Table::OffsetGaps => {
             let ranges = lake_tables::offset_gaps::ranges;
             let found = read::collect(lake, table, files, &[], ranges).await.unwrap();
-            let each = |(id, range): (i32, lake_model::OffsetRange)| {
-                (range.first..range.next).map(move |offset| (id, offset))
+            let each = |(id, range): (KafkaPartition, OffsetRange)| {
+                range.offsets().map(move |offset| (id, offset))
             };
             found.into_iter().flat_map(each).collect()
         }
         _ => read::collect(lake, table, files, &[], lake_tables::offsets).await.unwrap(),
     };
+    let mut offsets: Vec<_> = found.iter().map(|(id, offset)| (id.0, offset.0)).collect();
     offsets.sort_unstable();
     offsets
 }

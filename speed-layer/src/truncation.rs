@@ -14,6 +14,7 @@
 //! not done.
 
 use lake_delta::{Commit, CommitDecision, Committed, LakeError, TableLog, commit_with};
+use lake_model::{KafkaPartition, Offset};
 use lake_tables::txn::{AcceptedTruncation, AppIds, PartitionProgress};
 use serde_json::json;
 
@@ -23,7 +24,11 @@ const OPERATION: &str = "ACCEPT TRUNCATION";
 const INFO: &str = "acceptedTruncation";
 
 /// The newest cut of `partition` that was accepted, if `events` has not moved on since.
-pub fn accepted(events: &TableLog, app_ids: &AppIds, partition: i32) -> Option<AcceptedTruncation> {
+pub fn accepted(
+    events: &TableLog,
+    app_ids: &AppIds,
+    partition: KafkaPartition,
+) -> Option<AcceptedTruncation> {
     let next = app_ids.progress(events.state(), partition).next_offset;
     let newest = app_ids.accepted_truncations(events.state(), partition).pop();
     newest.filter(|newest| Some(newest.position) == next)
@@ -35,8 +40,8 @@ pub fn accepted(events: &TableLog, app_ids: &AppIds, partition: i32) -> Option<A
 /// The table can't be read or committed to.
 pub async fn accept(
     tables: &mut Tables,
-    partition: i32,
-    end: Option<i64>,
+    partition: KafkaPartition,
+    end: Option<Offset>,
 ) -> Result<(), LakeError> {
     let Tables { events, app_ids, .. } = tables;
     let accepted_at = events.lake().now();
@@ -47,7 +52,9 @@ pub async fn accept(
         };
         let truncation = AcceptedTruncation { partition, end, position, accepted_at };
         let number = app_ids.truncation_count(events.state(), partition) + 1;
-        let info = json!({ "kafkaPartition": partition, "end": end, "position": position });
+        let info = json!({
+            "kafkaPartition": partition.0, "end": end.map(|end| end.0), "position": position.0,
+        });
         let commit = Commit::new(events.lake(), OPERATION)
             .txns(app_ids.record_truncation(number, &truncation))
             .info(INFO, info);
@@ -57,9 +64,9 @@ pub async fn accept(
         metrics::counter!("lambdalake_speed_accepted_truncations_total").increment(1);
         tracing::error!(
             topic = app_ids.topic(),
-            partition,
-            end,
-            position,
+            partition = partition.0,
+            end = end.map(|end| end.0),
+            position = position.0,
             "Kafka's log was cut below what is landed; going on at the position, as accepted: records that Kafka has anew \
              under offsets before it are not read"
         );
@@ -71,7 +78,10 @@ pub async fn accept(
 ///
 /// # Errors
 /// The table can't be read or committed to.
-pub async fn apply_accepted(tables: &mut Tables, partition: i32) -> Result<(), LakeError> {
+pub async fn apply_accepted(
+    tables: &mut Tables,
+    partition: KafkaPartition,
+) -> Result<(), LakeError> {
     let Tables { events, avg_speed, app_ids, .. } = tables;
     if accepted(events, app_ids, partition).is_none() {
         return Ok(());

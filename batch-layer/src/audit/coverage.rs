@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use arrow::array::RecordBatch;
 use lake_delta::columns;
 use lake_delta::{Lake, LakeError, TableState, read};
-use lake_model::{OffsetRange, OffsetRanges};
+use lake_model::{KafkaPartition, Offset, OffsetRange, OffsetRanges};
 use lake_tables::Table;
 use lake_tables::offset_gaps::GapReason;
 
@@ -32,10 +32,16 @@ struct Partition {
 }
 
 /// The offsets that must be accounted for.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Extent {
-    floor: i64,
-    next: i64,
+    floor: Offset,
+    next: Offset,
+}
+
+impl Default for Extent {
+    fn default() -> Extent {
+        Extent { floor: Offset::ZERO, next: Offset::ZERO }
+    }
 }
 
 /// Checks every partition that any of the tables knows.
@@ -47,7 +53,7 @@ pub(super) async fn audit(
     report: &mut AuditReport,
 ) -> Result<(), LakeError> {
     let lake = &context.lake;
-    let mut partitions: BTreeMap<i32, Partition> = BTreeMap::new();
+    let mut partitions: BTreeMap<KafkaPartition, Partition> = BTreeMap::new();
     for (partition, next) in context.app_ids.partitions(events) {
         partitions.entry(partition).or_default().extent.next = next;
     }
@@ -69,7 +75,7 @@ pub(super) async fn audit(
 async fn add_gaps(
     lake: &Lake,
     offset_gaps: &TableState,
-    partitions: &mut BTreeMap<i32, Partition>,
+    partitions: &mut BTreeMap<KafkaPartition, Partition>,
 ) -> Result<(), LakeError> {
     let files = offset_gaps.files();
     let gaps = read::collect(lake, Table::OffsetGaps, files, &GAP_COLUMNS, gaps).await?;
@@ -84,14 +90,17 @@ async fn add_gaps(
     Ok(())
 }
 
-fn gaps(batch: &RecordBatch) -> Result<Vec<(i32, OffsetRange, bool)>, columns::ColumnError> {
+fn gaps(
+    batch: &RecordBatch,
+) -> Result<Vec<(KafkaPartition, OffsetRange, bool)>, columns::ColumnError> {
     let partitions = columns::int(batch, "kafka_partition")?;
     let first = columns::long(batch, "first_offset")?;
     let next = columns::long(batch, "next_offset")?;
     let reasons = columns::string(batch, "reason")?;
     let gap = |row| {
-        let range = OffsetRange::new(first.value(row), next.value(row));
-        (partitions.value(row), range, reasons.value(row) == GapReason::Retention.as_str())
+        let partition = KafkaPartition(partitions.value(row));
+        let range = OffsetRange::new(Offset(first.value(row)), Offset(next.value(row)));
+        (partition, range, reasons.value(row) == GapReason::Retention.as_str())
     };
     Ok((0..batch.num_rows()).map(gap).collect())
 }
@@ -100,17 +109,17 @@ async fn for_each_offset(
     lake: &Lake,
     table: Table,
     state: &TableState,
-    mut use_offset: impl FnMut(i32, i64),
+    mut use_offset: impl FnMut(KafkaPartition, Offset),
 ) -> Result<(), LakeError> {
     let files: Vec<_> = state.files().cloned().collect();
-    scan(lake, table, &files, &OFFSET_COLUMNS, lake_tables::offsets, |offsets: Vec<(i32, i64)>| {
+    let use_all = |offsets: Vec<(KafkaPartition, Offset)>| {
         offsets.into_iter().for_each(|(partition, offset)| use_offset(partition, offset));
-    })
-    .await
+    };
+    scan(lake, table, &files, &OFFSET_COLUMNS, lake_tables::offsets, use_all).await
 }
 
 impl Partition {
-    fn add_event(&mut self, offset: i64) {
+    fn add_event(&mut self, offset: Offset) {
         if offset >= self.extent.next {
             self.beyond += 1;
         } else if offset >= self.extent.floor {
@@ -120,14 +129,14 @@ impl Partition {
     }
 
     /// Those beyond the next offset are landed ahead of events that are still on their way.
-    fn add_dead_letter(&mut self, offset: i64) {
+    fn add_dead_letter(&mut self, offset: Offset) {
         if (self.extent.floor..self.extent.next).contains(&offset) {
             self.dead_letters += 1;
             self.rows.insert(offset);
         }
     }
 
-    fn report(self, id: i32, report: &mut AuditReport) {
+    fn report(self, id: KafkaPartition, report: &mut AuditReport) {
         let Extent { floor, next } = self.extent;
         let extent = OffsetRange::new(floor, next.max(floor));
         let rows = self.rows.ranges();
@@ -192,7 +201,7 @@ fn clip(range: OffsetRange, extent: OffsetRange) -> OffsetRange {
     OffsetRange::new(range.first.max(extent.first), range.next.min(extent.next))
 }
 
-fn pairs(ranges: &[OffsetRange]) -> Vec<[i64; 2]> {
+fn pairs(ranges: &[OffsetRange]) -> Vec<[Offset; 2]> {
     ranges.iter().map(|range| [range.first, range.next]).collect()
 }
 
@@ -200,19 +209,23 @@ fn pairs(ranges: &[OffsetRange]) -> Vec<[i64; 2]> {
 mod unit_tests {
     use super::*;
 
+    fn range(first: i64, next: i64) -> OffsetRange {
+        OffsetRange::new(Offset(first), Offset(next))
+    }
+
     #[test]
     fn a_sweep_finds_what_is_missing_and_what_is_there_twice() {
         let ranges = [(0, 5), (5, 10), (8, 12), (9, 10), (20, 40)];
-        let ranges = ranges.into_iter().map(|(first, next)| OffsetRange::new(first, next));
-        let (missing, repeated) = sweep(ranges, OffsetRange::new(2, 30));
-        assert_eq!(missing, [OffsetRange::new(12, 20)]);
-        assert_eq!(repeated.ranges(), [OffsetRange::new(8, 10)]);
+        let ranges = ranges.into_iter().map(|(first, next)| range(first, next));
+        let (missing, repeated) = sweep(ranges, range(2, 30));
+        assert_eq!(missing, [range(12, 20)]);
+        assert_eq!(repeated.ranges(), [range(8, 10)]);
     }
 
     #[test]
     fn what_lies_below_the_floor_is_passed_over() {
-        let ranges = [OffsetRange::new(0, 3), OffsetRange::new(0, 10)];
-        let (missing, repeated) = sweep(ranges.into_iter(), OffsetRange::new(5, 10));
+        let ranges = [range(0, 3), range(0, 10)];
+        let (missing, repeated) = sweep(ranges.into_iter(), range(5, 10));
         assert!(missing.is_empty() && repeated.is_empty());
     }
 }

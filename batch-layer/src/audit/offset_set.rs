@@ -5,7 +5,7 @@
 
 use std::collections::BTreeMap;
 
-use lake_model::{OffsetRange, OffsetRanges};
+use lake_model::{Offset, OffsetRange, OffsetRanges};
 
 /// Offsets in a block, and words of bits.
 const BLOCK: i64 = 65_536;
@@ -16,6 +16,7 @@ const MAX_REPEATED: usize = 1000;
 /// A set of offsets, with those that were inserted twice.
 #[derive(Debug, Default)]
 pub(super) struct OffsetSet {
+    /// By their place: the first offset divided by [`BLOCK`].
     blocks: BTreeMap<i64, Block>,
     repeated: OffsetRanges,
     repeats: u64,
@@ -29,14 +30,14 @@ enum Block {
 
 impl OffsetSet {
     /// Adds an offset.
-    pub(super) fn insert(&mut self, offset: i64) {
-        let (block, within) = (offset.div_euclid(BLOCK), offset.rem_euclid(BLOCK));
+    pub(super) fn insert(&mut self, offset: Offset) {
+        let (block, within) = (offset.0.div_euclid(BLOCK), offset.0.rem_euclid(BLOCK));
         let empty = || Block::Partial { bits: vec![0; WORDS].into_boxed_slice(), held: 0 };
         let block = self.blocks.entry(block).or_insert_with(empty);
         if !block.insert(within) {
             self.repeats += 1;
             if self.repeated.ranges().len() < MAX_REPEATED {
-                self.repeated.insert(OffsetRange::new(offset, offset + 1));
+                self.repeated.insert(OffsetRange::single(offset));
             }
         }
     }
@@ -55,12 +56,13 @@ impl OffsetSet {
     pub(super) fn ranges(&self) -> Vec<OffsetRange> {
         let mut ranges = Vec::new();
         for (at, block) in &self.blocks {
-            let first = at * BLOCK;
+            let first = Offset(at * BLOCK);
             match block {
-                Block::Full => extend(&mut ranges, OffsetRange::new(first, first + BLOCK)),
+                Block::Full => extend(&mut ranges, OffsetRange::new(first, first.plus(BLOCK))),
                 Block::Partial { bits, .. } => {
-                    let set = (first..).zip(0..WORDS * 64).filter(|(_, bit)| is_set(bits, *bit));
-                    set.for_each(|(at, _)| extend(&mut ranges, OffsetRange::new(at, at + 1)));
+                    let offsets = (first.0..).map(Offset).zip(0..WORDS * 64);
+                    let set = offsets.filter(|(_, bit)| is_set(bits, *bit));
+                    set.for_each(|(offset, _)| extend(&mut ranges, OffsetRange::single(offset)));
                 }
             }
         }
@@ -104,11 +106,11 @@ mod tests {
     #[test]
     fn a_full_block_is_one_range_and_still_finds_repeats() {
         let mut set = OffsetSet::default();
-        (0..BLOCK + 1).rev().for_each(|offset| set.insert(offset));
+        (0..BLOCK + 1).rev().for_each(|offset| set.insert(Offset(offset)));
         assert!(matches!(set.blocks[&0], Block::Full));
-        set.insert(7);
-        assert_eq!(set.ranges(), [OffsetRange::new(0, BLOCK + 1)]);
-        assert_eq!((set.repeats(), set.repeated()), (1, &[OffsetRange::new(7, 8)][..]));
+        set.insert(Offset(7));
+        assert_eq!(set.ranges(), [OffsetRange::new(Offset::ZERO, Offset(BLOCK + 1))]);
+        assert_eq!((set.repeats(), set.repeated()), (1, &[OffsetRange::single(Offset(7))][..]));
     }
 
     proptest! {
@@ -117,9 +119,11 @@ mod tests {
             offsets in prop::collection::vec(BLOCK - 40..BLOCK + 40, 0..120),
         ) {
             let mut set = OffsetSet::default();
+            let offsets: Vec<Offset> = offsets.into_iter().map(Offset).collect();
             offsets.iter().for_each(|offset| set.insert(*offset));
-            let plain: std::collections::BTreeSet<i64> = offsets.iter().copied().collect();
-            let held: Vec<i64> = set.ranges().iter().flat_map(|r| r.first..r.next).collect();
+            let plain: std::collections::BTreeSet<Offset> = offsets.iter().copied().collect();
+            let held: Vec<Offset> =
+                set.ranges().into_iter().flat_map(OffsetRange::offsets).collect();
             prop_assert_eq!(held, plain.iter().copied().collect::<Vec<_>>());
             prop_assert_eq!(set.repeats(), (offsets.len() - plain.len()) as u64);
         }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use lake_model::{KafkaPartition, Offset};
 use serde::Serialize;
 
 /// What an audit found.
@@ -22,11 +23,11 @@ pub struct AuditReport {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AuditedPartition {
     /// The partition.
-    pub partition: i32,
+    pub partition: KafkaPartition,
     /// The first offset that has to be accounted for: 0, or the retention floor.
-    pub first_offset: i64,
+    pub first_offset: Offset,
     /// The next offset in `events`, before which every offset has to be accounted for.
-    pub next_offset: i64,
+    pub next_offset: Offset,
     /// Rows of `events` from there to there.
     pub events: u64,
     /// Rows of `dead_letters`.
@@ -34,9 +35,9 @@ pub struct AuditedPartition {
     /// Offsets in `offset_gaps`.
     pub gap_offsets: u64,
     /// Ranges of offsets, half-open, that are nowhere.
-    pub missing: Vec<[i64; 2]>,
+    pub missing: Vec<[Offset; 2]>,
     /// Ranges of offsets, half-open, that are there more than once.
-    pub repeated: Vec<[i64; 2]>,
+    pub repeated: Vec<[Offset; 2]>,
     /// Rows whose offset another row has.
     pub repeated_rows: u64,
 }
@@ -45,9 +46,9 @@ pub struct AuditedPartition {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct AuditedReset {
     /// The partition.
-    pub partition: i32,
+    pub partition: KafkaPartition,
     /// The first offset that it holds for.
-    pub offset: i64,
+    pub offset: Offset,
     /// The partition's greatest event time before.
     pub from: String,
     /// What it counted as from there on.

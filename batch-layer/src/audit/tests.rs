@@ -4,7 +4,8 @@
 
 use lake_delta::{Commit, housekeeping};
 use lake_model::{
-    DeadLetterReason, EventColumns, EventRow, OffsetRange, Speed, Summary, WindowSize,
+    DeadLetterReason, EventColumns, EventRow, KafkaPartition, Offset, OffsetRange, Speed, Summary,
+    WindowSize,
 };
 use lake_tables::dead_letters::{self, DeadLetter};
 use lake_tables::events;
@@ -41,13 +42,14 @@ fn assert_reported(report: &AuditReport, parts: &[&str]) {
 
 /// Moves a partition's next offset in `events` without rows.
 async fn reach(world: &World, partition: i32, next: i64) {
-    let txn = (world.context.app_ids.next_offset(partition), next);
+    let txn = (world.context.app_ids.next_offset(KafkaPartition(partition)), next);
     let commit = Commit::new(&world.context.lake, "REACH").txns([txn]);
     world.commit(Table::Events, &commit).await;
 }
 
 /// Adds a row with an offset of choice.
 async fn add_row(world: &World, partition: i32, offset: i64) {
+    let partition = KafkaPartition(partition);
     let mut rows = EventColumns::default();
     let time = at("2025-04-05T15:00:00Z");
     rows.push(&EventRow {
@@ -58,7 +60,7 @@ async fn add_row(world: &World, partition: i32, offset: i64) {
         plate_number: None,
         extra: None,
         kafka_timestamp: time,
-        kafka_offset: offset,
+        kafka_offset: Offset(offset),
     });
     let id = world.context.lake.unique_id();
     let new = file_kind::landed(Table::Events, day(DAY), partition, id);
@@ -69,6 +71,7 @@ async fn add_row(world: &World, partition: i32, offset: i64) {
 }
 
 async fn add_dead_letter(world: &World, partition: i32, offset: i64) {
+    let partition = KafkaPartition(partition);
     let letter = DeadLetter {
         reason: DeadLetterReason::Empty,
         detail: String::new(),
@@ -76,7 +79,7 @@ async fn add_dead_letter(world: &World, partition: i32, offset: i64) {
         payload: None,
         kafka_timestamp: at("2025-04-05T10:00:00Z"),
         kafka_partition: partition,
-        kafka_offset: offset,
+        kafka_offset: Offset(offset),
     };
     let id = world.context.lake.unique_id();
     let new = file_kind::landed(Table::DeadLetters, day(DAY), partition, id);
@@ -87,8 +90,12 @@ async fn add_dead_letter(world: &World, partition: i32, offset: i64) {
 }
 
 fn gap(partition: i32, first: i64, next: i64, reason: GapReason) -> OffsetGap {
-    let range = OffsetRange::new(first, next);
-    OffsetGap { kafka_partition: partition, range, reason, noted_at: at("2025-04-05T10:00:00Z") }
+    OffsetGap {
+        kafka_partition: KafkaPartition(partition),
+        range: OffsetRange::new(Offset(first), Offset(next)),
+        reason,
+        noted_at: at("2025-04-05T10:00:00Z"),
+    }
 }
 
 #[tokio::test]
@@ -156,7 +163,7 @@ async fn what_lies_below_the_retention_floor_is_passed_over() {
     add_dead_letter(&world, 0, 2).await;
     let report = audit(&world).await;
     assert!(report.is_ok(), "{report}");
-    assert_eq!(report.partitions[0].first_offset, 2);
+    assert_eq!(report.partitions[0].first_offset, Offset(2));
 }
 
 #[tokio::test]
@@ -211,7 +218,8 @@ async fn resets_of_watermarks_are_told_when_only_a_checkpoint_holds_them() {
     let world = world().await;
     let (from, to, requested_at) =
         (at("2031-01-01T00:00:00Z"), at("2025-04-05T10:00:00Z"), at("2025-04-06T11:00:00Z"));
-    let reset = WatermarkReset { partition: 1, offset: 1, from, to, requested_at };
+    let (partition, offset) = (KafkaPartition(1), Offset(1));
+    let reset = WatermarkReset { partition, offset, from, to, requested_at };
     let txns = world.context.app_ids.record_reset(1, &reset);
     world.commit(Table::Events, &Commit::new(&world.context.lake, "RESET").txns(txns)).await;
     housekeeping::checkpoint(&world.context.lake, Table::Events).await.unwrap();

@@ -17,7 +17,7 @@ use lake_delta::{
     Commit, CommitDecision, Committed, LakeError, TableLog, commit_with, data_file, read,
 };
 use lake_model::finalization::DayDecision;
-use lake_model::{Day, OffsetRange, Timestamp};
+use lake_model::{Day, KafkaPartition, Offset, OffsetRange, Timestamp};
 use lake_tables::offset_gaps::{self, GapReason, OffsetGap};
 use lake_tables::{Table, file_kind};
 
@@ -29,7 +29,7 @@ use crate::error::BatchError;
 use crate::scan::scan;
 
 /// Partition to the offset after the last one.
-type NextOffsets = BTreeMap<i32, i64>;
+type NextOffsets = BTreeMap<KafkaPartition, Offset>;
 
 /// Drops the days that may go. `kafka` is what Kafka has of each partition.
 pub(super) async fn drop_days(
@@ -37,7 +37,7 @@ pub(super) async fn drop_days(
     events: &mut TableLog,
     avg_speed: &TableLog,
     runs: &BatchRuns,
-    kafka: &BTreeMap<i32, OffsetRange>,
+    kafka: &BTreeMap<KafkaPartition, OffsetRange>,
     retention: Duration,
     report: &mut MaintainReport,
 ) -> Result<(), BatchError> {
@@ -81,7 +81,7 @@ async fn droppable(
     context: &Context,
     events: &TableLog,
     candidates: &[Day],
-    kafka: &BTreeMap<i32, OffsetRange>,
+    kafka: &BTreeMap<KafkaPartition, OffsetRange>,
 ) -> Result<Option<Dropped>, LakeError> {
     let mut dropped =
         Dropped { days: Vec::new(), files: Vec::new(), next_offsets: BTreeMap::new() };
@@ -98,7 +98,7 @@ async fn droppable(
         dropped.days.push(*day);
         dropped.files.extend(files);
         for (partition, next) in next_offsets {
-            let held = dropped.next_offsets.entry(partition).or_default();
+            let held = dropped.next_offsets.entry(partition).or_insert(next);
             *held = next.max(*held);
         }
     }
@@ -108,10 +108,10 @@ async fn droppable(
 async fn next_offsets(context: &Context, files: &[FileEntry]) -> Result<NextOffsets, LakeError> {
     let mut next = NextOffsets::new();
     let columns = &["kafka_partition", "kafka_offset"];
-    let take = |offsets: Vec<(i32, i64)>| {
+    let take = |offsets: Vec<(KafkaPartition, Offset)>| {
         for (partition, offset) in offsets {
-            let held = next.entry(partition).or_default();
-            *held = (offset + 1).max(*held);
+            let held = next.entry(partition).or_insert(Offset::ZERO);
+            *held = offset.next().max(*held);
         }
     };
     scan(&context.lake, Table::Events, files, columns, lake_tables::offsets, take).await?;
@@ -147,18 +147,18 @@ async fn new_floors(
         let reasons = lake_delta::columns::string(batch, "reason")?;
         let retained = |at: &usize| reasons.value(*at) == GapReason::Retention.as_str();
         let ranges = offset_gaps::ranges(batch)?;
-        let kept: Vec<(i32, OffsetRange)> =
+        let kept: Vec<(KafkaPartition, OffsetRange)> =
             (0..ranges.len()).filter(retained).map(|at| ranges[at]).collect();
         Ok::<_, lake_delta::columns::ColumnError>(kept)
     })
     .await?;
-    let is_news = |partition: i32, floor: i64| {
+    let is_news = |partition: KafkaPartition, floor: Offset| {
         !rows.iter().any(|(noted, range)| *noted == partition && range.next >= floor)
     };
     let noted_at = context.now();
-    let gap = |(partition, floor): (&i32, &i64)| OffsetGap {
+    let gap = |(partition, floor): (&KafkaPartition, &Offset)| OffsetGap {
         kafka_partition: *partition,
-        range: OffsetRange::new(0, *floor),
+        range: OffsetRange::new(Offset::ZERO, *floor),
         reason: GapReason::Retention,
         noted_at,
     };

@@ -8,7 +8,7 @@ use futures::TryStreamExt;
 use lake_delta::log::FileEntry;
 use lake_delta::{Commit, data_file, read};
 use lake_model::finalization::DayDecision;
-use lake_model::{OffsetRange, TableVersion, WindowSize};
+use lake_model::{KafkaPartition, Offset, OffsetRange, TableVersion, WindowSize};
 use lake_tables::Table;
 use lake_tables::offset_gaps::{GapReason, OffsetGap};
 
@@ -138,9 +138,9 @@ async fn a_dry_run_tells_what_it_would_do_and_changes_nothing() {
 async fn many_small_files_of_other_tables_are_merged() {
     let world = World::new("UTC", "2025-04-07T12:00:00Z").await;
     for first in 0..101 {
-        let range = OffsetRange::new(first, first + 1);
+        let (kafka_partition, range) = (KafkaPartition(0), OffsetRange::single(Offset(first)));
         let (reason, noted_at) = (GapReason::NotDelivered, at("2025-04-05T10:00:00Z"));
-        world.note_gaps(&[OffsetGap { kafka_partition: 0, range, reason, noted_at }]).await;
+        world.note_gaps(&[OffsetGap { kafka_partition, range, reason, noted_at }]).await;
     }
     let report = maintain(&world).await;
     assert_eq!((report.rewritten[0].before, report.rewritten[0].after), (101, Some(1)));
@@ -161,8 +161,8 @@ async fn expired() -> World {
 async fn days_past_retention_are_dropped_frozen_and_still_served_and_audited() {
     let world = expired().await;
     let served = world.served(day(DAY)).await;
-    world.kafka_has(0, OffsetRange::new(24, 24));
-    world.kafka_has(1, OffsetRange::new(24, 24));
+    world.kafka_has(0, 24..24);
+    world.kafka_has(1, 24..24);
     let report = maintain(&world).await;
     assert_eq!(report.dropped_days, [day(DAY), day("2025-04-06")]);
     assert_eq!(world.log(Table::Events).await.state().files().count(), 0);
@@ -171,7 +171,7 @@ async fn days_past_retention_are_dropped_frozen_and_still_served_and_audited() {
     assert!(plan.iter().all(|planned| planned.decision == DayDecision::Frozen));
     let audited = audit::run(&world.context).await.unwrap();
     assert!(audited.is_ok(), "{audited}");
-    assert_eq!(audited.partitions[0].first_offset, 24);
+    assert_eq!(audited.partitions[0].first_offset, Offset(24));
     let verified = verify::run(&world.context, day(DAY)).await.unwrap();
     assert_eq!(verified.verdict, verify::Verdict::Frozen);
     let before = versions(&world).await;
@@ -182,11 +182,11 @@ async fn days_past_retention_are_dropped_frozen_and_still_served_and_audited() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_day_that_kafka_still_holds_stays_and_those_after_it_too() {
     let world = expired().await;
-    world.kafka_has(0, OffsetRange::new(23, 24));
-    world.kafka_has(1, OffsetRange::new(24, 24));
+    world.kafka_has(0, 23..24);
+    world.kafka_has(1, 24..24);
     assert!(maintain(&world).await.dropped_days.is_empty());
-    world.kafka_has(0, OffsetRange::new(24, 24));
-    world.kafka_has(1, OffsetRange::new(23, 24));
+    world.kafka_has(0, 24..24);
+    world.kafka_has(1, 23..24);
     assert_eq!(maintain(&world).await.dropped_days, [day(DAY)]);
 }
 
@@ -194,8 +194,8 @@ async fn a_day_that_kafka_still_holds_stays_and_those_after_it_too() {
 async fn a_dirty_day_is_not_dropped() {
     let mut world = expired().await;
     world.land(&[seen("KV1", "2025-04-05T11:00:00Z", 70_000).late()]).await;
-    world.kafka_has(0, OffsetRange::new(25, 25));
-    world.kafka_has(1, OffsetRange::new(24, 24));
+    world.kafka_has(0, 25..25);
+    world.kafka_has(1, 24..24);
     assert!(maintain(&world).await.dropped_days.is_empty());
 }
 
@@ -207,27 +207,27 @@ async fn late_rows_of_a_dropped_day_among_offsets_of_a_kept_one_leave_the_audit_
     world.process(&[old.clone(), kept.clone(), old.late(), kept]).await;
     world.nightly().await;
     world.context.settings.maintain.event_retention = Some(Duration::from_secs(86_400));
-    world.kafka_has(0, OffsetRange::new(3, 4));
+    world.kafka_has(0, 3..4);
     assert_eq!(maintain(&world).await.dropped_days, [day(DAY)]);
     let audited = audit::run(&world.context).await.unwrap();
     assert!(audited.is_ok(), "{audited}");
-    assert_eq!(audited.partitions[0].first_offset, 3);
+    assert_eq!(audited.partitions[0].first_offset, Offset(3));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_run_killed_between_the_floor_and_the_removal_leaves_the_audit_in_order() {
     let world = expired().await;
-    let gap = |kafka_partition| OffsetGap {
-        kafka_partition,
-        range: OffsetRange::new(0, 24),
+    let gap = |partition| OffsetGap {
+        kafka_partition: KafkaPartition(partition),
+        range: OffsetRange::new(Offset::ZERO, Offset(24)),
         reason: GapReason::Retention,
         noted_at: at("2025-04-20T12:00:00Z"),
     };
     world.note_gaps(&[gap(0), gap(1)]).await;
     assert!(audit::run(&world.context).await.unwrap().is_ok());
     assert!(world.nightly().await.is_complete());
-    world.kafka_has(0, OffsetRange::new(24, 24));
-    world.kafka_has(1, OffsetRange::new(24, 24));
+    world.kafka_has(0, 24..24);
+    world.kafka_has(1, 24..24);
     let floors = world.version(Table::OffsetGaps).await;
     assert_eq!(maintain(&world).await.dropped_days.len(), 2);
     assert_eq!(world.version(Table::OffsetGaps).await, floors);

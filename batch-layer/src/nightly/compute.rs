@@ -75,7 +75,7 @@ impl Context {
         let offsets = self.app_ids.partitions(events);
         let object: serde_json::Map<String, serde_json::Value> = offsets
             .into_iter()
-            .map(|(partition, next)| (partition.to_string(), next.into()))
+            .map(|(partition, next)| (partition.to_string(), next.0.into()))
             .collect();
         serde_json::Value::Object(object).to_string()
     }

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lake_delta::{LakeError, TableLog, TableState};
+use lake_model::{KafkaPartition, Offset};
 use lake_runtime::Shutdown;
 use lake_tables::txn::AppIds;
 use tokio::time::{Instant, sleep};
@@ -23,11 +24,11 @@ pub(super) enum LandingWait {
 /// A partition whose records have not all landed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shortfall {
-    pub(super) partition: i32,
+    pub(super) partition: KafkaPartition,
     /// The next offset that `events` holds.
-    pub(super) landed: i64,
+    pub(super) landed: Offset,
     /// The next offset that it must hold.
-    pub(super) wanted: i64,
+    pub(super) wanted: Offset,
 }
 
 impl LandingWait {
@@ -60,10 +61,10 @@ pub(super) fn describe(missing: &[Shortfall]) -> String {
 pub(super) fn missing(
     app_ids: &AppIds,
     events: &TableState,
-    wanted: &BTreeMap<i32, i64>,
+    wanted: &BTreeMap<KafkaPartition, Offset>,
 ) -> Vec<Shortfall> {
-    let shortfall = |(partition, wanted): (&i32, &i64)| {
-        let landed = app_ids.progress(events, *partition).next_offset.unwrap_or(0);
+    let shortfall = |(partition, wanted): (&KafkaPartition, &Offset)| {
+        let landed = app_ids.progress(events, *partition).next_offset.unwrap_or(Offset::ZERO);
         (landed < *wanted).then_some(Shortfall { partition: *partition, landed, wanted: *wanted })
     };
     wanted.iter().filter_map(shortfall).collect()
@@ -82,7 +83,7 @@ impl Waiter<'_> {
     pub(super) async fn wait(
         &self,
         events: &mut TableLog,
-        wanted: &BTreeMap<i32, i64>,
+        wanted: &BTreeMap<KafkaPartition, Offset>,
     ) -> Result<LandingWait, LakeError> {
         let mut has_logged = false;
         loop {

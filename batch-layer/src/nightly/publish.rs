@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lake_delta::log::FileEntry;
 use lake_delta::{Commit, CommitDecision, LakeError, TableLog, TableState, commit_with};
-use lake_model::{Day, TableVersion};
+use lake_model::{Day, KafkaPartition, Offset, TableVersion};
 use lake_tables::batch_runs::BatchRun;
 use lake_tables::file_kind::AvgSpeedFile;
 use lake_tables::txn::AppIds;
@@ -45,7 +45,7 @@ pub(super) enum Published {
 pub(super) struct Base {
     files: BTreeSet<String>,
     /// The next offsets that its provisional rows reach at most, by Kafka partition.
-    offsets: BTreeMap<i32, i64>,
+    offsets: BTreeMap<KafkaPartition, Offset>,
 }
 
 impl Base {
@@ -62,7 +62,7 @@ impl Base {
     }
 
     /// The offsets that `events` has to reach.
-    pub(super) fn offsets(&self) -> &BTreeMap<i32, i64> {
+    pub(super) fn offsets(&self) -> &BTreeMap<KafkaPartition, Offset> {
         &self.offsets
     }
 }
@@ -191,9 +191,10 @@ fn provisional_offsets<'a>(
     app_ids: &AppIds,
     avg_speed: &TableState,
     files: impl Iterator<Item = &'a FileEntry>,
-) -> BTreeMap<i32, i64> {
-    let known: BTreeMap<i32, i64> = app_ids.partitions(avg_speed).into_iter().collect();
-    let all: Vec<i32> = known.keys().copied().collect();
+) -> BTreeMap<KafkaPartition, Offset> {
+    let known: BTreeMap<KafkaPartition, Offset> =
+        app_ids.partitions(avg_speed).into_iter().collect();
+    let all: Vec<KafkaPartition> = known.keys().copied().collect();
     let counted = files
         .filter(|file| !AvgSpeedFile::is_final(file))
         .flat_map(|file| days::partitions_of(file, &all));

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use lake_delta::Commit;
-use lake_model::{Day, EventColumns, EventRow, Speed, Timestamp};
+use lake_model::{Day, EventColumns, EventRow, KafkaPartition, Offset, Speed, Timestamp};
 use lake_tables::Table;
 use lake_tables::avg_speed::{self, AvgSpeedRow};
 use lake_tables::events;
@@ -18,7 +18,7 @@ use crate::Context;
 /// An event to land.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Seen {
-    pub(crate) partition: i32,
+    pub(crate) partition: KafkaPartition,
     pub(crate) camera: String,
     pub(crate) time: Timestamp,
     pub(crate) thousandths: u32,
@@ -29,7 +29,7 @@ pub(crate) struct Seen {
 /// An event of camera `camera` in partition 0.
 pub(crate) fn seen(camera: &str, time: &str, thousandths: u32) -> Seen {
     Seen {
-        partition: 0,
+        partition: KafkaPartition(0),
         camera: camera.to_owned(),
         time: at(time),
         thousandths,
@@ -40,7 +40,7 @@ pub(crate) fn seen(camera: &str, time: &str, thousandths: u32) -> Seen {
 
 impl Seen {
     pub(crate) fn in_partition(self, partition: i32) -> Seen {
-        Seen { partition, ..self }
+        Seen { partition: KafkaPartition(partition), ..self }
     }
 
     pub(crate) fn with_plate(self, plate: &str) -> Seen {
@@ -61,8 +61,8 @@ impl World {
 
     /// Lands events with the next offsets of their partitions.
     pub(crate) async fn land(&mut self, events: &[Seen]) {
-        let mut files: BTreeMap<(i32, Day), (EventColumns, Vec<bool>)> = BTreeMap::new();
-        let mut next: BTreeMap<i32, i64> = BTreeMap::new();
+        let mut files: BTreeMap<(KafkaPartition, Day), (EventColumns, Vec<bool>)> = BTreeMap::new();
+        let mut next: BTreeMap<KafkaPartition, Offset> = BTreeMap::new();
         for event in events {
             let offset = match next.entry(event.partition) {
                 Entry::Occupied(held) => held.into_mut(),
@@ -74,7 +74,7 @@ impl World {
             let (rows, late) = files.entry((event.partition, day)).or_default();
             rows.push(&row(event, *offset));
             late.push(event.late);
-            *offset += 1;
+            *offset = offset.next();
         }
         let mut commit = Commit::new(&self.context.lake, "LAND EVENTS");
         for ((partition, day), (rows, late)) in files {
@@ -84,7 +84,7 @@ impl World {
             commit = commit.add([self.write(Table::Events, new, &rows).await]);
         }
         for (partition, next) in next {
-            self.kafka_reaches(partition, next);
+            self.kafka_reaches(partition.0, next.0);
             commit = commit.txns(self.progress(partition, next));
         }
         self.commit(Table::Events, &commit).await;
@@ -92,9 +92,9 @@ impl World {
 
     /// Adds events that are not late to provisional rows, up to the offsets after them.
     pub(crate) async fn average(&mut self, events: &[Seen]) {
-        let mut next: BTreeMap<i32, i64> = BTreeMap::new();
+        let mut counts: BTreeMap<KafkaPartition, i64> = BTreeMap::new();
         for event in events {
-            *next.entry(event.partition).or_insert(0) += 1;
+            *counts.entry(event.partition).or_insert(0) += 1;
         }
         let in_time: Vec<Seen> = events.iter().filter(|event| !event.late).cloned().collect();
         let changed = self.provisional(&in_time);
@@ -111,8 +111,8 @@ impl World {
             let new = self.write(Table::AvgSpeed, new, &avg_speed::batch(&rows)).await;
             commit = commit.remove(old.cloned()).add([new]);
         }
-        for (partition, added) in next {
-            let next = self.next_offset(Table::AvgSpeed, partition).await + added;
+        for (partition, added) in counts {
+            let next = self.next_offset(Table::AvgSpeed, partition).await.plus(added);
             commit = commit.txns(self.progress(partition, next));
         }
         self.commit(Table::AvgSpeed, &commit).await;
@@ -129,14 +129,14 @@ impl World {
         provisional_rows(calendar, observed, |camera| limits.of(camera), self.context.now())
     }
 
-    fn progress(&self, partition: i32, next: i64) -> Vec<(String, i64)> {
+    fn progress(&self, partition: KafkaPartition, next: Offset) -> Vec<(String, i64)> {
         let progress =
             PartitionProgress { next_offset: Some(next), ..PartitionProgress::default() };
         self.context.app_ids.record(partition, progress)
     }
 }
 
-fn row(event: &Seen, offset: i64) -> EventRow<'_> {
+fn row(event: &Seen, offset: Offset) -> EventRow<'_> {
     EventRow {
         camera_id: &event.camera,
         event_time: event.time,

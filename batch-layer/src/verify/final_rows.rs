@@ -7,7 +7,7 @@ use futures::TryStreamExt;
 use lake_delta::columns::{self, ColumnError};
 use lake_delta::log::FileEntry;
 use lake_delta::{Lake, LakeError, read};
-use lake_model::TableVersion;
+use lake_model::{KafkaPartition, TableVersion};
 use lake_tables::Table;
 
 use super::figures::{Figures, Key};
@@ -19,7 +19,7 @@ pub(super) struct FinalRow {
     pub(super) key: Key,
     pub(super) figures: Figures,
     pub(super) status: String,
-    pub(super) kafka_partition: Option<i32>,
+    pub(super) kafka_partition: Option<KafkaPartition>,
     pub(super) events_version: Option<TableVersion>,
 }
 
@@ -75,7 +75,7 @@ fn rows(batch: &RecordBatch, span: &CameraSpan) -> Result<Vec<FinalRow>, ColumnE
             over_limit: columns::optional(over_limits, row),
         },
         status: statuses.value(row).to_owned(),
-        kafka_partition: columns::optional(partitions, row),
+        kafka_partition: columns::optional(partitions, row).map(KafkaPartition),
         events_version: columns::optional(versions, row).map(TableVersion),
     };
     let wanted = (0..batch.num_rows()).filter(|row| span.contains(cameras.value(*row)));

@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use lake_config::Settings;
-use lake_model::{Speed, Summary, TableVersion, Timestamp, WindowSize};
+use lake_model::{KafkaPartition, Speed, Summary, TableVersion, Timestamp, WindowSize};
 use lake_tables::avg_speed::AvgSpeedRow;
 
 use super::{Verdict, VerifyReport, run};
@@ -20,7 +20,7 @@ async fn world() -> World {
     let mut world = World::with_settings(settings, "2025-10-28T12:00:00Z").await;
     let start = world.context.calendar.span(day(DAY)).start;
     let event = |index: u32| Seen {
-        partition: i32::try_from(index % 2).unwrap(),
+        partition: KafkaPartition(i32::try_from(index % 2).unwrap()),
         camera: format!("KV{}", index % 5),
         time: start.saturating_add(i64::from(index * index % 1500) * MINUTE_US),
         thousandths: 40_000 + index * 7919 % 60_000,
@@ -57,7 +57,7 @@ async fn a_tampered_figure_is_found_whichever_it_is() {
         |row| row.quantiles.p95 = Speed::from_thousandths(1),
         |row| row.window.end = Timestamp::from_micros(row.window.end.micros() + 1),
         |row| row.events_version = Some(TableVersion(99)),
-        |row| row.kafka_partition = Some(0),
+        |row| row.kafka_partition = Some(KafkaPartition(0)),
         |row| {
             let s = row.summary;
             let sum = s.sum_thousandths() + 1;

@@ -5,6 +5,7 @@
 
 use std::time::{Duration, Instant};
 
+use lake_model::{KafkaPartition, Offset, OffsetRange};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaResult;
 
@@ -16,19 +17,20 @@ const LEADER_TIMEOUT: Duration = Duration::from_secs(120);
 /// The wait before the next question.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// The first offset that Kafka still has of a partition, and its last stable offset. Blocks; asks no more once `is_over`.
+/// What Kafka still has of a partition, up to its last stable offset. Blocks; asks no more once `is_over`.
 pub fn partition_bounds<C: ConsumerContext>(
     consumer: &BaseConsumer<C>,
     topic: &str,
-    partition: i32,
+    partition: KafkaPartition,
     request_timeout: Duration,
     is_over: impl Fn() -> bool,
-) -> KafkaResult<(i64, i64)> {
+) -> KafkaResult<OffsetRange> {
     let until = now() + LEADER_TIMEOUT;
-    ask_until_answered(
-        || consumer.fetch_watermarks(topic, partition, request_timeout),
+    let (low, high) = ask_until_answered(
+        || consumer.fetch_watermarks(topic, partition.0, request_timeout),
         || is_over() || now() >= until,
-    )
+    )?;
+    Ok(OffsetRange::new(Offset(low), Offset(high)))
 }
 
 /// Asks again while the failure may pass, unless `is_over`.

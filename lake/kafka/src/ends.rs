@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 use lake_config::Kafka;
-use lake_model::OffsetRange;
+use lake_model::{KafkaPartition, OffsetRange};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
@@ -20,7 +20,7 @@ pub trait LogEnds: Send + Sync {
     ///
     /// # Errors
     /// Kafka did not answer in time, or has no such topic.
-    async fn ends(&self) -> Result<BTreeMap<i32, OffsetRange>, ClientError>;
+    async fn ends(&self) -> Result<BTreeMap<KafkaPartition, OffsetRange>, ClientError>;
 }
 
 /// The topic that the settings name, on its brokers.
@@ -36,7 +36,7 @@ impl TopicEnds {
     }
 
     /// Asks, and blocks for as long as `kafka.request_timeout` per request, and longer while a partition has no leader.
-    fn ask(&self) -> Result<BTreeMap<i32, OffsetRange>, ClientError> {
+    fn ask(&self) -> Result<BTreeMap<KafkaPartition, OffsetRange>, ClientError> {
         let Kafka { topic, request_timeout, .. } = &self.kafka;
         let failed = |action: String| ClientError::new(&self.kafka, action);
         let consumer: BaseConsumer = client::consumer(&self.kafka)
@@ -51,11 +51,10 @@ impl TopicEnds {
             failed(format!("find topic {topic}; create it or correct kafka.topic"))(missing)
         })?;
         let mut ends = BTreeMap::new();
-        for partition in found.partitions().iter().map(|partition| partition.id()) {
+        for partition in found.partitions().iter().map(|partition| KafkaPartition(partition.id())) {
             let bounds = partition_bounds(&consumer, topic, partition, *request_timeout, || false);
             let asking = format!("ask how far partition {partition} of topic {topic} reaches");
-            let (first, end) = bounds.map_err(failed(asking))?;
-            ends.insert(partition, OffsetRange::new(first, end));
+            ends.insert(partition, bounds.map_err(failed(asking))?);
         }
         Ok(ends)
     }
@@ -63,7 +62,7 @@ impl TopicEnds {
 
 #[async_trait]
 impl LogEnds for TopicEnds {
-    async fn ends(&self) -> Result<BTreeMap<i32, OffsetRange>, ClientError> {
+    async fn ends(&self) -> Result<BTreeMap<KafkaPartition, OffsetRange>, ClientError> {
         let asking = self.clone();
         let asked = tokio::task::spawn_blocking(move || asking.ask()).await;
         asked.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))

@@ -1,15 +1,17 @@
 //! What a writer may commit for a partition, decided from what the table's log holds at the very version the
 //! commit is built on.
 
+use crate::offsets::Offset;
+
 /// What a partition's writer finds in the log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PartitionFacts {
     /// The next offset that the log must hold for our work to be its continuation; none before the first.
-    pub built_on: Option<i64>,
+    pub built_on: Option<Offset>,
     /// The next offset that the log holds.
-    pub found: Option<i64>,
+    pub found: Option<Offset>,
     /// The next offset once our work is in.
-    pub target: i64,
+    pub target: Offset,
     /// Whether the partition's watermark was set back since our work began, which judges lateness anew.
     pub was_reset: bool,
 }
@@ -41,6 +43,7 @@ pub fn decide(facts: PartitionFacts) -> PartitionDecision {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::offsets::OffsetRange;
     use proptest::prelude::*;
 
     proptest! {
@@ -50,13 +53,14 @@ mod tests {
         ) {
             // Three writers, each with its own memory of the log, take turns; a fenced one reloads.
             let (mut log, mut landed) = (None, Vec::new());
-            let mut writers: [Option<i64>; 3] = [None; 3];
+            let mut writers: [Option<Offset>; 3] = [None; 3];
             for (who, count) in steps {
                 let built_on = writers[who];
-                let target = built_on.unwrap_or(0) + count;
+                let start = built_on.unwrap_or(Offset::ZERO);
+                let target = start.plus(count);
                 match decide(PartitionFacts { built_on, found: log, target, was_reset: false }) {
                     PartitionDecision::Commit => {
-                        landed.extend(built_on.unwrap_or(0)..target);
+                        landed.extend(OffsetRange::new(start, target).offsets());
                         log = Some(target);
                         writers[who] = log;
                     }
@@ -64,22 +68,25 @@ mod tests {
                     PartitionDecision::Fenced => writers[who] = log,
                 }
             }
-            let expected: Vec<i64> = (0..log.unwrap_or(0)).collect();
+            let whole = OffsetRange::new(Offset::ZERO, log.unwrap_or(Offset::ZERO));
+            let expected: Vec<Offset> = whole.offsets().collect();
             prop_assert_eq!(landed, expected);
         }
     }
 
     #[test]
     fn a_commit_without_newer_offsets_is_none() {
+        let held = Some(Offset(7));
         let facts =
-            PartitionFacts { built_on: Some(7), found: Some(7), target: 7, was_reset: false };
+            PartitionFacts { built_on: held, found: held, target: Offset(7), was_reset: false };
         assert_eq!(decide(facts), PartitionDecision::NothingNew);
     }
 
     #[test]
     fn work_from_before_a_reset_of_the_watermark_is_fenced() {
+        let held = Some(Offset(7));
         let facts =
-            PartitionFacts { built_on: Some(7), found: Some(7), target: 9, was_reset: true };
+            PartitionFacts { built_on: held, found: held, target: Offset(9), was_reset: true };
         assert_eq!(decide(facts), PartitionDecision::Fenced);
     }
 }

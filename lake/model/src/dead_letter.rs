@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::Timestamp;
+use crate::{KafkaPartition, Offset, Timestamp};
 
 /// The reasons a record becomes a dead letter, in the order in which they are checked: the first that
 /// applies is given.
@@ -86,9 +86,9 @@ pub struct DeadLetter {
     /// The record's Kafka timestamp.
     pub kafka_timestamp: Timestamp,
     /// The record's partition.
-    pub kafka_partition: i32,
+    pub kafka_partition: KafkaPartition,
     /// The record's offset.
-    pub kafka_offset: i64,
+    pub kafka_offset: Offset,
 }
 
 impl DeadLetter {
@@ -130,8 +130,8 @@ mod tests {
             key: None,
             payload: None,
             kafka_timestamp: Timestamp::from_micros(0),
-            kafka_partition: 0,
-            kafka_offset: 0,
+            kafka_partition: KafkaPartition(0),
+            kafka_offset: Offset::ZERO,
         };
         let bare = letter.bytes();
         assert_eq!(bare, size_of::<DeadLetter>() + 4);

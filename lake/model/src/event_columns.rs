@@ -6,6 +6,7 @@
 use arrow_array::StringArray;
 use arrow_array::builder::StringBuilder;
 
+use crate::offsets::Offset;
 use crate::speed::Speed;
 use crate::time::Timestamp;
 
@@ -27,7 +28,7 @@ pub struct EventRow<'a> {
     /// The record's Kafka timestamp.
     pub kafka_timestamp: Timestamp,
     /// The record's offset.
-    pub kafka_offset: i64,
+    pub kafka_offset: Offset,
 }
 
 /// Events in the order of their offsets, column by column. All columns are of one length.
@@ -122,7 +123,21 @@ impl EventColumns {
         self.plate_number.push(row.plate_number);
         self.extra.push(row.extra);
         self.kafka_timestamp.push(row.kafka_timestamp.micros());
-        self.kafka_offset.push(row.kafka_offset);
+        self.kafka_offset.push(row.kafka_offset.0);
+    }
+
+    /// The offset of the record at that row.
+    ///
+    /// # Panics
+    /// Without such a row.
+    #[inline]
+    pub fn offset(&self, row: usize) -> Offset {
+        Offset(self.kafka_offset[row])
+    }
+
+    /// The offset of the last record.
+    pub fn last_offset(&self) -> Option<Offset> {
+        self.kafka_offset.last().copied().map(Offset)
     }
 
     /// Number of events.
@@ -236,16 +251,16 @@ mod tests {
 
     use super::*;
 
-    fn event(kafka_offset: i64) -> EventRow<'static> {
+    fn event(offset: i64) -> EventRow<'static> {
         EventRow {
             camera_id: "KV1",
-            event_time: Timestamp::from_micros(kafka_offset),
+            event_time: Timestamp::from_micros(offset),
             speed_kmh: 50.0,
             speed: Speed::rounded(50.0),
-            plate_number: (kafka_offset % 2 == 0).then_some("A123BC"),
+            plate_number: (offset % 2 == 0).then_some("A123BC"),
             extra: Some("{\"note\":\"as long as a note is\"}"),
-            kafka_timestamp: Timestamp::from_micros(kafka_offset),
-            kafka_offset,
+            kafka_timestamp: Timestamp::from_micros(offset),
+            kafka_offset: Offset(offset),
         }
     }
 

@@ -37,7 +37,7 @@ pub use event_columns::{EventColumns, EventRow};
 pub use event_format::EventFormat;
 pub use histogram::SpeedHistogram;
 pub use leader_epoch::LeaderEpoch;
-pub use offsets::{OffsetRange, OffsetRanges};
+pub use offsets::{KafkaPartition, Offset, OffsetRange, OffsetRanges};
 pub use pane::{Pane, Summary};
 pub use speed::{Speed, SpeedLimits};
 pub use table_version::TableVersion;

@@ -1,22 +1,22 @@
 //! Where consuming a partition begins, decided from what the tables hold and what Kafka still has.
 
-use crate::offsets::OffsetRange;
+use crate::offsets::{Offset, OffsetRange};
 
 /// What is known of a partition when it is assigned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResumeFacts {
     /// The lesser of the next offsets in `events` and `avg_speed`; none before both have one.
-    pub stored: Option<i64>,
+    pub stored: Option<Offset>,
     /// The greater of the two.
-    pub furthest: Option<i64>,
+    pub furthest: Option<Offset>,
     /// The first offset that Kafka still has.
-    pub low: i64,
+    pub low: Offset,
     /// The last stable offset.
-    pub high: i64,
+    pub high: Offset,
     /// Whether Kafka is to say whether its log is the one that was consumed before `furthest`, where consuming begins.
     pub is_validated: bool,
     /// Before this position, Kafka says, its log is no longer the one that was consumed.
-    pub cut_before: Option<i64>,
+    pub cut_before: Option<Offset>,
     /// Whether a setting accepts that records are gone.
     pub accept_loss: bool,
 }
@@ -26,27 +26,27 @@ pub struct ResumeFacts {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resume {
     /// At that offset, which continues what the tables hold.
-    At(i64),
+    At(Offset),
     /// At that offset, the first that Kafka has: nothing older was ever consumed.
-    First(i64),
+    First(Offset),
     /// At `at`; the offsets in `lost` are gone from Kafka, and that is accepted.
     AfterLoss {
         /// The first offset that Kafka has.
-        at: i64,
+        at: Offset,
         /// The offsets that are gone.
         lost: OffsetRange,
     },
     /// Nowhere: the offset wanted is gone, and that is not accepted.
     Gone {
         /// The offset that the tables continue at.
-        wanted: i64,
+        wanted: Offset,
         /// The first offset that Kafka has.
-        available: i64,
+        available: Offset,
     },
     /// Nowhere: the log is not the one that was consumed up to `wanted`. It ends before that, or it did and has grown again.
     Truncated {
         /// The next offset of the table that is further.
-        wanted: i64,
+        wanted: Offset,
     },
 }
 
@@ -74,50 +74,54 @@ pub fn decide(facts: ResumeFacts) -> Resume {
 mod tests {
     use super::*;
 
-    fn facts(stored: Option<i64>, accept_loss: bool) -> ResumeFacts {
+    const LOW: Offset = Offset(10);
+    const HIGH: Offset = Offset(20);
+
+    fn facts(stored: Option<Offset>, accept_loss: bool) -> ResumeFacts {
         ResumeFacts {
             stored,
             furthest: stored,
-            low: 10,
-            high: 20,
+            low: LOW,
+            high: HIGH,
             is_validated: false,
             cut_before: None,
             accept_loss,
         }
     }
 
-    fn decided(stored: Option<i64>, accept_loss: bool) -> Resume {
+    fn decided(stored: Option<Offset>, accept_loss: bool) -> Resume {
         decide(facts(stored, accept_loss))
     }
 
     #[test]
     fn consuming_continues_where_the_tables_end() {
-        assert_eq!(decided(None, false), Resume::First(10));
-        assert_eq!(decided(Some(10), false), Resume::At(10));
-        assert_eq!(decided(Some(20), false), Resume::At(20));
-        assert_eq!(decided(Some(10), true), Resume::At(10));
+        assert_eq!(decided(None, false), Resume::First(LOW));
+        assert_eq!(decided(Some(LOW), false), Resume::At(LOW));
+        assert_eq!(decided(Some(HIGH), false), Resume::At(HIGH));
+        assert_eq!(decided(Some(LOW), true), Resume::At(LOW));
     }
 
     #[test]
     fn a_hole_is_never_passed_over_silently() {
-        assert_eq!(decided(Some(9), false), Resume::Gone { wanted: 9, available: 10 });
-        let lost = OffsetRange::new(9, 10);
-        assert_eq!(decided(Some(9), true), Resume::AfterLoss { at: 10, lost });
-        assert_eq!(decided(Some(21), true), Resume::Truncated { wanted: 21 });
+        let (gone, beyond) = (Offset(9), HIGH.next());
+        assert_eq!(decided(Some(gone), false), Resume::Gone { wanted: gone, available: LOW });
+        let lost = OffsetRange::new(gone, LOW);
+        assert_eq!(decided(Some(gone), true), Resume::AfterLoss { at: LOW, lost });
+        assert_eq!(decided(Some(beyond), true), Resume::Truncated { wanted: beyond });
     }
 
     #[test]
     fn a_log_that_was_cut_below_the_further_table_is_another_log() {
-        let shorter = ResumeFacts { furthest: Some(21), ..facts(Some(19), true) };
-        assert_eq!(decide(shorter), Resume::Truncated { wanted: 21 });
-        let regrown = ResumeFacts { cut_before: Some(19), ..facts(Some(19), true) };
-        assert_eq!(decide(regrown), Resume::Truncated { wanted: 19 });
-        let judged_by_kafka = ResumeFacts { is_validated: true, ..facts(Some(21), false) };
-        assert_eq!(decide(judged_by_kafka), Resume::At(21));
-        let and_refused = ResumeFacts { cut_before: Some(21), ..judged_by_kafka };
-        assert_eq!(decide(and_refused), Resume::Truncated { wanted: 21 });
+        let shorter = ResumeFacts { furthest: Some(HIGH.next()), ..facts(Some(Offset(19)), true) };
+        assert_eq!(decide(shorter), Resume::Truncated { wanted: HIGH.next() });
+        let regrown = ResumeFacts { cut_before: Some(Offset(19)), ..facts(Some(Offset(19)), true) };
+        assert_eq!(decide(regrown), Resume::Truncated { wanted: Offset(19) });
+        let judged_by_kafka = ResumeFacts { is_validated: true, ..facts(Some(HIGH.next()), false) };
+        assert_eq!(decide(judged_by_kafka), Resume::At(HIGH.next()));
+        let and_refused = ResumeFacts { cut_before: Some(HIGH.next()), ..judged_by_kafka };
+        assert_eq!(decide(and_refused), Resume::Truncated { wanted: HIGH.next() });
         // What was read and had not landed was read from a log that is gone: that of the tables is whole.
-        let ahead = ResumeFacts { cut_before: Some(20), ..facts(Some(19), true) };
-        assert_eq!(decide(ahead), Resume::At(19));
+        let ahead = ResumeFacts { cut_before: Some(HIGH), ..facts(Some(Offset(19)), true) };
+        assert_eq!(decide(ahead), Resume::At(Offset(19)));
     }
 }

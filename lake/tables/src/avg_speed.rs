@@ -7,7 +7,9 @@ use std::sync::{Arc, LazyLock};
 
 use arrow::datatypes::{DataType, Field, Schema};
 use lake_delta::TableSpec;
-use lake_model::{Pane, Speed, SpeedHistogram, Summary, TableVersion, Timestamp, Window};
+use lake_model::{
+    KafkaPartition, Pane, Speed, SpeedHistogram, Summary, TableVersion, Timestamp, Window,
+};
 
 pub use self::batches::{RowError, batch, rows};
 use super::encoding::encode;
@@ -124,7 +126,7 @@ pub struct AvgSpeedRow {
     /// The window.
     pub window: Window,
     /// The Kafka partition whose events it counts; `None` in final rows, which count all.
-    pub kafka_partition: Option<i32>,
+    pub kafka_partition: Option<KafkaPartition>,
     /// Count, sum, minimum and maximum.
     pub summary: Summary,
     /// Percentiles, exact in final rows.
@@ -144,7 +146,7 @@ impl AvgSpeedRow {
     pub fn provisional(
         camera_id: Arc<str>,
         window: Window,
-        kafka_partition: i32,
+        kafka_partition: KafkaPartition,
         pane: Pane,
         computed_at: Timestamp,
     ) -> AvgSpeedRow {
@@ -185,7 +187,8 @@ mod tests {
         pane.add(Speed::from_thousandths(85_200), Some(Speed::from_thousandths(60_000)));
         pane.add(Speed::from_thousandths(10_001), Some(Speed::from_thousandths(60_000)));
         let now = Timestamp::from_micros(7);
-        let provisional = AvgSpeedRow::provisional("KV1".into(), window, 3, pane, now);
+        let provisional =
+            AvgSpeedRow::provisional("KV1".into(), window, KafkaPartition(3), pane, now);
         let last = AvgSpeedRow {
             kafka_partition: None,
             status: Status::Final,

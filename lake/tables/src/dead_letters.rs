@@ -47,8 +47,8 @@ pub fn batch<'a>(letters: impl IntoIterator<Item = &'a DeadLetter>) -> RecordBat
         key.append_option(letter.key.as_deref());
         payload.append_option(letter.payload.as_deref());
         kafka_timestamp.append_value(letter.kafka_timestamp.micros());
-        kafka_partition.append_value(letter.kafka_partition);
-        kafka_offset.append_value(letter.kafka_offset);
+        kafka_partition.append_value(letter.kafka_partition.0);
+        kafka_offset.append_value(letter.kafka_offset.0);
     }
     let columns: Vec<ArrayRef> = vec![
         Arc::new(reason.finish()),

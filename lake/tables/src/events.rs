@@ -9,6 +9,7 @@ use arrow::array::{
 use arrow::buffer::{BooleanBuffer, Buffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field, Schema};
 use lake_delta::TableSpec;
+use lake_model::KafkaPartition;
 use lake_model::event_columns::{EventColumns, TextColumn};
 
 use super::encoding::encode_events;
@@ -43,7 +44,11 @@ fn fields() -> Vec<Field> {
 ///
 /// # Panics
 /// If `late` is not as long as the columns.
-pub fn batch(events: EventColumns, kafka_partition: i32, late: BooleanBuffer) -> RecordBatch {
+pub fn batch(
+    events: EventColumns,
+    kafka_partition: KafkaPartition,
+    late: BooleanBuffer,
+) -> RecordBatch {
     let rows = events.len();
     let columns: Vec<ArrayRef> = vec![
         text(events.camera_id),
@@ -52,7 +57,7 @@ pub fn batch(events: EventColumns, kafka_partition: i32, late: BooleanBuffer) ->
         Arc::new(events.plate_number.into_array()),
         Arc::new(events.extra.into_array()),
         times(events.kafka_timestamp),
-        Arc::new(Int32Array::from_value(kafka_partition, rows)),
+        Arc::new(Int32Array::from_value(kafka_partition.0, rows)),
         Arc::new(Int64Array::from(events.kafka_offset)),
         Arc::new(BooleanArray::new(late, None)),
     ];

@@ -12,7 +12,7 @@ use std::fmt;
 use lake_delta::data_file::NewFile;
 use lake_delta::log::FileEntry;
 use lake_delta::{FileUse, LakeError, TableSpec};
-use lake_model::{Calendar, Day, DaySpan, Timestamp, WindowSize};
+use lake_model::{Calendar, Day, DaySpan, KafkaPartition, Timestamp, WindowSize};
 use uuid::Uuid;
 
 use crate::avg_speed::Status;
@@ -37,7 +37,7 @@ const PORTABLE: &str = "portable";
 pub fn landed(
     table: impl Into<&'static TableSpec>,
     day: Day,
-    kafka_partition: i32,
+    kafka_partition: KafkaPartition,
     id: Uuid,
 ) -> NewFile {
     let table = table.into();
@@ -151,7 +151,7 @@ pub struct ProvisionalGroup {
     /// The day of the rows.
     pub day: Day,
     /// The Kafka partition whose events they count.
-    pub kafka_partition: i32,
+    pub kafka_partition: KafkaPartition,
     /// Which of the day's windows.
     pub windows: GroupWindows,
 }
@@ -236,7 +236,7 @@ impl AvgSpeedFile {
         match tag(KIND)? {
             PROVISIONAL => Some(AvgSpeedFile::Provisional(ProvisionalGroup {
                 day: file.partition?,
-                kafka_partition: tag(KAFKA_PARTITION)?.parse().ok()?,
+                kafka_partition: KafkaPartition(tag(KAFKA_PARTITION)?.parse().ok()?),
                 windows: GroupWindows::parse(tag(WINDOWS)?)?,
             })),
             FINAL => Some(AvgSpeedFile::Final {

@@ -8,7 +8,7 @@ use arrow::array::{
 };
 use arrow::datatypes::{DataType, Field, Schema};
 use lake_delta::TableSpec;
-use lake_model::{OffsetRange, Timestamp};
+use lake_model::{KafkaPartition, Offset, OffsetRange, Timestamp};
 
 use super::encoding::encode;
 use super::{Table, required, timestamp};
@@ -69,7 +69,7 @@ impl fmt::Display for GapReason {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OffsetGap {
     /// The partition.
-    pub kafka_partition: i32,
+    pub kafka_partition: KafkaPartition,
     /// The offsets.
     pub range: OffsetRange,
     /// Why they have no record.
@@ -80,11 +80,12 @@ pub struct OffsetGap {
 
 /// The gaps as a batch of the table's file schema.
 pub fn batch(gaps: &[OffsetGap]) -> RecordBatch {
+    let partitions = gaps.iter().map(|gap| gap.kafka_partition.0);
     let noted_at = gaps.iter().map(|gap| gap.noted_at.micros());
     let columns: Vec<ArrayRef> = vec![
-        Arc::new(Int32Array::from_iter_values(gaps.iter().map(|gap| gap.kafka_partition))),
-        Arc::new(Int64Array::from_iter_values(gaps.iter().map(|gap| gap.range.first))),
-        Arc::new(Int64Array::from_iter_values(gaps.iter().map(|gap| gap.range.next))),
+        Arc::new(Int32Array::from_iter_values(partitions)),
+        Arc::new(Int64Array::from_iter_values(gaps.iter().map(|gap| gap.range.first.0))),
+        Arc::new(Int64Array::from_iter_values(gaps.iter().map(|gap| gap.range.next.0))),
         Arc::new(StringArray::from_iter_values(gaps.iter().map(|gap| gap.reason.as_str()))),
         Arc::new(TimestampMicrosecondArray::from_iter_values(noted_at).with_timezone("UTC")),
     ];
@@ -93,9 +94,12 @@ pub fn batch(gaps: &[OffsetGap]) -> RecordBatch {
 }
 
 /// The partitions and offsets of a batch of the table.
-pub fn ranges(batch: &RecordBatch) -> Result<Vec<(i32, OffsetRange)>, ColumnError> {
+pub fn ranges(batch: &RecordBatch) -> Result<Vec<(KafkaPartition, OffsetRange)>, ColumnError> {
     let (partitions, first, next) =
         (int(batch, "kafka_partition")?, long(batch, "first_offset")?, long(batch, "next_offset")?);
-    let range = |row| OffsetRange::new(first.value(row), next.value(row));
-    Ok((0..batch.num_rows()).map(|row| (partitions.value(row), range(row))).collect())
+    let range = |row| {
+        let range = OffsetRange::new(Offset(first.value(row)), Offset(next.value(row)));
+        (KafkaPartition(partitions.value(row)), range)
+    };
+    Ok((0..batch.num_rows()).map(range).collect())
 }

@@ -11,7 +11,7 @@ mod truncations;
 
 use std::collections::BTreeSet;
 
-use lake_model::{Day, LeaderEpoch, Timestamp};
+use lake_model::{Day, KafkaPartition, LeaderEpoch, Offset, Timestamp};
 
 pub use self::resets::WatermarkReset;
 pub use self::truncations::AcceptedTruncation;
@@ -29,7 +29,7 @@ pub struct AppIds {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PartitionProgress {
     /// The next offset; `None` before the first commit.
-    pub next_offset: Option<i64>,
+    pub next_offset: Option<Offset>,
     /// The greatest event time of accepted events before that offset.
     pub max_event_time: Option<Timestamp>,
     /// The epoch of the leader that appended what is before that offset, if it is known.
@@ -49,22 +49,22 @@ impl AppIds {
     }
 
     /// The app id of a partition's next offset.
-    pub fn next_offset(&self, partition: i32) -> String {
+    pub fn next_offset(&self, partition: KafkaPartition) -> String {
         format!("{}:{partition}", self.prefix)
     }
 
     /// The app id of a partition's greatest event time, in microseconds.
-    pub fn max_event_time(&self, partition: i32) -> String {
+    pub fn max_event_time(&self, partition: KafkaPartition) -> String {
         format!("{}:{partition}:max_event_time", self.prefix)
     }
 
     /// The app id of the leader epoch of what is before the offset that [`AppIds::leader_epoch_offset`] names.
-    pub fn leader_epoch(&self, partition: i32) -> String {
+    pub fn leader_epoch(&self, partition: KafkaPartition) -> String {
         format!("{}:{partition}:leader_epoch", self.prefix)
     }
 
     /// The app id of the offset that a partition's leader epoch belongs to.
-    pub fn leader_epoch_offset(&self, partition: i32) -> String {
+    pub fn leader_epoch_offset(&self, partition: KafkaPartition) -> String {
         format!("{}:{partition}:leader_epoch_offset", self.prefix)
     }
 
@@ -74,9 +74,10 @@ impl AppIds {
     }
 
     /// What `state` holds for `partition`.
-    pub fn progress(&self, state: &TableState, partition: i32) -> PartitionProgress {
-        let next_offset = state.txn(&self.next_offset(partition));
-        let epoch_is_of_it = state.txn(&self.leader_epoch_offset(partition)) == next_offset;
+    pub fn progress(&self, state: &TableState, partition: KafkaPartition) -> PartitionProgress {
+        let next_offset = state.txn(&self.next_offset(partition)).map(Offset);
+        let epoch_is_of_it =
+            state.txn(&self.leader_epoch_offset(partition)).map(Offset) == next_offset;
         let leader_epoch = state.txn(&self.leader_epoch(partition)).and_then(LeaderEpoch::new);
         PartitionProgress {
             next_offset,
@@ -86,24 +87,28 @@ impl AppIds {
     }
 
     /// The transactions that record `progress` of `partition`.
-    pub fn record(&self, partition: i32, progress: PartitionProgress) -> Vec<(String, i64)> {
-        let offset = progress.next_offset.map(|next| (self.next_offset(partition), next));
+    pub fn record(
+        &self,
+        partition: KafkaPartition,
+        progress: PartitionProgress,
+    ) -> Vec<(String, i64)> {
+        let offset = progress.next_offset.map(|next| (self.next_offset(partition), next.0));
         let time = progress.max_event_time.map(|t| (self.max_event_time(partition), t.micros()));
         let epoch = progress.next_offset.zip(progress.leader_epoch).map(|(next, epoch)| {
             let (id, id_of_offset) =
                 (self.leader_epoch(partition), self.leader_epoch_offset(partition));
-            [(id, i64::from(epoch.number())), (id_of_offset, next)]
+            [(id, i64::from(epoch.number())), (id_of_offset, next.0)]
         });
         offset.into_iter().chain(time).chain(epoch.into_iter().flatten()).collect()
     }
 
     /// The partitions that `state` holds a next offset for, ascending, with that offset.
-    pub fn partitions(&self, state: &TableState) -> Vec<(i32, i64)> {
-        let mut found: Vec<(i32, i64)> = state
+    pub fn partitions(&self, state: &TableState) -> Vec<(KafkaPartition, Offset)> {
+        let mut found: Vec<(KafkaPartition, Offset)> = state
             .txns()
             .filter_map(|(app_id, next)| {
                 let rest = app_id.strip_prefix(&self.prefix)?.strip_prefix(':')?;
-                Some((rest.parse().ok()?, next))
+                Some((KafkaPartition(rest.parse().ok()?), Offset(next)))
             })
             .collect();
         found.sort_unstable();

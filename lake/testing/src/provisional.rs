@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lake_model::{Calendar, Pane, Speed, Timestamp, Window, WindowSize};
+use lake_model::{Calendar, KafkaPartition, Pane, Speed, Timestamp, Window, WindowSize};
 use lake_tables::avg_speed::AvgSpeedRow;
 use lake_tables::file_kind::{GroupWindows, ProvisionalGroup};
 
@@ -12,7 +12,7 @@ pub struct Observation<'a> {
     /// The camera.
     pub camera: &'a str,
     /// The Kafka partition of its record.
-    pub kafka_partition: i32,
+    pub kafka_partition: KafkaPartition,
     /// When the camera saw the vehicle.
     pub time: Timestamp,
     /// How fast it was.

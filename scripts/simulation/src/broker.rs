@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lake_kafka::{ClientError, LogEnds};
-use lake_model::OffsetRange;
+use lake_model::{KafkaPartition, Offset, OffsetRange};
 use speed_layer::source::AssignedPartition;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -35,7 +35,7 @@ pub struct Broker {
 
 #[derive(Debug)]
 struct State {
-    partitions: BTreeMap<i32, PartitionLog>,
+    partitions: BTreeMap<KafkaPartition, PartitionLog>,
     group: Group,
     questions: Vec<NightlyQuestion>,
 }
@@ -48,7 +48,8 @@ impl Broker {
         settings: GroupSettings,
         firsts: &[i64],
     ) -> Arc<Broker> {
-        let logs = (0..).zip(firsts).map(|(id, first)| (id, PartitionLog::starting_at(*first)));
+        let ids = (0..).map(KafkaPartition);
+        let logs = ids.zip(firsts).map(|(id, first)| (id, PartitionLog::starting_at(*first)));
         let state = State {
             partitions: logs.collect(),
             group: Group::new(settings),
@@ -68,7 +69,7 @@ impl Broker {
             sleep(TURN).await;
             let said = {
                 let mut state = self.state();
-                let ids: BTreeSet<i32> = state.partitions.keys().copied().collect();
+                let ids: BTreeSet<KafkaPartition> = state.partitions.keys().copied().collect();
                 let now_ms = self.clock.elapsed_ms();
                 state.group.turn(now_ms, &ids)
             };
@@ -91,14 +92,14 @@ impl Broker {
     }
 
     /// The ids of the partitions.
-    pub fn partitions(&self) -> Vec<i32> {
+    pub fn partitions(&self) -> Vec<KafkaPartition> {
         self.state().partitions.keys().copied().collect()
     }
 
     /// Adds a partition; the group finds out with its next metadata. Returns its id.
-    pub fn add_partition(&self) -> i32 {
+    pub fn add_partition(&self) -> KafkaPartition {
         let mut state = self.state();
-        let id = state.partitions.keys().last().map_or(0, |last| last + 1);
+        let id = KafkaPartition(state.partitions.keys().last().map_or(0, |last| last.0 + 1));
         state.partitions.insert(id, PartitionLog::starting_at(0));
         state.group.shake();
         self.trace.say(&format!("partition {id} is added"));
@@ -106,25 +107,25 @@ impl Broker {
     }
 
     /// Appends records to a partition.
-    pub fn append(&self, partition: i32, records: Vec<NewRecord>) {
+    pub fn append(&self, partition: KafkaPartition, records: Vec<NewRecord>) {
         let now_us = self.clock.now_us();
         self.with(partition, |log| log.append(now_us, records));
         self.changed.notify_waiters();
     }
 
     /// Begins a transaction.
-    pub fn begin(&self, partition: i32) {
+    pub fn begin(&self, partition: KafkaPartition) {
         self.with(partition, PartitionLog::begin);
     }
 
     /// Commits or aborts the open transaction.
-    pub fn end(&self, partition: i32, is_committed: bool) {
+    pub fn end(&self, partition: KafkaPartition, is_committed: bool) {
         self.with(partition, |log| log.end(is_committed));
         self.changed.notify_waiters();
     }
 
     /// Deletes a part of what the tables are known to hold, `permille` of it.
-    pub fn expire(&self, partition: i32, permille: u64) {
+    pub fn expire(&self, partition: KafkaPartition, permille: u64) {
         let low = self.with(partition, |log| {
             let first = log.bounds().0;
             log.expire(first + share(log.told() - first, permille));
@@ -135,7 +136,7 @@ impl Broker {
 
     /// Deletes `permille` of what is left of a partition, of which the tables, which nobody is writing, hold
     /// everything before `held`.
-    pub fn lose(&self, partition: i32, held: Option<i64>, permille: u64) {
+    pub fn lose(&self, partition: KafkaPartition, held: Option<i64>, permille: u64) {
         let low = self.with(partition, |log| {
             let (first, end) = log.bounds();
             log.lose(held, first + share(end - first, permille));
@@ -145,30 +146,30 @@ impl Broker {
     }
 
     /// What Kafka has of a partition that is assigned.
-    pub fn bounds_for_start(&self, partition: i32) -> AssignedPartition {
+    pub fn bounds_for_start(&self, partition: KafkaPartition) -> AssignedPartition {
         let bounds = self.with(partition, |log| {
             log.note_start();
             log.bounds()
         });
         let (low, high) = bounds.unwrap_or_default();
-        AssignedPartition { partition, low, high, truncation: None }
+        AssignedPartition { partition, low: Offset(low), high: Offset(high), truncation: None }
     }
 
     /// What a consumer at `position` finds.
-    pub fn fetch(&self, partition: i32, position: i64, count: usize) -> Found {
-        self.with(partition, |log| log.fetch(position, count)).unwrap_or(Found::End)
+    pub fn fetch(&self, partition: KafkaPartition, position: Offset, count: usize) -> Found {
+        self.with(partition, |log| log.fetch(position.0, count)).unwrap_or(Found::End)
     }
 
     /// Takes the group's offsets.
-    pub fn tell(&self, offsets: &[(i32, i64)]) {
+    pub fn tell(&self, offsets: &[(KafkaPartition, Offset)]) {
         for (partition, next) in offsets {
-            self.with(*partition, |log| log.note_told(*next));
+            self.with(*partition, |log| log.note_told(next.0));
         }
     }
 
     /// The last stable offset of every partition.
-    pub fn ends(&self) -> BTreeMap<i32, i64> {
-        self.state().partitions.iter().map(|(id, log)| (*id, log.bounds().1)).collect()
+    pub fn ends(&self) -> BTreeMap<KafkaPartition, Offset> {
+        self.state().partitions.iter().map(|(id, log)| (*id, Offset(log.bounds().1))).collect()
     }
 
     /// Lets a process into the group.
@@ -197,23 +198,27 @@ impl Broker {
     }
 
     /// A member gave partitions back.
-    pub fn given_back(&self, member: u64, partitions: &[i32]) {
+    pub fn given_back(&self, member: u64, partitions: &[KafkaPartition]) {
         self.state().group.given_back(member, partitions);
     }
 
     /// The processes that own partitions, with these.
-    pub fn owners(&self) -> Vec<(String, Vec<i32>)> {
+    pub fn owners(&self) -> Vec<(String, Vec<KafkaPartition>)> {
         self.state().group.owners()
     }
 
     /// What really happened, and what nightly runs were told of it.
     pub fn truth(&self) -> (BTreeMap<i32, TruePartition>, Vec<NightlyQuestion>) {
         let state = self.state();
-        let partitions = state.partitions.iter().map(|(id, log)| (*id, log.truth())).collect();
+        let partitions = state.partitions.iter().map(|(id, log)| (id.0, log.truth())).collect();
         (partitions, state.questions.clone())
     }
 
-    fn with<T>(&self, partition: i32, act: impl FnOnce(&mut PartitionLog) -> T) -> Option<T> {
+    fn with<T>(
+        &self,
+        partition: KafkaPartition,
+        act: impl FnOnce(&mut PartitionLog) -> T,
+    ) -> Option<T> {
         self.state().partitions.get_mut(&partition).map(act)
     }
 
@@ -241,16 +246,19 @@ impl Ends {
 
 #[async_trait]
 impl LogEnds for Ends {
-    async fn ends(&self) -> Result<BTreeMap<i32, OffsetRange>, ClientError> {
+    async fn ends(&self) -> Result<BTreeMap<KafkaPartition, OffsetRange>, ClientError> {
         sleep(ANSWER).await;
         let mut state = self.broker.state();
-        let range = |log: &PartitionLog| OffsetRange::new(log.bounds().0, log.bounds().1);
-        let ends: BTreeMap<i32, OffsetRange> =
+        let range = |log: &PartitionLog| {
+            let (low, end) = log.bounds();
+            OffsetRange::new(Offset(low), Offset(end))
+        };
+        let ends: BTreeMap<KafkaPartition, OffsetRange> =
             state.partitions.iter().map(|(id, log)| (*id, range(log))).collect();
         state.questions.push(NightlyQuestion {
             process: self.process.name().to_owned(),
             at_us: self.broker.clock.now_us(),
-            ends: ends.iter().map(|(id, range)| (*id, range.next)).collect(),
+            ends: ends.iter().map(|(id, range)| (id.0, range.next.0)).collect(),
         });
         Ok(ends)
     }

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lake_config::OnDataLoss;
+use lake_model::KafkaPartition;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use tokio::time::{Instant, sleep, sleep_until};
@@ -113,7 +114,7 @@ impl Director {
     }
 
     /// A partition.
-    pub fn any_partition(&mut self) -> i32 {
+    pub fn any_partition(&mut self) -> KafkaPartition {
         let partitions = self.world.broker.partitions();
         partitions[self.chance.random_range(0..partitions.len())]
     }

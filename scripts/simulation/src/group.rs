@@ -8,6 +8,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
 
+use lake_model::KafkaPartition;
+
 use crate::process::Process;
 
 /// How rebalances go.
@@ -23,9 +25,9 @@ pub enum Protocol {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
     /// Take these partitions.
-    Assign(Vec<i32>),
+    Assign(Vec<KafkaPartition>),
     /// Give these partitions back.
-    Revoke(Vec<i32>),
+    Revoke(Vec<KafkaPartition>),
 }
 
 /// The settings of a group; times in milliseconds.
@@ -48,13 +50,13 @@ pub struct Group {
     generation: usize,
     is_due: bool,
     /// What is to be handed out once everything is given back.
-    target: Option<BTreeMap<u64, BTreeSet<i32>>>,
+    target: Option<BTreeMap<u64, BTreeSet<KafkaPartition>>>,
 }
 
 #[derive(Debug)]
 struct Member {
     process: Arc<Process>,
-    owned: BTreeSet<i32>,
+    owned: BTreeSet<KafkaPartition>,
     orders: VecDeque<Order>,
     silent_since: Option<u64>,
     revoking_since: Option<u64>,
@@ -110,7 +112,7 @@ impl Group {
     }
 
     /// A member gave partitions back.
-    pub fn given_back(&mut self, id: u64, partitions: &[i32]) {
+    pub fn given_back(&mut self, id: u64, partitions: &[KafkaPartition]) {
         if let Some(member) = self.members.get_mut(&id) {
             member.owned.retain(|partition| !partitions.contains(partition));
             member.revoking_since = None;
@@ -118,13 +120,13 @@ impl Group {
     }
 
     /// The processes that own partitions, with these.
-    pub fn owners(&self) -> Vec<(String, Vec<i32>)> {
+    pub fn owners(&self) -> Vec<(String, Vec<KafkaPartition>)> {
         let owned = |member: &Member| member.owned.iter().copied().collect();
         self.members.values().map(|m| (m.process.name().to_owned(), owned(m))).collect()
     }
 
     /// Looks after the members at `now_ms`; returns what happened.
-    pub fn turn(&mut self, now_ms: u64, partitions: &BTreeSet<i32>) -> Vec<String> {
+    pub fn turn(&mut self, now_ms: u64, partitions: &BTreeSet<KafkaPartition>) -> Vec<String> {
         let mut said = self.expel(now_ms);
         if self.target.is_none() && self.is_due {
             self.begin(now_ms, partitions);
@@ -159,7 +161,7 @@ impl Group {
         expelled.into_iter().map(drop_member).collect()
     }
 
-    fn begin(&mut self, now_ms: u64, partitions: &BTreeSet<i32>) {
+    fn begin(&mut self, now_ms: u64, partitions: &BTreeSet<KafkaPartition>) {
         self.is_due = false;
         self.generation += 1;
         let target = match self.settings.protocol {
@@ -168,8 +170,8 @@ impl Group {
         };
         let is_eager = self.settings.protocol == Protocol::Eager;
         for (id, member) in &mut self.members {
-            let keeps = |partition: &&i32| !is_eager && target[id].contains(partition);
-            let revoked: Vec<i32> =
+            let keeps = |partition: &&KafkaPartition| !is_eager && target[id].contains(partition);
+            let revoked: Vec<KafkaPartition> =
                 member.owned.iter().filter(|partition| !keeps(partition)).copied().collect();
             if !revoked.is_empty() {
                 member.orders.push_back(Order::Revoke(revoked));
@@ -180,9 +182,12 @@ impl Group {
     }
 
     /// Every partition in turn to the next member, each time beginning with another.
-    fn spread(&self, partitions: &BTreeSet<i32>) -> BTreeMap<u64, BTreeSet<i32>> {
+    fn spread(
+        &self,
+        partitions: &BTreeSet<KafkaPartition>,
+    ) -> BTreeMap<u64, BTreeSet<KafkaPartition>> {
         let ids: Vec<u64> = self.members.keys().copied().collect();
-        let mut target: BTreeMap<u64, BTreeSet<i32>> =
+        let mut target: BTreeMap<u64, BTreeSet<KafkaPartition>> =
             ids.iter().map(|id| (*id, BTreeSet::new())).collect();
         for (at, partition) in partitions.iter().enumerate().filter(|_| !ids.is_empty()) {
             let id = ids[(at + self.generation) % ids.len()];
@@ -192,13 +197,16 @@ impl Group {
     }
 
     /// Members keep what they have up to a fair share; the rest goes to those who have least.
-    fn keep_and_fill(&self, partitions: &BTreeSet<i32>) -> BTreeMap<u64, BTreeSet<i32>> {
+    fn keep_and_fill(
+        &self,
+        partitions: &BTreeSet<KafkaPartition>,
+    ) -> BTreeMap<u64, BTreeSet<KafkaPartition>> {
         let share = partitions.len().div_ceil(self.members.len().max(1));
-        let mut target: BTreeMap<u64, BTreeSet<i32>> = BTreeMap::new();
+        let mut target: BTreeMap<u64, BTreeSet<KafkaPartition>> = BTreeMap::new();
         for (id, member) in &self.members {
             target.insert(*id, member.owned.iter().copied().take(share).collect());
         }
-        let kept: BTreeSet<i32> = target.values().flatten().copied().collect();
+        let kept: BTreeSet<KafkaPartition> = target.values().flatten().copied().collect();
         for partition in partitions.difference(&kept) {
             if let Some(least) = target.values_mut().min_by_key(|owned| owned.len()) {
                 least.insert(*partition);
@@ -207,14 +215,14 @@ impl Group {
         target
     }
 
-    fn hand_out(&mut self, target: &BTreeMap<u64, BTreeSet<i32>>) {
+    fn hand_out(&mut self, target: &BTreeMap<u64, BTreeSet<KafkaPartition>>) {
         for (id, wanted) in target {
             let Some(member) = self.members.get_mut(id) else {
                 // It left meanwhile: what was meant for it is handed out again.
                 self.is_due = true;
                 continue;
             };
-            let new: Vec<i32> = wanted.difference(&member.owned).copied().collect();
+            let new: Vec<KafkaPartition> = wanted.difference(&member.owned).copied().collect();
             member.owned.extend(&new);
             if !new.is_empty() {
                 member.orders.push_back(Order::Assign(new));

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lake_model::Timestamp;
+use lake_model::{KafkaPartition, Timestamp};
 use rand::RngExt;
 use rand::rngs::SmallRng;
 
@@ -86,7 +86,13 @@ impl Producer {
     }
 
     /// `count` events of the time `at_us`, give or take `spread_us`, to one partition.
-    pub fn events_at(&mut self, partition: i32, at_us: i64, spread_us: i64, count: usize) {
+    pub fn events_at(
+        &mut self,
+        partition: KafkaPartition,
+        at_us: i64,
+        spread_us: i64,
+        count: usize,
+    ) {
         for _ in 0..count {
             let camera = self.camera();
             let time_us = at_us + self.chance.random_range(-spread_us..=spread_us);
@@ -96,7 +102,7 @@ impl Producer {
     }
 
     /// `count` records that can't be events, to one partition.
-    pub fn bad_ones(&mut self, partition: i32, count: usize) {
+    pub fn bad_ones(&mut self, partition: KafkaPartition, count: usize) {
         for _ in 0..count {
             let camera = self.camera();
             let record = self.bad(camera);
@@ -106,7 +112,7 @@ impl Producer {
 
     /// Events just within and just beyond the lateness that is allowed, in microseconds, and of the watermark's own
     /// delay.
-    pub fn at_the_edge(&mut self, partition: i32, allowed_us: i64, delay_us: i64) {
+    pub fn at_the_edge(&mut self, partition: KafkaPartition, allowed_us: i64, delay_us: i64) {
         let end_us = (self.clock.now_us() - allowed_us).div_euclid(5 * MINUTE_US) * 5 * MINUTE_US;
         let edge_us = end_us + allowed_us + delay_us;
         for ahead_us in [0, 1] {
@@ -132,7 +138,7 @@ impl Producer {
     }
 
     /// A transaction of some records in a partition, which is left open.
-    pub fn begin(&mut self, partition: i32, count: usize) {
+    pub fn begin(&mut self, partition: KafkaPartition, count: usize) {
         self.broker.begin(partition);
         let records = (0..count).map(|_| {
             let camera = self.camera();
@@ -143,12 +149,12 @@ impl Producer {
     }
 
     /// Ends the transaction of a partition, if one is open.
-    pub fn end(&mut self, partition: i32, is_committed: bool) {
+    pub fn end(&mut self, partition: KafkaPartition, is_committed: bool) {
         self.trace.count(if is_committed { "transaction" } else { "aborted transaction" });
         self.broker.end(partition, is_committed);
     }
 
-    fn send(&mut self, partition: i32, records: Vec<NewRecord>) {
+    fn send(&mut self, partition: KafkaPartition, records: Vec<NewRecord>) {
         self.records += records.len() as u64;
         self.broker.append(partition, records);
     }

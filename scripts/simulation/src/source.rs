@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lake_model::Timestamp;
+use lake_model::{KafkaPartition, Offset, Timestamp};
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use speed_layer::decode::{DecodedBatch, EventFormat};
@@ -33,9 +33,9 @@ pub struct SimulatedSource {
     chance: SmallRng,
     member: u64,
     queue: VecDeque<SourceEvent>,
-    fetched: BTreeMap<i32, Fetched>,
-    starts: Option<(Vec<i32>, oneshot::Receiver<Vec<Start>>)>,
-    giving_back: Option<(Vec<i32>, oneshot::Receiver<()>)>,
+    fetched: BTreeMap<KafkaPartition, Fetched>,
+    starts: Option<(Vec<KafkaPartition>, oneshot::Receiver<Vec<Start>>)>,
+    giving_back: Option<(Vec<KafkaPartition>, oneshot::Receiver<()>)>,
     /// When the next fetch comes back.
     fetch_at: Instant,
     /// When it finds out that it was expelled.
@@ -45,7 +45,7 @@ pub struct SimulatedSource {
 #[derive(Debug)]
 struct Fetched {
     epoch: u64,
-    position: i64,
+    position: Offset,
 }
 
 impl SimulatedSource {
@@ -121,7 +121,7 @@ impl SimulatedSource {
         }
     }
 
-    fn ask_for_starts(&mut self, asked: Vec<i32>) {
+    fn ask_for_starts(&mut self, asked: Vec<KafkaPartition>) {
         let (reply, starts) = oneshot::channel();
         let partitions = asked.iter().map(|id| self.broker.bounds_for_start(*id)).collect();
         self.starts = Some((asked, starts));
@@ -136,7 +136,8 @@ impl SimulatedSource {
             return false;
         }
         self.finds_out_at = None;
-        let partitions: Vec<i32> = std::mem::take(&mut self.fetched).into_keys().collect();
+        let partitions: Vec<KafkaPartition> =
+            std::mem::take(&mut self.fetched).into_keys().collect();
         self.trace.say(&format!("{} finds out that it was expelled", self.process.name()));
         self.queue.push_back(SourceEvent::Lost { partitions });
         self.member = self.broker.join(&self.process);
@@ -145,7 +146,7 @@ impl SimulatedSource {
 
     /// Fetches from some partitions; returns whether there was anything.
     fn fetch(&mut self) -> bool {
-        let ids: Vec<i32> = self.fetched.keys().copied().collect();
+        let ids: Vec<KafkaPartition> = self.fetched.keys().copied().collect();
         let rounds = self.chance.random_range(1..=3);
         for id in (0..rounds).flat_map(|_| ids.iter().copied()) {
             if self.chance.random_bool(0.3) && !self.queue.is_empty() {
@@ -161,17 +162,20 @@ impl SimulatedSource {
         !self.queue.is_empty()
     }
 
-    fn fetch_one(&mut self, partition: i32) {
+    fn fetch_one(&mut self, partition: KafkaPartition) {
         let count = self.chance.random_range(1..=12);
         let Some(fetched) = self.fetched.get_mut(&partition) else { return };
         let epoch = fetched.epoch;
         match self.broker.fetch(partition, fetched.position, count) {
             Found::Records(records) => {
-                fetched.position = records.last().map_or(fetched.position, |last| last.offset + 1);
+                if let Some(last) = records.last() {
+                    fetched.position = Offset(last.offset).next();
+                }
                 let batch = decoded(partition, epoch, &records, &self.decode);
                 self.queue.push_back(SourceEvent::Records(Box::new(batch)));
             }
             Found::NothingUpTo(next) => {
+                let next = Offset(next);
                 fetched.position = next;
                 let leader_epoch = None;
                 self.queue.push_back(SourceEvent::Position {
@@ -192,7 +196,7 @@ impl SimulatedSource {
 }
 
 fn decoded(
-    partition: i32,
+    partition: KafkaPartition,
     epoch: u64,
     records: &[TrueRecord],
     settings: &EventFormat,
@@ -201,7 +205,7 @@ fn decoded(
     for record in records {
         let at = Timestamp::from_micros(record.kafka_timestamp_us);
         let (key, payload) = (record.key.as_deref(), record.payload.as_deref());
-        batch.push(record.offset, at, key, payload, settings);
+        batch.push(Offset(record.offset), at, key, payload, settings);
     }
     batch
 }
@@ -240,7 +244,7 @@ impl Source for SimulatedSource {
         }
     }
 
-    fn commit_offsets(&mut self, next_offsets: &[(i32, i64)]) {
+    fn commit_offsets(&mut self, next_offsets: &[(KafkaPartition, Offset)]) {
         self.broker.tell(next_offsets);
     }
 

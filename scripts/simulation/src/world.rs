@@ -11,7 +11,7 @@ use lake_config::OnDataLoss;
 use lake_config::Settings;
 use lake_delta::storage::TableOptions;
 use lake_delta::{Lake, LakeError};
-use lake_model::Timestamp;
+use lake_model::{KafkaPartition, Offset, Timestamp};
 use speed_layer::recovery::RecoveryError;
 use speed_layer::reset::reset_watermark;
 use speed_layer::tables::Tables;
@@ -141,7 +141,7 @@ impl World {
         self: &Arc<World>,
         name: String,
         fortune: Fortune,
-        ends: Option<BTreeMap<i32, i64>>,
+        ends: Option<BTreeMap<KafkaPartition, Offset>>,
     ) -> Running {
         let world = Arc::clone(self);
         self.start(name, fortune, move |process, lake, stopped| async move {
@@ -198,7 +198,7 @@ impl World {
         self: &Arc<World>,
         name: String,
         fortune: Fortune,
-        partition: i32,
+        partition: KafkaPartition,
         to_us: i64,
     ) -> Running {
         let world = Arc::clone(self);

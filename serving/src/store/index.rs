@@ -8,7 +8,7 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lake_delta::log::FileEntry;
-use lake_model::{Day, TableVersion, Timestamp, WindowSize};
+use lake_model::{Day, KafkaPartition, TableVersion, Timestamp, WindowSize};
 
 use super::indexed_file::IndexedFile;
 use super::rows::MergedWindow;
@@ -199,7 +199,7 @@ fn union(files: &[Arc<IndexedFile>]) -> Arc<[Arc<str>]> {
 }
 
 fn in_several_partitions(files: &[Arc<IndexedFile>]) -> Box<[Arc<str>]> {
-    let mut seen: HashMap<&Arc<str>, i32> = HashMap::new();
+    let mut seen: HashMap<&Arc<str>, KafkaPartition> = HashMap::new();
     let mut several = HashSet::new();
     for file in files {
         let Some((partition, cameras)) = file.kafka_partition().zip(file.cameras.as_ref()) else {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lake_delta::log::FileEntry;
-use lake_model::{Timestamp, WindowSize};
+use lake_model::{KafkaPartition, Timestamp, WindowSize};
 use lake_tables::file_kind::{AvgSpeedFile, GroupWindows};
 
 /// An active file, and what it may hold.
@@ -92,7 +92,7 @@ impl IndexedFile {
     }
 
     /// The Kafka partition of a file that holds the rows of one.
-    pub(super) fn kafka_partition(&self) -> Option<i32> {
+    pub(super) fn kafka_partition(&self) -> Option<KafkaPartition> {
         match self.kind.as_ref()? {
             AvgSpeedFile::Provisional(group) => Some(group.kafka_partition),
             AvgSpeedFile::Final { .. } | AvgSpeedFile::Mixed => None,

@@ -83,7 +83,7 @@ fn merge(rows: &[&Row]) -> MergedWindow {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use lake_model::{Speed, Timestamp, WindowSize};
+    use lake_model::{KafkaPartition, Speed, Timestamp, WindowSize};
     use proptest::prelude::*;
 
     fn pane(speeds: &[u32], limit: Option<u32>) -> Pane {
@@ -97,7 +97,7 @@ mod tests {
     fn row(partition: i32, pane: Pane) -> AvgSpeedRow {
         let (start, end) = (Timestamp::from_micros(0), Timestamp::from_micros(300_000_000));
         let window = Window { size: WindowSize::FiveMinutes, start, end };
-        AvgSpeedRow::provisional("K".into(), window, partition, pane, start)
+        AvgSpeedRow::provisional("K".into(), window, KafkaPartition(partition), pane, start)
     }
 
     #[test]

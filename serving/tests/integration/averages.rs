@@ -1,7 +1,7 @@
 //! `GET /kvfv/{id}/avg-speed`: which windows, and what is in them.
 
 use axum::http::StatusCode;
-use lake_model::{Speed, Timestamp};
+use lake_model::{KafkaPartition, Speed, Timestamp};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
@@ -233,7 +233,13 @@ async fn files_of_other_writers_are_read_whatever_their_name() {
     let window = calendar.span_at(time).window_at(lake_model::WindowSize::OneHour, time);
     let mut pane = lake_model::Pane::default();
     pane.add(Speed::from_thousandths(70_000), None);
-    let row = lake_tables::avg_speed::AvgSpeedRow::provisional("X".into(), window, 0, pane, time);
+    let row = lake_tables::avg_speed::AvgSpeedRow::provisional(
+        "X".into(),
+        window,
+        KafkaPartition(0),
+        pane,
+        time,
+    );
     fixture.add_file("event_date=2025-04-05/part-0.parquet", "2025-04-05", &[row]).await;
     fixture.refresh().await;
     let answer = fixture.averages("X", FROM, TO, "1h").await;

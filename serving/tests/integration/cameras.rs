@@ -1,7 +1,7 @@
 //! `GET /kvfv`: the cameras with their latest 5-minute window.
 
 use axum::http::StatusCode;
-use lake_model::{Calendar, Pane, Speed, Timestamp, WindowSize};
+use lake_model::{Calendar, KafkaPartition, Pane, Speed, Timestamp, WindowSize};
 use lake_tables::avg_speed::AvgSpeedRow;
 use serde_json::{Value, json};
 
@@ -116,8 +116,13 @@ async fn a_camera_is_known_by_any_row() {
     ] {
         let mut pane = Pane::default();
         pane.add(Speed::from_thousandths(50_000), None);
-        let row =
-            AvgSpeedRow::provisional(camera.into(), span.window_at(size, time), 1, pane, time);
+        let row = AvgSpeedRow::provisional(
+            camera.into(),
+            span.window_at(size, time),
+            KafkaPartition(1),
+            pane,
+            time,
+        );
         let id = fixture.lake.unique_id();
         let path = format!("event_date=2025-04-05/{path}-{id}.parquet");
         fixture.add_file(&path, "2025-04-05", &[row]).await;

@@ -12,7 +12,9 @@ use lake_delta::data_file::NewFile;
 use lake_delta::log::FileEntry;
 use lake_delta::{Commit, CommitOutcome, DataFile, FileUse, Lake, TableLog, data_file};
 use lake_model::speed::nearest_rank;
-use lake_model::{Calendar, Day, Pane, Speed, TableVersion, Timestamp, Window, WindowSize};
+use lake_model::{
+    Calendar, Day, KafkaPartition, Pane, Speed, TableVersion, Timestamp, Window, WindowSize,
+};
 use lake_runtime::telemetry;
 use lake_tables::Table;
 use lake_tables::avg_speed::{self, AvgSpeedRow, Quantiles, Status};
@@ -254,7 +256,7 @@ impl Fixture {
     fn provisional(&self, events: &[Event]) -> BTreeMap<ProvisionalGroup, Vec<AvgSpeedRow>> {
         let observed = events.iter().map(|event| Observation {
             camera: event.camera,
-            kafka_partition: event.kafka_partition,
+            kafka_partition: KafkaPartition(event.kafka_partition),
             time: event.time,
             speed: event.speed,
         });
@@ -280,7 +282,7 @@ impl Fixture {
                 events_version: Some(TableVersion(1)),
                 histogram: None,
                 quantiles: exact(speeds),
-                ..AvgSpeedRow::provisional(camera.into(), window, 0, pane, now)
+                ..AvgSpeedRow::provisional(camera.into(), window, KafkaPartition(0), pane, now)
             }
         };
         speeds.into_iter().map(row).collect()

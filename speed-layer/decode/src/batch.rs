@@ -1,6 +1,8 @@
 //! Decoded records of one partition on their way to the engine: events by column, dead letters beside them.
 
-use lake_model::{DeadLetter, EventColumns, EventRow, LeaderEpoch, Timestamp};
+use lake_model::{
+    DeadLetter, EventColumns, EventRow, KafkaPartition, LeaderEpoch, Offset, Timestamp,
+};
 
 use super::{EventFormat, decode};
 
@@ -8,7 +10,7 @@ use super::{EventFormat, decode};
 #[derive(Debug)]
 pub struct DecodedBatch {
     /// The partition.
-    pub partition: i32,
+    pub partition: KafkaPartition,
     /// The assignment that the records were fetched under.
     pub epoch: u64,
     /// The epoch of the leader that appended the records, if Kafka says so.
@@ -20,7 +22,7 @@ pub struct DecodedBatch {
 
 impl DecodedBatch {
     /// An empty batch of `partition`.
-    pub fn new(partition: i32, epoch: u64) -> DecodedBatch {
+    pub fn new(partition: KafkaPartition, epoch: u64) -> DecodedBatch {
         DecodedBatch {
             partition,
             epoch,
@@ -43,7 +45,7 @@ impl DecodedBatch {
     /// Decodes a record and takes it, whatever it is.
     pub fn push(
         &mut self,
-        offset: i64,
+        offset: Offset,
         kafka_timestamp: Timestamp,
         key: Option<&[u8]>,
         payload: Option<&[u8]>,
@@ -82,15 +84,15 @@ impl DecodedBatch {
     }
 
     /// The offset of the last record.
-    pub fn last_offset(&self) -> Option<i64> {
+    pub fn last_offset(&self) -> Option<Offset> {
         let letter = self.dead_letters.last().map(|letter| letter.kafka_offset);
-        self.events.kafka_offset.last().copied().max(letter)
+        self.events.last_offset().max(letter)
     }
 
     /// The offset of the first record.
-    pub fn first_offset(&self) -> Option<i64> {
+    pub fn first_offset(&self) -> Option<Offset> {
         let letter = self.dead_letters.first().map(|letter| letter.kafka_offset);
-        let event = self.events.kafka_offset.first().copied();
+        let event = self.events.kafka_offset.first().copied().map(Offset);
         event.into_iter().chain(letter).min()
     }
 

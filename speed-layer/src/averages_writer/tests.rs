@@ -5,11 +5,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use lake_delta::{Commit, Lake, TableLog, data_file};
-use lake_model::{Day, WindowSize};
+use lake_model::{Day, KafkaPartition, Offset, WindowSize};
 use lake_tables::file_kind::{AvgSpeedFile, GroupWindows};
 use lake_tables::{Table, avg_speed};
 
 use crate::test_instance::{Instance, lake, minute, version};
+
+/// The partition that the tests look at.
+const PARTITION: KafkaPartition = KafkaPartition(0);
 
 /// The provisional files by their windows.
 async fn files(lake: &Lake) -> BTreeMap<GroupWindows, String> {
@@ -29,9 +32,9 @@ fn day(instance: &Instance) -> Day {
 
 /// Makes the day final with a file of the rows that `instance` holds of it.
 async fn make_final(lake: &Lake, instance: &Instance) {
-    let partition = instance.partitions.get(0).unwrap();
+    let partition = instance.partitions.get(PARTITION).unwrap();
     let key = (day(instance), GroupWindows::Day);
-    let rows = partition.provisional.rows(key, 0, lake.now());
+    let rows = partition.provisional.rows(key, PARTITION, lake.now());
     let new = AvgSpeedFile::new_final(day(instance), "run", WindowSize::Day, lake.unique_id());
     let batch = avg_speed::batch(&rows);
     let file = data_file::write(lake, Table::AvgSpeed, new, &batch).await.unwrap();
@@ -79,8 +82,8 @@ async fn offsets_without_a_change_are_committed_only_where_they_are_asked_for() 
     assert_eq!(instance.average(false).await, None);
     assert_eq!(instance.average(true).await, Some(BTreeSet::new()));
     let tables = instance.committer.tables();
-    let progress = tables.app_ids.progress(tables.avg_speed.state(), 0);
-    assert_eq!(progress.next_offset, Some(1));
+    let progress = tables.app_ids.progress(tables.avg_speed.state(), PARTITION);
+    assert_eq!(progress.next_offset, Some(Offset(1)));
 }
 
 #[tokio::test]
@@ -95,8 +98,8 @@ async fn a_day_that_the_batch_has_made_final_is_neither_written_nor_held() {
         log.state().files_of(day(&instance)).map(AvgSpeedFile::is_final).collect();
     assert_eq!(of_day, [true]);
     assert!(!files(&lake).await.is_empty(), "the other day is written");
-    let provisional = &instance.partitions.get(0).unwrap().provisional;
-    let held = provisional.rows((day(&instance), GroupWindows::Day), 0, lake.now());
+    let provisional = &instance.partitions.get(PARTITION).unwrap().provisional;
+    let held = provisional.rows((day(&instance), GroupWindows::Day), PARTITION, lake.now());
     assert!(held.is_empty(), "{held:?}");
 }
 
@@ -109,9 +112,9 @@ async fn a_partition_that_another_instance_moved_is_fenced_and_stays_changed() {
     new.average(false).await;
     let before = files(&lake).await;
     old.receive(0, &[(0, Some(10)), (1, Some(11))]);
-    assert_eq!(old.average(false).await, Some(BTreeSet::from([0])));
+    assert_eq!(old.average(false).await, Some(BTreeSet::from([PARTITION])));
     assert_eq!(files(&lake).await, before);
-    assert!(old.partitions.get(0).unwrap().provisional.is_dirty());
+    assert!(old.partitions.get(PARTITION).unwrap().provisional.is_dirty());
 }
 
 #[tokio::test]
@@ -119,7 +122,8 @@ async fn windows_that_are_closed_to_the_speed_layer_are_forgotten_once_they_are_
     let lake = lake();
     let mut instance = Instance::holding(&lake, &[0]).await;
     instance.receive(0, &[(0, Some(10)), (1, Some(20 * 60))]);
-    let panes = |instance: &Instance| instance.partitions.get(0).unwrap().provisional.panes();
+    let panes =
+        |instance: &Instance| instance.partitions.get(PARTITION).unwrap().provisional.panes();
     assert_eq!(panes(&instance), 3, "two of 5 minutes and one of the day");
     instance.average(false).await;
     assert_eq!(panes(&instance), 2);

@@ -5,7 +5,7 @@
 use std::collections::BTreeSet;
 
 use lake_delta::Lake;
-use lake_model::TableVersion;
+use lake_model::{KafkaPartition, Offset, TableVersion};
 use lake_tables::Table;
 use lake_tables::txn::PartitionProgress;
 
@@ -15,10 +15,20 @@ use crate::test_instance::{Instance, lake, version};
 /// The tables that work is committed to.
 const TABLES: [Table; 4] = [Table::Events, Table::DeadLetters, Table::OffsetGaps, Table::AvgSpeed];
 
-/// Work of partition 3 from one offset up to another.
+/// The partition that work is of.
+const PARTITION: KafkaPartition = KafkaPartition(3);
+
+/// Work from one offset up to another.
 fn work(built_on: Option<i64>, next: i64) -> PartitionCommit {
-    let progress = PartitionProgress { next_offset: Some(next), ..PartitionProgress::default() };
-    PartitionCommit { partition: 3, built_on, resets: 0, progress, files: Vec::new() }
+    let progress =
+        PartitionProgress { next_offset: Some(Offset(next)), ..PartitionProgress::default() };
+    PartitionCommit {
+        partition: PARTITION,
+        built_on: built_on.map(Offset),
+        resets: 0,
+        progress,
+        files: Vec::new(),
+    }
 }
 
 async fn versions(lake: &Lake) -> Vec<TableVersion> {
@@ -29,10 +39,10 @@ async fn versions(lake: &Lake) -> Vec<TableVersion> {
     versions
 }
 
-fn next_offsets(instance: &Instance) -> [Option<i64>; 4] {
+fn next_offsets(instance: &Instance) -> [Option<Offset>; 4] {
     let tables = instance.committer.tables();
     [&tables.events, &tables.dead_letters, &tables.offset_gaps, &tables.avg_speed]
-        .map(|log| tables.app_ids.progress(log.state(), 3).next_offset)
+        .map(|log| tables.app_ids.progress(log.state(), PARTITION).next_offset)
 }
 
 #[tokio::test]
@@ -54,7 +64,7 @@ async fn work_is_recorded_in_the_table_that_it_is_for_and_in_no_other() {
         let published = instance.committer.commit(table, &[work(None, 7)]).await.unwrap();
         assert_eq!(published, Published::default());
         let mut expected = [None; 4];
-        expected[at] = Some(7);
+        expected[at] = Some(Offset(7));
         assert_eq!(next_offsets(&instance), expected, "{table}");
     }
 }
@@ -66,11 +76,11 @@ async fn work_that_another_writer_was_faster_with_is_fenced_and_changes_nothing(
     let made = new.committer.commit(Table::Events, &[work(None, 4)]).await.unwrap();
     assert_eq!(made.fenced, BTreeSet::new());
     let refused = old.committer.commit(Table::Events, &[work(None, 9)]).await.unwrap();
-    assert_eq!(refused.fenced, BTreeSet::from([3]));
+    assert_eq!(refused.fenced, BTreeSet::from([PARTITION]));
     // It has followed the log, and the continuation of what is there goes in.
-    assert_eq!(next_offsets(&old)[0], Some(4));
+    assert_eq!(next_offsets(&old)[0], Some(Offset(4)));
     let made = old.committer.commit(Table::Events, &[work(Some(4), 9)]).await.unwrap();
-    assert_eq!((made.fenced, next_offsets(&old)[0]), (BTreeSet::new(), Some(9)));
+    assert_eq!((made.fenced, next_offsets(&old)[0]), (BTreeSet::new(), Some(Offset(9))));
 }
 
 #[tokio::test]

@@ -4,6 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use lake_model::KafkaPartition;
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
@@ -14,8 +15,8 @@ use rdkafka::types::RDKafkaRespErr;
 /// A rebalance that waits to be handled.
 #[derive(Debug)]
 pub(super) enum Rebalance {
-    Assign(Vec<i32>),
-    Revoke(Vec<i32>),
+    Assign(Vec<KafkaPartition>),
+    Revoke(Vec<KafkaPartition>),
 }
 
 /// The consumer's context.
@@ -90,7 +91,9 @@ impl ConsumerContext for GroupContext {
             }
             return;
         }
-        let partitions = list.elements().iter().map(|element| element.partition()).collect();
+        let elements = list.elements();
+        let partitions =
+            elements.iter().map(|element| KafkaPartition(element.partition())).collect();
         let assigns = kind == RDKafkaRespErr::RD_KAFKA_RESP_ERR__ASSIGN_PARTITIONS;
         self.queue().push_back(if assigns {
             Rebalance::Assign(partitions)

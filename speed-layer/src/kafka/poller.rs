@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use lake_model::{KafkaPartition, Offset};
 use rdkafka::consumer::BaseConsumer;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use speed_layer_fetch::Message;
@@ -139,9 +140,12 @@ impl Poller {
     fn receive(&mut self, message: Message<'_>) -> Result<(), Ended> {
         match message {
             Message::Record(record) => self.link.accept(&record),
-            Message::End { partition, next_offset } => self.link.report_end(partition, next_offset),
+            Message::End { partition, next_offset } => {
+                self.link.report_end(KafkaPartition(partition), Offset(next_offset))
+            }
             Message::Fault(fault) => match fault.partition {
                 Some(partition) => {
+                    let partition = KafkaPartition(partition);
                     faults::handle(&fault, partition, &self.membership, &mut self.link)
                 }
                 None => {

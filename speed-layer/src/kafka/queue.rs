@@ -102,13 +102,13 @@ mod tests {
     use super::*;
     use crate::decode::DecodedBatch;
     use lake_config::Settings;
-    use lake_model::Timestamp;
+    use lake_model::{KafkaPartition, Offset, Timestamp};
 
     /// A batch of one dead letter of about so many bytes.
     fn records(bytes: usize) -> SourceEvent {
-        let mut batch = DecodedBatch::new(0, 1);
+        let mut batch = DecodedBatch::new(KafkaPartition(0), 1);
         let time = Timestamp::from_millis(0);
-        batch.push(0, time, None, Some(&vec![b'x'; bytes]), &Settings::default().event);
+        batch.push(Offset::ZERO, time, None, Some(&vec![b'x'; bytes]), &Settings::default().event);
         SourceEvent::Records(Box::new(batch))
     }
 

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use lake_model::KafkaPartition;
 use lake_tables::Table;
 
 use crate::test_instance::{Instance, lake, offsets, version};
@@ -42,7 +43,7 @@ async fn a_partition_that_another_instance_landed_is_fenced_and_the_others_land(
     old.receive_events(1, 0, 1);
     new.receive_events(0, 0, 3);
     assert!(new.land().await.is_empty());
-    assert_eq!(old.land().await, BTreeSet::from([0]));
+    assert_eq!(old.land().await, BTreeSet::from([KafkaPartition(0)]));
     let landed = [(0, 0), (0, 1), (0, 2), (1, 0)];
     assert_eq!(offsets(&lake, Table::Events).await, landed);
 }
@@ -73,7 +74,7 @@ async fn a_partition_fenced_by_its_dead_letters_lands_no_events() {
     }
     // The other instance stopped after its dead letters.
     new.lander.land_dead_letters(&mut new.partitions, &mut new.committer).await.unwrap();
-    assert_eq!(old.land().await, BTreeSet::from([0]));
+    assert_eq!(old.land().await, BTreeSet::from([KafkaPartition(0)]));
     assert_eq!(offsets(&lake, Table::DeadLetters).await, [(0, 0)]);
     assert_eq!(offsets(&lake, Table::Events).await, []);
 }

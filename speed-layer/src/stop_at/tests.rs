@@ -2,16 +2,18 @@
 
 #![allow(clippy::unwrap_used)]
 
-use std::collections::BTreeMap;
-
 use crate::test_instance::{Instance, lake};
 
 use super::*;
 
+fn stop_at<const N: usize>(ends: [(i32, i64); N]) -> StopAt {
+    StopAt::new(ends.map(|(id, end)| (KafkaPartition(id), Offset(end))).into())
+}
+
 #[tokio::test]
 async fn the_end_of_a_partition_held_is_reached_by_its_position() {
     let mut instance = Instance::holding(&lake(), &[0]).await;
-    let stop_at = StopAt::new(BTreeMap::from([(0, 3)]));
+    let stop_at = stop_at([(0, 3)]);
     instance.receive_events(0, 0, 2);
     assert!(!stop_at.is_reached(&instance.partitions, instance.committer.tables()));
     assert!(!stop_at.is_reached_here(&instance.partitions));
@@ -25,7 +27,7 @@ async fn the_end_of_another_instances_partition_is_reached_once_both_tables_are_
     let lake = lake();
     let mut here = Instance::on(&lake).await;
     let mut other = Instance::holding(&lake, &[0]).await;
-    let stop_at = StopAt::new(BTreeMap::from([(0, 3)]));
+    let stop_at = stop_at([(0, 3)]);
     other.receive_events(0, 0, 3);
     other.land().await;
     here.committer.tables_mut().refresh().await.unwrap();
@@ -38,7 +40,7 @@ async fn the_end_of_another_instances_partition_is_reached_once_both_tables_are_
 #[tokio::test]
 async fn an_end_is_not_reached_while_another_partitions_is_not() {
     let mut instance = Instance::holding(&lake(), &[0, 1]).await;
-    let stop_at = StopAt::new(BTreeMap::from([(0, 2), (1, 2)]));
+    let stop_at = stop_at([(0, 2), (1, 2)]);
     instance.receive_events(0, 0, 2);
     assert!(!stop_at.is_reached(&instance.partitions, instance.committer.tables()));
     assert!(!stop_at.is_reached_here(&instance.partitions));
@@ -47,7 +49,7 @@ async fn an_end_is_not_reached_while_another_partitions_is_not() {
 #[tokio::test]
 async fn a_run_is_at_its_ends_here_whatever_others_still_have_to_reach() {
     let mut instance = Instance::holding(&lake(), &[0, 7]).await;
-    let stop_at = StopAt::new(BTreeMap::from([(0, 2), (1, 5)]));
+    let stop_at = stop_at([(0, 2), (1, 5)]);
     instance.receive_events(0, 0, 2);
     assert!(stop_at.is_reached_here(&instance.partitions), "partition 7 has no end");
     assert!(!stop_at.is_reached(&instance.partitions, instance.committer.tables()));

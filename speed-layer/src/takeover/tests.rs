@@ -6,9 +6,15 @@ use lake_delta::Lake;
 
 use crate::recovery::RecoveryError;
 use crate::source::{AssignedPartition, Start};
-use crate::test_instance::{Instance, lake, whole};
+use crate::test_instance::{Instance, assigned, lake, whole};
 
 use super::*;
+
+const PARTITION: KafkaPartition = KafkaPartition(0);
+
+fn start(offset: i64, epoch: u64) -> Start {
+    Start { partition: PARTITION, offset: Offset(offset), epoch, leader_epoch: None }
+}
 
 /// Loads one partition with what Kafka has of it.
 async fn load(
@@ -45,12 +51,8 @@ async fn a_partition_starts_at_the_lesser_offset_of_events_and_averages() {
         }
         let mut new = Instance::on(&lake).await;
         let starts = new.take_over(&[0]).await;
-        assert_eq!(
-            starts,
-            [Start { partition: 0, offset: 3, epoch: 1, leader_epoch: None }],
-            "{landed} {averaged}"
-        );
-        assert_eq!(new.partitions.get(0).unwrap().position(), 3);
+        assert_eq!(starts, [start(3, 1)], "{landed} {averaged}");
+        assert_eq!(new.partitions.get(PARTITION).unwrap().position(), Offset(3));
     }
 }
 
@@ -62,7 +64,7 @@ async fn what_others_committed_since_the_tables_were_opened_counts() {
     other.receive_events(0, 0, 4);
     other.land().await;
     other.average(true).await;
-    assert_eq!(early.take_over(&[0]).await[0].offset, 4);
+    assert_eq!(early.take_over(&[0]).await[0].offset, Offset(4));
 }
 
 #[tokio::test]
@@ -72,42 +74,43 @@ async fn every_load_has_an_epoch_of_its_own() {
         instance.take_over(&[0, 1]).await.iter().map(|start| start.epoch).collect();
     epochs.extend(instance.take_over(&[0]).await.iter().map(|start| start.epoch));
     assert_eq!(epochs, [1, 2, 3]);
-    assert!(instance.partitions.current(0, 1).is_none(), "records of the first load are stale");
-    assert!(instance.partitions.current(0, 3).is_some());
+    assert!(
+        instance.partitions.current(PARTITION, 1).is_none(),
+        "records of the first load are stale"
+    );
+    assert!(instance.partitions.current(PARTITION, 3).is_some());
 }
 
 #[tokio::test]
 async fn a_partition_that_ends_too_early_is_asked_about_again_before_it_is_refused() {
     let mut new = Instance::on(&lake_up_to(4).await).await;
-    let short = AssignedPartition { partition: 0, low: 0, high: 2, truncation: None };
+    let short = assigned(0, 0, 2);
     assert_eq!(load(&mut new, short).await.unwrap(), []);
-    assert!(new.partitions.get(0).is_none());
+    assert!(new.partitions.get(PARTITION).is_none());
     let refused = load(&mut new, short).await.unwrap_err();
-    assert!(
-        matches!(refused, RecoveryError::Shorter { partition: 0, wanted: 4, end: 2, .. }),
-        "{refused}"
-    );
+    let RecoveryError::Shorter { partition, wanted, end, .. } = refused else {
+        panic!("{refused}")
+    };
+    assert_eq!((partition, wanted, end), (PARTITION, Offset(4), Offset(2)));
 }
 
 #[tokio::test]
 async fn a_partition_that_ended_too_early_by_old_bounds_starts_by_newer_ones() {
     let mut new = Instance::on(&lake_up_to(4).await).await;
-    let short = AssignedPartition { partition: 0, low: 0, high: 2, truncation: None };
+    let short = assigned(0, 0, 2);
     assert_eq!(load(&mut new, short).await.unwrap(), []);
-    assert_eq!(load(&mut new, whole(0)).await.unwrap()[0].offset, 4);
+    assert_eq!(load(&mut new, whole(0)).await.unwrap()[0].offset, Offset(4));
 }
 
 #[tokio::test]
 async fn records_gone_from_kafka_are_refused_unless_their_loss_is_accepted() {
     let mut new = Instance::on(&lake_up_to(4).await).await;
-    let gone = AssignedPartition { partition: 0, low: 6, high: 9, truncation: None };
+    let gone = assigned(0, 6, 9);
     let refused = load(&mut new, gone).await.unwrap_err();
-    assert!(
-        matches!(refused, RecoveryError::Gone { partition: 0, wanted: 4, available: 6 }),
-        "{refused}"
-    );
+    let RecoveryError::Gone { partition, wanted, available } = refused else { panic!("{refused}") };
+    assert_eq!((partition, wanted, available), (PARTITION, Offset(4), Offset(6)));
     new.takeover = Takeover::new(true);
-    assert_eq!(load(&mut new, gone).await.unwrap()[0].offset, 6);
+    assert_eq!(load(&mut new, gone).await.unwrap()[0].offset, Offset(6));
 }
 
 #[tokio::test]
@@ -120,9 +123,9 @@ async fn a_partition_that_another_writer_moved_is_loaded_without_what_was_held_o
     new.land().await;
     new.average(true).await;
     let (held, committer) = (&mut old.partitions, &mut old.committer);
-    let starts = old.takeover.reload(0, held, committer, &old.rules).await.unwrap();
-    assert_eq!(starts, [Start { partition: 0, offset: 3, epoch: 2, leader_epoch: None }]);
-    let loaded = old.partitions.get(0).unwrap();
+    let starts = old.takeover.reload(PARTITION, held, committer, &old.rules).await.unwrap();
+    assert_eq!(starts, [start(3, 2)]);
+    let loaded = old.partitions.get(PARTITION).unwrap();
     assert!(loaded.landing.is_empty());
-    assert_eq!(loaded.position(), 3);
+    assert_eq!(loaded.position(), Offset(3));
 }

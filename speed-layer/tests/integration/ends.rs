@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use crate::log_source::{LogSource, Order, Topic};
 use crate::oracle::expected;
 use crate::rivals::until;
-use crate::support::{held, settings, topic};
+use crate::support::{ends_of, held, settings, topic};
 use lake_testing::lake_on;
 
 /// The topic as a broker has it that lacks the last records of every partition.
@@ -32,7 +32,7 @@ async fn offsets_beyond_what_the_broker_has_are_waited_for_and_no_gap() {
     let (source, orders) = LogSource::new(&delivered, 5);
     assert!(orders.send(Order::Assign(vec![0, 1])).is_ok());
     let tables = Tables::open(&lake, &settings).await.unwrap();
-    let engine = Engine::new(source, tables, &settings).unwrap().until(asked.ends());
+    let engine = Engine::new(source, tables, &settings).unwrap().until(ends_of(&asked));
     let (stop, stopped) = oneshot::channel::<()>();
     let mut run = pin!(engine.run(async { stopped.await.unwrap() }));
     let reached = [(0, 40), (1, 40)];

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use lake_config::Settings;
+use lake_model::{KafkaPartition, Offset};
 use rdkafka::ClientConfig;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
@@ -34,7 +35,7 @@ async fn until_the_end(source: &mut KafkaSource, start: Start) -> Vec<(u64, i64)
             SourceEvent::Records(batch) => {
                 let epoch = batch.epoch;
                 let (_, letters) = batch.into_parts();
-                batches.push((epoch, letters[0].kafka_offset));
+                batches.push((epoch, letters[0].kafka_offset.0));
             }
             SourceEvent::Position { .. } => return batches,
             other => panic!("{other:?}"),
@@ -52,7 +53,12 @@ async fn a_seek_of_an_earlier_assignment_is_passed_over_and_one_of_this_is_made(
     settings.kafka.brokers.clone_from(&brokers);
     settings.kafka.topic = TOPIC.to_owned();
     let mut source = KafkaSource::start(&settings).unwrap();
-    let start = |offset, epoch| Start { partition: 0, offset, epoch, leader_epoch: None };
+    let start = |offset, epoch| Start {
+        partition: KafkaPartition(0),
+        offset: Offset(offset),
+        epoch,
+        leader_epoch: None,
+    };
     assert_eq!(until_the_end(&mut source, start(0, 2)).await[0], (2, 0));
     source.seek(start(10, 1));
     fill(&brokers, 1);

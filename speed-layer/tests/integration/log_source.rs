@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use lake_model::Timestamp;
+use lake_model::{KafkaPartition, Offset, Timestamp};
 use speed_layer::decode::DecodedBatch;
 use speed_layer::source::{AssignedPartition, Source, SourceEvent, Start};
 use tokio::sync::{mpsc, oneshot};
@@ -90,10 +90,10 @@ impl LogSource {
             Order::Assign(partitions) => {
                 let (reply, starts) = oneshot::channel();
                 self.starts = Some(starts);
-                let partitions = partitions.into_iter().map(|partition| AssignedPartition {
-                    partition,
-                    low: self.topic.low(partition),
-                    high: self.topic.partitions[&partition].1,
+                let partitions = partitions.into_iter().map(|id| AssignedPartition {
+                    partition: KafkaPartition(id),
+                    low: Offset(self.topic.low(id)),
+                    high: Offset(self.topic.partitions[&id].1),
                     truncation: None,
                 });
                 SourceEvent::Assigned { partitions: partitions.collect(), reply }
@@ -102,43 +102,50 @@ impl LogSource {
                 self.fetched.retain(|id, _| !partitions.contains(id));
                 let (reply, answer) = oneshot::channel();
                 self.revoked = Some((answer, done));
-                SourceEvent::Revoked { partitions, reply }
+                SourceEvent::Revoked { partitions: numbered(partitions), reply }
             }
             Order::Lose(partitions) => {
                 self.fetched.retain(|id, _| !partitions.contains(id));
-                SourceEvent::Lost { partitions }
+                SourceEvent::Lost { partitions: numbered(partitions) }
             }
         }
     }
 
     fn deliver(&mut self) -> Option<SourceEvent> {
         for _ in 0..self.turn.len() {
-            let partition = self.turn.pop_front()?;
-            let Some((position, epoch)) = self.fetched.get_mut(&partition) else { continue };
-            self.turn.push_back(partition);
-            let (records, end) = &self.topic.partitions[&partition];
+            let id = self.turn.pop_front()?;
+            let Some((position, epoch)) = self.fetched.get_mut(&id) else { continue };
+            self.turn.push_back(id);
+            let (records, end) = &self.topic.partitions[&id];
+            let partition = KafkaPartition(id);
             let mut batch = DecodedBatch::new(partition, *epoch);
             for record in records.iter().filter(|r| r.offset >= *position).take(self.batch_records)
             {
                 let payload = record.payload.as_deref();
-                batch.push(record.offset, record.kafka_timestamp, None, payload, &settings().event);
+                let (offset, at) = (Offset(record.offset), record.kafka_timestamp);
+                batch.push(offset, at, None, payload, &settings().event);
             }
             if let Some(last) = batch.last_offset() {
-                *position = last + 1;
+                *position = last.next().0;
                 return Some(SourceEvent::Records(Box::new(batch)));
             }
             if *position < *end {
                 *position = *end;
+                let next = Offset(*end);
                 return Some(SourceEvent::Position {
                     partition,
                     epoch: *epoch,
-                    next: *end,
+                    next,
                     leader_epoch: None,
                 });
             }
         }
         None
     }
+}
+
+fn numbered(ids: Vec<i32>) -> Vec<KafkaPartition> {
+    ids.into_iter().map(KafkaPartition).collect()
 }
 
 #[async_trait]
@@ -163,13 +170,14 @@ impl Source for LogSource {
     }
 
     fn seek(&mut self, start: Start) {
-        self.fetched.insert(start.partition, (start.offset, start.epoch));
-        if !self.turn.contains(&start.partition) {
-            self.turn.push_back(start.partition);
+        let id = start.partition.0;
+        self.fetched.insert(id, (start.offset.0, start.epoch));
+        if !self.turn.contains(&id) {
+            self.turn.push_back(id);
         }
     }
 
-    fn commit_offsets(&mut self, _next_offsets: &[(i32, i64)]) {}
+    fn commit_offsets(&mut self, _next_offsets: &[(KafkaPartition, Offset)]) {}
 
     async fn close(&mut self) {}
 }

@@ -1,6 +1,6 @@
 //! What the tables must hold of a topic, by plain arithmetic on the contract's rules, in UTC.
 
-use lake_model::{OffsetRange, Speed};
+use lake_model::{Offset, OffsetRange, Speed};
 use lake_tables::txn::WatermarkReset;
 use serde_json::Value;
 
@@ -20,7 +20,7 @@ pub fn expected_with(topic: &Topic, resets: &[WatermarkReset]) -> Held {
         for record in records {
             note_gap(&mut held, *partition, next, record.offset);
             let reset = |r: &&WatermarkReset| {
-                r.partition == *partition && (next..=record.offset).contains(&r.offset)
+                r.partition.0 == *partition && (next..=record.offset).contains(&r.offset.0)
             };
             greatest = resets.iter().rfind(reset).map(|r| r.to.micros()).or(greatest);
             next = record.offset + 1;
@@ -49,7 +49,7 @@ pub fn expected_with(topic: &Topic, resets: &[WatermarkReset]) -> Held {
 
 fn note_gap(held: &mut Held, partition: i32, first: i64, next: i64) {
     if first < next {
-        held.gaps.push((partition, OffsetRange::new(first, next)));
+        held.gaps.push((partition, OffsetRange::new(Offset(first), Offset(next))));
     }
 }
 

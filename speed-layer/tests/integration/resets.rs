@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use lake_delta::{Lake, TableLog};
-use lake_model::Timestamp;
+use lake_model::{KafkaPartition, Offset, Timestamp};
 use lake_tables::Table;
 use lake_tables::txn::{AppIds, WatermarkReset};
 use lake_testing::lake_on;
@@ -42,7 +42,8 @@ fn mad_topic(end: i64) -> Arc<Topic> {
 async fn resets(lake: &Lake) -> Vec<WatermarkReset> {
     let app_ids = AppIds::new("camera-speeds", "camera-events");
     let log = TableLog::open(lake, Table::Events).await.unwrap();
-    (0..2).flat_map(|partition| app_ids.watermark_resets(log.state(), partition)).collect()
+    let partitions = (0..2).map(KafkaPartition);
+    partitions.flat_map(|partition| app_ids.watermark_resets(log.state(), partition)).collect()
 }
 
 /// Asserts that the tables hold the whole topic as the rules and the resets on record say; returns these.
@@ -53,7 +54,7 @@ async fn assert_sound(lake: &Lake, topic: &Topic, case: &str) -> Vec<WatermarkRe
 }
 
 async fn reset(lake: &Lake, to: Timestamp) -> ResetOutcome {
-    reset_watermark(lake, &settings(), 0, to).await.unwrap()
+    reset_watermark(lake, &settings(), KafkaPartition(0), to).await.unwrap()
 }
 
 #[tokio::test]
@@ -61,7 +62,7 @@ async fn a_reset_between_two_runs_holds_from_there_on_in_its_partition_alone() {
     let lake = lake_on(Arc::new(InMemory::new()));
     run_to_end(lake.clone(), &mad_topic(40), &settings()).await;
     let ResetOutcome::Reset(made) = reset(&lake, minute(400)).await else { panic!("not reset") };
-    assert_eq!((made.offset, made.from, made.to), (40, minute(9 * 1440), minute(400)));
+    assert_eq!((made.offset, made.from, made.to), (Offset(40), minute(9 * 1440), minute(400)));
     run_to_end(lake.clone(), &mad_topic(60), &settings()).await;
     assert_eq!(assert_sound(&lake, &mad_topic(60), "twice").await, [made]);
     let late = |id: i32| {
@@ -75,7 +76,8 @@ async fn a_reset_between_two_runs_holds_from_there_on_in_its_partition_alone() {
 #[tokio::test]
 async fn nothing_is_reset_that_has_no_watermark_or_is_not_ahead() {
     let lake = lake_on(Arc::new(InMemory::new()));
-    assert!(reset_watermark(&lake, &settings(), 0, minute(0)).await.is_err(), "no lake is made");
+    let early = reset_watermark(&lake, &settings(), KafkaPartition(0), minute(0)).await;
+    assert!(early.is_err(), "no lake is made");
     Tables::open(&lake, &settings()).await.unwrap();
     assert_eq!(reset(&lake, minute(0)).await, ResetOutcome::NoWatermark);
     run_to_end(lake.clone(), &mad_topic(40), &settings()).await;

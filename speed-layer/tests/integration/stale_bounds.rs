@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use lake_delta::Lake;
+use lake_model::{KafkaPartition, Offset};
 use lake_testing::lake_on;
 use object_store::memory::InMemory;
 use speed_layer::recovery::RecoveryError;
@@ -34,13 +35,14 @@ impl Source for Assigning {
         };
         let (reply, asked) = oneshot::channel();
         self.asked = Some(asked);
-        let partitions = vec![AssignedPartition { partition: 0, low: 0, high, truncation: None }];
+        let (partition, low, high) = (KafkaPartition(0), Offset::ZERO, Offset(high));
+        let partitions = vec![AssignedPartition { partition, low, high, truncation: None }];
         SourceEvent::Assigned { partitions, reply }
     }
 
     fn seek(&mut self, _start: Start) {}
 
-    fn commit_offsets(&mut self, _next_offsets: &[(i32, i64)]) {}
+    fn commit_offsets(&mut self, _next_offsets: &[(KafkaPartition, Offset)]) {}
 
     async fn close(&mut self) {}
 }
@@ -61,7 +63,7 @@ async fn answers(lake: &Lake, ends: Vec<i64>) -> (Vec<Vec<i64>>, EngineError) {
     let error = engine.run(std::future::pending()).await.unwrap_err();
     let mut offsets = Vec::new();
     while let Ok(starts) = answered.try_recv() {
-        offsets.push(starts.iter().map(|start| start.offset).collect());
+        offsets.push(starts.iter().map(|start| start.offset.0).collect());
     }
     (offsets, error)
 }
@@ -81,7 +83,8 @@ async fn an_end_that_stays_before_what_is_landed_is_an_error() {
     assert_eq!(offsets, [Vec::<i64>::new()]);
     let expected = matches!(
         error,
-        EngineError::Recovery(RecoveryError::Shorter { partition: 0, wanted, .. }) if wanted == end
+        EngineError::Recovery(RecoveryError::Shorter { partition: KafkaPartition(0), wanted, .. })
+            if wanted == Offset(end)
     );
     assert!(expected, "{error}");
 }

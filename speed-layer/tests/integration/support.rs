@@ -7,7 +7,7 @@ use std::time::Duration;
 use lake_config::Settings;
 use lake_delta::columns;
 use lake_delta::{Lake, TableLog, read};
-use lake_model::{OffsetRange, Timestamp};
+use lake_model::{KafkaPartition, Offset, OffsetRange, Timestamp};
 use lake_tables::Table;
 use lake_tables::txn::AppIds;
 use lake_tables::{avg_speed, offset_gaps};
@@ -65,6 +65,11 @@ pub fn topic() -> Arc<Topic> {
     Arc::new(topic)
 }
 
+/// The ends of a topic as an engine is given them.
+pub fn ends_of(topic: &Topic) -> BTreeMap<KafkaPartition, Offset> {
+    topic.ends().into_iter().map(|(id, end)| (KafkaPartition(id), Offset(end))).collect()
+}
+
 /// Runs an engine on `lake` until the topic's end, or until it is dropped.
 pub async fn run_to_end(lake: Lake, topic: &Arc<Topic>, settings: &Settings) {
     let (source, orders) = LogSource::new(topic, 5);
@@ -72,10 +77,10 @@ pub async fn run_to_end(lake: Lake, topic: &Arc<Topic>, settings: &Settings) {
     assert!(orders.send(crate::log_source::Order::Assign(partitions)).is_ok());
     let tables = Tables::open(&lake, settings).await.unwrap();
     let engine = Engine::new(source, tables, settings).unwrap();
-    engine.until(topic.ends()).run(std::future::pending()).await.unwrap();
+    engine.until(ends_of(topic)).run(std::future::pending()).await.unwrap();
 }
 
-/// What the tables hold, in the forms that the oracle has.
+/// What the tables hold, in the forms that the oracle has, which counts in plain numbers.
 #[derive(Debug, Default, PartialEq)]
 pub struct Held {
     /// Lateness of events by partition and offset.
@@ -92,14 +97,21 @@ pub struct Held {
     pub averaged_offsets: Vec<(i32, i64)>,
 }
 
+fn plain((id, offset): (KafkaPartition, Offset)) -> (i32, i64) {
+    (id.0, offset.0)
+}
+
 pub async fn held(lake: &Lake) -> Held {
     let mut held = Held::default();
     let app_ids = AppIds::new("camera-speeds", "camera-events");
     let log = TableLog::open(lake, Table::Events).await.unwrap();
-    held.offsets = app_ids.partitions(log.state());
+    held.offsets = app_ids.partitions(log.state()).into_iter().map(plain).collect();
     let late = |batch: &_| {
         let late = columns::boolean(batch, "late").unwrap();
-        let offsets = lake_tables::offsets(batch)?.into_iter().zip(late.iter().map(Option::unwrap));
+        let offsets = lake_tables::offsets(batch)?
+            .into_iter()
+            .map(plain)
+            .zip(late.iter().map(Option::unwrap));
         Ok::<_, columns::ColumnError>(offsets.collect())
     };
     let events = read::collect(lake, Table::Events, log.state().files(), &[], late).await.unwrap();
@@ -107,22 +119,24 @@ pub async fn held(lake: &Lake) -> Held {
     held.events = events.into_iter().collect();
     let log = TableLog::open(lake, Table::DeadLetters).await.unwrap();
     let files = log.state().files();
-    held.dead_letters =
+    let letters =
         read::collect(lake, Table::DeadLetters, files, &[], lake_tables::offsets).await.unwrap();
+    held.dead_letters = letters.into_iter().map(plain).collect();
     held.dead_letters.sort_unstable();
     let log = TableLog::open(lake, Table::OffsetGaps).await.unwrap();
     let files = log.state().files();
-    held.gaps =
+    let gaps =
         read::collect(lake, Table::OffsetGaps, files, &[], offset_gaps::ranges).await.unwrap();
+    held.gaps = gaps.into_iter().map(|(id, range)| (id.0, range)).collect();
     held.gaps.sort_unstable();
     let log = TableLog::open(lake, Table::AvgSpeed).await.unwrap();
-    held.averaged_offsets = app_ids.partitions(log.state());
+    held.averaged_offsets = app_ids.partitions(log.state()).into_iter().map(plain).collect();
     let files = log.state().files();
     let rows = read::collect(lake, Table::AvgSpeed, files, &[], avg_speed::rows).await.unwrap();
     held.average_rows = rows.len();
     for row in rows {
         let key = (
-            row.kafka_partition.unwrap(),
+            row.kafka_partition.unwrap().0,
             row.camera_id.to_string(),
             row.window.size.as_str(),
             row.window.start.micros(),

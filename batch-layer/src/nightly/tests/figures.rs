@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use lake_model::{Calendar, Speed, Summary, Timestamp, Window, WindowSize};
+use lake_model::{Calendar, KafkaPartition, Speed, Summary, Timestamp, Window, WindowSize};
 use proptest::prelude::*;
 
 use super::oracle;
@@ -92,7 +92,7 @@ fn events() -> impl Strategy<Value = Vec<Seen>> {
         any::<bool>(),
     );
     let seen = |(partition, camera, minute, thousandths, plate, late)| Seen {
-        partition,
+        partition: KafkaPartition(partition),
         camera: format!("KV{camera}"),
         time: at("2025-04-05T00:00:00Z").saturating_add(minute * MINUTE_US),
         thousandths,

@@ -8,7 +8,9 @@ use arrow::array::{
 };
 use lake_delta::columns::{self, ColumnError, binary, decimal, double, int, long, string};
 use lake_model::histogram::DamagedHistogram;
-use lake_model::{Speed, SpeedHistogram, Summary, TableVersion, Timestamp, Window, WindowSize};
+use lake_model::{
+    KafkaPartition, Speed, SpeedHistogram, Summary, TableVersion, Timestamp, Window, WindowSize,
+};
 
 use super::{AvgSpeedRow, HISTOGRAM, Quantiles, Status};
 use crate::Table;
@@ -71,7 +73,7 @@ impl Builder {
         self.camera_id.append_value(&row.camera_id);
         self.window_start.append_value(row.window.start.micros());
         self.window_end.append_value(row.window.end.micros());
-        self.kafka_partition.append_option(row.kafka_partition);
+        self.kafka_partition.append_option(row.kafka_partition.map(|partition| partition.0));
         let quantiles = [row.quantiles.p50, row.quantiles.p85, row.quantiles.p95];
         let speeds = [summary.min(), summary.max()].into_iter().chain(quantiles).map(Speed::kmh);
         let doubles = std::iter::once(summary.average_kmh()).chain(speeds);
@@ -171,7 +173,7 @@ impl<'a> Reader<'a> {
                 start: Timestamp::from_micros(self.window_start.value(row)),
                 end: Timestamp::from_micros(self.window_end.value(row)),
             },
-            kafka_partition: columns::optional(self.kafka_partition, row),
+            kafka_partition: columns::optional(self.kafka_partition, row).map(KafkaPartition),
             summary: Summary::from_parts(
                 self.vehicle_count.value(row).cast_unsigned(),
                 u64::try_from(self.speed_sum.value(row)).map_err(|_| RowError::NegativeSum)?,

@@ -2,7 +2,7 @@
 //! are read from its footer, with the log.
 
 use lake_delta::log::FileEntry;
-use lake_model::{Calendar, DaySpan, Timestamp, WindowSize};
+use lake_model::{Calendar, DaySpan, KafkaPartition, Timestamp, WindowSize};
 
 use super::{AvgSpeedFile, GroupWindows, ProvisionalGroup};
 use crate::avg_speed::Status;
@@ -31,7 +31,7 @@ fn group(
 ) -> Option<ProvisionalGroup> {
     let day = file.partition?;
     let (least, greatest) = file.bounds("kafka_partition")?;
-    let kafka_partition = i32::try_from(least.as_i64()?).ok()?;
+    let kafka_partition = KafkaPartition(i32::try_from(least.as_i64()?).ok()?);
     if least != greatest {
         return None;
     }

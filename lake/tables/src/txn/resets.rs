@@ -4,7 +4,7 @@
 //! one; those of each reset keep what it was, for as long as the table lives (transactions outlast log entries).
 //! `docs/commit-protocol.md` has the steps.
 
-use lake_model::Timestamp;
+use lake_model::{KafkaPartition, Offset, Timestamp};
 
 use super::AppIds;
 use lake_delta::TableState;
@@ -13,9 +13,9 @@ use lake_delta::TableState;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct WatermarkReset {
     /// The partition.
-    pub partition: i32,
+    pub partition: KafkaPartition,
     /// The first offset that it holds for.
-    pub offset: i64,
+    pub offset: Offset,
     /// The greatest event time before that offset.
     pub from: Timestamp,
     /// What it counts as instead.
@@ -26,7 +26,7 @@ pub struct WatermarkReset {
 
 impl AppIds {
     /// How many resets of `partition` the log behind `state` has.
-    pub fn reset_count(&self, state: &TableState, partition: i32) -> usize {
+    pub fn reset_count(&self, state: &TableState, partition: KafkaPartition) -> usize {
         state
             .txn(&self.resets(partition))
             .and_then(|count| usize::try_from(count).ok())
@@ -36,7 +36,7 @@ impl AppIds {
     /// The transactions that ask for reset `number` of `partition`.
     pub fn request_reset(
         &self,
-        partition: i32,
+        partition: KafkaPartition,
         number: usize,
         to: Timestamp,
         requested_at: Timestamp,
@@ -52,7 +52,7 @@ impl AppIds {
     pub fn requested_reset(
         &self,
         state: &TableState,
-        partition: i32,
+        partition: KafkaPartition,
         number: usize,
     ) -> Option<(Timestamp, Timestamp)> {
         let time = |what| self.reset_time(state, partition, number, what);
@@ -64,16 +64,20 @@ impl AppIds {
         let WatermarkReset { partition, offset, from, to, requested_at } = *reset;
         let mut txns = self.request_reset(partition, number, to, requested_at);
         txns.push((self.reset(partition, number, "from"), from.micros()));
-        txns.push((self.reset(partition, number, "offset"), offset));
+        txns.push((self.reset(partition, number, "offset"), offset.0));
         txns
     }
 
     /// The resets of `partition` that are in force by `state`, which is one of `events`, in their order.
-    pub fn watermark_resets(&self, state: &TableState, partition: i32) -> Vec<WatermarkReset> {
+    pub fn watermark_resets(
+        &self,
+        state: &TableState,
+        partition: KafkaPartition,
+    ) -> Vec<WatermarkReset> {
         let reset = |number| {
             let (to, requested_at) = self.requested_reset(state, partition, number)?;
             let from = self.reset_time(state, partition, number, "from")?;
-            let offset = state.txn(&self.reset(partition, number, "offset"))?;
+            let offset = state.txn(&self.reset(partition, number, "offset")).map(Offset)?;
             Some(WatermarkReset { partition, offset, from, to, requested_at })
         };
         (1..=self.reset_count(state, partition)).filter_map(reset).collect()
@@ -82,18 +86,18 @@ impl AppIds {
     fn reset_time(
         &self,
         state: &TableState,
-        partition: i32,
+        partition: KafkaPartition,
         number: usize,
         what: &str,
     ) -> Option<Timestamp> {
         state.txn(&self.reset(partition, number, what)).map(Timestamp::from_micros)
     }
 
-    fn resets(&self, partition: i32) -> String {
+    fn resets(&self, partition: KafkaPartition) -> String {
         format!("{}:{partition}:watermark_resets", self.prefix)
     }
 
-    fn reset(&self, partition: i32, number: usize, what: &str) -> String {
+    fn reset(&self, partition: KafkaPartition, number: usize, what: &str) -> String {
         format!("{}:{partition}:watermark_reset:{number}:{what}", self.prefix)
     }
 }

@@ -1,7 +1,7 @@
 //! Cases about one commit after another.
 
 use lake_delta::{Commit, CommitOutcome, TableLog};
-use lake_model::{OffsetRange, TableVersion};
+use lake_model::{Offset, OffsetRange, TableVersion};
 use lake_tables::Table;
 use serde_json::json;
 
@@ -12,7 +12,7 @@ pub async fn an_append_is_followed_by_another_log(bed: Bed) {
     let lake = bed.lake();
     let mut writer = events(&lake).await;
     let mut follower = events(&bed.lake()).await;
-    let file = rows::file(&lake, 0, OffsetRange::new(0, 5)).await;
+    let file = rows::file(&lake, 0, OffsetRange::new(Offset::ZERO, Offset(5))).await;
     let commit = Commit::new(&lake, "LAND").add([file.clone()]);
     let outcome = writer.try_commit(&commit).await.unwrap();
     assert_eq!(outcome, CommitOutcome::Committed { version: TableVersion(1) });

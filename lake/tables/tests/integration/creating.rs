@@ -2,7 +2,7 @@
 
 use futures::TryStreamExt;
 use lake_delta::{Commit, CommitOutcome, Lake, LakeError, TableLog};
-use lake_model::TableVersion;
+use lake_model::{KafkaPartition, TableVersion};
 use lake_tables::Table;
 use lake_tables::identity::LakeIdentity;
 use lake_tables::txn::AppIds;
@@ -116,8 +116,8 @@ pub async fn offsets_of_another_pipeline_are_refused_though_no_property_names_it
     let lake = bed.lake();
     let mut log = TableLog::open_or_create(&lake, Table::Events, &[]).await.unwrap();
     let topic = lake_config::Settings::default().kafka.topic;
-    let offsets = AppIds::new("former: name", &topic).next_offset(3);
-    let others = AppIds::new("another", "another-topic").next_offset(3);
+    let offsets = AppIds::new("former: name", &topic).next_offset(KafkaPartition(3));
+    let others = AppIds::new("another", "another-topic").next_offset(KafkaPartition(3));
     let txns = [(others, 1), (format!("former: name:{topic}:x"), 1)];
     let _ = log.try_commit(&Commit::new(&lake, "LAND").txns(txns)).await.unwrap();
     let identity = LakeIdentity::of(&lake_config::Settings::default());
@@ -129,7 +129,7 @@ pub async fn offsets_of_another_pipeline_are_refused_though_no_property_names_it
     for part in ["pipeline.name = \"camera-speeds\"", "\"former: name\""] {
         assert!(error.to_string().contains(part), "{error}");
     }
-    let ours = identity.app_ids().next_offset(0);
+    let ours = identity.app_ids().next_offset(KafkaPartition(0));
     let _ = log.try_commit(&Commit::new(&lake, "LAND").txns([(ours, 7)])).await.unwrap();
     assert!(identity.open(&lake, Table::Events).await.is_ok(), "both have landed here");
 }

@@ -4,7 +4,7 @@ use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use futures::TryStreamExt;
 use lake_delta::{Commit, Lake, TableLog, read};
-use lake_model::{DeadLetterReason, Timestamp};
+use lake_model::{DeadLetterReason, KafkaPartition, Offset, Timestamp};
 use lake_tables::Table;
 use lake_tables::dead_letters::{self, DeadLetter};
 
@@ -61,7 +61,7 @@ fn megabyte(kafka_offset: i64) -> DeadLetter {
         key: None,
         payload: Some(payload.take(1 << 20).collect()),
         kafka_timestamp: Timestamp::from_micros(kafka_offset),
-        kafka_partition: 0,
-        kafka_offset,
+        kafka_partition: KafkaPartition(0),
+        kafka_offset: Offset(kafka_offset),
     }
 }

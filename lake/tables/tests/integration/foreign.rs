@@ -2,7 +2,7 @@
 
 use futures::TryStreamExt;
 use lake_delta::{Commit, DataFile, Lake, LakeError, TableLog, housekeeping, read};
-use lake_model::{OffsetRange, TableVersion};
+use lake_model::{Offset, OffsetRange, TableVersion};
 use lake_tables::Table;
 use object_store::path::Path;
 use object_store::{ObjectStoreExt, PutPayload};
@@ -37,7 +37,7 @@ pub async fn an_upgraded_protocol_is_refused_with_a_clear_error(bed: Bed) {
 pub async fn percent_encoded_paths_are_understood_and_removed_as_they_were_spelled(bed: Bed) {
     let lake = bed.lake();
     let mut log = events(&lake).await;
-    let batch = rows::events(0, OffsetRange::new(0, 5));
+    let batch = rows::events(0, OffsetRange::new(Offset::ZERO, Offset(5)));
     let file = rows::file_of(&lake, Table::Events, &batch).await;
     let path = "event_date=2025-04-05/part 100%-я.parquet";
     let store = lake.table_store(Table::Events);
@@ -85,8 +85,8 @@ fn add_without_statistics(file: &DataFile) -> serde_json::Value {
 pub async fn a_file_without_statistics_has_them_from_its_footer_in_every_way_of_reading(bed: Bed) {
     let lake = bed.lake();
     let mut follower = events(&lake).await;
-    let file = rows::file(&lake, 3, OffsetRange::new(10, 30)).await;
-    let gone = rows::file(&lake, 3, OffsetRange::new(30, 40)).await;
+    let file = rows::file(&lake, 3, OffsetRange::new(Offset(10), Offset(30))).await;
+    let gone = rows::file(&lake, 3, OffsetRange::new(Offset(30), Offset(40))).await;
     let entries = [&file, &gone].map(|file| add_without_statistics(file).to_string());
     put_entry(&lake, 1, entries.join("\n")).await;
     let remove = json!({ "remove": { "path": gone.path, "dataChange": true } });
@@ -125,7 +125,7 @@ pub async fn a_file_whose_footer_cannot_be_read_is_refused_with_its_path_and_the
         let lake = bed.lake();
         let mut log = events(&lake).await;
         let before = log.state().version().0;
-        let file = rows::file(&lake, 3, OffsetRange::new(0, 20)).await;
+        let file = rows::file(&lake, 3, OffsetRange::new(Offset::ZERO, Offset(20))).await;
         damage(&lake, &file).await;
         put_entry(&lake, before + 1, add_without_statistics(&file).to_string()).await;
         let refreshed = log.refresh().await.unwrap_err();

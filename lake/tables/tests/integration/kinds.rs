@@ -7,7 +7,9 @@ use std::sync::LazyLock;
 use lake_delta::data_file::NewFile;
 use lake_delta::log::FileEntry;
 use lake_delta::{FileUse, TableLog, data_file};
-use lake_model::{Calendar, Day, Pane, Speed, TableVersion, Timestamp, Window, WindowSize};
+use lake_model::{
+    Calendar, Day, KafkaPartition, Pane, Speed, TableVersion, Timestamp, Window, WindowSize,
+};
 use lake_tables::Table;
 use lake_tables::avg_speed::{self, AvgSpeedRow, Status};
 use lake_tables::file_kind::{self, AvgSpeedFile, GroupWindows, ProvisionalGroup};
@@ -36,7 +38,7 @@ fn day(text: &str) -> Day {
 #[derive(Clone, Copy, Debug)]
 struct Row {
     status: Status,
-    kafka_partition: i32,
+    kafka_partition: KafkaPartition,
     size: WindowSize,
     /// The place of the window in its day.
     index: u32,
@@ -44,11 +46,12 @@ struct Row {
 
 impl Row {
     fn provisional(kafka_partition: i32, size: WindowSize, index: u32) -> Row {
+        let kafka_partition = KafkaPartition(kafka_partition);
         Row { status: Status::Provisional, kafka_partition, size, index }
     }
 
     fn last(size: WindowSize, index: u32) -> Row {
-        Row { status: Status::Final, kafka_partition: 0, size, index }
+        Row { status: Status::Final, kafka_partition: KafkaPartition(0), size, index }
     }
 
     fn window(&self, day: Day) -> Window {
@@ -138,7 +141,7 @@ fn recognised(rows: &[Row], day: Day) -> AvgSpeedFile {
     kind
 }
 
-fn provisional(day: Day, kafka_partition: i32, windows: GroupWindows) -> AvgSpeedFile {
+fn provisional(day: Day, kafka_partition: KafkaPartition, windows: GroupWindows) -> AvgSpeedFile {
     AvgSpeedFile::Provisional(ProvisionalGroup { day, kafka_partition, windows })
 }
 
@@ -153,12 +156,16 @@ fn a_provisional_group_is_recognised_without_tags_on_days_of_every_length() {
                 Row::provisional(3, FiveMinutes, 12 * hour + 11),
                 Row::provisional(3, OneHour, hour),
             ];
-            let expected = provisional(day, 3, GroupWindows::Hour(hour));
+            let expected = provisional(day, KafkaPartition(3), GroupWindows::Hour(hour));
             assert_eq!(recognised(&rows, day), expected, "{text}");
             assert_eq!(recognised(&rows[1..2], day), expected, "{text}, one window");
         }
         let rows = [Row::provisional(0, WholeDay, 0)];
-        assert_eq!(recognised(&rows, day), provisional(day, 0, GroupWindows::Day), "{text}");
+        assert_eq!(
+            recognised(&rows, day),
+            provisional(day, KafkaPartition(0), GroupWindows::Day),
+            "{text}"
+        );
     }
 }
 
@@ -194,7 +201,7 @@ fn rows_of_several_groups_are_a_mixed_file_that_is_refused_with_its_path() {
 fn oracle(rows: &[Row], day: Day) -> AvgSpeedFile {
     let statuses: BTreeSet<Status> = rows.iter().map(|row| row.status).collect();
     let sizes: BTreeSet<WindowSize> = rows.iter().map(|row| row.size).collect();
-    let groups: BTreeSet<(i32, Option<u32>)> =
+    let groups: BTreeSet<(KafkaPartition, Option<u32>)> =
         rows.iter().map(|row| (row.kafka_partition, row.hour())).collect();
     let only = |sizes: BTreeSet<WindowSize>| (sizes.len() == 1).then(|| sizes.into_iter().next());
     match (statuses.into_iter().collect::<Vec<_>>().as_slice(), groups.len()) {
@@ -221,7 +228,7 @@ fn rows_of_a_day() -> impl Strategy<Value = (Day, Vec<Row>)> {
             let row = (status, prop::bool::weighted(0.1), size, hours, 0_u32..12).prop_map(
                 |(status, other_partition, size, hour, window)| Row {
                     status,
-                    kafka_partition: i32::from(other_partition),
+                    kafka_partition: KafkaPartition(i32::from(other_partition)),
                     size,
                     index: match size {
                         WindowSize::FiveMinutes => 12 * hour + window,

@@ -7,7 +7,7 @@ use lake_delta::{
     Commit, CommitDecision, CommitOutcome, Lake, LakeError, TableLog, commit_with, read,
 };
 use lake_model::commit::{PartitionDecision, PartitionFacts, decide};
-use lake_model::{OffsetRange, OffsetRanges};
+use lake_model::{KafkaPartition, Offset, OffsetRange, OffsetRanges};
 use lake_tables::Table;
 use lake_tables::txn::{AppIds, PartitionProgress};
 
@@ -58,8 +58,11 @@ struct Writer {
     lake: Lake,
     log: TableLog,
     app_ids: AppIds,
-    built_on: Option<i64>,
+    built_on: Option<Offset>,
 }
+
+/// The partition that they write.
+const PARTITION: KafkaPartition = KafkaPartition(0);
 
 #[derive(Debug, PartialEq, Eq)]
 enum Step {
@@ -76,21 +79,21 @@ impl Writer {
 
     /// Consumes `count` more records and lands them, or finds out that another did.
     async fn step(&mut self, count: i64) -> Step {
-        let first = self.built_on.unwrap_or(0);
-        let target = first + count;
-        let file = rows::file(&self.lake, 0, OffsetRange::new(first, target)).await;
+        let first = self.built_on.unwrap_or(Offset::ZERO);
+        let target = first.plus(count);
+        let file = rows::file(&self.lake, PARTITION.0, OffsetRange::new(first, target)).await;
         let progress =
             PartitionProgress { next_offset: Some(target), ..PartitionProgress::default() };
         let Writer { lake, log, app_ids, built_on } = self;
         let step = commit_with(log, async |log: &TableLog| {
-            let found = app_ids.progress(log.state(), 0).next_offset;
+            let found = app_ids.progress(log.state(), PARTITION).next_offset;
             let facts = PartitionFacts { built_on: *built_on, found, target, was_reset: false };
             Ok::<_, LakeError>(match decide(facts) {
                 PartitionDecision::NothingNew => unreachable!("every step has new offsets"),
                 PartitionDecision::Fenced => CommitDecision::Nothing((found, Step::Fenced)),
                 PartitionDecision::Commit => {
                     let commit = Commit::new(lake, "LAND").add([file.clone()]);
-                    let commit = commit.txns(app_ids.record(0, progress));
+                    let commit = commit.txns(app_ids.record(PARTITION, progress));
                     CommitDecision::Commit(commit, (Some(target), Step::Landed))
                 }
             })
@@ -105,11 +108,11 @@ pub async fn of_two_writers_of_a_partition_one_wins_each_step_and_every_offset_l
     bed: Bed,
 ) {
     let (mut one, mut other) = (Writer::new(&bed).await, Writer::new(&bed).await);
-    let mut next = 0;
+    let mut next = Offset::ZERO;
     for (a, b) in [(3, 5), (2, 2), (4, 1), (1, 6)] {
         let (first, second) = tokio::join!(one.step(a), other.step(b));
         assert_ne!(first, second, "one lands and the other is fenced");
-        next += if first == Step::Landed { a } else { b };
+        next = next.plus(if first == Step::Landed { a } else { b });
         assert_eq!((one.built_on, other.built_on), (Some(next), Some(next)));
     }
     let log = events(&bed.lake()).await;
@@ -118,7 +121,7 @@ pub async fn of_two_writers_of_a_partition_one_wins_each_step_and_every_offset_l
         read::collect(log.lake(), Table::Events, files, &[], lake_tables::offsets).await.unwrap();
     let mut landed = OffsetRanges::default();
     for (_, offset) in offsets {
-        assert_eq!(landed.insert(OffsetRange::new(offset, offset + 1)), 0, "{offset} landed twice");
+        assert_eq!(landed.insert(OffsetRange::single(offset)), 0, "{offset} landed twice");
     }
-    assert_eq!(landed.ranges(), [OffsetRange::new(0, next)]);
+    assert_eq!(landed.ranges(), [OffsetRange::new(Offset::ZERO, next)]);
 }

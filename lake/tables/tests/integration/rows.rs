@@ -6,8 +6,8 @@ use arrow::array::RecordBatch;
 use lake_delta::data_file::NewFile;
 use lake_delta::{Commit, DataFile, Lake, data_file};
 use lake_model::{
-    Calendar, Day, DeadLetterReason, EventColumns, EventRow, OffsetRange, Pane, Speed,
-    TableVersion, Timestamp, WindowSize,
+    Calendar, Day, DeadLetterReason, EventColumns, EventRow, KafkaPartition, Offset, OffsetRange,
+    Pane, Speed, TableVersion, Timestamp, WindowSize,
 };
 use lake_tables::avg_speed::{self, AvgSpeedRow};
 use lake_tables::batch_runs::{self, BatchRun};
@@ -28,34 +28,35 @@ fn time(micros: i64) -> Timestamp {
 /// An event for each offset of `range`.
 pub fn events(kafka_partition: i32, range: OffsetRange) -> RecordBatch {
     let (mut rows, mut late) = (EventColumns::default(), Vec::new());
-    for kafka_offset in range.first..range.next {
+    for kafka_offset in range.offsets() {
+        let number = kafka_offset.0;
         rows.push(&EventRow {
             camera_id: "КВ-12345",
-            event_time: time(kafka_offset),
+            event_time: time(number),
             speed_kmh: 85.2,
             speed: Speed::rounded(85.2),
-            plate_number: (kafka_offset % 2 == 0).then_some("А123ВС77"),
-            extra: (kafka_offset % 3 == 0).then_some(r#"{"lane":2}"#),
-            kafka_timestamp: time(kafka_offset + 7),
+            plate_number: (number % 2 == 0).then_some("А123ВС77"),
+            extra: (number % 3 == 0).then_some(r#"{"lane":2}"#),
+            kafka_timestamp: time(number + 7),
             kafka_offset,
         });
-        late.push(kafka_offset % 5 == 0);
+        late.push(number % 5 == 0);
     }
-    events_table::batch(rows, kafka_partition, late.into())
+    events_table::batch(rows, KafkaPartition(kafka_partition), late.into())
 }
 
 /// Rows of every kind of `table`.
 pub fn sample(table: Table) -> RecordBatch {
     match table {
-        Table::Events => events(3, OffsetRange::new(0, 20)),
+        Table::Events => events(3, OffsetRange::new(Offset::ZERO, Offset(20))),
         Table::DeadLetters => dead_letters::batch(&[
             letter(DeadLetterReason::Empty, None, None),
             letter(DeadLetterReason::NotUtf8, Some(vec![0xff]), Some(vec![0xff, 0, 7])),
         ]),
         Table::AvgSpeed => avg_speed::batch(&averages()),
         Table::OffsetGaps => offset_gaps::batch(&[OffsetGap {
-            kafka_partition: 1,
-            range: OffsetRange::new(5, 9),
+            kafka_partition: KafkaPartition(1),
+            range: OffsetRange::new(Offset(5), Offset(9)),
             reason: GapReason::NotDelivered,
             noted_at: time(0),
         }]),
@@ -70,8 +71,8 @@ fn letter(reason: DeadLetterReason, key: Option<Vec<u8>>, payload: Option<Vec<u8
         key,
         payload,
         kafka_timestamp: time(1),
-        kafka_partition: 0,
-        kafka_offset: 4,
+        kafka_partition: KafkaPartition(0),
+        kafka_offset: Offset(4),
     }
 }
 
@@ -79,7 +80,8 @@ fn averages() -> [AvgSpeedRow; 2] {
     let window = Calendar::utc().span(day()).window_at(WindowSize::OneHour, time(0));
     let mut pane = Pane::default();
     pane.add(Speed::from_thousandths(85_200), Some(Speed::from_thousandths(60_000)));
-    let provisional = AvgSpeedRow::provisional("KV1".into(), window, 3, pane, time(9));
+    let provisional =
+        AvgSpeedRow::provisional("KV1".into(), window, KafkaPartition(3), pane, time(9));
     let last = AvgSpeedRow {
         kafka_partition: None,
         status: avg_speed::Status::Final,
@@ -113,7 +115,7 @@ fn run() -> BatchRun {
 pub async fn file_of(lake: &Lake, table: Table, batch: &RecordBatch) -> DataFile {
     let id = lake.unique_id();
     let new = match table.partition_column() {
-        Some(_) => file_kind::landed(table, day(), 0, id),
+        Some(_) => file_kind::landed(table, day(), KafkaPartition(0), id),
         None => file_kind::unpartitioned(id),
     };
     data_file::write(lake, table, new, batch).await.unwrap()
@@ -127,7 +129,7 @@ pub async fn file(lake: &Lake, kafka_partition: i32, range: OffsetRange) -> Data
 /// A file of `events` that no store holds, for cases about logs alone.
 pub fn unwritten(lake: &Lake, day: Day) -> DataFile {
     let NewFile { path, partition, tags, .. } =
-        file_kind::landed(Table::Events, day, 0, lake.unique_id());
+        file_kind::landed(Table::Events, day, KafkaPartition(0), lake.unique_id());
     DataFile {
         path,
         partition,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use lake_delta::data_file::NewFile;
 use lake_delta::{Commit, FileUse, Lake, TableLog, data_file, housekeeping};
-use lake_model::WindowSize;
+use lake_model::{KafkaPartition, WindowSize};
 use lake_tables::Table;
 use lake_tables::file_kind::{self, AvgSpeedFile, GroupWindows, ProvisionalGroup, is_compacted};
 
@@ -15,7 +15,7 @@ use crate::rows;
 /// Every kind of file that is written, with what it is.
 fn every_kind(lake: &Lake) -> Vec<(NewFile, Option<AvgSpeedFile>)> {
     let day = rows::day();
-    let group = |windows| ProvisionalGroup { day, kafka_partition: 3, windows };
+    let group = |windows| ProvisionalGroup { day, kafka_partition: KafkaPartition(3), windows };
     let mut kinds: Vec<(NewFile, Option<AvgSpeedFile>)> = Vec::new();
     for windows in [GroupWindows::Hour(7), GroupWindows::Hour(24), GroupWindows::Day] {
         let kind = AvgSpeedFile::Provisional(group(windows));
@@ -26,7 +26,8 @@ fn every_kind(lake: &Lake) -> Vec<(NewFile, Option<AvgSpeedFile>)> {
         kinds.push((AvgSpeedFile::new_final(day, "run-1", size, lake.unique_id()), Some(kind)));
     }
     kinds.push((file_kind::compacted(Table::AvgSpeed, Some(day), lake.unique_id()), None));
-    kinds.push((file_kind::landed(Table::AvgSpeed, day, 3, lake.unique_id()), None));
+    kinds
+        .push((file_kind::landed(Table::AvgSpeed, day, KafkaPartition(3), lake.unique_id()), None));
     kinds
 }
 

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, ensure};
 use lake_delta::{Commit, CommitOutcome, DataFile, Lake, TableLog, data_file, housekeeping};
-use lake_model::{Calendar, DaySpan, Pane, Speed, Timestamp, WindowSize};
+use lake_model::{Calendar, DaySpan, KafkaPartition, Offset, Pane, Speed, Timestamp, WindowSize};
 use lake_tables::Table;
 use lake_tables::avg_speed::{self, AvgSpeedRow};
 use lake_tables::file_kind::{AvgSpeedFile, GroupWindows, ProvisionalGroup};
@@ -22,7 +22,7 @@ use object_store::path::Path;
 const INTERVAL_US: i64 = 5_000_000;
 /// The day of the first commit.
 const FIRST_DAY: &str = "2025-04-05T00:00:00Z";
-const PARTITION: i32 = 0;
+const PARTITION: KafkaPartition = KafkaPartition(0);
 /// Cameras of the partition, each a row in every window.
 const CAMERAS: u32 = 10;
 
@@ -120,11 +120,9 @@ impl Commits {
             replaced.extend(old.iter().map(|file| file.path.clone()));
             commit = commit.add([self.write(&group, span, size, at).await?]).remove(old);
         }
-        let progress = PartitionProgress {
-            next_offset: Some(self.made + 1),
-            max_event_time: Some(at),
-            leader_epoch: None,
-        };
+        let next_offset = Some(Offset(self.made + 1));
+        let progress =
+            PartitionProgress { next_offset, max_event_time: Some(at), leader_epoch: None };
         Ok((commit.txns(self.app_ids.record(PARTITION, progress)), replaced))
     }
 

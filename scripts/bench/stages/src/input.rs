@@ -6,24 +6,24 @@ use std::time::Duration;
 use anyhow::{Context, bail, ensure};
 use bench_kafka::partitions;
 use lake_config::Kafka;
-use lake_model::Timestamp;
+use lake_model::{KafkaPartition, Offset, Timestamp};
+use rdkafka::TopicPartitionList;
 use rdkafka::config::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::KafkaError;
 use rdkafka::message::{BorrowedMessage, Message};
-use rdkafka::{Offset, TopicPartitionList};
 
 /// Longest wait for a record.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// The logs of a topic's partitions.
-pub type Input = BTreeMap<i32, Log>;
+pub type Input = BTreeMap<KafkaPartition, Log>;
 
 /// A record as Kafka delivered it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record<'a> {
     /// Its offset.
-    pub offset: i64,
+    pub offset: Offset,
     /// Its Kafka timestamp.
     pub kafka_timestamp: Timestamp,
     /// Its key, if it has one.
@@ -74,13 +74,13 @@ impl Log {
     }
 
     /// The offset after the last one.
-    pub fn end(&self) -> i64 {
-        i64::try_from(self.kept.len()).expect("there is no memory for so many")
+    pub fn end(&self) -> Offset {
+        Offset(i64::try_from(self.kept.len()).expect("there is no memory for so many"))
     }
 
     /// The record at `offset`, if there is one.
-    pub fn get(&self, offset: i64) -> Option<Record<'_>> {
-        let kept = *self.kept.get(usize::try_from(offset).ok()?)?;
+    pub fn get(&self, offset: Offset) -> Option<Record<'_>> {
+        let kept = *self.kept.get(usize::try_from(offset.0).ok()?)?;
         let length = |part: Option<u32>| part.unwrap_or(0) as usize;
         let middle = kept.begin + length(kept.key);
         let key = kept.key.map(|_| &self.bytes[kept.begin..middle]);
@@ -99,10 +99,10 @@ pub fn read(settings: &Kafka) -> anyhow::Result<Input> {
     let mut open: BTreeSet<i32> = partitions(&consumer, topic)?.into_iter().collect();
     let mut list = TopicPartitionList::new();
     for partition in &open {
-        list.add_partition_offset(topic, *partition, Offset::Beginning)?;
+        list.add_partition_offset(topic, *partition, rdkafka::Offset::Beginning)?;
     }
     consumer.assign(&list).context("assign the partitions")?;
-    let mut input: Input = open.iter().map(|partition| (*partition, Log::default())).collect();
+    let mut input: Input = open.iter().map(|id| (KafkaPartition(*id), Log::default())).collect();
     while !open.is_empty() {
         match consumer.poll(PATIENCE) {
             Some(Ok(message)) => keep(&mut input, &message)?,
@@ -135,12 +135,12 @@ fn consumer(settings: &Kafka) -> anyhow::Result<BaseConsumer> {
 
 fn keep(input: &mut Input, message: &BorrowedMessage<'_>) -> anyhow::Result<()> {
     let record = Record {
-        offset: message.offset(),
+        offset: Offset(message.offset()),
         kafka_timestamp: Timestamp::from_millis(message.timestamp().to_millis().unwrap_or(-1)),
         key: message.key(),
         payload: message.payload(),
     };
-    let partition = message.partition();
+    let partition = KafkaPartition(message.partition());
     let log = input.get_mut(&partition).context("only partitions that exist are assigned")?;
     log.push(&record).with_context(|| format!("partition {partition}"))
 }
@@ -150,9 +150,15 @@ mod tests {
     #![allow(clippy::unwrap_used)]
 
     use super::*;
+    use lake_model::OffsetRange;
 
     fn record<'a>(offset: i64, key: Option<&'a [u8]>, payload: Option<&'a [u8]>) -> Record<'a> {
-        Record { offset, kafka_timestamp: Timestamp::from_millis(offset), key, payload }
+        Record {
+            offset: Offset(offset),
+            kafka_timestamp: Timestamp::from_millis(offset),
+            key,
+            payload,
+        }
     }
 
     #[test]
@@ -165,9 +171,10 @@ mod tests {
         ];
         let mut log = Log::default();
         records.iter().for_each(|record| log.push(record).unwrap());
-        let found: Vec<Record<'_>> = (0..log.end()).filter_map(|offset| log.get(offset)).collect();
+        let offsets = OffsetRange::new(Offset::ZERO, log.end()).offsets();
+        let found: Vec<Record<'_>> = offsets.filter_map(|offset| log.get(offset)).collect();
         assert_eq!(found, records);
-        assert_eq!(log.get(4), None);
+        assert_eq!(log.get(Offset(4)), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use lake_config::Settings;
 use lake_kafka::{LogEnds, TopicEnds};
+use lake_model::{KafkaPartition, Offset};
 use speed_layer::kafka::KafkaSource;
 use speed_layer::source::{AssignedPartition, Source, SourceEvent, Start};
 use tokio::time::timeout;
@@ -30,9 +31,9 @@ pub struct Reading {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BatchEnd {
     /// The partition.
-    pub partition: i32,
+    pub partition: KafkaPartition,
     /// The offset after its last record.
-    pub next_offset: i64,
+    pub next_offset: Offset,
 }
 
 /// Reads the topic from its first offset to its end.
@@ -47,11 +48,11 @@ pub async fn read(settings: &Settings) -> anyhow::Result<Reading> {
     while !open.is_empty() {
         let event = timeout(PATIENCE, source.next()).await;
         match event.with_context(|| format!("Kafka delivered nothing for {PATIENCE:?}"))? {
-            SourceEvent::Records(batch) => batches.extend(
-                batch
-                    .last_offset()
-                    .map(|last| BatchEnd { partition: batch.partition, next_offset: last + 1 }),
-            ),
+            SourceEvent::Records(batch) => {
+                let partition = batch.partition;
+                let end = |last: Offset| BatchEnd { partition, next_offset: last.next() };
+                batches.extend(batch.last_offset().map(end));
+            }
             SourceEvent::Assigned { partitions, reply } => {
                 // The polling thread waits for the answer.
                 let _ = reply.send(partitions.iter().map(from_its_start).collect());

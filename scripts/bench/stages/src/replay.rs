@@ -15,13 +15,12 @@ mod metering;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::ops::Range;
 use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use lake_config::Settings;
 use lake_delta::Lake;
-use lake_model::EventFormat;
+use lake_model::{EventFormat, KafkaPartition, Offset, OffsetRange};
 use lake_testing::stores::Intercepted;
 use speed_layer::averages_writer::AveragesWriter;
 use speed_layer::committer::Committer;
@@ -53,7 +52,7 @@ pub struct Replay {
     lander: Lander,
     averages: AveragesWriter,
     /// The batches that records are decoded into.
-    pending: BTreeMap<i32, DecodedBatch>,
+    pending: BTreeMap<KafkaPartition, DecodedBatch>,
     meter: SharedMeter,
     tally: Tally,
 }
@@ -167,7 +166,7 @@ impl Replay {
             .zip(self.pending.get_mut(&id))
             .with_context(|| format!("no records of partition {id}"))?;
         self.meter.enter(Stage::Decode);
-        let offsets = partition.position()..batch.next_offset;
+        let offsets = OffsetRange::new(partition.position(), batch.next_offset);
         self.tally.bytes += decode(pending, &input[&id], offsets, &self.format)?;
         let decoded = pending.take();
         self.tally.records += decoded.len() as u64;
@@ -199,21 +198,21 @@ impl Replay {
     }
 }
 
-fn new_partition(id: i32) -> Partition {
+fn new_partition(id: KafkaPartition) -> Partition {
     let (landing, provisional) = (LandingBuffer::default(), Provisional::default());
     let clock = speed_layer::clock::Clock::default();
-    Partition::new(id, EPOCH, 0, clock, landing, provisional, None)
+    Partition::new(id, EPOCH, Offset::ZERO, clock, landing, provisional, None)
 }
 
 /// Decodes the records at `offsets` into `pending`. Returns the bytes of their payloads.
 fn decode(
     pending: &mut DecodedBatch,
     log: &Log,
-    offsets: Range<i64>,
+    offsets: OffsetRange,
     format: &EventFormat,
 ) -> anyhow::Result<u64> {
     let mut bytes = 0;
-    for offset in offsets {
+    for offset in offsets.offsets() {
         let record = log.get(offset).with_context(|| format!("no record at offset {offset}"))?;
         bytes += record.payload.map_or(0, <[u8]>::len) as u64;
         pending.push(offset, record.kafka_timestamp, record.key, record.payload, format);

@@ -8,7 +8,9 @@ mod encode;
 mod plain;
 
 use arrow_array::{Array, StringArray};
-use lake_model::{CameraId, DeadLetter, DeadLetterReason, EventColumns, Speed, Timestamp};
+use lake_model::{
+    CameraId, DeadLetter, DeadLetterReason, EventColumns, KafkaPartition, Offset, Speed, Timestamp,
+};
 use speed_layer_decode::{DecodedBatch, EventFormat, Fields, Rejection, decode, decode_strictly};
 
 /// Divides the records of an input.
@@ -21,7 +23,7 @@ const MAX_RECORD_BYTES: u64 = 2048;
 const LONGEST_DETAIL_BYTES: usize = 1200;
 /// What a record costs besides its bytes: the structs that hold it, and the detail.
 const RECORD_OVERHEAD_BYTES: usize = LONGEST_DETAIL_BYTES + 400;
-const PARTITION: i32 = 7;
+const PARTITION: KafkaPartition = KafkaPartition(7);
 const FIRST_OFFSET: i64 = 1_000_000;
 
 /// Checks all that must hold of the records of an input.
@@ -100,7 +102,7 @@ fn check_rejection(payload: &[u8], rejection: &Rejection, settings: &EventFormat
 /// Every record is in the batch, in order and whole, and the batch takes no more memory than the records explain.
 fn check_batch(payloads: &[Option<&[u8]>], settings: &EventFormat) {
     let mut batch = DecodedBatch::new(PARTITION, 1);
-    for (offset, payload) in (FIRST_OFFSET..).zip(payloads) {
+    for (offset, payload) in (FIRST_OFFSET..).map(Offset).zip(payloads) {
         batch.push(offset, kafka_timestamp(), key_of(*payload), *payload, settings);
     }
     let given: usize = payloads.iter().flatten().map(|payload| 2 * payload.len()).sum();
@@ -111,7 +113,7 @@ fn check_batch(payloads: &[Option<&[u8]>], settings: &EventFormat) {
     let extra = std::mem::take(&mut events.extra).into_array();
     let text = |texts: &StringArray, row| texts.is_valid(row).then(|| texts.value(row).to_owned());
     let (mut row, mut letters) = (0, letters.iter());
-    for (offset, payload) in (FIRST_OFFSET..).zip(payloads) {
+    for (offset, payload) in (FIRST_OFFSET..).map(Offset).zip(payloads) {
         match decode(*payload, kafka_timestamp(), settings) {
             Ok(fields) => {
                 check_row(&events, row, offset, &fields);
@@ -137,8 +139,8 @@ fn key_of(payload: Option<&[u8]>) -> Option<&[u8]> {
 }
 
 /// An event of a batch is what it is by itself.
-fn check_row(events: &EventColumns, row: usize, offset: i64, fields: &Fields<'_>) {
-    assert_eq!(events.kafka_offset[row], offset);
+fn check_row(events: &EventColumns, row: usize, offset: Offset, fields: &Fields<'_>) {
+    assert_eq!(events.offset(row), offset);
     assert_eq!(events.kafka_timestamp[row], kafka_timestamp().micros());
     assert_eq!(events.camera_id.get(row), fields.camera_id);
     assert_eq!(events.event_time[row], fields.event_time.micros());
@@ -147,7 +149,12 @@ fn check_row(events: &EventColumns, row: usize, offset: i64, fields: &Fields<'_>
 }
 
 /// A dead letter of a batch holds all of its record.
-fn check_letter(letter: &DeadLetter, offset: i64, payload: Option<&[u8]>, rejection: &Rejection) {
+fn check_letter(
+    letter: &DeadLetter,
+    offset: Offset,
+    payload: Option<&[u8]>,
+    rejection: &Rejection,
+) {
     assert_eq!((letter.reason, &letter.detail), (rejection.reason, &rejection.detail));
     assert_eq!(letter.payload.as_deref(), payload);
     assert_eq!(letter.key.as_deref(), key_of(payload));

@@ -6,7 +6,7 @@ use std::panic::catch_unwind;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
-use lake_model::{DeadLetter, DeadLetterReason};
+use lake_model::{DeadLetter, DeadLetterReason, KafkaPartition, Offset};
 use speed_layer_decode::{DecodedBatch, EventFormat};
 
 use crate::mutation::Mutation;
@@ -84,7 +84,7 @@ impl Tally {
                 self.events += 1;
                 continue;
             }
-            let letter = letters.next_if(|letter| is_here(letter.kafka_offset));
+            let letter = letters.next_if(|letter| is_here(letter.kafka_offset.0));
             let letter = letter.with_context(|| format!("record {number} is out of place"))?;
             self.account(letter, payload, *mutation).context(format!("record {number}"))?;
         }
@@ -137,9 +137,9 @@ impl Payloads {
     }
 
     fn decode(&self, settings: &EventFormat) -> DecodedBatch {
-        let mut batch = DecodedBatch::new(0, 0);
+        let mut batch = DecodedBatch::new(KafkaPartition(0), 0);
         for (number, (range, mutation)) in (self.first..).zip(&self.records) {
-            let offset = i64::try_from(number).unwrap_or(i64::MAX);
+            let offset = i64::try_from(number).map_or(Offset::MAX, Offset);
             let payload = self.payload(range, *mutation);
             batch.push(offset, record::kafka_timestamp(number), Some(KEY), payload, settings);
         }

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use lake_model::KafkaPartition;
 use rand::RngExt;
 use tokio::time::Instant;
 
@@ -59,7 +60,7 @@ impl Director {
     }
 
     /// Sets a watermark back by some hours, while the speed layer runs.
-    pub fn reset_watermark(&mut self, partition: i32) -> Option<Arc<Process>> {
+    pub fn reset_watermark(&mut self, partition: KafkaPartition) -> Option<Arc<Process>> {
         let name = self.name_of_batch("reset")?;
         self.world.trace.count("watermark reset");
         let back_us = self.chance.random_range(0..8 * HOUR_US);

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lake_kafka::partition_bounds;
-use lake_model::LeaderEpoch;
+use lake_model::{KafkaPartition, LeaderEpoch, Offset, OffsetRange};
+use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::Message as _;
-use rdkafka::{Offset, TopicPartitionList};
 use speed_layer_fetch::RecordQueue;
 use speed_layer_fetch::leader_epoch::{self, set_leader_epoch};
 
@@ -35,7 +35,7 @@ pub(super) struct GroupClient {
     /// Errors that came beside records.
     errors: VecDeque<KafkaError>,
     /// Partitions whose records came beside the queue of records, as those of a topic that was made anew may.
-    misrouted: BTreeSet<i32>,
+    misrouted: BTreeSet<KafkaPartition>,
 }
 
 impl GroupClient {
@@ -65,7 +65,7 @@ impl GroupClient {
     }
 
     /// Receives all that has come beside records, and routes the partitions `held` again when it is time.
-    pub(super) fn serve(&mut self, held: impl Iterator<Item = i32>) {
+    pub(super) fn serve(&mut self, held: impl Iterator<Item = KafkaPartition>) {
         while self.poll_consumer() {}
         if self.routed_at.elapsed() >= ROUTE_INTERVAL {
             held.for_each(|partition| self.route(partition));
@@ -78,9 +78,11 @@ impl GroupClient {
     /// would consider this instance dead.
     pub(super) fn poll_consumer(&mut self) -> bool {
         match self.consumer.poll(Duration::ZERO) {
-            Some(Err(KafkaError::PartitionEOF(partition))) => self.misrouted.extend([partition]),
+            Some(Err(KafkaError::PartitionEOF(partition))) => {
+                self.misrouted.extend([KafkaPartition(partition)]);
+            }
             Some(Err(error)) => self.errors.push_back(error),
-            Some(Ok(message)) => self.misrouted.extend([message.partition()]),
+            Some(Ok(message)) => self.misrouted.extend([KafkaPartition(message.partition())]),
             None => return false,
         }
         true
@@ -104,21 +106,21 @@ impl GroupClient {
     }
 
     /// The partitions whose records came beside the queue of records since this was last asked.
-    pub(super) fn drain_misrouted(&mut self) -> Vec<i32> {
+    pub(super) fn drain_misrouted(&mut self) -> Vec<KafkaPartition> {
         std::mem::take(&mut self.misrouted).into_iter().collect()
     }
 
     /// From now on records of the partition come through the queue.
-    pub(super) fn route(&self, partition: i32) {
-        self.records.route(&self.topic, partition);
+    pub(super) fn route(&self, partition: KafkaPartition) {
+        self.records.route(&self.topic, partition.0);
     }
 
-    /// The first offset that Kafka still has of a partition, and its last stable offset.
+    /// What Kafka still has of a partition, up to its last stable offset.
     pub(super) fn bounds_of(
         &self,
-        partition: i32,
+        partition: KafkaPartition,
         is_over: impl Fn() -> bool,
-    ) -> KafkaResult<(i64, i64)> {
+    ) -> KafkaResult<OffsetRange> {
         partition_bounds(&self.consumer, &self.topic, partition, self.request_timeout, is_over)
     }
 
@@ -142,7 +144,7 @@ impl GroupClient {
     }
 
     /// Returns partitions to the group: these if the group is cooperative, or else all.
-    pub(super) fn unassign(&self, partitions: &[i32]) -> KafkaResult<()> {
+    pub(super) fn unassign(&self, partitions: &[KafkaPartition]) -> KafkaResult<()> {
         match self.is_cooperative() {
             true => self.consumer.incremental_unassign(&self.list_of_partitions(partitions)),
             false => self.consumer.unassign(),
@@ -151,7 +153,11 @@ impl GroupClient {
 
     /// Assigns again: the partitions `idle`, whose `starts` these are, if the group is cooperative, or else `starts` in place of
     /// all.
-    pub(super) fn assign_again(&self, idle: &[i32], starts: &[Start]) -> KafkaResult<()> {
+    pub(super) fn assign_again(
+        &self,
+        idle: &[KafkaPartition],
+        starts: &[Start],
+    ) -> KafkaResult<()> {
         if self.is_cooperative() {
             self.unassign(idle)?;
         }
@@ -163,14 +169,16 @@ impl GroupClient {
     pub(super) fn seek(&self, starts: &[Start]) -> SeekAnswers {
         let answers = self.consumer.seek_partitions(self.list_of(starts), self.request_timeout)?;
         let answers = answers.elements();
-        let answers: Vec<_> =
-            answers.iter().map(|answer| (answer.partition(), answer.error())).collect();
+        let answers: Vec<_> = answers
+            .iter()
+            .map(|answer| (KafkaPartition(answer.partition()), answer.error()))
+            .collect();
         let sought = answers.iter().filter(|(_, answer)| answer.is_ok());
         self.set_paused(&sought.map(|(partition, _)| *partition).collect::<Vec<_>>(), false);
         Ok(answers)
     }
 
-    pub(super) fn set_paused(&self, partitions: &[i32], paused: bool) {
+    pub(super) fn set_paused(&self, partitions: &[KafkaPartition], paused: bool) {
         let list = self.list_of_partitions(partitions);
         let result = if paused { self.consumer.pause(&list) } else { self.consumer.resume(&list) };
         if let Err(error) = result {
@@ -185,16 +193,20 @@ impl GroupClient {
     }
 
     /// The epoch of the leader that appended what is before `next`, a position that librdkafka has reached, if it knows.
-    pub(super) fn leader_epoch_before(&self, partition: i32, next: i64) -> Option<LeaderEpoch> {
+    pub(super) fn leader_epoch_before(
+        &self,
+        partition: KafkaPartition,
+        next: Offset,
+    ) -> Option<LeaderEpoch> {
         let (offset, leader_epoch) =
-            leader_epoch::position(&self.consumer, &self.topic, partition)?;
-        LeaderEpoch::new(leader_epoch.into()).filter(|_| offset == next)
+            leader_epoch::position(&self.consumer, &self.topic, partition.0)?;
+        LeaderEpoch::new(leader_epoch.into()).filter(|_| offset == next.0)
     }
 
-    fn list_of_partitions(&self, partitions: &[i32]) -> TopicPartitionList {
+    fn list_of_partitions(&self, partitions: &[KafkaPartition]) -> TopicPartitionList {
         let mut list = TopicPartitionList::new();
         for partition in partitions {
-            list.add_partition(&self.topic, *partition);
+            list.add_partition(&self.topic, partition.0);
         }
         list
     }
@@ -202,10 +214,11 @@ impl GroupClient {
     fn list_of(&self, starts: &[Start]) -> TopicPartitionList {
         let mut list = TopicPartitionList::new();
         for start in starts {
-            list.add_partition_offset(&self.topic, start.partition, Offset::Offset(start.offset))
+            let offset = rdkafka::Offset::Offset(start.offset.0);
+            list.add_partition_offset(&self.topic, start.partition.0, offset)
                 .expect("offsets from 0 are valid");
             if let Some(epoch) = start.leader_epoch {
-                set_leader_epoch(&mut list, &self.topic, start.partition, epoch.number());
+                set_leader_epoch(&mut list, &self.topic, start.partition.0, epoch.number());
             }
         }
         list

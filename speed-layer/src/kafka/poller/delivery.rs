@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use lake_model::{LeaderEpoch, kafka_timestamp};
+use lake_model::{KafkaPartition, LeaderEpoch, Offset, kafka_timestamp};
 use rdkafka::message;
 use speed_layer_fetch::Record;
 use tokio::runtime::Handle;
@@ -62,11 +62,11 @@ impl Delivery {
     ) -> Result<(), Ended> {
         let mut decoded = self.decode_into_batch(record, client.topic(), positions);
         if decoded == Decoded::OfAnotherLeader {
-            self.flush_partition(record.partition, client, positions)?;
+            self.flush_partition(KafkaPartition(record.partition), client, positions)?;
             decoded = self.decode_into_batch(record, client.topic(), positions);
         }
         if decoded == Decoded::Full {
-            self.flush_partition(record.partition, client, positions)?;
+            self.flush_partition(KafkaPartition(record.partition), client, positions)?;
         }
         if self.pending_records < FLUSH_RECORDS {
             return Ok(());
@@ -81,7 +81,9 @@ impl Delivery {
         topic: &str,
         positions: &mut Positions,
     ) -> Decoded {
-        let Some(fetched) = positions.valid(record.partition) else { return Decoded::Passed };
+        let Some(fetched) = positions.valid(KafkaPartition(record.partition)) else {
+            return Decoded::Passed;
+        };
         let leader_epoch = record.leader_epoch.and_then(|epoch| LeaderEpoch::new(epoch.into()));
         if fetched.leader_epoch != leader_epoch && !fetched.pending.is_empty() {
             return Decoded::OfAnotherLeader;
@@ -99,8 +101,8 @@ impl Delivery {
         if kafka_timestamp == kafka_timestamp::ABSENT {
             metrics::counter!("lambdalake_speed_records_without_timestamp_total").increment(1);
         }
-        let (key, payload) = (record.key, record.payload);
-        fetched.pending.push(record.offset, kafka_timestamp, key, payload, &self.format);
+        let (offset, key, payload) = (Offset(record.offset), record.key, record.payload);
+        fetched.pending.push(offset, kafka_timestamp, key, payload, &self.format);
         self.pending_records += 1;
         if fetched.pending.bytes() >= BATCH_BYTES { Decoded::Full } else { Decoded::Passed }
     }
@@ -109,8 +111,8 @@ impl Delivery {
     /// reports, are counted in it.
     pub(super) fn report_end(
         &mut self,
-        partition: i32,
-        next: i64,
+        partition: KafkaPartition,
+        next: Offset,
         client: &mut GroupClient,
         positions: &mut Positions,
     ) -> Result<(), Ended> {
@@ -157,13 +159,13 @@ impl Delivery {
     /// Sends on what is pending of a partition.
     pub(super) fn flush_partition(
         &mut self,
-        partition: i32,
+        partition: KafkaPartition,
         client: &mut GroupClient,
         positions: &mut Positions,
     ) -> Result<(), Ended> {
         let Some(fetched) = positions.get_mut(partition) else { return Ok(()) };
         let Some(last) = fetched.pending.last_offset() else { return Ok(()) };
-        fetched.position = last + 1;
+        fetched.position = last.next();
         let mut batch = fetched.pending.take();
         batch.leader_epoch = fetched.leader_epoch;
         self.send(SourceEvent::Records(Box::new(batch)), client, positions)

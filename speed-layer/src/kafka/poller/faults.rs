@@ -8,6 +8,7 @@
 
 use std::time::Duration;
 
+use lake_model::{KafkaPartition, Offset};
 use rdkafka::error::RDKafkaErrorCode;
 use speed_layer_fetch::Fault;
 
@@ -30,7 +31,7 @@ pub(super) fn wait_after(times: u32) -> Option<Duration> {
 /// Does what a fault of the partition asks for.
 pub(super) fn handle(
     fault: &Fault,
-    partition: i32,
+    partition: KafkaPartition,
     membership: &Membership,
     link: &mut Link,
 ) -> Result<(), Ended> {
@@ -59,6 +60,7 @@ fn fetch_again(fault: &Fault, start: Start, link: &mut Link) -> Result<(), Ended
     link.client.set_paused(&[partition], true);
     metrics::counter!("lambdalake_kafka_partition_faults_total").increment(1);
     let (error, reason) = (&fault.error, &fault.reason);
+    let (partition, offset) = (partition.0, offset.0);
     tracing::warn!(topic, partition, offset, %error, reason, ?wait, "fetching again after a fault");
     Ok(())
 }
@@ -79,7 +81,7 @@ pub(super) fn verdict(reason: &str, start: Start) -> Option<Truncation> {
     let validated = format!("offset {position} (leader epoch {})", leader_epoch?.number());
     let (_, end) = reason.split_once(&validated)?.1.split_once("broker end offset is ")?;
     let digits = end.split(|c: char| !c.is_ascii_digit()).next()?;
-    Some(Truncation { position, end: digits.parse().ok() })
+    Some(Truncation { position, end: digits.parse().ok().map(Offset) })
 }
 
 /// What to say of a fault that stays.

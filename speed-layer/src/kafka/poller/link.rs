@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use lake_model::{KafkaPartition, Offset};
 use rdkafka::error::KafkaResult;
 use speed_layer_fetch::Record;
 
@@ -31,7 +32,11 @@ impl Link {
     }
 
     /// As [`Delivery::report_end`].
-    pub(super) fn report_end(&mut self, partition: i32, next: i64) -> Result<(), Ended> {
+    pub(super) fn report_end(
+        &mut self,
+        partition: KafkaPartition,
+        next: Offset,
+    ) -> Result<(), Ended> {
         self.delivery.report_end(partition, next, &mut self.client, &mut self.positions)
     }
 
@@ -41,7 +46,7 @@ impl Link {
     }
 
     /// As [`Delivery::flush_partition`].
-    pub(super) fn flush_partition(&mut self, partition: i32) -> Result<(), Ended> {
+    pub(super) fn flush_partition(&mut self, partition: KafkaPartition) -> Result<(), Ended> {
         self.delivery.flush_partition(partition, &mut self.client, &mut self.positions)
     }
 
@@ -59,7 +64,7 @@ impl Link {
     /// fetches nothing from a position that is not validated. Pauses outlast assignments: those of the others end.
     pub(super) fn pause_until_sought(&mut self, starts: &[Start]) {
         let ids = starts.iter().map(|start| start.partition);
-        let (valid, waiting): (Vec<i32>, Vec<i32>) =
+        let (valid, waiting): (Vec<KafkaPartition>, Vec<KafkaPartition>) =
             ids.partition(|id| self.positions.valid(*id).is_some());
         self.client.set_paused(&waiting, true);
         self.client.set_paused(&valid, false);

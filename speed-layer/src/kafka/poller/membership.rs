@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use lake_model::{KafkaPartition, Offset};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
@@ -65,12 +66,18 @@ impl Membership {
     /// Kafka's log of the partition is not the one that was read before its position: asks the engine anew.
     pub(super) fn restart_truncated(
         &self,
-        partition: i32,
+        partition: KafkaPartition,
         truncation: Truncation,
         link: &mut Link,
     ) -> Result<(), Ended> {
         let Truncation { position, end } = truncation;
-        tracing::warn!(partition, position, end, "Kafka's log was cut before the position");
+        let (partition_id, position, end) = (partition.0, position.0, end.map(|end| end.0));
+        tracing::warn!(
+            partition = partition_id,
+            position,
+            end,
+            "Kafka's log was cut before the position"
+        );
         self.restart(&[partition], Some(truncation), link)
     }
 
@@ -104,7 +111,7 @@ impl Membership {
     /// engine anew about those that are assigned.
     pub(super) fn restart_misrouted(
         &self,
-        mut partitions: Vec<i32>,
+        mut partitions: Vec<KafkaPartition>,
         link: &mut Link,
     ) -> Result<(), Ended> {
         partitions.retain(|partition| link.positions.contains(*partition));
@@ -114,7 +121,7 @@ impl Membership {
         self.restart(&partitions, None, link)
     }
 
-    fn assign(&self, partitions: &[i32], link: &mut Link) -> Result<(), Ended> {
+    fn assign(&self, partitions: &[KafkaPartition], link: &mut Link) -> Result<(), Ended> {
         tracing::info!(?partitions, "partitions assigned");
         let starts = self.ask_for_starts(partitions, None, link)?;
         link.pause_until_sought(&starts);
@@ -125,7 +132,7 @@ impl Membership {
     /// Takes partitions away from the engine and asks it anew where to start.
     fn restart(
         &self,
-        partitions: &[i32],
+        partitions: &[KafkaPartition],
         truncation: Option<Truncation>,
         link: &mut Link,
     ) -> Result<(), Ended> {
@@ -143,7 +150,7 @@ impl Membership {
     /// Asks Kafka for the bounds of the partitions and the engine for where to start.
     fn ask_for_starts(
         &self,
-        partitions: &[i32],
+        partitions: &[KafkaPartition],
         truncation: Option<Truncation>,
         link: &mut Link,
     ) -> Result<Vec<Start>, Ended> {
@@ -170,10 +177,19 @@ impl Membership {
         Ok(assignment.into_starts())
     }
 
-    fn bounds_of(&self, partition: i32, link: &mut Link) -> Result<AssignedPartition, Ended> {
+    fn bounds_of(
+        &self,
+        partition: KafkaPartition,
+        link: &mut Link,
+    ) -> Result<AssignedPartition, Ended> {
         let is_over = || self.stop.load(Ordering::Relaxed);
         match link.client.bounds_of(partition, is_over) {
-            Ok((low, high)) => Ok(AssignedPartition { partition, low, high, truncation: None }),
+            Ok(held) => Ok(AssignedPartition {
+                partition,
+                low: held.first,
+                high: held.next,
+                truncation: None,
+            }),
             Err(error) => {
                 let action = format!("ask for the offsets of partition {partition}");
                 link.fail_on_error(&action, Err(error))?;
@@ -199,7 +215,7 @@ fn wait_for_starts(
     }
 }
 
-fn revoke(partitions: Vec<i32>, link: &mut Link) -> Result<(), Ended> {
+fn revoke(partitions: Vec<KafkaPartition>, link: &mut Link) -> Result<(), Ended> {
     tracing::info!(?partitions, "partitions revoked");
     link.positions.release(&partitions);
     let revoked = partitions.clone();
@@ -220,23 +236,24 @@ fn revoke(partitions: Vec<i32>, link: &mut Link) -> Result<(), Ended> {
 /// An assignment under way: the starts that the engine has given, and the partitions that it has given none for yet.
 #[derive(Debug, PartialEq, Eq)]
 struct Assignment {
-    unanswered: Vec<i32>,
+    unanswered: Vec<KafkaPartition>,
     starts: Vec<Start>,
 }
 
 impl Assignment {
-    fn of(partitions: &[i32]) -> Assignment {
+    fn of(partitions: &[KafkaPartition]) -> Assignment {
         Assignment { unanswered: partitions.to_vec(), starts: Vec::new() }
     }
 
     /// The partitions to ask about, with what Kafka has of them by now.
-    fn unanswered(&self) -> &[i32] {
+    fn unanswered(&self) -> &[KafkaPartition] {
         &self.unanswered
     }
 
     /// The engine has given these starts. A partition that it left out is asked about again.
     fn answer(&mut self, starts: &[Start]) {
-        let has_start = |partition: &i32| starts.iter().any(|start| start.partition == *partition);
+        let has_start =
+            |partition: &KafkaPartition| starts.iter().any(|start| start.partition == *partition);
         self.unanswered.retain(|partition| !has_start(partition));
         self.starts.extend(starts);
     }
@@ -254,8 +271,11 @@ fn is_beyond_end(start: Start, assigned: &[AssignedPartition]) -> bool {
 }
 
 /// The partitions whose position lies outside what Kafka has of them.
-fn out_of_range(positions: &[(i32, i64)], bounds: &[AssignedPartition]) -> Vec<i32> {
-    let is_gone = |partition: i32, position: i64| {
+fn out_of_range(
+    positions: &[(KafkaPartition, Offset)],
+    bounds: &[AssignedPartition],
+) -> Vec<KafkaPartition> {
+    let is_gone = |partition: KafkaPartition, position: Offset| {
         let mut of_partition = bounds.iter().filter(|bounds| bounds.partition == partition);
         of_partition.any(|bounds| position < bounds.low || position > bounds.high)
     };

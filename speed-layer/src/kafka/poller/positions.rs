@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::{Duration, Instant};
 
-use lake_model::LeaderEpoch;
+use lake_model::{KafkaPartition, LeaderEpoch, Offset};
 
 use super::faults::wait_after;
 use crate::decode::DecodedBatch;
@@ -20,20 +20,20 @@ pub(super) struct Fetched {
     /// Decoded records that the engine does not have yet, tagged with the partition's epoch.
     pub(super) pending: DecodedBatch,
     /// The position that the engine was given last.
-    pub(super) position: i64,
+    pub(super) position: Offset,
     /// The epoch of the leader that appended what is before the next offset; the records that the engine does not have yet
     /// are of one leader.
     pub(super) leader_epoch: Option<LeaderEpoch>,
     /// When it is to be sought: what comes until then is of another place.
     seek_at: Option<Instant>,
     /// How often it was in vain to fetch from which offset.
-    failed: Option<(i64, u32)>,
+    failed: Option<(Offset, u32)>,
 }
 
 impl Fetched {
     /// The offset after the last record decoded.
-    fn next_offset(&self) -> i64 {
-        self.pending.last_offset().map_or(self.position, |last| last + 1)
+    fn next_offset(&self) -> Offset {
+        self.pending.last_offset().map_or(self.position, Offset::next)
     }
 
     /// What comes is of another place until a seek has succeeded.
@@ -45,9 +45,9 @@ impl Fetched {
 /// The assigned partitions, by number.
 #[derive(Default)]
 pub(super) struct Positions {
-    fetched: BTreeMap<i32, Fetched>,
+    fetched: BTreeMap<KafkaPartition, Fetched>,
     /// Partitions whose log has to grow to where they are.
-    beyond_end: BTreeSet<i32>,
+    beyond_end: BTreeSet<KafkaPartition>,
 }
 
 impl Positions {
@@ -80,13 +80,17 @@ impl Positions {
     }
 
     /// The partition needs a seek to where it is.
-    pub(super) fn invalidate(&mut self, partition: i32, now: Instant) {
+    pub(super) fn invalidate(&mut self, partition: KafkaPartition, now: Instant) {
         self.fetched.entry(partition).and_modify(|fetched| fetched.invalidate_position(now));
     }
 
     /// It was in vain to fetch the partition from where it is: it needs a seek, some time later. Returns after what time; `None`
     /// if that was tried too often.
-    pub(super) fn note_failure(&mut self, partition: i32, now: Instant) -> Option<Duration> {
+    pub(super) fn note_failure(
+        &mut self,
+        partition: KafkaPartition,
+        now: Instant,
+    ) -> Option<Duration> {
         let fetched = self.fetched.get_mut(&partition)?;
         let offset = fetched.next_offset();
         let before = fetched.failed.filter(|(failed, _)| *failed == offset);
@@ -98,13 +102,13 @@ impl Positions {
     }
 
     /// The partition is not sought before its log has grown to where it is, which is looked at again later.
-    pub(super) fn wait_for_growth(&mut self, partition: i32, look_at: Instant) {
+    pub(super) fn wait_for_growth(&mut self, partition: KafkaPartition, look_at: Instant) {
         self.fetched.entry(partition).and_modify(|fetched| fetched.seek_at = Some(look_at));
         self.beyond_end.insert(partition);
     }
 
     /// The log has grown to where the partition is.
-    pub(super) fn has_grown(&mut self, partition: i32, now: Instant) {
+    pub(super) fn has_grown(&mut self, partition: KafkaPartition, now: Instant) {
         self.fetched.entry(partition).and_modify(|fetched| fetched.seek_at = Some(now));
         self.beyond_end.remove(&partition);
     }
@@ -121,13 +125,13 @@ impl Positions {
     }
 
     /// A seek of the partition has succeeded: what comes counts again.
-    pub(super) fn validate(&mut self, partition: i32) {
+    pub(super) fn validate(&mut self, partition: KafkaPartition) {
         self.fetched.entry(partition).and_modify(|fetched| fetched.seek_at = None);
     }
 
     /// The partition was assigned again from where it is: what comes counts, unless its position is to be validated, or it
     /// waits for something.
-    pub(super) fn assigned_again(&mut self, partition: i32, now: Instant) {
+    pub(super) fn assigned_again(&mut self, partition: KafkaPartition, now: Instant) {
         let Some(fetched) = self.fetched.get_mut(&partition) else { return };
         if !self.beyond_end.contains(&partition) && fetched.seek_at.is_none_or(|at| at <= now) {
             fetched.seek_at = fetched.leader_epoch.map(|_| now);
@@ -153,42 +157,42 @@ impl Positions {
     }
 
     /// The partition, if what comes of it counts.
-    pub(super) fn valid(&mut self, partition: i32) -> Option<&mut Fetched> {
+    pub(super) fn valid(&mut self, partition: KafkaPartition) -> Option<&mut Fetched> {
         self.fetched.get_mut(&partition).filter(|fetched| fetched.seek_at.is_none())
     }
 
     /// The partition, if it is assigned.
-    pub(super) fn get_mut(&mut self, partition: i32) -> Option<&mut Fetched> {
+    pub(super) fn get_mut(&mut self, partition: KafkaPartition) -> Option<&mut Fetched> {
         self.fetched.get_mut(&partition)
     }
 
     /// Forgets partitions that are taken away.
-    pub(super) fn release(&mut self, partitions: &[i32]) {
+    pub(super) fn release(&mut self, partitions: &[KafkaPartition]) {
         self.fetched.retain(|partition, _| !partitions.contains(partition));
         self.beyond_end.retain(|partition| !partitions.contains(partition));
     }
 
-    pub(super) fn contains(&self, partition: i32) -> bool {
+    pub(super) fn contains(&self, partition: KafkaPartition) -> bool {
         self.fetched.contains_key(&partition)
     }
 
     /// The numbers of the partitions.
-    pub(super) fn ids(&self) -> Vec<i32> {
+    pub(super) fn ids(&self) -> Vec<KafkaPartition> {
         self.fetched.keys().copied().collect()
     }
 
     /// The partitions with the positions that the engine was given last.
-    pub(super) fn positions(&self) -> Vec<(i32, i64)> {
+    pub(super) fn positions(&self) -> Vec<(KafkaPartition, Offset)> {
         self.fetched.iter().map(|(partition, fetched)| (*partition, fetched.position)).collect()
     }
 
     /// Where the partition goes on, if it is assigned.
-    pub(super) fn start_of(&self, partition: i32) -> Option<Start> {
+    pub(super) fn start_of(&self, partition: KafkaPartition) -> Option<Start> {
         self.starts().into_iter().find(|start| start.partition == partition)
     }
 
     fn starts_of(&self, is_meant: impl Fn(&Fetched) -> bool) -> Vec<Start> {
-        let start = |(partition, fetched): (&i32, &Fetched)| Start {
+        let start = |(partition, fetched): (&KafkaPartition, &Fetched)| Start {
             partition: *partition,
             offset: fetched.next_offset(),
             epoch: fetched.pending.epoch,

@@ -12,6 +12,7 @@
 
 use std::time::{Duration, Instant};
 
+use lake_model::KafkaPartition;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 
 use super::link::Link;
@@ -23,7 +24,7 @@ use crate::source::Start;
 const SEEK_PATIENCE: Duration = Duration::from_secs(5);
 
 /// What became of the seek of each partition, or why none was made.
-pub(super) type SeekAnswers = KafkaResult<Vec<(i32, KafkaResult<()>)>>;
+pub(super) type SeekAnswers = KafkaResult<Vec<(KafkaPartition, KafkaResult<()>)>>;
 
 /// Seeks the partitions that need it.
 #[derive(Debug, Default)]
@@ -36,7 +37,7 @@ pub(super) struct Seeker {
 #[derive(Debug, PartialEq, Eq)]
 struct Reassignment {
     /// Those that it does not fetch.
-    idle: Vec<i32>,
+    idle: Vec<KafkaPartition>,
     /// Where to fetch from: those alone in a cooperative group, or else all that are assigned.
     starts: Vec<Start>,
 }

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lake_config::Settings;
+use lake_model::{KafkaPartition, Offset};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::mocking::MockCluster;
@@ -89,6 +90,12 @@ impl Bed {
         found.iter().map(|found| (found.partition(), offset(found.offset()))).collect()
     }
 
+    /// The positions that the engine was given last, as plain numbers.
+    pub(super) fn positions(&self) -> Vec<(i32, i64)> {
+        let positions = self.link.positions.positions();
+        positions.iter().map(|(partition, position)| (partition.0, position.0)).collect()
+    }
+
     /// Looks again and again until something has come.
     pub(super) fn wait_for<T>(&mut self, mut look: impl FnMut(&mut Link) -> Option<T>) -> T {
         let started = now();
@@ -152,5 +159,10 @@ impl Bed {
 }
 
 pub(super) fn start(partition: i32, offset: i64, epoch: u64) -> Start {
-    Start { partition, offset, epoch, leader_epoch: None }
+    Start {
+        partition: KafkaPartition(partition),
+        offset: Offset(offset),
+        epoch,
+        leader_epoch: None,
+    }
 }

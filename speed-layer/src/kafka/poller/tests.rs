@@ -94,7 +94,7 @@ impl Bed {
 }
 
 fn start(offset: i64, epoch: u64) -> Start {
-    Start { partition: 0, offset, epoch, leader_epoch: None }
+    Start { partition: KafkaPartition(0), offset: Offset(offset), epoch, leader_epoch: None }
 }
 
 async fn next(source: &mut KafkaSource) -> SourceEvent {
@@ -113,7 +113,7 @@ async fn offsets(source: &mut KafkaSource) -> BTreeMap<u64, Vec<i64>> {
                 found
                     .entry(epoch)
                     .or_default()
-                    .extend(letters.iter().map(|letter| letter.kafka_offset));
+                    .extend(letters.iter().map(|letter| letter.kafka_offset.0));
             }
             SourceEvent::Position { next, .. } => {
                 let last = found.values().flatten().max();
@@ -124,10 +124,10 @@ async fn offsets(source: &mut KafkaSource) -> BTreeMap<u64, Vec<i64>> {
                 );
                 return found;
             }
-            SourceEvent::Lost { partitions } => assert_eq!(partitions, [0]),
+            SourceEvent::Lost { partitions } => assert_eq!(partitions, [KafkaPartition(0)]),
             SourceEvent::Assigned { partitions, reply } => {
                 last_epoch += 1;
-                reply.send(vec![start(partitions[0].low, last_epoch)]).unwrap();
+                reply.send(vec![start(partitions[0].low.0, last_epoch)]).unwrap();
             }
             other => panic!("{other:?}"),
         }

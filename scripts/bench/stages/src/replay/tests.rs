@@ -10,7 +10,7 @@ use super::held::held;
 use super::*;
 use crate::input::Record;
 
-const PARTITIONS: i32 = 2;
+const PARTITIONS: [KafkaPartition; 2] = [KafkaPartition(0), KafkaPartition(1)];
 const RECORDS: i64 = 3000;
 const BATCH: i64 = 500;
 const SECOND_US: i64 = 1_000_000;
@@ -18,15 +18,15 @@ const BEGIN: &str = "2025-04-05T06:00:00Z";
 
 /// A topic of ten hours: one record in a hundred is no event, one in fifty is five hours late.
 fn topic() -> Input {
-    let log = |partition: i32| {
+    let log = |partition: KafkaPartition| {
         let mut log = Log::default();
         (0..RECORDS).for_each(|offset| push(&mut log, partition, offset));
         (partition, log)
     };
-    (0..PARTITIONS).map(log).collect()
+    PARTITIONS.into_iter().map(log).collect()
 }
 
-fn push(log: &mut Log, partition: i32, offset: i64) {
+fn push(log: &mut Log, partition: KafkaPartition, offset: i64) {
     let kafka_timestamp = Timestamp::parse(BEGIN).unwrap().saturating_add(offset * 12 * SECOND_US);
     let late_us = if offset % 50 == 49 { 5 * 3600 * SECOND_US } else { 0 };
     let event_time = kafka_timestamp.saturating_add(-late_us);
@@ -39,14 +39,13 @@ fn push(log: &mut Log, partition: i32, offset: i64) {
         ),
     };
     let payload = Some(payload.as_bytes());
-    log.push(&Record { offset, kafka_timestamp, key: None, payload }).unwrap();
+    log.push(&Record { offset: Offset(offset), kafka_timestamp, key: None, payload }).unwrap();
 }
 
 /// The topic in batches, the partitions in turn.
 fn batches() -> Vec<BatchEnd> {
-    let ends = (1..=RECORDS / BATCH).map(|number| number * BATCH);
-    let of_all =
-        |next_offset| (0..PARTITIONS).map(move |partition| BatchEnd { partition, next_offset });
+    let ends = (1..=RECORDS / BATCH).map(|number| Offset(number * BATCH));
+    let of_all = |next_offset| PARTITIONS.map(|partition| BatchEnd { partition, next_offset });
     ends.flat_map(of_all).collect()
 }
 

@@ -7,7 +7,7 @@ use axum::body::{Body, to_bytes};
 use axum::http::{Request, StatusCode, Uri, header};
 use lake_config::Settings;
 use lake_delta::{Commit, Lake, TableLog, data_file};
-use lake_model::{Calendar, Speed, Timestamp};
+use lake_model::{Calendar, KafkaPartition, Speed, Timestamp};
 use lake_runtime::telemetry;
 use lake_tables::Table;
 use lake_tables::avg_speed::{self, AvgSpeedRow};
@@ -112,7 +112,7 @@ fn rows_by_file() -> BTreeMap<ProvisionalGroup, Vec<AvgSpeedRow>> {
         times.into_iter().flat_map(move |time| {
             SPEEDS.map(|thousandths| Observation {
                 camera,
-                kafka_partition: 0,
+                kafka_partition: KafkaPartition(0),
                 time,
                 speed: Speed::from_thousandths(thousandths),
             })

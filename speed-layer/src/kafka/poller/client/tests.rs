@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use rdkafka::error::RDKafkaErrorCode;
 
 use crate::kafka::poller::test_bed::{Bed, start};
+use lake_model::{KafkaPartition, Offset, OffsetRange};
 
 #[test]
 fn partitions_are_fetched_from_the_offsets_given_until_they_are_returned() {
@@ -16,7 +17,7 @@ fn partitions_are_fetched_from_the_offsets_given_until_they_are_returned() {
     // The group's protocol is not cooperative: an assignment replaces all.
     bed.link.client.assign(&[start(1, 7, 1)]).unwrap();
     assert_eq!(bed.assigned(), BTreeMap::from([(1, 7)]));
-    bed.link.client.unassign(&[1]).unwrap();
+    bed.link.client.unassign(&[KafkaPartition(1)]).unwrap();
     assert_eq!(bed.assigned(), BTreeMap::new());
 }
 
@@ -24,8 +25,10 @@ fn partitions_are_fetched_from_the_offsets_given_until_they_are_returned() {
 fn bounds_are_the_offsets_that_kafka_has() {
     let bed = Bed::new();
     bed.fill(1, 3);
-    assert_eq!(bed.link.client.bounds_of(1, || false).unwrap(), (0, 3));
-    assert_eq!(bed.link.client.bounds_of(2, || false).unwrap(), (0, 0));
+    let held = bed.link.client.bounds_of(KafkaPartition(1), || false).unwrap();
+    assert_eq!(held, OffsetRange::new(Offset::ZERO, Offset(3)));
+    let held = bed.link.client.bounds_of(KafkaPartition(2), || false).unwrap();
+    assert_eq!(held, OffsetRange::new(Offset::ZERO, Offset(0)));
 }
 
 #[test]
@@ -37,7 +40,7 @@ fn a_partition_that_comes_beside_the_queue_is_reported_as_misrouted_once() {
         link.client.poll_consumer();
         Some(link.client.drain_misrouted()).filter(|found| !found.is_empty())
     });
-    assert_eq!(misrouted, [1]);
+    assert_eq!(misrouted, [KafkaPartition(1)]);
     assert!(bed.link.client.drain_misrouted().is_empty());
 }
 
@@ -59,7 +62,7 @@ fn a_seek_of_a_partition_that_is_not_fetched_is_answered_with_an_error() {
     let bed = Bed::new();
     let answers = bed.link.client.seek(&[start(3, 0, 1)]).unwrap();
     let (partition, answer) = &answers[0];
-    assert_eq!((*partition, answers.len()), (3, 1));
+    assert_eq!((*partition, answers.len()), (KafkaPartition(3), 1));
     assert!(answer.is_err());
 }
 

@@ -27,7 +27,7 @@ fn sent(bed: &mut Bed) -> Vec<String> {
         SourceEvent::Records(batch) => {
             let (partition, epoch) = (batch.partition, batch.epoch);
             let (_, letters) = batch.into_parts();
-            let offsets: Vec<i64> = letters.iter().map(|letter| letter.kafka_offset).collect();
+            let offsets: Vec<i64> = letters.iter().map(|letter| letter.kafka_offset.0).collect();
             format!("records {partition} {epoch} {offsets:?}")
         }
         SourceEvent::Position { partition, epoch, next, .. } => {
@@ -48,7 +48,7 @@ fn records_wait_for_a_flush_which_sends_each_partition_s_own_once() {
     assert!(sent(&mut bed).is_empty());
     bed.link.flush().unwrap();
     assert_eq!(sent(&mut bed), ["records 0 4 [0, 1]", "records 1 6 [5]"]);
-    assert_eq!(bed.link.positions.positions(), [(0, 2), (1, 6)]);
+    assert_eq!(bed.positions(), [(0, 2), (1, 6)]);
     bed.link.flush().unwrap();
     assert!(sent(&mut bed).is_empty());
 }
@@ -73,10 +73,10 @@ fn nothing_of_a_partition_that_needs_a_seek_or_is_not_assigned_is_delivered() {
     bed.link.positions.invalidate_all(now());
     accept(&mut bed.link, 0, 0, 1);
     accept(&mut bed.link, 3, 0, 1);
-    bed.link.report_end(0, 9).unwrap();
+    bed.link.report_end(KafkaPartition(0), Offset(9)).unwrap();
     bed.link.flush().unwrap();
     assert!(sent(&mut bed).is_empty());
-    bed.link.positions.validate(0);
+    bed.link.positions.validate(KafkaPartition(0));
     accept(&mut bed.link, 0, 0, 1);
     bed.link.flush().unwrap();
     assert_eq!(sent(&mut bed), ["records 0 1 [0]"]);
@@ -87,12 +87,12 @@ fn an_end_comes_after_the_records_before_it_with_the_offsets_that_no_record_has(
     let mut bed = Bed::new();
     bed.link.positions.begin(start(0, 0, 1), now());
     accept(&mut bed.link, 0, 0, 2);
-    bed.link.report_end(0, 2).unwrap();
+    bed.link.report_end(KafkaPartition(0), Offset(2)).unwrap();
     assert_eq!(sent(&mut bed), ["records 0 1 [0, 1]", "position 0 1 2"]);
     // A transaction's marker is at offset 2.
-    bed.link.report_end(0, 3).unwrap();
+    bed.link.report_end(KafkaPartition(0), Offset(3)).unwrap();
     assert_eq!(sent(&mut bed), ["position 0 1 3"]);
-    assert_eq!(bed.link.positions.positions(), [(0, 3)]);
+    assert_eq!(bed.positions(), [(0, 3)]);
 }
 
 #[test]
@@ -119,7 +119,7 @@ fn while_the_engine_is_behind_sending_waits_and_what_comes_after_the_pause_needs
         other => panic!("{other:?}"),
     });
     bed.link.flush().unwrap();
-    assert_eq!(bed.wait(engine), [0, 1]);
+    assert_eq!(bed.wait(engine), [Offset(0), Offset(1)]);
     assert_eq!(bed.link.positions.needing_seek(|_| true), [start(0, 2, 1)]);
 }
 
@@ -133,7 +133,7 @@ fn a_short_wait_for_the_engine_pauses_nothing() {
     let engine = bed.engine_after(SEND_TIMEOUT / 20, 2, |_| ());
     bed.link.flush().unwrap();
     bed.wait(engine);
-    assert!(bed.link.positions.valid(0).is_some());
+    assert!(bed.link.positions.valid(KafkaPartition(0)).is_some());
 }
 
 #[test]

@@ -5,7 +5,7 @@
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
-use lake_model::LeaderEpoch;
+use lake_model::{KafkaPartition, LeaderEpoch, Offset};
 use rdkafka::error::KafkaError;
 use rdkafka::types::RDKafkaRespErr;
 use speed_layer_fetch::Message;
@@ -39,10 +39,10 @@ fn poll_until(bed: &mut Bed, is_meant: impl Fn(&SourceEvent) -> bool) -> Vec<Sou
                 let done = match message {
                     Message::Record(record) => link.accept(&record),
                     Message::End { partition, next_offset } => {
-                        link.report_end(partition, next_offset)
+                        link.report_end(KafkaPartition(partition), Offset(next_offset))
                     }
                     Message::Fault(found) => {
-                        handle(&found, found.partition.unwrap(), &membership, link)
+                        handle(&found, KafkaPartition(found.partition.unwrap()), &membership, link)
                     }
                 };
                 done.map_or(ControlFlow::Break(()), ControlFlow::Continue)
@@ -74,14 +74,14 @@ fn a_verdict_is_of_the_position_and_the_epoch_that_it_names() {
     let text = "Partition log truncation detected at offset 106 (leader epoch 4): broker end offset is 100 (offset \
                 leader epoch 5). Reset to INVALID.";
     let found = verdict(text, start_under(0, 106, 4));
-    assert_eq!(found, Some(Truncation { position: 106, end: Some(100) }));
+    assert_eq!(found, Some(Truncation { position: Offset(106), end: Some(Offset(100)) }));
     assert_eq!(verdict(text, start_under(0, 105, 4)), None, "librdkafka had fetched further");
     assert_eq!(verdict(text, start_under(0, 106, 3)), None);
     assert_eq!(verdict(text, start(0, 106, 1)), None);
     let none_left = "No epoch found less or equal to offset 106 (leader epoch 4): broker end offset is -1 (offset \
                      leader epoch -1). Reset using configured policy.";
     let found = verdict(none_left, start_under(0, 106, 4));
-    assert_eq!(found, Some(Truncation { position: 106, end: None }));
+    assert_eq!(found, Some(Truncation { position: Offset(106), end: None }));
     let gone = "fetch failed due to requested offset not available on the broker: Broker: Offset out of range";
     assert_eq!(verdict(gone, start_under(0, 106, 4)), None);
 }
@@ -105,8 +105,9 @@ fn after_a_fault_nothing_counts_until_the_partition_was_fetched_again_from_where
     let mut bed = Bed::new();
     bed.link.positions.begin(start(3, 0, 1), now());
     let membership = Membership::new(Arc::default());
-    handle(&fault(RDKafkaErrorCode::BadMessage), 3, &membership, &mut bed.link).unwrap();
-    assert!(bed.link.positions.valid(3).is_none());
+    handle(&fault(RDKafkaErrorCode::BadMessage), KafkaPartition(3), &membership, &mut bed.link)
+        .unwrap();
+    assert!(bed.link.positions.valid(KafkaPartition(3)).is_none());
     assert!(!bed.link.positions.needs_seek(now()), "it waits");
     let later = now() + FIRST_WAIT;
     assert_eq!(bed.link.positions.needing_seek(|at| at <= later), [start(3, 0, 1)]);
@@ -118,11 +119,16 @@ fn a_partition_is_fetched_again_after_faults_and_leaves_nothing_out() {
     bed.fill(0, 5);
     bed.fail_fetches(&[RDKafkaRespErr::RD_KAFKA_RESP_ERR_INVALID_MSG; 3]);
     assign(&mut bed, start(0, 0, 1));
-    let sent = poll_until(&mut bed, |event| matches!(event, SourceEvent::Position { next: 5, .. }));
+    let sent = poll_until(&mut bed, |event| {
+        matches!(event, SourceEvent::Position { next: Offset(5), .. })
+    });
     let [SourceEvent::Records(batch), SourceEvent::Position { .. }] = &sent[..] else {
         panic!("{sent:?}")
     };
-    assert_eq!((batch.first_offset(), batch.last_offset(), batch.len()), (Some(0), Some(4), 5));
+    assert_eq!(
+        (batch.first_offset(), batch.last_offset(), batch.len()),
+        (Some(Offset(0)), Some(Offset(4)), 5)
+    );
     assert!(batch.leader_epoch.is_some());
 }
 
@@ -164,8 +170,10 @@ fn asked_at(offset: i64) -> Vec<SourceEvent> {
         records.serve(Duration::from_millis(20), |message| {
             let done = match message {
                 Message::Record(record) => link.accept(&record),
-                Message::End { partition, next_offset } => link.report_end(partition, next_offset),
-                Message::Fault(found) => handle(&found, 0, &membership, link),
+                Message::End { partition, next_offset } => {
+                    link.report_end(KafkaPartition(partition), Offset(next_offset))
+                }
+                Message::Fault(found) => handle(&found, KafkaPartition(0), &membership, link),
             };
             done.map_or(ControlFlow::Break(()), ControlFlow::Continue)
         });
@@ -180,7 +188,7 @@ fn a_position_in_a_log_that_was_cut_below_it_and_has_grown_again_is_asked_about_
     let [SourceEvent::Lost { .. }, SourceEvent::Assigned { partitions, .. }] = &asked[..] else {
         panic!("{asked:?}")
     };
-    let cut = Truncation { position: 5, end: Some(3) };
+    let cut = Truncation { position: Offset(5), end: Some(Offset(3)) };
     assert_eq!(partitions[0].truncation, Some(cut));
 }
 
@@ -188,5 +196,5 @@ fn a_position_in_a_log_that_was_cut_below_it_and_has_grown_again_is_asked_about_
 fn a_position_that_a_new_leader_still_has_is_gone_on_from() {
     let asked = asked_at(3);
     let [SourceEvent::Records(batch), ..] = &asked[..] else { panic!("{asked:?}") };
-    assert_eq!(batch.first_offset(), Some(3));
+    assert_eq!(batch.first_offset(), Some(Offset(3)));
 }

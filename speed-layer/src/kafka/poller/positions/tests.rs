@@ -5,20 +5,22 @@
 use super::super::now;
 use super::*;
 
+const PARTITION: KafkaPartition = KafkaPartition(3);
+
 fn start(offset: i64, epoch: u64) -> Start {
-    Start { partition: 3, offset, epoch, leader_epoch: None }
+    Start { partition: PARTITION, offset: Offset(offset), epoch, leader_epoch: None }
 }
 
 #[test]
 fn nothing_of_a_partition_counts_from_a_pause_until_a_seek_has_succeeded() {
     let mut positions = Positions::default();
     positions.begin(start(10, 1), now());
-    assert!(positions.valid(3).is_some());
+    assert!(positions.valid(PARTITION).is_some());
     positions.invalidate_all(now());
-    assert!(positions.valid(3).is_none());
+    assert!(positions.valid(PARTITION).is_none());
     assert_eq!(positions.needing_seek(|_| true), [start(10, 1)]);
-    positions.validate(3);
-    assert!(positions.valid(3).is_some() && positions.needing_seek(|_| true).is_empty());
+    positions.validate(PARTITION);
+    assert!(positions.valid(PARTITION).is_some() && positions.needing_seek(|_| true).is_empty());
 }
 
 #[test]
@@ -27,7 +29,7 @@ fn a_seek_of_an_earlier_assignment_is_passed_over() {
     assert!(!positions.begin_elsewhere(start(10, 1), now()), "it is not assigned");
     positions.begin(start(20, 2), now());
     assert!(!positions.begin_elsewhere(start(10, 1), now()), "it was asked for earlier");
-    assert_eq!(positions.positions(), [(3, 20)]);
+    assert_eq!(positions.positions(), [(PARTITION, Offset(20))]);
     assert!(positions.begin_elsewhere(start(10, 2), now()));
     assert_eq!(positions.needing_seek(|_| true), [start(10, 2)]);
 }

@@ -38,8 +38,8 @@ fn only_partitions_that_need_it_are_moved_and_count_again_once_they_were() {
     let (now, mut seeker) = (now(), Seeker::default());
     let mut positions = positions(now);
     assert_eq!(seeker.due(&positions, now), [start(0, 3, 1)]);
-    assert!(seeker.record(Ok(vec![(0, Ok(()))]), &mut positions, now).is_empty());
-    assert!(positions.valid(0).is_some());
+    assert!(seeker.record(Ok(vec![(KafkaPartition(0), Ok(()))]), &mut positions, now).is_empty());
+    assert!(positions.valid(KafkaPartition(0)).is_some());
     assert_eq!(seeker.due(&positions, now), []);
 }
 
@@ -47,9 +47,9 @@ fn only_partitions_that_need_it_are_moved_and_count_again_once_they_were() {
 fn a_partition_whose_seek_is_refused_is_tried_again_after_a_pause() {
     let (now, mut seeker) = (now(), Seeker::default());
     let mut positions = positions(now);
-    let failures = seeker.record(Ok(vec![(0, refusal())]), &mut positions, now);
+    let failures = seeker.record(Ok(vec![(KafkaPartition(0), refusal())]), &mut positions, now);
     assert!(failures.is_empty(), "a refusal passes: {failures:?}");
-    assert!(positions.valid(0).is_none());
+    assert!(positions.valid(KafkaPartition(0)).is_none());
     assert_eq!(seeker.due(&positions, now + POLL_TIMEOUT / 2), []);
     assert_eq!(seeker.due(&positions, now + POLL_TIMEOUT), [start(0, 3, 1)]);
 }
@@ -60,7 +60,7 @@ fn a_seek_that_was_not_made_at_all_is_tried_again_after_a_pause() {
     let mut positions = positions(now);
     let failed = Err(KafkaError::Seek("timed out".to_owned()));
     assert!(seeker.record(failed, &mut positions, now).is_empty());
-    assert!(positions.valid(0).is_none());
+    assert!(positions.valid(KafkaPartition(0)).is_none());
     assert_eq!(seeker.due(&positions, now), []);
     assert_eq!(seeker.due(&positions, now + POLL_TIMEOUT), [start(0, 3, 1)]);
 }
@@ -71,9 +71,10 @@ fn a_failure_that_stays_is_returned_and_the_other_answers_count() {
     let mut positions = positions(now);
     positions.invalidate_all(now);
     let failed = Err(KafkaError::OffsetFetch(RDKafkaErrorCode::UnknownPartition));
-    let failures = seeker.record(Ok(vec![(0, failed), (1, Ok(()))]), &mut positions, now);
+    let answers = vec![(KafkaPartition(0), failed), (KafkaPartition(1), Ok(()))];
+    let failures = seeker.record(Ok(answers), &mut positions, now);
     assert_eq!(failures.len(), 1);
-    assert!(positions.valid(1).is_some());
+    assert!(positions.valid(KafkaPartition(1)).is_some());
 }
 
 #[test]
@@ -83,10 +84,11 @@ fn partitions_are_assigned_again_once_librdkafka_has_not_fetched_them_for_long()
     let early = now + SEEK_PATIENCE / 2;
     assert_eq!(reassignment(&positions, true, early), None);
     let late = now + SEEK_PATIENCE;
-    let alone = Reassignment { idle: vec![0], starts: vec![start(0, 3, 1)] };
+    let idle = vec![KafkaPartition(0)];
+    let alone = Reassignment { idle: idle.clone(), starts: vec![start(0, 3, 1)] };
     assert_eq!(reassignment(&positions, true, late), Some(alone));
     // Where an assignment replaces all, those that are fetched are in it, too.
-    let all = Reassignment { idle: vec![0], starts: vec![start(0, 3, 1), start(1, 5, 2)] };
+    let all = Reassignment { idle, starts: vec![start(0, 3, 1), start(1, 5, 2)] };
     assert_eq!(reassignment(&positions, false, late), Some(all));
 }
 
@@ -96,7 +98,7 @@ fn a_partition_that_librdkafka_has_stopped_to_fetch_is_assigned_again_from_where
     bed.link.positions = positions(now() - SEEK_PATIENCE);
     Seeker::default().seek(&mut bed.link).unwrap();
     assert_eq!(bed.assigned(), BTreeMap::from([(0, 3), (1, 5)]));
-    assert!(bed.link.positions.valid(0).is_some());
+    assert!(bed.link.positions.valid(KafkaPartition(0)).is_some());
     assert!(bed.sent().is_empty(), "no failure is reported");
 }
 
@@ -107,7 +109,7 @@ fn a_partition_that_librdkafka_does_not_fetch_yet_is_waited_for() {
     let mut seeker = Seeker::default();
     seeker.seek(&mut bed.link).unwrap();
     assert_eq!(bed.assigned(), BTreeMap::from([(0, 50)]));
-    assert!(bed.link.positions.valid(0).is_none());
+    assert!(bed.link.positions.valid(KafkaPartition(0)).is_none());
     assert!(seeker.refused_at.is_some());
 }
 
