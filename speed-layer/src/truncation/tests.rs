@@ -181,7 +181,7 @@ async fn a_second_cut_is_accepted_and_recorded_as_another() {
 async fn averages_that_were_behind_go_on_with_what_is_landed() {
     let lake = lake_with(6).await;
     // The program ends between the two commits.
-    accept(&mut Instance::on(&lake).await.committer.tables_mut(), PARTITION, Some(Offset(7)))
+    accept(Instance::on(&lake).await.committer.tables_mut(), PARTITION, Some(Offset(7)))
         .await
         .unwrap();
     let mut instance = Instance::on(&lake).await;
