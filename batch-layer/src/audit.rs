@@ -24,7 +24,9 @@ use crate::batch_runs::BatchRuns;
 use crate::context::Context;
 use crate::error::BatchError;
 
-pub use self::report::{AuditReport, AuditedDay, AuditedPartition, AuditedReset, DayStatus};
+pub use self::report::{
+    AuditReport, AuditedDay, AuditedPartition, AuditedReset, AuditedTruncation, DayStatus,
+};
 
 /// Audits the lake. What is wrong is in the report.
 ///
@@ -41,7 +43,22 @@ pub async fn run(context: &Context) -> Result<AuditReport, BatchError> {
     coverage::audit(context, events, dead_letters, offset_gaps.state(), &mut report).await?;
     days::audit(context, events, avg_speed.state(), &runs, &mut report).await?;
     report.watermark_resets = watermark_resets(context, events);
+    report.accepted_truncations = accepted_truncations(context, events);
     Ok(report)
+}
+
+fn accepted_truncations(context: &Context, events: &TableState) -> Vec<AuditedTruncation> {
+    let app_ids = &context.app_ids;
+    let partitions = app_ids.partitions(events).into_iter();
+    let found =
+        partitions.flat_map(|(partition, _)| app_ids.accepted_truncations(events, partition));
+    let audited = found.map(|found| AuditedTruncation {
+        partition: found.partition,
+        end: found.end,
+        position: found.position,
+        accepted_at: found.accepted_at.to_string(),
+    });
+    audited.collect()
 }
 
 fn watermark_resets(context: &Context, events: &TableState) -> Vec<AuditedReset> {

@@ -28,6 +28,7 @@ use self::pace::Pace;
 use self::retry_gate::RetryGate;
 use crate::averages_writer::AveragesWriter;
 use crate::committer::Committer;
+use crate::decode::DecodedBatch;
 use crate::lander::Lander;
 use crate::partition::Rules;
 use crate::partition_set::PartitionSet;
@@ -143,6 +144,7 @@ impl<S: Source> Engine<S> {
         // What counts from 0 on shows its first increase.
         metrics::counter!("lambdalake_speed_commit_failures_total").increment(0);
         metrics::counter!("lambdalake_speed_fenced_total").increment(0);
+        metrics::counter!("lambdalake_speed_accepted_truncations_total").increment(0);
         let mut averages = ticks(self.pace.commit_interval);
         let mut landing = ticks(self.pace.landing_interval);
         let mut positions = ticks(self.pace.position_interval);
@@ -178,22 +180,27 @@ impl<S: Source> Engine<S> {
         match event {
             SourceEvent::Records(batch) => {
                 metrics::counter!("lambdalake_speed_records_total").increment(batch.len() as u64);
-                if let Some(partition) = self.partitions.current(batch.partition, batch.epoch) {
-                    partition.accept(*batch, &self.rules);
+                let Some(partition) = self.partitions.current(batch.partition, batch.epoch) else {
+                    return Ok(());
+                };
+                if partition.is_contradicted_by(&batch) {
+                    return self.reload_truncated(&batch).await;
                 }
+                partition.accept(*batch, &self.rules);
                 if self.partitions.waiting_bytes() >= self.pace.landing_bytes {
                     self.land_if_possible(false).await?;
                 }
             }
-            SourceEvent::Position { partition, epoch, next } => {
+            SourceEvent::Position { partition, epoch, next, leader_epoch } => {
                 if let Some(partition) = self.partitions.current(partition, epoch) {
-                    partition.advance(next);
+                    partition.advance(next, leader_epoch);
                 }
             }
             SourceEvent::Assigned { partitions, reply } => {
+                // Another topic's log would be taken for one that was cut.
+                self.check_topic().await?;
                 let (held, committer) = (&mut self.partitions, &mut self.committer);
-                let loaded = self.takeover.load(&partitions, held, committer, &self.rules).await;
-                let starts = self.unless_another_topic(loaded.map_err(Into::into)).await?;
+                let starts = self.takeover.load(&partitions, held, committer, &self.rules).await?;
                 // Nobody waits any more if the assignment was revoked meanwhile.
                 let _ = reply.send(starts);
             }
@@ -211,7 +218,9 @@ impl<S: Source> Engine<S> {
                 self.partitions.release(&partitions);
             }
             SourceEvent::Failed { problem } => {
-                return self.unless_another_topic(Err(EngineError::Source(problem))).await;
+                // That the topic is another one explains what the failure only shows.
+                self.check_topic().await?;
+                return Err(EngineError::Source(problem));
             }
         }
         Ok(())
@@ -245,18 +254,6 @@ impl<S: Source> Engine<S> {
         Ok(())
     }
 
-    /// The result, or else, where it is a failure and the topic is another one, that this is so: it explains what the
-    /// failure only shows, such as offsets that are out of range.
-    async fn unless_another_topic<T>(
-        &self,
-        result: Result<T, EngineError>,
-    ) -> Result<T, EngineError> {
-        if result.is_err() {
-            self.check_topic().await?;
-        }
-        result
-    }
-
     async fn check_topic(&self) -> Result<(), EngineError> {
         match &self.topic {
             Some(topic) => Ok(topic.check(&self.committer.tables().events).await?),
@@ -274,6 +271,18 @@ impl<S: Source> Engine<S> {
             let starts = self.takeover.reload(partition, held, committer, &self.rules).await?;
             starts.into_iter().for_each(|start| self.source.seek(start));
         }
+        Ok(())
+    }
+
+    /// Loads the partition of `batch` as one whose log was cut before that, and goes on with it if that is accepted.
+    async fn reload_truncated(&mut self, batch: &DecodedBatch) -> Result<(), EngineError> {
+        self.check_topic().await?;
+        let first = batch.first_offset().unwrap_or(Offset::ZERO);
+        let (held, committer) = (&mut self.partitions, &mut self.committer);
+        let takeover = &mut self.takeover;
+        let starts =
+            takeover.reload_truncated(batch.partition, first, held, committer, &self.rules);
+        starts.await?.into_iter().for_each(|start| self.source.seek(start));
         Ok(())
     }
 

@@ -198,7 +198,7 @@ fn beside(
         partition: partition.id(),
         built_on,
         resets: 0,
-        progress: PartitionProgress { next_offset: Some(next), max_event_time: None },
+        progress: PartitionProgress { next_offset: Some(next), ..PartitionProgress::default() },
         files: files.into_iter().map(|file| (None, file)).collect(),
     }
 }

@@ -31,6 +31,7 @@ pub mod takeover;
 #[cfg(test)]
 mod test_instance;
 pub mod topic_check;
+pub mod truncation;
 
 pub use engine::{Engine, EngineError};
 pub use speed_layer_decode as decode;

@@ -6,8 +6,8 @@ use lake_config::Settings;
 use lake_delta::LakeError;
 use lake_model::kafka_timestamp;
 use lake_model::{
-    Calendar, DaySpan, DeadLetter, EventColumns, KafkaPartition, Lateness, Offset, OffsetRange,
-    SpeedLimits, Timestamp,
+    Calendar, DaySpan, DeadLetter, EventColumns, KafkaPartition, Lateness, LeaderEpoch, Offset,
+    OffsetRange, SpeedLimits, Timestamp,
 };
 use lake_tables::identity::LakeIdentity;
 use lake_tables::offset_gaps::GapReason;
@@ -52,6 +52,10 @@ pub struct Partition {
     id: KafkaPartition,
     epoch: u64,
     position: Offset,
+    /// The epoch of the leader that appended what is before the position.
+    leader_epoch: Option<LeaderEpoch>,
+    /// What `events` holds was read from a log in which no record before this offset has a greater epoch.
+    landed_under: Option<(Offset, LeaderEpoch)>,
     /// Its greatest event time.
     pub clock: Clock,
     /// What waits to land.
@@ -80,6 +84,8 @@ impl Partition {
             id,
             epoch,
             position,
+            leader_epoch: None,
+            landed_under: None,
             clock,
             landing,
             provisional,
@@ -87,6 +93,18 @@ impl Partition {
             span: None,
             newest_record: None,
         }
+    }
+
+    /// The partition with the leader epochs that belong to its position and to the next offset of `events`.
+    #[must_use]
+    pub fn with_leader_epochs(
+        mut self,
+        of_position: Option<LeaderEpoch>,
+        of_events: Option<LeaderEpoch>,
+    ) -> Partition {
+        self.leader_epoch = of_position;
+        self.landed_under = self.landing.landed().events.zip(of_events);
+        self
     }
 
     /// The partition's number.
@@ -104,6 +122,20 @@ impl Partition {
         self.position
     }
 
+    /// The epoch of the leader that appended what is before the position.
+    pub fn leader_epoch(&self) -> Option<LeaderEpoch> {
+        self.leader_epoch
+    }
+
+    /// Whether records of `batch` are others than those that `events` holds under their offsets: a later leader appended
+    /// them than the last of those. Epochs only grow along a log.
+    pub fn is_contradicted_by(&self, batch: &DecodedBatch) -> bool {
+        self.landed_under
+            .zip(batch.leader_epoch)
+            .zip(batch.first_offset())
+            .is_some_and(|(((landed, epoch), of_batch), first)| first < landed && of_batch > epoch)
+    }
+
     /// The Kafka timestamp of the last record accepted that has one.
     pub fn newest_record(&self) -> Option<Timestamp> {
         self.newest_record
@@ -114,6 +146,7 @@ impl Partition {
         PartitionProgress {
             next_offset: Some(self.position),
             max_event_time: self.clock.now().max_event_time(),
+            leader_epoch: self.leader_epoch,
         }
     }
 
@@ -126,6 +159,7 @@ impl Partition {
 
     /// Accepts records in the order of their offsets; those before the position are passed over.
     pub fn accept(&mut self, batch: DecodedBatch, rules: &Rules) {
+        let (before, leader_epoch) = (self.position, batch.leader_epoch);
         let (events, letters) = batch.into_parts();
         let mut late_mask = LateMask::with_room_for(events.len());
         let mut letters = letters.into_iter().peekable();
@@ -138,10 +172,20 @@ impl Partition {
         }
         letters.for_each(|letter| self.accept_dead_letter(letter));
         self.landing.push_events(self.id, events, late_mask);
+        if self.position > before {
+            self.leader_epoch = leader_epoch;
+        }
     }
 
-    /// Notes that everything before `next` was delivered or never will be.
-    pub fn advance(&mut self, next: Offset) {
+    /// Notes that everything before `next` was delivered or never will be; what is before it is of `leader_epoch`.
+    pub fn advance(&mut self, next: Offset, leader_epoch: Option<LeaderEpoch>) {
+        if next > self.position {
+            self.leader_epoch = leader_epoch;
+        }
+        self.advance_to(next);
+    }
+
+    fn advance_to(&mut self, next: Offset) {
         if next > self.position {
             let gap = OffsetRange::new(self.position, next);
             self.landing.push_gap(gap, GapReason::NotDelivered);
@@ -189,7 +233,7 @@ impl Partition {
         if offset < self.position {
             return false;
         }
-        self.advance(offset);
+        self.advance_to(offset);
         self.position = offset.next();
         if kafka_timestamp != kafka_timestamp::ABSENT {
             self.newest_record = Some(kafka_timestamp);

@@ -15,6 +15,8 @@ pub struct AuditReport {
     pub days: Vec<AuditedDay>,
     /// Every watermark that was set back by `speed-layer reset-watermark`; not a problem, but recorded.
     pub watermark_resets: Vec<AuditedReset>,
+    /// Every cut of Kafka's log below what is landed that was accepted; not a problem of the tables, but recorded.
+    pub accepted_truncations: Vec<AuditedTruncation>,
     /// What is wrong; nothing if the lake is in order.
     pub problems: Vec<String>,
 }
@@ -55,6 +57,19 @@ pub struct AuditedReset {
     pub to: String,
     /// When the reset was asked for.
     pub requested_at: String,
+}
+
+/// One cut of Kafka's log that was accepted. The time is RFC 3339.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AuditedTruncation {
+    /// The partition.
+    pub partition: KafkaPartition,
+    /// Where Kafka's log was cut at most, if Kafka said so.
+    pub end: Option<Offset>,
+    /// The next offset of `events` then: what Kafka has anew before it was not read.
+    pub position: Offset,
+    /// When it was accepted.
+    pub accepted_at: String,
 }
 
 /// One final day.
@@ -99,6 +114,7 @@ impl AuditReport {
             "partitions": self.partitions,
             "days": self.days,
             "watermark_resets": self.watermark_resets,
+            "accepted_truncations": self.accepted_truncations,
             "problems": self.problems,
         })
     }
@@ -125,6 +141,14 @@ impl fmt::Display for AuditReport {
                 f,
                 "partition {}: watermark reset at offset {} from {} to {}, asked for at {}",
                 r.partition, r.offset, r.from, r.to, r.requested_at
+            )?;
+        }
+        for t in &self.accepted_truncations {
+            let end = t.end.map_or_else(|| "an unknown offset".to_owned(), |end| end.to_string());
+            writeln!(
+                f,
+                "partition {}: Kafka's log was cut at {end}, below what was landed; accepted at offset {}, {}",
+                t.partition, t.position, t.accepted_at
             )?;
         }
         for problem in &self.problems {

@@ -10,7 +10,7 @@ use lake_model::{
 use lake_tables::dead_letters::{self, DeadLetter};
 use lake_tables::events;
 use lake_tables::offset_gaps::{GapReason, OffsetGap};
-use lake_tables::txn::WatermarkReset;
+use lake_tables::txn::{AcceptedTruncation, WatermarkReset};
 use lake_tables::{Table, file_kind};
 
 use super::report::DayStatus;
@@ -234,4 +234,23 @@ async fn resets_of_watermarks_are_told_when_only_a_checkpoint_holds_them() {
         }])
     );
     assert!(report.to_string().contains("partition 1: watermark reset at offset 1 from 2031-"));
+}
+
+#[tokio::test]
+async fn cuts_of_kafkas_log_that_were_accepted_are_told() {
+    let world = world().await;
+    let (partition, position) = (KafkaPartition(1), Offset(3));
+    let accepted_at = at("2025-04-06T11:00:00Z");
+    let cut = AcceptedTruncation { partition, end: Some(Offset(1)), position, accepted_at };
+    let txns = world.context.app_ids.record_truncation(1, &cut);
+    world.commit(Table::Events, &Commit::new(&world.context.lake, "ACCEPT").txns(txns)).await;
+    let report = audit(&world).await;
+    assert!(report.is_ok(), "{report}");
+    assert_eq!(
+        report.json()["accepted_truncations"],
+        serde_json::json!([{
+            "partition": 1, "end": 1, "position": 3, "accepted_at": "2025-04-06T11:00:00Z",
+        }])
+    );
+    assert!(report.to_string().contains("partition 1: Kafka's log was cut at 1"), "{report}");
 }

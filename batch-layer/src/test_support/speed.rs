@@ -130,7 +130,8 @@ impl World {
     }
 
     fn progress(&self, partition: KafkaPartition, next: Offset) -> Vec<(String, i64)> {
-        let progress = PartitionProgress { next_offset: Some(next), max_event_time: None };
+        let progress =
+            PartitionProgress { next_offset: Some(next), ..PartitionProgress::default() };
         self.context.app_ids.record(partition, progress)
     }
 }

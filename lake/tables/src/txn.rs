@@ -1,16 +1,20 @@
 //! The app ids under which offsets live in the Delta logs, beside the files they count for.
 //!
 //! Per Kafka partition a commit of `events` or `avg_speed` carries the next offset and the greatest event
-//! time so far; `dead_letters` and `offset_gaps` carry the next offset alone. Watermarks that were set back are
-//! in `resets`.
+//! time so far; `dead_letters` and `offset_gaps` carry the next offset alone. Where Kafka says which leader appended the record
+//! before the next offset, its epoch is there with that offset. An epoch beside another offset says nothing: a program that
+//! knows of no epochs has moved on. Watermarks that were set back are in `resets`, cuts of Kafka's log that were accepted in
+//! `truncations`.
 
 mod resets;
+mod truncations;
 
 use std::collections::BTreeSet;
 
-use lake_model::{Day, KafkaPartition, Offset, Timestamp};
+use lake_model::{Day, KafkaPartition, LeaderEpoch, Offset, Timestamp};
 
 pub use self::resets::WatermarkReset;
+pub use self::truncations::AcceptedTruncation;
 use lake_delta::TableState;
 
 /// The app ids of one pipeline on one topic.
@@ -28,6 +32,8 @@ pub struct PartitionProgress {
     pub next_offset: Option<Offset>,
     /// The greatest event time of accepted events before that offset.
     pub max_event_time: Option<Timestamp>,
+    /// The epoch of the leader that appended what is before that offset, if it is known.
+    pub leader_epoch: Option<LeaderEpoch>,
 }
 
 impl AppIds {
@@ -35,6 +41,11 @@ impl AppIds {
     pub fn new(pipeline: &str, topic: &str) -> AppIds {
         let prefix = format!("{pipeline}:{topic}");
         AppIds { pipeline: pipeline.to_owned(), topic: topic.to_owned(), prefix }
+    }
+
+    /// The topic.
+    pub fn topic(&self) -> &str {
+        &self.topic
     }
 
     /// The app id of a partition's next offset.
@@ -47,6 +58,16 @@ impl AppIds {
         format!("{}:{partition}:max_event_time", self.prefix)
     }
 
+    /// The app id of the leader epoch of what is before the offset that [`AppIds::leader_epoch_offset`] names.
+    pub fn leader_epoch(&self, partition: KafkaPartition) -> String {
+        format!("{}:{partition}:leader_epoch", self.prefix)
+    }
+
+    /// The app id of the offset that a partition's leader epoch belongs to.
+    pub fn leader_epoch_offset(&self, partition: KafkaPartition) -> String {
+        format!("{}:{partition}:leader_epoch_offset", self.prefix)
+    }
+
     /// The app id of the retention floor: the first day that retention has not dropped, in days since 1970.
     pub fn retention_floor(&self) -> String {
         format!("{}:retention_floor_day", self.pipeline)
@@ -54,9 +75,14 @@ impl AppIds {
 
     /// What `state` holds for `partition`.
     pub fn progress(&self, state: &TableState, partition: KafkaPartition) -> PartitionProgress {
+        let next_offset = state.txn(&self.next_offset(partition)).map(Offset);
+        let epoch_is_of_it =
+            state.txn(&self.leader_epoch_offset(partition)).map(Offset) == next_offset;
+        let leader_epoch = state.txn(&self.leader_epoch(partition)).and_then(LeaderEpoch::new);
         PartitionProgress {
-            next_offset: state.txn(&self.next_offset(partition)).map(Offset),
+            next_offset,
             max_event_time: state.txn(&self.max_event_time(partition)).map(Timestamp::from_micros),
+            leader_epoch: leader_epoch.filter(|_| epoch_is_of_it),
         }
     }
 
@@ -68,7 +94,12 @@ impl AppIds {
     ) -> Vec<(String, i64)> {
         let offset = progress.next_offset.map(|next| (self.next_offset(partition), next.0));
         let time = progress.max_event_time.map(|t| (self.max_event_time(partition), t.micros()));
-        offset.into_iter().chain(time).collect()
+        let epoch = progress.next_offset.zip(progress.leader_epoch).map(|(next, epoch)| {
+            let (id, id_of_offset) =
+                (self.leader_epoch(partition), self.leader_epoch_offset(partition));
+            [(id, i64::from(epoch.number())), (id_of_offset, next.0)]
+        });
+        offset.into_iter().chain(time).chain(epoch.into_iter().flatten()).collect()
     }
 
     /// The partitions that `state` holds a next offset for, ascending, with that offset.

@@ -152,7 +152,7 @@ impl Broker {
             log.bounds()
         });
         let (low, high) = bounds.unwrap_or_default();
-        AssignedPartition { partition, low: Offset(low), high: Offset(high) }
+        AssignedPartition { partition, low: Offset(low), high: Offset(high), truncation: None }
     }
 
     /// What a consumer at `position` finds.

@@ -74,5 +74,5 @@ pub async fn read(settings: &Settings) -> anyhow::Result<Reading> {
 }
 
 fn from_its_start(assigned: &AssignedPartition) -> Start {
-    Start { partition: assigned.partition, offset: assigned.low, epoch: EPOCH }
+    Start { partition: assigned.partition, offset: assigned.low, epoch: EPOCH, leader_epoch: None }
 }
