@@ -50,7 +50,8 @@ Examples:
   batch-layer nightly --date 2025-04-05 --force
                                                recompute a day even if it is clean
   batch-layer nightly --from 2025-04-01 --to 2025-04-05
-  batch-layer nightly --wait 2h                wait longer for records to land";
+  batch-layer nightly --wait 2h                wait longer for records to land
+  batch-layer nightly --json | jq .left        the days that were left, with the file at fault and the remedy";
 
 const AUDIT_EXAMPLES: &str = "\
 Examples:
@@ -86,6 +87,9 @@ pub struct NightlyArgs {
     /// Recompute clean final days too; no open day is made final by it
     #[arg(long)]
     pub force: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
     /// Longest wait for records that Kafka holds to land
     #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = humantime::parse_duration)]
     pub wait: Duration,

@@ -5,7 +5,7 @@
 //! day in a way of its own; [`maintain`] compacts, drops and deletes files.
 //!
 //! Underneath, `days` knows what the tables hold of each day, `batch_runs` keeps the record of runs,
-//! `day_events` reads the distinct events of a day in bounded memory, and `window_totals` reads count and sum of windows
+//! `day_events` reads the distinct events of a day in bounded memory, `faults` tells damaged data from a fault outside, and `window_totals` reads count and sum of windows
 //! from `avg_speed`. Everything outside comes in through a [`Context`], a [`lake_kafka::LogEnds`], which asks Kafka
 //! how far its partitions reach, and a [`Shutdown`].
 
@@ -16,8 +16,10 @@ mod context;
 mod day_events;
 mod days;
 mod error;
+mod faults;
 pub mod maintain;
 pub mod nightly;
+mod offset_set;
 mod progress;
 mod scan;
 #[cfg(test)]
@@ -28,4 +30,5 @@ mod window_totals;
 
 pub use context::Context;
 pub use error::BatchError;
+pub use faults::{FileFault, LoggedOffsets};
 pub use lake_runtime::Shutdown;

@@ -5,6 +5,8 @@ use std::fmt;
 
 use serde::Serialize;
 
+use crate::faults::FileFault;
+
 /// What an audit found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditReport {
@@ -14,6 +16,8 @@ pub struct AuditReport {
     pub days: Vec<AuditedDay>,
     /// Every watermark that was set back by `speed-layer reset-watermark`; not a problem, but recorded.
     pub watermark_resets: Vec<AuditedReset>,
+    /// Data files that can't be used; each is among the problems too.
+    pub faults: Vec<FileFault>,
     /// What is wrong; nothing if the lake is in order.
     pub problems: Vec<String>,
 }
@@ -35,6 +39,8 @@ pub struct AuditedPartition {
     pub gap_offsets: u64,
     /// Ranges of offsets, half-open, that are nowhere.
     pub missing: Vec<[i64; 2]>,
+    /// Ranges of offsets, half-open, that are nowhere but may be in a data file that can't be used.
+    pub unreadable: Vec<[i64; 2]>,
     /// Ranges of offsets, half-open, that are there more than once.
     pub repeated: Vec<[i64; 2]>,
     /// Rows whose offset another row has.
@@ -79,10 +85,12 @@ pub enum DayStatus {
     Clean,
     /// Events landed in it since: the next nightly run recomputes it.
     Dirty,
-    /// Retention has dropped its events.
+    /// Retention has dropped its events, or the last file of them was quarantined.
     Frozen,
     /// Its events are gone, though retention has not dropped them.
     Lost,
+    /// A data file of it can't be used.
+    Unreadable,
 }
 
 impl AuditReport {
@@ -98,8 +106,17 @@ impl AuditReport {
             "partitions": self.partitions,
             "days": self.days,
             "watermark_resets": self.watermark_resets,
+            "unreadable_files": self.faults,
             "problems": self.problems,
         })
+    }
+
+    /// Adds a data file that can't be used, once.
+    pub(super) fn fault(&mut self, fault: FileFault) {
+        if !self.faults.iter().any(|noted| noted.file == fault.file) {
+            self.problem(fault.to_string());
+            self.faults.push(fault);
+        }
     }
 
     pub(super) fn problem(&mut self, problem: String) {
@@ -146,7 +163,10 @@ fn describe(day: &AuditedDay) -> String {
         DayStatus::Dirty => {
             format!("dirty, {} rows: recomputed by the next nightly run", day.event_rows)
         }
-        DayStatus::Frozen => "frozen: its events are dropped".to_owned(),
+        DayStatus::Frozen => "frozen: its events are dropped or quarantined".to_owned(),
         DayStatus::Lost => "its events are gone".to_owned(),
+        DayStatus::Unreadable => {
+            format!("final, {} rows: not checked, a data file can't be used", day.event_rows)
+        }
     }
 }
