@@ -9,7 +9,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use batch_layer::audit::AuditReport;
 use batch_layer::nightly::{NightlyOptions, NightlyReport};
-use batch_layer::{BatchError, Context, Shutdown, audit, maintain, nightly};
+use batch_layer::{BatchError, Context, Shutdown, audit, maintain, nightly, quarantine};
 use clap::Parser;
 use lake_config::Settings;
 use lake_delta::Lake;
@@ -72,6 +72,11 @@ async fn run(command: &Command, settings: Settings) -> anyhow::Result<bool> {
             let report = maintain::run(&context, &ends, args.dry_run, &stop).await?;
             print(&report)?;
             Ok(report.is_complete())
+        }
+        Command::Quarantine(args) => {
+            let report = quarantine::run(&context, &args.options()).await?;
+            print(&report)?;
+            Ok(report.is_ok())
         }
     }
 }
