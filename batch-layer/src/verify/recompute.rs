@@ -45,8 +45,7 @@ impl<'a> Recomputation<'a> {
         let mut counts: BTreeMap<Arc<str>, u64> = BTreeMap::new();
         for file in &files {
             let bytes = bytes_of(context, Table::Events, file).await?;
-            let counted = blocking(move || count(bytes, &span)).await;
-            let counted = counted.map_err(|error| LakeError::data_file(&file.path, error))?;
+            let counted = decoding(file, move || count(bytes, &span)).await?;
             let found = counted.iter().map(|(_, rows)| rows).sum::<u64>();
             if found != file.rows {
                 let problem = format!("the log says {} rows, and Polars finds {found}", file.rows);
@@ -77,8 +76,7 @@ impl<'a> Recomputation<'a> {
         for file in self.files.iter().filter(|file| range.span.may_be_in(file)) {
             let bytes = bytes_of(self.context, Table::Events, file).await?;
             let (first, last) = (first.to_string(), last.to_string());
-            let part = blocking(move || read_range(bytes, &first, &last)).await;
-            let part = part.map_err(|error| LakeError::data_file(&file.path, error))?;
+            let part = decoding(file, move || read_range(bytes, &first, &last)).await?;
             events = Some(match events {
                 None => part,
                 Some(all) => all.vstack(&part).map_err(|source| failed(&self.span, source))?,
@@ -111,6 +109,17 @@ fn failed(span: &DaySpan, source: PolarsError) -> BatchError {
 async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> T {
     let done = tokio::task::spawn_blocking(work).await;
     done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+}
+
+/// What `work` makes of the bytes of `file`, over which Polars may panic if they are damaged.
+async fn decoding<T: Send + 'static>(
+    file: &FileEntry,
+    work: impl FnOnce() -> PolarsResult<T> + Send + 'static,
+) -> Result<T, LakeError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(decoded) => decoded.map_err(|error| LakeError::data_file(&file.path, error)),
+        Err(error) => Err(LakeError::undecodable(&file.path, &*error.into_panic())),
+    }
 }
 
 /// A file of `table` as the Polars reader needs it: whole, in memory.

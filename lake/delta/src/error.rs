@@ -1,5 +1,7 @@
 //! What can go wrong with the tables, and whether trying again may help.
 
+use std::any::Any;
+
 use crate::log_problem::LogProblem;
 use lake_model::TableVersion;
 use lake_model::exit_code::{EXTERNAL_FAILURE, USAGE_ERROR};
@@ -115,6 +117,13 @@ impl LakeError {
     /// A data file that does not hold what it must.
     pub fn data_file(path: &str, problem: impl std::fmt::Display) -> LakeError {
         LakeError::DataFile { path: path.to_owned(), problem: problem.to_string() }
+    }
+
+    /// A data file over whose bytes a library panicked while it decoded them.
+    pub fn undecodable(path: &str, panic: &(dyn Any + Send)) -> LakeError {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        LakeError::data_file(path, format!("it can't be decoded: {}", text.unwrap_or("panic")))
     }
 }
 

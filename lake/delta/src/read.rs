@@ -3,10 +3,12 @@
 //!
 //! What is wrong with a file is told apart from what is wrong with the store: a request that the store refuses because the
 //! object is missing or shorter than the log says ends in an error about that file ([`LakeError::data_file_at_fault`]),
-//! any other failed request in [`LakeError::Storage`].
+//! any other failed request in [`LakeError::Storage`]. The Parquet library panics over some damaged bytes; that is an error
+//! about the file too.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -49,11 +51,8 @@ pub async fn stream(
     let reader = Object { store: Arc::clone(&store), path, size: file.size };
     // Parquet's own types decide, so that files that other programs rewrote are read like ours.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    let opened = ParquetRecordBatchStreamBuilder::new_with_options(reader, options).await;
-    let builder = match opened {
-        Ok(builder) => builder,
-        Err(error) => return Err(from_parquet(&*store, file, error).await),
-    };
+    let opening = ParquetRecordBatchStreamBuilder::new_with_options(reader, options);
+    let builder = outcome(&*store, file, AssertUnwindSafe(opening).catch_unwind().await).await?;
     let mask = match columns {
         [] => ProjectionMask::all(),
         names => ProjectionMask::columns(builder.parquet_schema(), names.iter().copied()),
@@ -64,9 +63,9 @@ pub async fn stream(
         .build()
         .map_err(|error| damaged(&error))?;
     let file = Arc::new(file.clone());
-    let batches = batches.or_else(move |error| {
+    let batches = AssertUnwindSafe(batches).catch_unwind().then(move |read| {
         let (store, file) = (Arc::clone(&store), Arc::clone(&file));
-        async move { Err(from_parquet(&*store, &file, error).await) }
+        async move { outcome(&*store, &file, read).await }
     });
     Ok(batches.boxed())
 }
@@ -90,10 +89,8 @@ pub async fn encodings(
 ) -> Result<BTreeMap<String, Vec<Encoding>>, LakeError> {
     let path = Path::parse(&file.path).map_err(|error| LakeError::data_file(&file.path, error))?;
     let mut object = Object { store: Arc::clone(&store), path, size: file.size };
-    let footer = match object.get_metadata(None).await {
-        Ok(footer) => footer,
-        Err(error) => return Err(from_parquet(&*store, file, error).await),
-    };
+    let reading = AssertUnwindSafe(object.get_metadata(None)).catch_unwind();
+    let footer = outcome(&*store, file, reading.await).await?;
     let mut encodings: BTreeMap<String, Vec<Encoding>> = BTreeMap::new();
     for chunk in footer.row_groups().iter().flat_map(|group| group.columns()) {
         encodings.entry(chunk.column_path().string()).or_default().extend(chunk.encodings());
@@ -117,6 +114,19 @@ pub async fn collect<T, E: std::fmt::Display>(
         }
     }
     Ok(all)
+}
+
+/// What came of reading `file`: a value, an error, or a panic.
+async fn outcome<T>(
+    store: &dyn ObjectStore,
+    file: &FileEntry,
+    read: std::thread::Result<Result<T, ParquetError>>,
+) -> Result<T, LakeError> {
+    match read {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(from_parquet(store, file, error).await),
+        Err(panic) => Err(LakeError::undecodable(&file.path, &*panic)),
+    }
 }
 
 /// What a failure to read `file` is about.

@@ -66,18 +66,19 @@ async fn a_row_outside_its_day_leaves_that_day_alone() {
 }
 
 #[tokio::test]
-async fn whichever_bytes_of_a_file_are_others_only_its_day_may_be_left() {
+async fn whichever_byte_of_a_file_is_another_its_day_is_computed_or_left() {
     let world = world().await;
     let file = world.a_file(Table::Events, day(DAYS[1])).await;
     let sound = world.bytes_of(Table::Events, &file).await;
-    let forced = NightlyOptions { force: true, ..options() };
-    for at in (0..sound.len()).step_by(37) {
+    let days = DayFilter::only(day(DAYS[1]));
+    let forced = NightlyOptions { days, force: true, ..options() };
+    // The decoder panics over some bytes of the first page; the others are sampled.
+    for at in (0..40).chain((40..sound.len()).step_by(61)) {
         let mut damaged = sound.clone();
         damaged[at] ^= 0xff;
         world.overwrite(Table::Events, &file, damaged).await;
         let report = world.nightly_with(forced.clone()).await;
-        let left = report.left.iter().all(|left| left.day == day(DAYS[1]));
-        assert!(left && report.done.len() + report.left.len() == 3, "byte {at}: {report}");
+        assert_eq!(report.done.len() + report.left.len(), 1, "byte {at}: {report}");
     }
 }
 
