@@ -3,7 +3,7 @@
 //!
 //! `inspection` reads the file as far as that goes: whether it is sound, and which offsets it holds. Where they can't be read,
 //! the log's statistics bound them. `holdings` finds which of them other data files hold. What is left only this file
-//! held ([`decide`]); that becomes rows of `offset_gaps` with the reason `quarantined`, and then the file is taken out of its
+//! held (`decide`); that becomes rows of `offset_gaps` with the reason `quarantined`, and then the file is taken out of its
 //! table. The object is copied to the folder `_quarantine` of the table first, where no reader and no vacuum looks.
 //!
 //! # Consistency
