@@ -106,7 +106,8 @@ pub(crate) fn known_day(
         event_rows: events.files_of(day).map(|file| file.rows).sum(),
         is_final: found.is_some(),
         last_run_rows: run.and_then(|run| u64::try_from(run.rows_read).ok()),
-        dropped: floor.is_some_and(|floor| day < floor),
+        dropped: floor.is_some_and(|floor| day < floor)
+            || context.app_ids.is_quarantined(events, day),
     };
     KnownDay { facts, run: run.cloned() }
 }

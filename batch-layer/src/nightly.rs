@@ -19,6 +19,10 @@
 //! Until the one commit of a day its old rows are served. A run that is killed before it leaves files that no
 //! log names, which `maintain` deletes. One that is killed after it leaves a row of `batch_runs` in the
 //! commit, where the next run finds it.
+//!
+//! # Faults
+//! A day with a data file that can't be used (`crate::faults`) is left with its reason, and the days after it go on. Its rows
+//! stay as they are, and no run of it is recorded.
 
 mod compute;
 mod drift;
@@ -47,6 +51,7 @@ use crate::batch_runs::BatchRuns;
 use crate::context::Context;
 use crate::days;
 use crate::error::BatchError;
+use crate::faults::{self, FileFault, Judged};
 
 pub use self::plan::{DayFilter, PlannedDay};
 pub use self::report::{LeftDay, NightlyReport};
@@ -70,8 +75,8 @@ pub struct NightlyOptions {
 /// Makes closed days final. The report lists what was done and what was left.
 ///
 /// # Errors
-/// The tables or Kafka can't be read, or the settings do not fit the tables. Days that were published
-/// before the error stay final.
+/// The store or Kafka fails, or the settings do not fit the tables. Days that were published
+/// before the error stay final. A data file that can't be used leaves its day, and is no error.
 pub async fn run(
     context: &Context,
     ends: &dyn LogEnds,
@@ -126,6 +131,7 @@ struct Run<'a> {
 enum Outcome {
     Done(Published),
     Left(String),
+    AtFault(FileFault),
 }
 
 impl<'a> Run<'a> {
@@ -196,6 +202,7 @@ impl<'a> Run<'a> {
                 }
                 Outcome::Done(published) => report.superseded(day, &published),
                 Outcome::Left(reason) => report.leave(day, &reason),
+                Outcome::AtFault(fault) => report.leave_at_fault(day, fault),
             }
         }
         Ok(())
@@ -219,19 +226,28 @@ impl<'a> Run<'a> {
                 return Ok(Outcome::Done(Published::Unneeded));
             }
             let shutdown = self.shutdown;
-            let published = tokio::select! {
+            let attempted = tokio::select! {
                 biased;
-                published = self.attempt(day, pinned, &base) => published?,
+                attempted = self.attempt(day, pinned, &base) => attempted,
                 () = shutdown.requested() => {
                     return Ok(Outcome::Left("the run was asked to stop".to_owned()));
                 }
             };
-            match published {
-                Published::Behind(why) if tries >= TRIES_PER_DAY && self.is_time_up() => {
+            match attempted {
+                Ok(Published::Behind(why)) if tries >= TRIES_PER_DAY && self.is_time_up() => {
                     return Ok(Outcome::Left(why));
                 }
-                Published::Behind(why) => tracing::info!(%day, why, "computing the day again"),
-                published => return Ok(Outcome::Done(published)),
+                Ok(Published::Behind(why)) => tracing::info!(%day, why, "computing the day again"),
+                Ok(published) => return Ok(Outcome::Done(published)),
+                Err(error) => match faults::judge(self.context, &[Table::Events], error).await? {
+                    Judged::Fault(fault) => return Ok(Outcome::AtFault(fault)),
+                    Judged::Moved(error) if tries >= TRIES_PER_DAY => return Err(error.into()),
+                    Judged::Moved(error) => {
+                        tracing::info!(%day, %error, "computing the day again from newer files");
+                        self.events.refresh().await?;
+                        *pinned = self.events.state().clone();
+                    }
+                },
             }
             self.avg_speed.refresh().await?;
             self.base = self.avg_speed.state().clone();

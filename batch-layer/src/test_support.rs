@@ -1,6 +1,7 @@
 //! A lake in memory for tests, with a clock that is set by hand, and a speed layer of a few lines that lands
 //! events and keeps provisional rows as docs/contract.md has them.
 
+mod damage;
 mod speed;
 
 use std::ops::Range;
@@ -26,6 +27,7 @@ use lake_testing::{CountedIds, ManualClock};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
+pub(crate) use self::damage::Damage;
 pub(crate) use self::speed::{Seen, seen};
 use crate::nightly::{self, DayFilter, NightlyOptions, NightlyReport};
 use crate::{Context, Shutdown};

@@ -15,7 +15,7 @@ use lake_tables::{Table, file_kind};
 
 use super::report::DayStatus;
 use super::{AuditReport, run};
-use crate::test_support::{World, at, day, seen};
+use crate::test_support::{Damage, World, at, day, seen};
 
 const DAY: &str = "2025-04-05";
 
@@ -253,4 +253,53 @@ async fn cuts_of_kafkas_log_that_were_accepted_are_told() {
         }])
     );
     assert!(report.to_string().contains("partition 1: Kafka's log was cut at 1"), "{report}");
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_used_is_found_with_its_offsets_and_everything_else_is_checked() {
+    for damage in [Damage::Torn, Damage::Lost, Damage::Overwritten] {
+        let mut world = world().await;
+        world.process(&[seen("KV1", "2025-04-04T10:00:00Z", 60_000)]).await;
+        world.nightly().await;
+        let file = world.a_file(Table::Events, day(DAY)).await;
+        world.damage(Table::Events, &file, damage).await;
+        let report = audit(&world).await;
+        assert_reported(&report, &[&file.path, "offsets in [0, 2) of partition 0", "quarantine"]);
+        assert_eq!(report.problems.len(), 1, "{report}");
+        let status: Vec<_> = report.days.iter().map(|audited| audited.status).collect();
+        assert_eq!(status, [DayStatus::Clean, DayStatus::Unreadable], "{damage:?}");
+        let json = report.json();
+        assert_eq!(json["unreadable_files"][0]["file"], format!("events/{}", file.path));
+        assert_eq!(json["unreadable_files"][0]["offsets"]["next_offset"], 2);
+        assert_eq!(json["partitions"][0]["unreadable"], serde_json::json!([[0, 2]]));
+        assert_eq!(json["partitions"][0]["missing"], serde_json::json!([]));
+    }
+}
+
+#[tokio::test]
+async fn an_offset_that_is_nowhere_is_found_beside_a_file_that_cannot_be_used() {
+    let world = world().await;
+    let file = world.a_file(Table::Events, day(DAY)).await;
+    world.damage(Table::Events, &file, Damage::Torn).await;
+    reach(&world, 0, 4).await;
+    let report = audit(&world).await;
+    assert_reported(&report, &["partition 0", "[2, 4)", "missing"]);
+    assert_eq!(report.problems.len(), 2, "{report}");
+}
+
+#[tokio::test]
+async fn averages_and_gaps_that_cannot_be_read_are_found() {
+    let world = world().await;
+    world.nightly().await;
+    world.note_gaps(&[gap(0, 2, 3, GapReason::NotDelivered)]).await;
+    reach(&world, 0, 3).await;
+    let averages = world.a_file(Table::AvgSpeed, day(DAY)).await;
+    world.damage(Table::AvgSpeed, &averages, Damage::Lost).await;
+    let log = world.log(Table::OffsetGaps).await;
+    let gaps = log.state().files().next().unwrap().clone();
+    world.damage(Table::OffsetGaps, &gaps, Damage::Torn).await;
+    let report = audit(&world).await;
+    assert_reported(&report, &[&averages.path, "nightly --date 2025-04-05 --force"]);
+    assert_reported(&report, &[&gaps.path]);
+    assert_reported(&report, &["[2, 3)", "missing"]);
 }

@@ -73,6 +73,11 @@ impl AppIds {
         format!("{}:retention_floor_day", self.pipeline)
     }
 
+    /// The app id that says that the last file of a final day was quarantined: nothing can recompute its rows.
+    pub fn quarantined_day(&self, day: Day) -> String {
+        format!("{}:quarantined:{day}", self.pipeline)
+    }
+
     /// What `state` holds for `partition`.
     pub fn progress(&self, state: &TableState, partition: KafkaPartition) -> PartitionProgress {
         let next_offset = state.txn(&self.next_offset(partition)).map(Offset);
@@ -125,6 +130,11 @@ impl AppIds {
         let found: BTreeSet<String> =
             state.txns().filter_map(|(app_id, _)| pipeline(app_id)).collect();
         if found.contains(&self.pipeline) { None } else { found.into_iter().next() }
+    }
+
+    /// Whether the last file of `day` was quarantined after the day was final.
+    pub fn is_quarantined(&self, state: &TableState, day: Day) -> bool {
+        state.txn(&self.quarantined_day(day)).is_some()
     }
 
     /// The first day of `state` that retention has not dropped.
