@@ -56,7 +56,7 @@ pub async fn run(
         retention::drop_days(context, &mut events, &avg_speed, &runs, &log, retention, &mut report)
             .await?;
     }
-    let known = days::known_days(context, events.state(), avg_speed.state(), &runs);
+    let known = days::known_days(context, events.state(), avg_speed.state(), &runs)?;
     let at_rest = known.iter().filter(|day| is_at_rest(context, day));
     let at_rest: BTreeSet<Day> = at_rest.map(|day| day.facts.span.day).collect();
     for day in &at_rest {

@@ -3,7 +3,7 @@
 //! Data flows top to bottom: [`kafka`] polls and [`decode`]s records into batches; the [`engine`] hands them
 //! to their [`partition`] in the [`partition_set`], which keeps rows in [`landing`] and panes in [`provisional`]; at each
 //! interval the [`lander`] and the [`averages_writer`] commit both through the [`committer`], which [`publish`]es to the
-//! [`tables`], fenced by the offsets that the tables hold. [`takeover`] and [`recovery`] read all state back from there.
+//! [`tables`], fenced by the offsets that the tables hold and by the bounds of days, whose rules `zone_rules` keeps there. [`takeover`] and [`recovery`] read all state back from there.
 //! [`source`] is what the engine sees of Kafka, [`stop_at`] where a bounded run ends; [`mod@reset`] sets a watermark back
 //! that a faulty camera clock has carried away, and [`split`] gives each group of provisional rows a file of its own where
 //! another tool has put several into one.
@@ -29,6 +29,7 @@ pub mod tables;
 pub mod takeover;
 #[cfg(test)]
 mod test_instance;
+mod zone_rules;
 
 pub use engine::{Engine, EngineError};
 pub use speed_layer_decode as decode;

@@ -7,3 +7,4 @@ mod figures;
 mod finalization;
 mod oracle;
 mod races;
+mod zone_rules;

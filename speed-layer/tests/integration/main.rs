@@ -12,3 +12,4 @@ mod rivals;
 mod stale_bounds;
 mod stopping;
 mod support;
+mod zone_rules;
