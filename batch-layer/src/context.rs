@@ -1,8 +1,7 @@
-//! What every command works with: settings, the lake, the calendar, the names of offsets in the logs,
-//! and the speed limits.
+//! What every command works with: settings, the lake, its days, the names of offsets in the logs, and the speed limits.
 
 use lake_config::Settings;
-use lake_delta::{Lake, TableLog};
+use lake_delta::{Lake, LakeError, TableLog, TableState};
 use lake_kafka::{LogEnds, TopicExtent};
 use lake_model::{Calendar, SpeedLimits, Timestamp};
 use lake_tables::Table;
@@ -16,7 +15,6 @@ use crate::error::BatchError;
 pub struct Context {
     pub(crate) settings: Settings,
     pub(crate) lake: Lake,
-    pub(crate) calendar: Calendar,
     pub(crate) app_ids: AppIds,
     pub(crate) limits: SpeedLimits,
 }
@@ -28,15 +26,21 @@ impl Context {
     /// The time zone is unknown.
     pub fn new(settings: Settings, lake: Lake) -> Result<Context, BatchError> {
         let identity = LakeIdentity::of(&settings);
-        let (calendar, app_ids) = (identity.calendar()?, identity.app_ids());
+        identity.bundled_rules()?;
+        let app_ids = identity.app_ids();
         let limits = &settings.speed_limits;
         let limits = SpeedLimits::from_kmh(limits.default_kmh, &limits.cameras);
-        Ok(Context { settings, lake, calendar, app_ids, limits })
+        Ok(Context { settings, lake, app_ids, limits })
     }
 
     /// The present instant.
     pub(crate) fn now(&self) -> Timestamp {
         self.lake.now()
+    }
+
+    /// The days by the rules that are in force at a version of `events`.
+    pub(crate) fn calendar_at(&self, events: &TableState) -> Result<Calendar, LakeError> {
+        LakeIdentity::of(&self.settings).calendar_at(events)
     }
 
     /// Opens the log of `table`, which must have been made by the pipeline that the settings describe.

@@ -69,7 +69,7 @@ pub async fn run(
         let dropped = dropped.await;
         report.leave_at_fault(context, Table::OffsetGaps, dropped).await?;
     }
-    let known = days::known_days(context, events.state(), avg_speed.state(), &runs);
+    let known = days::known_days(context, events.state(), avg_speed.state(), &runs)?;
     let at_rest = known.iter().filter(|day| is_at_rest(context, day));
     let mut at_rest: BTreeSet<Day> = at_rest.map(|day| day.facts.span.day).collect();
     for day in &at_rest {

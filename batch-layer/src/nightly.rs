@@ -37,7 +37,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lake_delta::{TableLog, TableState};
+use lake_delta::{LakeError, TableLog, TableState};
 use lake_kafka::LogEnds;
 use lake_model::finalization::{DayDecision, Reason};
 use lake_model::{Day, KafkaPartition, Offset, Timestamp};
@@ -90,7 +90,7 @@ pub async fn run(
     if !options.dry_run {
         report.repaired = run.runs.append(&missing).await?;
     }
-    report.planned = run.plan(run.events.state(), &missing);
+    report.planned = run.plan(run.events.state(), &missing)?;
     if options.dry_run || !report.has_work() {
         report.record_success(context.now());
         return Ok(report);
@@ -100,7 +100,7 @@ pub async fn run(
     match run.wait_for(&landing::everything(&topic)).await? {
         LandingWait::Reached => {
             let pinned = run.events.state().clone();
-            report.planned = run.plan(&pinned, &[]);
+            report.planned = run.plan(&pinned, &[])?;
             run.recompute_all(pinned, &mut report).await?;
         }
         short => {
@@ -160,14 +160,14 @@ impl<'a> Run<'a> {
         &self,
         events: &TableState,
         unrecorded: &[lake_tables::batch_runs::BatchRun],
-    ) -> Vec<PlannedDay> {
-        let known = days::known_days(self.context, events, &self.base, &self.runs);
-        known
+    ) -> Result<Vec<PlannedDay>, LakeError> {
+        let known = days::known_days(self.context, events, &self.base, &self.runs)?;
+        let planned = known
             .into_iter()
             .filter(|day| self.options.days.contains(day.facts.span.day))
             .map(|day| plan::with_unrecorded(day, &self.base, unrecorded))
-            .map(|day| PlannedDay::of(&day, day.decision(self.context, self.options.force)))
-            .collect()
+            .map(|day| PlannedDay::of(&day, day.decision(self.context, self.options.force)));
+        Ok(planned.collect())
     }
 
     async fn wait_for(
@@ -222,7 +222,7 @@ impl<'a> Run<'a> {
             if let Some(short) = self.cover(&base, pinned).await? {
                 return Ok(Outcome::Left(short));
             }
-            if !self.is_still_due(day, pinned) {
+            if !self.is_still_due(day, pinned)? {
                 return Ok(Outcome::Done(Published::Unneeded));
             }
             let shutdown = self.shutdown;
@@ -276,9 +276,10 @@ impl<'a> Run<'a> {
         Ok(None)
     }
 
-    fn is_still_due(&self, day: Day, pinned: &TableState) -> bool {
-        let known = days::known_day(self.context, pinned, &self.base, &self.runs, day);
-        matches!(known.decision(self.context, self.options.force), DayDecision::Recompute(_))
+    fn is_still_due(&self, day: Day, pinned: &TableState) -> Result<bool, LakeError> {
+        let known = days::known_day(self.context, pinned, &self.base, &self.runs, day)?;
+        let decision = known.decision(self.context, self.options.force);
+        Ok(matches!(decision, DayDecision::Recompute(_)))
     }
 
     async fn attempt(

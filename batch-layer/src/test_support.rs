@@ -15,12 +15,14 @@ use lake_delta::data_file::NewFile;
 use lake_delta::log::FileEntry;
 use lake_delta::{Commit, CommitOutcome, TableLog, data_file, read};
 use lake_model::{
-    Day, KafkaPartition, Offset, OffsetRange, TableVersion, Timestamp, TopicIdentity, WindowSize,
+    Calendar, Day, KafkaPartition, Offset, OffsetRange, TableVersion, Timestamp, TopicIdentity,
+    WindowSize,
 };
 use lake_tables::Table;
 use lake_tables::avg_speed::{self, AvgSpeedRow};
 use lake_tables::file_kind::{self, AvgSpeedFile};
 use lake_tables::identity::LakeIdentity;
+use lake_tables::zone_rules::{self, ZONE_RULES};
 use lake_tables::{batch_runs, offset_gaps};
 use lake_testing::memory::lake_in_memory_with;
 use lake_testing::{CountedIds, ManualClock};
@@ -120,6 +122,25 @@ impl World {
 
     pub(crate) async fn log(&self, table: Table) -> TableLog {
         TableLog::open(&self.context.lake, table).await.expect("the table exists")
+    }
+
+    /// The days of the lake.
+    pub(crate) async fn days(&self) -> Calendar {
+        let log = self.log(Table::Events).await;
+        self.context.calendar_at(log.state()).expect("the rules can be read")
+    }
+
+    /// Puts the rules of `days` into force, as a speed layer does.
+    pub(crate) async fn set_days(&self, days: &Calendar) {
+        for table in Table::ALL {
+            let rules = vec![(ZONE_RULES.to_owned(), zone_rules::text(days))];
+            let mut log = self.log(table).await;
+            let changed = log.change_properties(|state| match state.property(ZONE_RULES) {
+                Some(found) if found == rules[0].1 => Vec::new(),
+                _ => rules.clone(),
+            });
+            changed.await.expect("memory accepts commits");
+        }
     }
 
     pub(crate) async fn version(&self, table: Table) -> TableVersion {

@@ -38,7 +38,7 @@ pub async fn run(context: &Context, day: Day) -> Result<VerifyReport, BatchError
     let runs = BatchRuns::open(context).await?;
     let events = context.open(Table::Events).await?;
     let (avg_speed, events) = (avg_speed.state(), events.state());
-    let known = days::known_days(context, events, avg_speed, &runs);
+    let known = days::known_days(context, events, avg_speed, &runs)?;
     let known = known.into_iter().find(|known| known.facts.span.day == day);
     let mut report = VerifyReport::new(day, Verdict::NotFinal);
     let Some(known) = known else { return Ok(report) };

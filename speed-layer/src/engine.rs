@@ -14,7 +14,7 @@ mod error;
 mod pace;
 mod retry_gate;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::time::Duration;
 
@@ -30,7 +30,7 @@ use crate::averages_writer::AveragesWriter;
 use crate::committer::Committer;
 use crate::decode::DecodedBatch;
 use crate::lander::Lander;
-use crate::partition::Rules;
+use crate::partition::{Partition, Rules};
 use crate::partition_set::PartitionSet;
 use crate::source::{Source, SourceEvent};
 use crate::stop_at::StopAt;
@@ -63,7 +63,7 @@ pub struct Engine<S> {
 impl<S: Source> Engine<S> {
     /// Gets ready to receive records from `source` into `tables`.
     pub fn new(source: S, tables: Tables, settings: &Settings) -> Result<Engine<S>, EngineError> {
-        let rules = Rules::new(settings)?;
+        let rules = Rules::new(settings, tables.calendar()?);
         let pace = Pace::new(&settings.speed);
         let accept_loss = settings.kafka.on_data_loss == lake_config::OnDataLoss::Accept;
         Ok(Engine {
@@ -71,8 +71,8 @@ impl<S: Source> Engine<S> {
             retry: RetryGate::new(pace.commit_interval),
             pace,
             partitions: PartitionSet::default(),
-            committer: Committer::new(tables, &rules),
-            lander: Lander::new(&rules.calendar, CONCURRENT_FILES),
+            committer: Committer::new(tables, &rules.calendar),
+            lander: Lander::new(CONCURRENT_FILES),
             averages: AveragesWriter::new(rules.lateness, CONCURRENT_FILES),
             takeover: Takeover::new(accept_loss),
             rules,
@@ -261,12 +261,16 @@ impl<S: Source> Engine<S> {
         }
     }
 
-    /// Drops and reloads partitions that another writer moved, and goes on with them from there.
-    async fn reload(
-        &mut self,
-        fenced: impl IntoIterator<Item = KafkaPartition>,
-    ) -> Result<(), EngineError> {
-        for partition in fenced {
+    /// Drops and reloads partitions that another writer moved, and goes on with them from there. All are reloaded if the
+    /// rules of the time zone have changed, since what is held of them is of other days.
+    async fn reload(&mut self, fenced: BTreeSet<KafkaPartition>) -> Result<(), EngineError> {
+        if fenced.is_empty() {
+            return Ok(());
+        }
+        let (held, committer) = (&mut self.partitions, &mut self.committer);
+        let has_other_days = self.takeover.follow_calendar(committer, &mut self.rules).await?;
+        let stale = if has_other_days { held.iter().map(Partition::id).collect() } else { fenced };
+        for partition in stale {
             let (held, committer) = (&mut self.partitions, &mut self.committer);
             let starts = self.takeover.reload(partition, held, committer, &self.rules).await?;
             starts.into_iter().for_each(|start| self.source.seek(start));

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use lake_delta::{DataFile, Lake, LakeError, data_file};
-use lake_model::{Calendar, Day, KafkaPartition, Offset};
+use lake_model::{Day, KafkaPartition, Offset};
 use lake_tables::file_kind;
 use lake_tables::file_kind::ProvisionalGroup;
 use lake_tables::offset_gaps::{self, OffsetGap};
@@ -27,14 +27,13 @@ use crate::publish::PartitionCommit;
 /// Lands the rows of partitions.
 #[derive(Clone, Debug)]
 pub struct Lander {
-    calendar: Calendar,
     concurrent_files: usize,
 }
 
 impl Lander {
-    /// Lands rows in days of `calendar`, with so many files under way at once.
-    pub fn new(calendar: &Calendar, concurrent_files: usize) -> Lander {
-        Lander { calendar: calendar.clone(), concurrent_files }
+    /// Lands rows with so many files under way at once.
+    pub fn new(concurrent_files: usize) -> Lander {
+        Lander { concurrent_files }
     }
 
     /// Whether there is anything to commit: rows, or, where `offsets_alone`, offsets that are ahead without rows.
@@ -100,7 +99,7 @@ impl Lander {
         for partition in partitions.iter().filter(|p| !p.landing.dead_letters().is_empty()) {
             let mut days: BTreeMap<Day, Vec<_>> = BTreeMap::new();
             for letter in partition.landing.dead_letters() {
-                let day = self.calendar.span_at(letter.kafka_timestamp).day;
+                let day = committer.calendar().span_at(letter.kafka_timestamp).day;
                 days.entry(day).or_default().push(letter);
             }
             let mut files = Vec::new();

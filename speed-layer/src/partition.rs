@@ -3,13 +3,11 @@
 use std::time::Duration;
 
 use lake_config::Settings;
-use lake_delta::LakeError;
 use lake_model::kafka_timestamp;
 use lake_model::{
     Calendar, DaySpan, DeadLetter, EventColumns, KafkaPartition, Lateness, LeaderEpoch, Offset,
     OffsetRange, SpeedLimits, Timestamp,
 };
-use lake_tables::identity::LakeIdentity;
 use lake_tables::offset_gaps::GapReason;
 use lake_tables::txn::PartitionProgress;
 
@@ -21,7 +19,7 @@ use crate::provisional::{Provisional, WindowEvent};
 /// What decides over events, the same for every partition.
 #[derive(Debug)]
 pub struct Rules {
-    /// The days of the pipeline's time zone.
+    /// The days of the pipeline, by the rules in force in the lake.
     pub calendar: Calendar,
     /// When windows close to the speed layer.
     pub lateness: Lateness,
@@ -30,19 +28,15 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// The rules that the settings make.
-    ///
-    /// # Errors
-    /// A time zone that there is not.
-    pub fn new(settings: &Settings) -> Result<Rules, LakeError> {
-        let calendar = LakeIdentity::of(settings).calendar()?;
+    /// The rules that the settings make, with the days of the lake.
+    pub fn new(settings: &Settings, calendar: Calendar) -> Rules {
         let lateness = Lateness {
             allowed_us: micros(settings.speed.allowed_lateness),
             out_of_orderness_us: micros(settings.speed.out_of_orderness),
         };
         let limits = &settings.speed_limits;
         let limits = SpeedLimits::from_kmh(limits.default_kmh, &limits.cameras);
-        Ok(Rules { calendar, lateness, limits })
+        Rules { calendar, lateness, limits }
     }
 }
 

@@ -2,7 +2,8 @@
 //!
 //! # Consistency
 //! Whether a partition's work goes in is decided on exactly the version that is committed on ([`commit_with`]): its
-//! transaction must be the one that the work was built on, and its watermark must not have been reset since. If another
+//! transaction must be the one that the work was built on, its watermark must not have been reset since, and the days of
+//! its files must have the bounds by the table's rules that the work was computed with. If another
 //! writer is faster, everything is decided again on what it wrote; the files are written once only. Files to remove are
 //! those of that version, never of memory. A partition whose transaction moved is left out, and the caller reloads it.
 
@@ -12,10 +13,11 @@ use lake_delta::log::FileEntry;
 use lake_delta::{Commit, CommitDecision, DataFile, LakeError, TableLog, TableState, commit_with};
 use lake_model::commit::{PartitionDecision, PartitionFacts, decide};
 use lake_model::{Calendar, Day, KafkaPartition, Offset};
+use lake_tables::Table;
 use lake_tables::file_kind::{AvgSpeedFile, ProvisionalGroup};
 use lake_tables::txn::{AppIds, PartitionProgress};
 
-use crate::split;
+use crate::{split, zone_rules};
 
 /// What a partition wants committed to a table.
 #[derive(Clone, Debug)]
@@ -35,7 +37,7 @@ pub struct PartitionCommit {
 /// What became of the work.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Published {
-    /// Partitions that another writer moved.
+    /// Partitions that another writer moved, or whose work is of days that have other bounds by now.
     pub fenced: BTreeSet<KafkaPartition>,
     /// Days that are final, whose provisional files were left out.
     pub final_days: BTreeSet<Day>,
@@ -51,7 +53,7 @@ pub async fn publish(
 ) -> Result<Published, LakeError> {
     loop {
         let committed = commit_with(log, async |log: &TableLog| {
-            Ok::<_, LakeError>(match assemble(log, app_ids, calendar, operation, work) {
+            Ok::<_, LakeError>(match assemble(log, app_ids, calendar, operation, work)? {
                 Some((commit, published)) if commit.is_empty() => {
                     CommitDecision::Nothing(Some(published))
                 }
@@ -85,7 +87,7 @@ fn assemble(
     calendar: &Calendar,
     operation: &'static str,
     work: &[PartitionCommit],
-) -> Option<(Commit, Published)> {
+) -> Result<Option<(Commit, Published)>, LakeError> {
     let state = log.state();
     let mut commit = Commit::new(log.lake(), operation);
     let mut published = Published::default();
@@ -93,18 +95,35 @@ fn assemble(
         let found = app_ids.progress(state, work.partition).next_offset;
         let target = work.progress.next_offset.unwrap_or(Offset::ZERO);
         let was_reset = app_ids.reset_count(state, work.partition) != work.resets;
-        match decide(PartitionFacts { built_on: work.built_on, found, target, was_reset }) {
+        let has_other_bounds = has_other_bounds(log, calendar, work)?;
+        let built_on = work.built_on;
+        match decide(PartitionFacts { built_on, found, target, was_reset, has_other_bounds }) {
             PartitionDecision::Fenced => {
                 published.fenced.insert(work.partition);
             }
             PartitionDecision::NothingNew => {}
             PartitionDecision::Commit => {
                 let final_days = &mut published.final_days;
-                commit = add_work(commit, log, app_ids, calendar, work, final_days)?;
+                match add_work(commit, log, app_ids, calendar, work, final_days) {
+                    Some(with_work) => commit = with_work,
+                    None => return Ok(None),
+                }
             }
         }
     }
-    Some((commit, published))
+    Ok(Some((commit, published)))
+}
+
+/// Whether a day of the work's files has other bounds in the table than the work was computed with. Only the days of event
+/// time have any that matter.
+fn has_other_bounds(
+    log: &TableLog,
+    calendar: &Calendar,
+    work: &PartitionCommit,
+) -> Result<bool, LakeError> {
+    let has_days = [Table::Events, Table::AvgSpeed].iter().any(|t| t.as_str() == log.table().name);
+    let days = work.files.iter().filter_map(|(_, file)| file.partition).filter(|_| has_days);
+    zone_rules::has_other_bounds(log.state(), calendar, days)
 }
 
 /// The commit with `work` in it; `None` if that would replace a file with rows of several groups.

@@ -8,6 +8,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use lake_delta::LakeError;
 use lake_model::{KafkaPartition, Offset};
 use tokio::time::sleep;
 
@@ -19,6 +20,7 @@ use crate::reset;
 use crate::source::{AssignedPartition, Start, Truncation};
 use crate::split;
 use crate::truncation;
+use crate::zone_rules;
 
 /// How often the tables are asked again while the store is away during an assignment.
 const RELOAD_WAIT: Duration = Duration::from_secs(1);
@@ -60,6 +62,33 @@ impl Takeover {
                 result => return result,
             }
         }
+    }
+
+    /// Goes over to the days by the rules of the time zone that are in force now; returns whether they are others, so that every
+    /// partition is to be loaded anew. While the store is away this is tried again.
+    ///
+    /// # Errors
+    /// Tables that can't be read.
+    pub async fn follow_calendar(
+        &mut self,
+        committer: &mut Committer,
+        rules: &mut Rules,
+    ) -> Result<bool, LakeError> {
+        loop {
+            match zone_rules::put_into_force(committer.tables_mut()).await {
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(%error, "the tables can't be read; trying again");
+                    sleep(RELOAD_WAIT).await;
+                }
+                result => break result?,
+            }
+        }
+        let has_changed = committer.follow_calendar()?;
+        if has_changed {
+            tracing::warn!("the rules of the time zone have changed: reloading every partition");
+            rules.calendar = committer.calendar().clone();
+        }
+        Ok(has_changed)
     }
 
     /// Drops `partition`, which another writer moved, and loads it from the tables.

@@ -19,6 +19,7 @@ use crate::lander::Lander;
 use crate::partition::Rules;
 use crate::partition_set::PartitionSet;
 use crate::source::{AssignedPartition, Start};
+use crate::tables::Tables;
 use crate::takeover::Takeover;
 
 const MINUTE_US: i64 = 60_000_000;
@@ -52,12 +53,20 @@ impl Instance {
     /// An instance that holds no partition yet.
     pub(crate) async fn on(lake: &Lake) -> Instance {
         let settings = Settings::default();
-        let rules = Rules::new(&settings).unwrap();
+        let tables = Tables::open(lake, &settings).await.unwrap();
+        Instance::with(settings, tables)
+    }
+
+    /// An instance on tables that are open, which holds no partition yet.
+    pub(crate) fn with(settings: Settings, tables: Tables) -> Instance {
+        let calendar = tables.calendar().unwrap();
+        let committer = Committer::new(tables, &calendar);
+        let rules = Rules::new(&settings, calendar);
         Instance {
-            committer: Committer::open(lake, &settings, &rules).await.unwrap(),
+            committer,
             partitions: PartitionSet::default(),
             takeover: Takeover::new(false),
-            lander: Lander::new(&rules.calendar, CONCURRENT_FILES),
+            lander: Lander::new(CONCURRENT_FILES),
             averages: AveragesWriter::new(rules.lateness, CONCURRENT_FILES),
             settings,
             rules,

@@ -33,7 +33,7 @@ pub(super) async fn audit(
     runs: &BatchRuns,
     report: &mut AuditReport,
 ) -> Result<(), BatchError> {
-    let known = days::known_days(context, events, avg_speed, runs);
+    let known = days::known_days(context, events, avg_speed, runs)?;
     for day in known.iter().filter(|day| day.facts.is_final) {
         let status = status(&day.facts);
         let mut audited = AuditedDay {

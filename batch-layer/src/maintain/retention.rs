@@ -45,7 +45,7 @@ pub(super) async fn drop_days(
     let oldest_kept = context.now().saturating_add(-retention_us);
     let is_dry_run = report.dry_run;
     let dropped = commit_with(events, async |events: &TableLog| {
-        let known = days::known_days(context, events.state(), avg_speed.state(), runs);
+        let known = days::known_days(context, events.state(), avg_speed.state(), runs)?;
         let candidates = candidates(context, &known, oldest_kept);
         let Some(dropped) = droppable(context, events, &candidates, kafka, report).await? else {
             return Ok(CommitDecision::Nothing(Vec::new()));

@@ -9,3 +9,4 @@ mod finalization;
 mod oracle;
 mod races;
 mod topic;
+mod zone_rules;

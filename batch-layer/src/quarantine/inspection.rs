@@ -9,6 +9,7 @@ use lake_delta::log::FileEntry;
 use lake_delta::{LakeError, TableSpec};
 use lake_model::{Day, DaySpan, KafkaPartition, Timestamp};
 use lake_tables::Table;
+use lake_tables::identity::LakeIdentity;
 
 use super::PartitionOffsets;
 use crate::context::Context;
@@ -67,10 +68,12 @@ async fn offsets(
 }
 
 async fn check_rows(context: &Context, table: Table, file: &FileEntry) -> Result<(), LakeError> {
+    let events = LakeIdentity::of(&context.settings).open(&context.lake, Table::Events).await?;
+    let calendar = context.calendar_at(events.state())?;
+    let day = file.partition.map(|day: Day| calendar.span(day));
     let mut batches = batches(context.lake.table_store(table), file, &[]).await?;
     while let Some(batch) = batches.try_next().await? {
-        let day = |day: Day| context.calendar.span(day);
-        problem_of(&batch, table.spec(), file.partition.map(day))
+        problem_of(&batch, table.spec(), day)
             .map_or(Ok(()), |problem| Err(LakeError::data_file(&file.path, problem)))?;
     }
     Ok(())

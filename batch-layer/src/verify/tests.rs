@@ -19,7 +19,7 @@ async fn world() -> World {
     settings.batch.max_rows_in_memory = 150;
     settings.speed_limits.cameras.insert("KV1".to_owned(), 60.0);
     let mut world = World::with_settings(settings, "2025-10-28T12:00:00Z").await;
-    let start = world.context.calendar.span(day(DAY)).start;
+    let start = world.days().await.span(day(DAY)).start;
     let event = |index: u32| Seen {
         partition: KafkaPartition(i32::try_from(index % 2).unwrap()),
         camera: format!("KV{}", index % 5),

@@ -14,6 +14,8 @@ pub struct PartitionFacts {
     pub target: Offset,
     /// Whether the partition's watermark was set back since our work began, which judges lateness anew.
     pub was_reset: bool,
+    /// Whether a day of our work has other bounds by now than our work was computed with.
+    pub has_other_bounds: bool,
 }
 
 /// Whether a partition's work goes into a commit.
@@ -24,14 +26,14 @@ pub enum PartitionDecision {
     Commit,
     /// It continues what the log holds and adds nothing to it.
     NothingNew,
-    /// Another writer moved the partition: drop the work and reload from the tables.
+    /// Another writer moved the partition, or the days: drop the work and reload from the tables.
     Fenced,
 }
 
 /// Decides for one partition. A log that moved since our work began fences it, in whichever direction it
 /// moved: rows that were built on other offsets would land twice or leave a hole.
 pub fn decide(facts: PartitionFacts) -> PartitionDecision {
-    if facts.found != facts.built_on || facts.was_reset {
+    if facts.found != facts.built_on || facts.was_reset || facts.has_other_bounds {
         PartitionDecision::Fenced
     } else if facts.built_on.is_some_and(|next| facts.target <= next) {
         PartitionDecision::NothingNew
@@ -46,6 +48,14 @@ mod tests {
     use crate::offsets::OffsetRange;
     use proptest::prelude::*;
 
+    const UNDISTURBED: PartitionFacts = PartitionFacts {
+        built_on: Some(Offset(7)),
+        found: Some(Offset(7)),
+        target: Offset(9),
+        was_reset: false,
+        has_other_bounds: false,
+    };
+
     proptest! {
         #[test]
         fn whoever_commits_each_offset_enters_the_log_once(
@@ -58,7 +68,7 @@ mod tests {
                 let built_on = writers[who];
                 let start = built_on.unwrap_or(Offset::ZERO);
                 let target = start.plus(count);
-                match decide(PartitionFacts { built_on, found: log, target, was_reset: false }) {
+                match decide(PartitionFacts { built_on, found: log, target, ..UNDISTURBED }) {
                     PartitionDecision::Commit => {
                         landed.extend(OffsetRange::new(start, target).offsets());
                         log = Some(target);
@@ -76,17 +86,20 @@ mod tests {
 
     #[test]
     fn a_commit_without_newer_offsets_is_none() {
-        let held = Some(Offset(7));
-        let facts =
-            PartitionFacts { built_on: held, found: held, target: Offset(7), was_reset: false };
+        let facts = PartitionFacts { target: Offset(7), ..UNDISTURBED };
         assert_eq!(decide(facts), PartitionDecision::NothingNew);
     }
 
     #[test]
     fn work_from_before_a_reset_of_the_watermark_is_fenced() {
-        let held = Some(Offset(7));
-        let facts =
-            PartitionFacts { built_on: held, found: held, target: Offset(9), was_reset: true };
+        let facts = PartitionFacts { was_reset: true, ..UNDISTURBED };
+        assert_eq!(decide(facts), PartitionDecision::Fenced);
+        assert_eq!(decide(UNDISTURBED), PartitionDecision::Commit);
+    }
+
+    #[test]
+    fn work_of_days_that_have_other_bounds_by_now_is_fenced() {
+        let facts = PartitionFacts { has_other_bounds: true, ..UNDISTURBED };
         assert_eq!(decide(facts), PartitionDecision::Fenced);
     }
 }

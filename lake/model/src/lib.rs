@@ -30,7 +30,7 @@ mod topic;
 pub mod watermark;
 pub mod window;
 
-pub use calendar::{Calendar, Day, DaySpan};
+pub use calendar::{Calendar, Day, DaySpan, ZoneRules};
 pub use camera::CameraId;
 pub use dead_letter::{DeadLetter, DeadLetterReason};
 pub use environment::{Clock, IdSource};

@@ -7,11 +7,11 @@
 //! opens it. Zones are equal if their days are, whatever they are called.
 
 use lake_config::Settings;
-use lake_delta::{Lake, LakeError, TableLog};
-use lake_model::{Calendar, KafkaPartition, TopicIdentity};
+use lake_delta::{Lake, LakeError, TableLog, TableState};
+use lake_model::{Calendar, KafkaPartition, TopicIdentity, ZoneRules};
 
-use crate::Table;
 use crate::txn::AppIds;
+use crate::{Table, zone_rules};
 
 /// The time zone whose days the tables count.
 const TIME_ZONE: &str = "lambdalake.timezone";
@@ -49,15 +49,27 @@ impl LakeIdentity {
         LakeIdentity { kafka, ..self }
     }
 
-    /// The days of the pipeline.
+    /// The rules of the pipeline's time zone in the database that is part of this program. The lake may have others.
     ///
     /// # Errors
     /// The time zone is unknown.
-    pub fn calendar(&self) -> Result<Calendar, LakeError> {
+    pub fn bundled_rules(&self) -> Result<ZoneRules, LakeError> {
         let zone = &self.time_zone;
-        Calendar::new(zone).map_err(|error| {
+        ZoneRules::bundled(zone).map_err(|error| {
             LakeError::Configuration(format!("pipeline.timezone = {zone:?}: {error}"))
         })
+    }
+
+    /// The days of the pipeline by the rules in force at `state` of `events`. A lake of an earlier release has none until a
+    /// speed layer has written them; until then those count that are part of this program.
+    ///
+    /// # Errors
+    /// The rules can't be read, or the time zone is unknown.
+    pub fn calendar_at(&self, events: &TableState) -> Result<Calendar, LakeError> {
+        match zone_rules::calendar_of(events)? {
+            Some(calendar) => Ok(calendar),
+            None => self.bundled_rules().map(Calendar::of),
+        }
     }
 
     /// The app ids of the pipeline's offsets.
@@ -101,7 +113,21 @@ impl LakeIdentity {
     /// # Errors
     /// The table can't be read or created, or belongs to another pipeline.
     pub async fn open_or_create(&self, lake: &Lake, table: Table) -> Result<TableLog, LakeError> {
-        let mut log = TableLog::open_or_create(lake, table, &self.properties()).await?;
+        self.open_or_create_with(lake, table, None).await
+    }
+
+    /// As [`LakeIdentity::open_or_create`]; a table that is created has the property `more` too.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn open_or_create_with(
+        &self,
+        lake: &Lake,
+        table: Table,
+        more: Option<(String, String)>,
+    ) -> Result<TableLog, LakeError> {
+        let properties: Vec<_> = self.properties().into_iter().chain(more).collect();
+        let mut log = TableLog::open_or_create(lake, table, &properties).await?;
         self.check(&log)?;
         log.complete_properties(&self.properties()).await?;
         Ok(log)
@@ -161,8 +187,8 @@ impl LakeIdentity {
 
     /// Whether the days of the zone called `name` are the pipeline's.
     fn has_days_of(&self, name: &str) -> bool {
-        let calendars = Calendar::new(name).ok().zip(Calendar::new(&self.time_zone).ok());
-        calendars.is_some_and(|(one, other)| one.has_days_of(&other))
+        let rules = ZoneRules::bundled(name).ok().zip(ZoneRules::bundled(&self.time_zone).ok());
+        rules.is_some_and(|(one, other)| one.has_days_of(&other))
     }
 }
 

@@ -13,3 +13,4 @@ mod stale_bounds;
 mod stopping;
 mod support;
 mod topic_check;
+mod zone_rules;

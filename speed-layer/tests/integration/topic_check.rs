@@ -43,7 +43,7 @@ async fn run(kafka: Answers) -> (Result<(), EngineError>, crate::support::Held) 
     let (source, orders) = LogSource::new(&topic, 5);
     assert!(orders.send(Order::Assign(vec![0, 1])).is_ok());
     let first = LakeIdentity::of(&settings).on(identity("first"));
-    let tables = Tables::open_as(&lake, &first).await.unwrap();
+    let tables = Tables::open_as(&lake, first.clone()).await.unwrap();
     let engine = Engine::new(source, tables, &settings).unwrap().until(ends_of(&topic));
     let engine = engine.checking(TopicCheck::new(Arc::new(kafka), first));
     let result = engine.run(std::future::pending()).await;

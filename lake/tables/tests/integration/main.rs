@@ -64,6 +64,7 @@ on_every_store! {
     rivals::concurrent_commits_are_each_in_exactly_one_version;
     rivals::of_two_writers_of_a_partition_one_wins_each_step_and_every_offset_lands_once;
     cleaning::a_checkpointed_and_cleaned_log_adds_up_to_the_state_that_was_followed;
+    cleaning::a_property_is_changed_in_a_log_whose_creation_is_cleaned_away;
     cleaning::a_checkpoint_of_several_parts_is_read;
     cleaning::a_missed_checkpoint_is_made_up_for;
     cleaning::cleaners_at_once_do_not_stumble_over_one_another;

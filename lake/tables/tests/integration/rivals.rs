@@ -87,7 +87,13 @@ impl Writer {
         let Writer { lake, log, app_ids, built_on } = self;
         let step = commit_with(log, async |log: &TableLog| {
             let found = app_ids.progress(log.state(), PARTITION).next_offset;
-            let facts = PartitionFacts { built_on: *built_on, found, target, was_reset: false };
+            let facts = PartitionFacts {
+                built_on: *built_on,
+                found,
+                target,
+                was_reset: false,
+                has_other_bounds: false,
+            };
             Ok::<_, LakeError>(match decide(facts) {
                 PartitionDecision::NothingNew => unreachable!("every step has new offsets"),
                 PartitionDecision::Fenced => CommitDecision::Nothing((found, Step::Fenced)),
