@@ -1,7 +1,7 @@
 """Drills: one fault of a cluster at a time, against a running pipeline. Started by scripts/chaos.sh --drill.
 
-The faults of the schedule leave nothing wrong behind: Kafka has what it acknowledged, and every row must be correct. The
-faults here do not. A partition may have other records at offsets that have landed, or a batch may not be readable: then
+The faults of the schedule leave nothing wrong behind: Kafka has what it acknowledged, and every row must be correct. Most
+of the faults here do. A partition may have other records at offsets that have landed, or a batch may not be readable: then
 rows must be those that Kafka had delivered, and the product must say what is lost, or stop. What it must do is written
 as `bench.must`. A drill in UNMET has expectations that the product does not meet yet; they are reported, and fail the
 run only with --expect.
