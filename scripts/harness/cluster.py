@@ -184,6 +184,7 @@ class WireProxy:
         command = [sys.executable, WIRE_PROXY, str(seed), *(f"{listen}:{to}" for listen, to in pairs)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
         self.ports = json.loads(self.process.stdout.readline())
+        self.last_counts = {}
 
     def flip(self, door, share=1.0, times=None):
         """From now on, alters responses at a door: see wire_proxy.py."""
@@ -194,16 +195,18 @@ class WireProxy:
         self._ask(door=door, share=0, times=None)
 
     def counts(self):
-        """What each door has done so far: `altered` responses, `fetched_bytes`."""
-        return self._ask()
+        """What each door has done so far, or until it was closed: `altered` responses, `fetched_bytes`."""
+        return self.last_counts if self.process.stdin.closed else self._ask()
 
     def _ask(self, **wish):
         self.process.stdin.write(json.dumps(wish).encode() + b"\n")
         self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
+        self.last_counts = json.loads(self.process.stdout.readline())
+        return self.last_counts
 
     def close(self):
         """Ends the process."""
+        self.counts()
         self.process.stdin.close()
         assert self.process.wait(PATIENCE_S) == 0, "the proxy ends with its input"
         self.process.stdout.close()

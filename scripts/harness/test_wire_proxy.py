@@ -86,7 +86,8 @@ class Client:
 def proxy():
     started = WireProxy([(0, Broker().port)], seed=1)
     yield started
-    started.close()
+    if started.process.poll() is None:
+        started.close()
 
 
 def test_only_responses_to_fetches_are_altered_and_only_as_many_as_were_wished(proxy):
@@ -94,7 +95,11 @@ def test_only_responses_to_fetches_are_altered_and_only_as_many_as_were_wished(p
     assert client.ask(FETCH) == ANSWER
     proxy.flip(0, times=2)
     assert [client.ask(api) == ANSWER for api in (METADATA, FETCH, METADATA, FETCH, FETCH)] == [1, 0, 1, 0, 1]
-    assert proxy.counts() == {"altered": [2], "fetched_bytes": [4 * len(ANSWER)]}
+    counts = {"altered": [2], "fetched_bytes": [4 * len(ANSWER)]}
+    assert proxy.counts() == counts
+    client.ask(METADATA)
+    proxy.close()
+    assert proxy.counts() == counts, "a report is written when the proxy has ended"
 
 
 def test_only_a_share_of_the_connections_is_altered_always_the_same_ones(proxy):
