@@ -33,8 +33,10 @@ def test_a_seed_decides_the_schedule_and_a_longer_run_begins_alike():
 
 
 def test_every_kind_of_fault_can_be_struck_and_comes_up():
-    assert faults.KINDS_OF_FAULT.keys() == schedule.KINDS.keys()
-    assert {fault.kind for cycle in schedule.plan(3, 100) for fault in cycle.faults} == schedule.KINDS.keys()
+    every = schedule.kinds(brokers=3, flip_bits=True)
+    assert faults.KINDS_OF_FAULT.keys() == every.keys()
+    for kinds in (schedule.KINDS, every):
+        assert {fault.kind for cycle in schedule.plan(3, 100, kinds) for fault in cycle.faults} == kinds.keys()
 
 
 # ---- the ledger --------------------------------------------------------------------------------------------------

@@ -72,6 +72,16 @@ class Cluster:
 
         return until(met, f"partition {partition} of {topic.name}: {what}", ELECTION_S, 0.1)
 
+    def end_of(self, topic, partition):
+        """The last stable offset of a partition; asked again while its leader does not know yet that it is."""
+
+        def known():
+            with contextlib.suppress(KafkaException):
+                return topic.ends()[partition] + 1
+            return None
+
+        return until(known, f"partition {partition} of {topic.name}: the end is known", ELECTION_S, 0.1) - 1
+
     def wait_until_whole(self, topic):
         """Returns when every replica of every partition is in sync."""
         for partition in range(topic.partitions):
@@ -83,10 +93,13 @@ class Cluster:
         """kill -9; it stays away."""
         self.stack.kill(f"kafka-{broker}")
 
-    def start(self, *brokers):
-        """Starts brokers again; returns when they respond."""
-        for broker in brokers:
-            self.stack.start(f"kafka-{broker}")
+    def start(self, broker):
+        """Starts a broker again; returns when it responds."""
+        self.stack.start(f"kafka-{broker}")
+
+    def start_all(self):
+        """Starts all brokers that were killed; returns when they respond."""
+        self.stack.start("kafka")
 
     @contextlib.contextmanager
     def without_leader_of(self, topic, partition):
@@ -115,15 +128,15 @@ class Cluster:
         for follower in followers:
             self.kill(follower)
         self.wait_for(topic, partition, lambda r: r.in_sync == {before.leader}, "the followers are not in sync")
-        first = topic.ends()[partition]
+        first = self.end_of(topic, partition)
         lose()
-        end = topic.ends()[partition]
+        end = self.end_of(topic, partition)
         assert end > first, "nothing was written that could be lost"
         self.kill(before.leader)
         self.start(followers[0])
         self.wait_for(topic, partition, lambda r: r.leader == followers[0], "a follower that lagged behind leads")
         replace()
-        self.start(before.leader, *followers[1:])
+        self.start_all()
         self.wait_until_whole(topic)
         topic.alter(usual)
         return Truncation(partition, first, end)
@@ -171,22 +184,29 @@ class WireProxy:
         command = [sys.executable, WIRE_PROXY, str(seed), *(f"{listen}:{to}" for listen, to in pairs)]
         self.process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=log)
         self.ports = json.loads(self.process.stdout.readline())
+        self.last_counts = {}
 
     def flip(self, door, share=1.0, times=None):
         """From now on, alters responses at a door: see wire_proxy.py."""
-        return self._tell(door, share, times)
+        self._ask(door=door, share=share, times=times)
 
     def stop_flipping(self, door):
-        """Passes on everything as it is; the counts so far, by door."""
-        return self._tell(door, 0, None)
+        """From now on, passes on everything at a door as it is."""
+        self._ask(door=door, share=0, times=None)
 
-    def _tell(self, door, share, times):
-        self.process.stdin.write(json.dumps({"door": door, "share": share, "times": times}).encode() + b"\n")
+    def counts(self):
+        """What each door has done so far, or until it was closed: `altered` responses, `fetched_bytes`."""
+        return self.last_counts if self.process.stdin.closed else self._ask()
+
+    def _ask(self, **wish):
+        self.process.stdin.write(json.dumps(wish).encode() + b"\n")
         self.process.stdin.flush()
-        return json.loads(self.process.stdout.readline())
+        self.last_counts = json.loads(self.process.stdout.readline())
+        return self.last_counts
 
     def close(self):
         """Ends the process."""
+        self.counts()
         self.process.stdin.close()
         assert self.process.wait(PATIENCE_S) == 0, "the proxy ends with its input"
         self.process.stdout.close()

@@ -3,8 +3,8 @@
     python wire_proxy.py SEED LISTEN:TO...
 
 It listens on each port LISTEN (0: a free one), passes connections on to the port TO, and prints the ports as a line of
-JSON. Each line of JSON on its standard input then configures one of these doors, and a line of counts, a value for each
-door, is the answer. It ends when its input ends, so it never outlives the process that started it:
+JSON. Each line of JSON on its standard input then configures one of these doors, or none if it is {}; the answer is a
+line of counts, a value for each door. It ends when its input ends, so it never outlives the process that started it:
 
     {"door": 0, "share": 0.5, "times": 3}
 
@@ -148,9 +148,9 @@ async def obey(doors):
     lines = asyncio.StreamReader()
     await asyncio.get_running_loop().connect_read_pipe(lambda: asyncio.StreamReaderProtocol(lines), sys.stdin)
     while line := await lines.readline():
-        wish = json.loads(line)
-        door = doors[wish["door"]]
-        door.share, door.times = wish["share"], wish["times"]
+        if wish := json.loads(line):
+            door = doors[wish["door"]]
+            door.share, door.times = wish["share"], wish["times"]
         counts = {name: [getattr(door, name) for door in doors] for name in ("altered", "fetched_bytes")}
         print(json.dumps(counts), flush=True)
 
