@@ -12,14 +12,32 @@ cd "$here/.."
 
 usage() {
     cat <<'TEXT'
-usage: scripts/chaos.sh --cycles N --seed S [--report FILE]
+usage: scripts/chaos.sh --cycles N --seed S [--brokers N] [--flip-bits] [--report FILE]
+       scripts/chaos.sh --drill NAMES [--seed S] [--expect]
 
   --cycles N      cycles of one or two faults each, some seconds long (1 to 100000)
-  --seed S        decides which faults strike what, in which order, and what the cameras send (0 to 1000000)
+  --seed S        decides which faults strike what, in which order, and what the cameras send (0 to 1000000; of drills 1)
+  --brokers N     1 (the default), or 3: a cluster, with the faults that only a cluster has: leaders are killed and
+                  transactions hang, while most instances fetch from the replicas of a rack
+  --flip-bits     with --brokers 3: bits are flipped in what brokers deliver, too
   --report FILE   write a report, as Markdown
+
+  --drill NAMES   instead of cycles, faults of a cluster one at a time, each against a pipeline of its own; all, or
+                  names with commas between them:
+                    leader-killed               the leader of a partition is killed, and comes back
+                    truncation                  an unclean election: records that landed are gone, others have their
+                                                offsets; also truncation-while-stopped and truncation-accepted, with
+                                                kafka.on_data_loss = "accept"
+                    bit-flip, bit-flip-lasting  a bit flips between broker and instance, a few times or every time
+                    hanging-transaction         a transaction is never ended, and its producer is fenced later
+                    remade-topic                the topic is deleted and made again; also remade-topic-while-stopped
+                    follower-fetch              instances fetch from a replica that is killed
+  --expect        a drill whose expectations the product is known not to meet fails the run, too
 
   scripts/chaos.sh --cycles 20 --seed 7                                    a few minutes
   scripts/chaos.sh --cycles 500 --seed 1 --report docs/chaos-report.md     most of an hour
+  scripts/chaos.sh --cycles 20 --seed 7 --brokers 3                        some minutes, and 3 GB of memory
+  scripts/chaos.sh --drill truncation,bit-flip --expect                    some minutes
   LAMBDALAKE_BIN=target/release scripts/chaos.sh --cycles 20 --seed 7      programs that are already built
 
 The same seed gives the same schedule of faults and the same records; their timing depends on the machine.
@@ -42,11 +60,28 @@ die() {
 # shellcheck source-path=SCRIPTDIR source=harness/venv.sh
 . "$here/harness/venv.sh"
 
-# Sets cycles, seed and report.
+# Sets cycles, seed, brokers, flip_bits, report, drill and expect.
 parse() {
-    cycles="" seed="" report=""
+    cycles="" seed="" brokers="" flip_bits="" report="" drill="" expect=""
     while [ $# -gt 0 ]; do
         case $1 in
+            --flip-bits)
+                flip_bits=$1
+                shift
+                continue
+                ;;
+            --expect)
+                expect=$1
+                shift
+                continue
+                ;;
+            --brokers)
+                case ${2:-} in 1 | 3) brokers=$2 ;; *) die 2 "--brokers '${2:-}': expected 1 or 3" ;; esac
+                ;;
+            --drill)
+                [ -n "${2:-}" ] || die 2 "--drill needs names of drills, or all (scripts/chaos.sh --help)"
+                drill=$2
+                ;;
             --cycles) cycles=$(number "$1" "${2:-}" 1 100000) ;;
             --seed) seed=$(number "$1" "${2:-}" 0 1000000) ;;
             --report)
@@ -57,12 +92,20 @@ parse() {
                 usage
                 exit 0
                 ;;
-            *) die 2 "unknown argument '$1': expected --cycles, --seed or --report (scripts/chaos.sh --help)" ;;
+            *) die 2 "unknown argument '$1' (scripts/chaos.sh --help)" ;;
         esac
         shift 2
     done
+    if [ -n "$drill" ]; then
+        [ -z "$cycles$report$flip_bits" ] || die 2 "--drill is held without --cycles, --report and --flip-bits"
+        [ "$brokers" != 1 ] || die 2 "--drill needs a cluster: expected no --brokers 1"
+        seed=${seed:-1}
+        return
+    fi
+    [ -z "$expect" ] || die 2 "--expect belongs to --drill"
     [ -n "$cycles" ] || die 2 "--cycles is missing (scripts/chaos.sh --help)"
     [ -n "$seed" ] || die 2 "--seed is missing (scripts/chaos.sh --help)"
+    [ -z "$flip_bits" ] || [ "$brokers" = 3 ] || die 2 "--flip-bits needs --brokers 3"
 }
 
 # number NAME VALUE LEAST GREATEST
@@ -85,8 +128,12 @@ build() {
 run() {
     local code=0
     work=$(mktemp -d "${TMPDIR:-/tmp}/lambdalake-chaos.XXXXXX")
-    "$PYTHON" -m chaos.chaos --cycles "$cycles" --seed "$seed" --work "$work" \
-        --toxiproxy "$TOXIPROXY_HOME/toxiproxy" ${report:+--report "$report"} &
+    if [ -n "$drill" ]; then
+        "$PYTHON" -m chaos.drills --drill "$drill" --seed "$seed" --work "$work" ${expect:+"$expect"} &
+    else
+        "$PYTHON" -m chaos.chaos --cycles "$cycles" --seed "$seed" --brokers "${brokers:-1}" ${flip_bits:+"$flip_bits"} \
+            --work "$work" --toxiproxy "$TOXIPROXY_HOME/toxiproxy" ${report:+--report "$report"} &
+    fi
     pid=$!
     wait "$pid" || code=$?
     pid=""

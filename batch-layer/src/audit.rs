@@ -9,28 +9,50 @@
 //! before the events that come after them: what the next offset in `events` reaches is explained in every
 //! version of the others that is read later, and what they hold beyond it is ignored. `avg_speed` and
 //! `batch_runs` are read before `events`, so that no day seems to have lost rows that landed in between.
+//!
+//! # Faults
+//! A data file that can't be used (`crate::faults`) is a finding with the offsets that the log says it has; everything else is
+//! checked. Where another program has replaced a file since the logs were read, the audit begins again.
 
 mod coverage;
 mod days;
-mod offset_set;
 mod report;
 #[cfg(test)]
 mod tests;
 
-use lake_delta::TableState;
+use lake_delta::{LakeError, TableState};
 use lake_tables::Table;
 
 use crate::batch_runs::BatchRuns;
 use crate::context::Context;
 use crate::error::BatchError;
+use crate::faults::{self, FileFault, Judged};
 
-pub use self::report::{AuditReport, AuditedDay, AuditedPartition, AuditedReset, DayStatus};
+pub use self::report::{
+    AuditReport, AuditedDay, AuditedPartition, AuditedReset, AuditedTruncation, DayStatus,
+};
+
+/// How often an audit begins while other programs replace files that it is about to read.
+const TRIES: u32 = 3;
 
 /// Audits the lake. What is wrong is in the report.
 ///
 /// # Errors
-/// The tables can't be read.
+/// The store fails, or the tables are not those of the settings.
 pub async fn run(context: &Context) -> Result<AuditReport, BatchError> {
+    let mut tries = 1;
+    loop {
+        match attempt(context).await {
+            Err(BatchError::Lake(error @ LakeError::MissingFile { .. })) if tries < TRIES => {
+                tracing::info!(%error, "files were replaced since the logs were read: beginning again");
+                tries += 1;
+            }
+            result => return result,
+        }
+    }
+}
+
+async fn attempt(context: &Context) -> Result<AuditReport, BatchError> {
     let avg_speed = context.open(Table::AvgSpeed).await?;
     let runs = BatchRuns::open(context).await?;
     let events = context.open(Table::Events).await?;
@@ -41,7 +63,41 @@ pub async fn run(context: &Context) -> Result<AuditReport, BatchError> {
     coverage::audit(context, events, dead_letters, offset_gaps.state(), &mut report).await?;
     days::audit(context, events, avg_speed.state(), &runs, &mut report).await?;
     report.watermark_resets = watermark_resets(context, events);
+    report.accepted_truncations = accepted_truncations(context, events);
     Ok(report)
+}
+
+fn accepted_truncations(context: &Context, events: &TableState) -> Vec<AuditedTruncation> {
+    let app_ids = &context.app_ids;
+    let partitions = app_ids.partitions(events).into_iter();
+    let found =
+        partitions.flat_map(|(partition, _)| app_ids.accepted_truncations(events, partition));
+    let audited = found.map(|found| AuditedTruncation {
+        partition: found.partition,
+        end: found.end,
+        position: found.position,
+        accepted_at: found.accepted_at.to_string(),
+    });
+    audited.collect()
+}
+
+/// The data file that `error` is about, which is now among the findings.
+///
+/// # Errors
+/// It is about no data file, or about one that the log does not name any more.
+async fn note_fault(
+    context: &Context,
+    tables: &[Table],
+    error: impl Into<BatchError>,
+    report: &mut AuditReport,
+) -> Result<FileFault, BatchError> {
+    match faults::judge(context, tables, error).await? {
+        Judged::Moved(error) => Err(error.into()),
+        Judged::Fault(fault) => {
+            report.fault(fault.clone());
+            Ok(fault)
+        }
+    }
 }
 
 fn watermark_resets(context: &Context, events: &TableState) -> Vec<AuditedReset> {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use batch_layer::BatchError;
 use batch_layer::nightly::DayFilter;
+use batch_layer::quarantine::QuarantineOptions;
 use clap::{Args, Parser, Subcommand};
 use lake_model::Day;
 
@@ -23,6 +24,7 @@ Examples:
   batch-layer audit                            prove that nothing is lost or counted twice
   batch-layer verify --date 2025-04-05         recompute a final day independently
   batch-layer maintain                         compact, drop, delete, checkpoint
+  batch-layer quarantine --file PATH           take out a data file that can't be read
 
 Exit codes: 0 done, 1 a check failed or a day was left, 2 usage or configuration, 3 a fault outside (Kafka, the object store).";
 
@@ -41,6 +43,9 @@ pub enum Command {
     /// Compact closed days, drop expired ones, delete old files, checkpoint logs
     #[command(after_help = lake_config::with_settings_help(MAINTAIN_EXAMPLES))]
     Maintain(MaintainArgs),
+    /// Take a data file that can't be used out of its table, and account for its offsets
+    #[command(after_help = lake_config::with_settings_help(QUARANTINE_EXAMPLES))]
+    Quarantine(QuarantineArgs),
 }
 
 const NIGHTLY_EXAMPLES: &str = "\
@@ -50,7 +55,8 @@ Examples:
   batch-layer nightly --date 2025-04-05 --force
                                                recompute a day even if it is clean
   batch-layer nightly --from 2025-04-01 --to 2025-04-05
-  batch-layer nightly --wait 2h                wait longer for records to land";
+  batch-layer nightly --wait 2h                wait longer for records to land
+  batch-layer nightly --json | jq .left        the days that were left, with the file at fault and the remedy";
 
 const AUDIT_EXAMPLES: &str = "\
 Examples:
@@ -65,6 +71,14 @@ const MAINTAIN_EXAMPLES: &str = "\
 Examples:
   batch-layer maintain
   batch-layer maintain --dry-run               say what would be done";
+
+const QUARANTINE_EXAMPLES: &str = "\
+Examples:
+  batch-layer audit                            names the files that can't be used
+  batch-layer quarantine --dry-run --file events/event_date=2025-04-05/landed-p0-0c9e.parquet
+                                               say which offsets only that file holds
+  batch-layer quarantine --file events/event_date=2025-04-05/landed-p0-0c9e.parquet
+  batch-layer nightly                          computes the day without its rows";
 
 /// Arguments of `nightly`.
 #[derive(Args)]
@@ -86,6 +100,9 @@ pub struct NightlyArgs {
     /// Recompute clean final days too; no open day is made final by it
     #[arg(long)]
     pub force: bool,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
     /// Longest wait for records that Kafka holds to land
     #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = humantime::parse_duration)]
     pub wait: Duration,
@@ -134,6 +151,29 @@ pub struct MaintainArgs {
     pub dry_run: bool,
 }
 
+/// Arguments of `quarantine`.
+#[derive(Args)]
+pub struct QuarantineArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// The data file of events or dead_letters, as reports name it
+    #[arg(long, value_name = "PATH")]
+    file: String,
+    /// Say what would be done, and change nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Also a file that reads well, or whose offsets are in doubt
+    #[arg(long)]
+    force: bool,
+}
+
+impl QuarantineArgs {
+    /// What is to be quarantined.
+    pub fn options(&self) -> QuarantineOptions {
+        QuarantineOptions { file: self.file.clone(), dry_run: self.dry_run, force: self.force }
+    }
+}
+
 #[derive(Args)]
 struct ConfigArgs {
     /// The settings file; ./lakehouse.toml where it exists
@@ -149,6 +189,7 @@ impl Command {
             Command::Audit(args) => &args.config,
             Command::Verify(args) => &args.config,
             Command::Maintain(args) => &args.config,
+            Command::Quarantine(args) => &args.config,
         };
         config.config.as_deref()
     }

@@ -1,8 +1,8 @@
-//! What every command works with: settings, the lake, the calendar, the names of offsets in the logs,
-//! and the speed limits.
+//! What every command works with: settings, the lake, its days, the names of offsets in the logs, and the speed limits.
 
 use lake_config::Settings;
-use lake_delta::{Lake, TableLog};
+use lake_delta::{Lake, LakeError, TableLog, TableState};
+use lake_kafka::{LogEnds, TopicExtent};
 use lake_model::{Calendar, SpeedLimits, Timestamp};
 use lake_tables::Table;
 use lake_tables::identity::LakeIdentity;
@@ -15,7 +15,6 @@ use crate::error::BatchError;
 pub struct Context {
     pub(crate) settings: Settings,
     pub(crate) lake: Lake,
-    pub(crate) calendar: Calendar,
     pub(crate) app_ids: AppIds,
     pub(crate) limits: SpeedLimits,
 }
@@ -27,10 +26,11 @@ impl Context {
     /// The time zone is unknown.
     pub fn new(settings: Settings, lake: Lake) -> Result<Context, BatchError> {
         let identity = LakeIdentity::of(&settings);
-        let (calendar, app_ids) = (identity.calendar()?, identity.app_ids());
+        identity.bundled_rules()?;
+        let app_ids = identity.app_ids();
         let limits = &settings.speed_limits;
         let limits = SpeedLimits::from_kmh(limits.default_kmh, &limits.cameras);
-        Ok(Context { settings, lake, calendar, app_ids, limits })
+        Ok(Context { settings, lake, app_ids, limits })
     }
 
     /// The present instant.
@@ -38,9 +38,29 @@ impl Context {
         self.lake.now()
     }
 
+    /// The days by the rules that are in force at a version of `events`.
+    pub(crate) fn calendar_at(&self, events: &TableState) -> Result<Calendar, LakeError> {
+        LakeIdentity::of(&self.settings).calendar_at(events)
+    }
+
     /// Opens the log of `table`, which must have been made by the pipeline that the settings describe.
     pub(crate) async fn open(&self, table: Table) -> Result<TableLog, BatchError> {
         Ok(LakeIdentity::of(&self.settings).open(&self.lake, table).await?)
+    }
+
+    /// What Kafka has of the topic, which must be the one whose offsets `events` holds.
+    ///
+    /// # Errors
+    /// Kafka can't be asked, or has another topic by that name.
+    pub(crate) async fn topic(
+        &self,
+        kafka: &dyn LogEnds,
+        events: &TableLog,
+    ) -> Result<TopicExtent, BatchError> {
+        let (extent, identity) = (kafka.ends().await?, LakeIdentity::of(&self.settings));
+        identity.check_topic(events, &extent.identity)?;
+        identity.check_partitions(events, |id| extent.partitions.contains_key(&id))?;
+        Ok(extent)
     }
 
     /// How long after its end a day closes, in microseconds.

@@ -46,7 +46,7 @@ pub(crate) struct CameraCounts {
 }
 
 impl CameraCounts {
-    /// Counts the rows of `files` of `events`, which must be as many as in the log.
+    /// Counts the rows of `files` of `events`.
     pub(crate) async fn count(lake: &Lake, files: &[FileEntry]) -> Result<CameraCounts, LakeError> {
         let mut cameras: BTreeMap<Arc<str>, u64> = BTreeMap::new();
         let mut late_rows = 0;
@@ -58,12 +58,6 @@ impl CameraCounts {
         })
         .await?;
         let rows = cameras.values().sum();
-        let logged: u64 = files.iter().map(|file| file.rows).sum();
-        if rows != logged {
-            let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
-            let problem = format!("the log says {logged} rows, and there are {rows}");
-            return Err(LakeError::data_file(&paths.join(", "), problem));
-        }
         let (cameras, camera_rows) = cameras.into_iter().unzip();
         Ok(CameraCounts { cameras, camera_rows, rows, late_rows })
     }

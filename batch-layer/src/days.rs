@@ -4,10 +4,10 @@
 
 use std::collections::BTreeSet;
 
-use lake_delta::TableState;
 use lake_delta::log::FileEntry;
+use lake_delta::{LakeError, TableState};
 use lake_model::finalization::{self, DayDecision, DayFacts};
-use lake_model::{Day, KafkaPartition, TableVersion};
+use lake_model::{Day, DaySpan, KafkaPartition, TableVersion};
 use lake_tables::batch_runs::BatchRun;
 use lake_tables::file_kind::AvgSpeedFile;
 
@@ -84,10 +84,12 @@ pub(crate) fn known_days(
     events: &TableState,
     avg_speed: &TableState,
     runs: &BatchRuns,
-) -> Vec<KnownDay> {
+) -> Result<Vec<KnownDay>, LakeError> {
+    let calendar = context.calendar_at(events)?;
     let files = events.files().chain(avg_speed.files());
     let days: BTreeSet<Day> = files.filter_map(|file| file.partition).collect();
-    days.into_iter().map(|day| known_day(context, events, avg_speed, runs, day)).collect()
+    let spans = days.into_iter().map(|day| calendar.span(day));
+    Ok(spans.map(|span| known(context, events, avg_speed, runs, span)).collect())
 }
 
 /// What is known of `day`, be it nothing. It costs as much as the day has files and runs, however many days there are.
@@ -97,16 +99,29 @@ pub(crate) fn known_day(
     avg_speed: &TableState,
     runs: &BatchRuns,
     day: Day,
+) -> Result<KnownDay, LakeError> {
+    let span = context.calendar_at(events)?.span(day);
+    Ok(known(context, events, avg_speed, runs, span))
+}
+
+fn known(
+    context: &Context,
+    events: &TableState,
+    avg_speed: &TableState,
+    runs: &BatchRuns,
+    span: DaySpan,
 ) -> KnownDay {
+    let day = span.day;
     let found = final_day(avg_speed, day);
     let run = found.as_ref().and_then(|found| run_of(runs, found, day));
     let floor = context.app_ids.retention_floor_day(events);
     let facts = DayFacts {
-        span: context.calendar.span(day),
+        span,
         event_rows: events.files_of(day).map(|file| file.rows).sum(),
         is_final: found.is_some(),
         last_run_rows: run.and_then(|run| u64::try_from(run.rows_read).ok()),
-        dropped: floor.is_some_and(|floor| day < floor),
+        dropped: floor.is_some_and(|floor| day < floor)
+            || context.app_ids.is_quarantined(events, day),
     };
     KnownDay { facts, run: run.cloned() }
 }

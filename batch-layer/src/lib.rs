@@ -1,11 +1,12 @@
 //! The batch layer: makes closed days final from every event, and proves, checks and maintains the tables.
 //!
-//! Four commands share a few parts. [`nightly`] recomputes days and overwrites them in `avg_speed`; [`audit`]
+//! Five commands share a few parts. [`nightly`] recomputes days and overwrites them in `avg_speed`; [`audit`]
 //! proves from the tables alone that every offset and every event is accounted for; [`verify`] recomputes one
-//! day in a way of its own; [`maintain`] compacts, drops and deletes files.
+//! day in a way of its own; [`maintain`] compacts, drops and deletes files; [`quarantine`]
+//! takes a file out that can't be used.
 //!
 //! Underneath, `days` knows what the tables hold of each day, `batch_runs` keeps the record of runs,
-//! `day_events` reads the distinct events of a day in bounded memory, and `window_totals` reads count and sum of windows
+//! `day_events` reads the distinct events of a day in bounded memory, `faults` tells damaged data from a fault outside, and `window_totals` reads count and sum of windows
 //! from `avg_speed`. Everything outside comes in through a [`Context`], a [`lake_kafka::LogEnds`], which asks Kafka
 //! how far its partitions reach, and a [`Shutdown`].
 
@@ -16,9 +17,12 @@ mod context;
 mod day_events;
 mod days;
 mod error;
+mod faults;
 pub mod maintain;
 pub mod nightly;
+mod offset_set;
 mod progress;
+pub mod quarantine;
 mod scan;
 #[cfg(test)]
 mod test_support;
@@ -28,4 +32,5 @@ mod window_totals;
 
 pub use context::Context;
 pub use error::BatchError;
+pub use faults::{FileFault, LoggedOffsets};
 pub use lake_runtime::Shutdown;

@@ -7,8 +7,9 @@ use std::process::ExitCode;
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use batch_layer::nightly::NightlyOptions;
-use batch_layer::{BatchError, Context, Shutdown, audit, maintain, nightly};
+use batch_layer::audit::AuditReport;
+use batch_layer::nightly::{NightlyOptions, NightlyReport};
+use batch_layer::{BatchError, Context, Shutdown, audit, maintain, nightly, quarantine};
 use clap::Parser;
 use lake_config::Settings;
 use lake_delta::Lake;
@@ -56,24 +57,26 @@ async fn run(command: &Command, settings: Settings) -> anyhow::Result<bool> {
                 None => Ok(()),
             };
             let report = done?;
-            print(&report)?;
+            print_as(args.json, &report, NightlyReport::json)?;
             written?;
             Ok(report.is_complete())
         }
         Command::Audit(args) => {
             let report = audit::run(&context).await?;
-            if args.json {
-                print(&report.json())?;
-            } else {
-                print(&report)?;
-            }
+            print_as(args.json, &report, AuditReport::json)?;
             Ok(report.is_ok())
         }
         Command::Verify(args) => verify(&context, args.date).await,
         Command::Maintain(args) => {
             let stop = stop_signal()?;
-            print(&maintain::run(&context, &ends, args.dry_run, &stop).await?)?;
-            Ok(true)
+            let report = maintain::run(&context, &ends, args.dry_run, &stop).await?;
+            print(&report)?;
+            Ok(report.is_complete())
+        }
+        Command::Quarantine(args) => {
+            let report = quarantine::run(&context, &args.options()).await?;
+            print(&report)?;
+            Ok(report.is_ok())
         }
     }
 }
@@ -94,6 +97,14 @@ async fn verify(_context: &Context, _day: Day) -> anyhow::Result<bool> {
             .to_owned(),
     )
     .into())
+}
+
+fn print_as<R: std::fmt::Display>(
+    as_json: bool,
+    report: &R,
+    json: impl Fn(&R) -> serde_json::Value,
+) -> anyhow::Result<()> {
+    if as_json { print(&json(report)) } else { print(report) }
 }
 
 fn print(report: &dyn std::fmt::Display) -> anyhow::Result<()> {

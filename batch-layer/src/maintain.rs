@@ -10,6 +10,10 @@
 //!
 //! # Crash consistency
 //! A run that is killed leaves files that no log names, which a later run deletes once they are old enough.
+//!
+//! # Faults
+//! A day or a table with a data file that can't be used (`crate::faults`) is left as it is and reported; the rest is
+//! maintained. Retention ends before such a day, since the offsets that its floor would be are in the file.
 
 mod compact;
 mod plan;
@@ -40,7 +44,7 @@ pub use self::report::{MaintainReport, Reason, Rewritten};
 /// Maintains every table. With `dry_run` it only reports what it would do.
 ///
 /// # Errors
-/// The tables can't be read or committed to, or Kafka can't be asked while `maintain.event_retention` is set.
+/// The store fails, the tables can't be committed to, or Kafka can't be asked while `maintain.event_retention` is set.
 pub async fn run(
     context: &Context,
     ends: &dyn LogEnds,
@@ -52,22 +56,32 @@ pub async fn run(
     let runs = BatchRuns::open(context).await?;
     let mut events = context.open(Table::Events).await?;
     if let Some(retention) = context.settings.maintain.event_retention {
-        let log = ends.ends().await?;
-        retention::drop_days(context, &mut events, &avg_speed, &runs, &log, retention, &mut report)
-            .await?;
+        let log = context.topic(ends, &events).await?.stable();
+        let dropped = retention::drop_days(
+            context,
+            &mut events,
+            &avg_speed,
+            &runs,
+            &log,
+            retention,
+            &mut report,
+        );
+        let dropped = dropped.await;
+        report.leave_at_fault(context, Table::OffsetGaps, dropped).await?;
     }
-    let known = days::known_days(context, events.state(), avg_speed.state(), &runs);
+    let known = days::known_days(context, events.state(), avg_speed.state(), &runs)?;
     let at_rest = known.iter().filter(|day| is_at_rest(context, day));
-    let at_rest: BTreeSet<Day> = at_rest.map(|day| day.facts.span.day).collect();
+    let mut at_rest: BTreeSet<Day> = at_rest.map(|day| day.facts.span.day).collect();
     for day in &at_rest {
         if shutdown.is_requested() {
             return Ok(report);
         }
-        compact::day(context, &mut events, *day, &mut report).await?;
+        let compacted = compact::day(context, &mut events, *day, &mut report).await;
+        report.leave_at_fault(context, Table::Events, compacted).await?;
     }
+    at_rest.retain(|day| !report.has_fault_of(Table::Events, *day));
     for table in [Table::DeadLetters, Table::OffsetGaps, Table::BatchRuns] {
-        let mut log = context.open(table).await?;
-        compact::small_files(context, &mut log, &mut report).await?;
+        compact::small_files(context, table, &mut report).await?;
     }
     for table in Table::ALL {
         portable::rewrite(context, table, &at_rest, &mut report, shutdown).await?;

@@ -4,8 +4,9 @@
 //! A run goes through these steps:
 //! 1. `repair` appends rows of `batch_runs` that runs before were killed too early to append.
 //! 2. `plan` decides for each day what becomes of it. Where there is nothing to recompute, the run ends.
-//! 3. Kafka is asked how far its partitions reach, and `landing` waits until `events` reaches that far. The
-//!    version of `events` found then is the one that the run is pinned to; the plan is made again on it.
+//! 3. Kafka is asked how far its partitions reach, also with records of transactions that are still open, and `landing`
+//!    waits until `events` reaches that far. The version of `events` found then is the one that the run is pinned to; the
+//!    plan is made again on it.
 //! 4. `compute` writes the final rows of one day after the other from every distinct event, and
 //!    `publish` overwrites the day with them in one commit, which carries the `drift` against the rows replaced.
 //!
@@ -18,6 +19,10 @@
 //! Until the one commit of a day its old rows are served. A run that is killed before it leaves files that no
 //! log names, which `maintain` deletes. One that is killed after it leaves a row of `batch_runs` in the
 //! commit, where the next run finds it.
+//!
+//! # Faults
+//! A day with a data file that can't be used (`crate::faults`) is left with its reason, and the days after it go on. Its rows
+//! stay as they are, and no run of it is recorded.
 
 mod compute;
 mod drift;
@@ -32,7 +37,7 @@ mod tests;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use lake_delta::{TableLog, TableState};
+use lake_delta::{LakeError, TableLog, TableState};
 use lake_kafka::LogEnds;
 use lake_model::finalization::{DayDecision, Reason};
 use lake_model::{Day, KafkaPartition, Offset, Timestamp};
@@ -46,6 +51,7 @@ use crate::batch_runs::BatchRuns;
 use crate::context::Context;
 use crate::days;
 use crate::error::BatchError;
+use crate::faults::{self, FileFault, Judged};
 
 pub use self::plan::{DayFilter, PlannedDay};
 pub use self::report::{LeftDay, NightlyReport};
@@ -69,8 +75,8 @@ pub struct NightlyOptions {
 /// Makes closed days final. The report lists what was done and what was left.
 ///
 /// # Errors
-/// The tables or Kafka can't be read, or the settings do not fit the tables. Days that were published
-/// before the error stay final.
+/// The store or Kafka fails, or the settings do not fit the tables. Days that were published
+/// before the error stay final. A data file that can't be used leaves its day, and is no error.
 pub async fn run(
     context: &Context,
     ends: &dyn LogEnds,
@@ -84,19 +90,24 @@ pub async fn run(
     if !options.dry_run {
         report.repaired = run.runs.append(&missing).await?;
     }
-    report.planned = run.plan(run.events.state(), &missing);
+    report.planned = run.plan(run.events.state(), &missing)?;
     if options.dry_run || !report.has_work() {
         report.record_success(context.now());
         return Ok(report);
     }
-    let wanted = ends.ends().await?.into_iter().map(|(partition, log)| (partition, log.next));
-    match run.wait_for(&wanted.collect()).await? {
+    let topic = context.topic(ends, &run.events).await?;
+    landing::warn_of_open_transactions(&topic);
+    match run.wait_for(&landing::everything(&topic)).await? {
         LandingWait::Reached => {
             let pinned = run.events.state().clone();
-            report.planned = run.plan(&pinned, &[]);
+            report.planned = run.plan(&pinned, &[])?;
             run.recompute_all(pinned, &mut report).await?;
         }
-        short => report.leave_all(&short.reason()),
+        short => {
+            // What was open at the start may have ended, and something else may hold the records back.
+            let topic = ends.ends().await.unwrap_or(topic);
+            report.leave_all(&short.reason_on(&topic));
+        }
     }
     report.record_success(context.now());
     Ok(report)
@@ -120,6 +131,7 @@ struct Run<'a> {
 enum Outcome {
     Done(Published),
     Left(String),
+    AtFault(FileFault),
 }
 
 impl<'a> Run<'a> {
@@ -148,14 +160,14 @@ impl<'a> Run<'a> {
         &self,
         events: &TableState,
         unrecorded: &[lake_tables::batch_runs::BatchRun],
-    ) -> Vec<PlannedDay> {
-        let known = days::known_days(self.context, events, &self.base, &self.runs);
-        known
+    ) -> Result<Vec<PlannedDay>, LakeError> {
+        let known = days::known_days(self.context, events, &self.base, &self.runs)?;
+        let planned = known
             .into_iter()
             .filter(|day| self.options.days.contains(day.facts.span.day))
             .map(|day| plan::with_unrecorded(day, &self.base, unrecorded))
-            .map(|day| PlannedDay::of(&day, day.decision(self.context, self.options.force)))
-            .collect()
+            .map(|day| PlannedDay::of(&day, day.decision(self.context, self.options.force)));
+        Ok(planned.collect())
     }
 
     async fn wait_for(
@@ -190,6 +202,7 @@ impl<'a> Run<'a> {
                 }
                 Outcome::Done(published) => report.superseded(day, &published),
                 Outcome::Left(reason) => report.leave(day, &reason),
+                Outcome::AtFault(fault) => report.leave_at_fault(day, fault),
             }
         }
         Ok(())
@@ -209,23 +222,32 @@ impl<'a> Run<'a> {
             if let Some(short) = self.cover(&base, pinned).await? {
                 return Ok(Outcome::Left(short));
             }
-            if !self.is_still_due(day, pinned) {
+            if !self.is_still_due(day, pinned)? {
                 return Ok(Outcome::Done(Published::Unneeded));
             }
             let shutdown = self.shutdown;
-            let published = tokio::select! {
+            let attempted = tokio::select! {
                 biased;
-                published = self.attempt(day, pinned, &base) => published?,
+                attempted = self.attempt(day, pinned, &base) => attempted,
                 () = shutdown.requested() => {
                     return Ok(Outcome::Left("the run was asked to stop".to_owned()));
                 }
             };
-            match published {
-                Published::Behind(why) if tries >= TRIES_PER_DAY && self.is_time_up() => {
+            match attempted {
+                Ok(Published::Behind(why)) if tries >= TRIES_PER_DAY && self.is_time_up() => {
                     return Ok(Outcome::Left(why));
                 }
-                Published::Behind(why) => tracing::info!(%day, why, "computing the day again"),
-                published => return Ok(Outcome::Done(published)),
+                Ok(Published::Behind(why)) => tracing::info!(%day, why, "computing the day again"),
+                Ok(published) => return Ok(Outcome::Done(published)),
+                Err(error) => match faults::judge(self.context, &[Table::Events], error).await? {
+                    Judged::Fault(fault) => return Ok(Outcome::AtFault(fault)),
+                    Judged::Moved(error) if tries >= TRIES_PER_DAY => return Err(error.into()),
+                    Judged::Moved(error) => {
+                        tracing::info!(%day, %error, "computing the day again from newer files");
+                        self.events.refresh().await?;
+                        *pinned = self.events.state().clone();
+                    }
+                },
             }
             self.avg_speed.refresh().await?;
             self.base = self.avg_speed.state().clone();
@@ -254,9 +276,10 @@ impl<'a> Run<'a> {
         Ok(None)
     }
 
-    fn is_still_due(&self, day: Day, pinned: &TableState) -> bool {
-        let known = days::known_day(self.context, pinned, &self.base, &self.runs, day);
-        matches!(known.decision(self.context, self.options.force), DayDecision::Recompute(_))
+    fn is_still_due(&self, day: Day, pinned: &TableState) -> Result<bool, LakeError> {
+        let known = days::known_day(self.context, pinned, &self.base, &self.runs, day)?;
+        let decision = known.decision(self.context, self.options.force);
+        Ok(matches!(decision, DayDecision::Recompute(_)))
     }
 
     async fn attempt(

@@ -1,11 +1,11 @@
 //! A lake in memory for tests, with a clock that is set by hand, and a speed layer of a few lines that lands
 //! events and keeps provisional rows as docs/contract.md has them.
 
+mod damage;
 mod speed;
 
-use std::collections::BTreeMap;
 use std::ops::Range;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
@@ -14,21 +14,26 @@ use lake_config::Settings;
 use lake_delta::data_file::NewFile;
 use lake_delta::log::FileEntry;
 use lake_delta::{Commit, CommitOutcome, TableLog, data_file, read};
-use lake_model::{Day, KafkaPartition, Offset, OffsetRange, TableVersion, Timestamp, WindowSize};
+use lake_model::{
+    Calendar, Day, KafkaPartition, Offset, OffsetRange, TableVersion, Timestamp, TopicIdentity,
+    WindowSize,
+};
 use lake_tables::Table;
 use lake_tables::avg_speed::{self, AvgSpeedRow};
 use lake_tables::file_kind::{self, AvgSpeedFile};
 use lake_tables::identity::LakeIdentity;
+use lake_tables::zone_rules::{self, ZONE_RULES};
 use lake_tables::{batch_runs, offset_gaps};
 use lake_testing::memory::lake_in_memory_with;
 use lake_testing::{CountedIds, ManualClock};
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
+pub(crate) use self::damage::Damage;
 pub(crate) use self::speed::{Seen, seen};
 use crate::nightly::{self, DayFilter, NightlyOptions, NightlyReport};
 use crate::{Context, Shutdown};
-use lake_kafka::{ClientError, LogEnds};
+use lake_kafka::{ClientError, LogEnds, PartitionExtent, TopicExtent};
 
 /// Microseconds of a minute and of an hour.
 pub(crate) const MINUTE_US: i64 = 60_000_000;
@@ -36,12 +41,23 @@ pub(crate) const HOUR_US: i64 = 60 * MINUTE_US;
 
 /// What Kafka has of the topic.
 #[derive(Debug, Default)]
-pub(crate) struct FixedEnds(Mutex<BTreeMap<KafkaPartition, OffsetRange>>);
+pub(crate) struct FixedEnds(Mutex<TopicExtent>);
 
 #[async_trait]
 impl LogEnds for FixedEnds {
-    async fn ends(&self) -> Result<BTreeMap<KafkaPartition, OffsetRange>, ClientError> {
-        Ok(self.0.lock().expect("no test panics while it holds the lock").clone())
+    async fn ends(&self) -> Result<TopicExtent, ClientError> {
+        Ok(self.topic().clone())
+    }
+
+    async fn identity(&self) -> Result<TopicIdentity, ClientError> {
+        Ok(self.topic().identity.clone())
+    }
+}
+
+impl FixedEnds {
+    /// What Kafka has, to be read or changed.
+    pub(crate) fn topic(&self) -> MutexGuard<'_, TopicExtent> {
+        self.0.lock().expect("no test panics while it holds the lock")
     }
 }
 
@@ -50,7 +66,11 @@ pub(crate) struct NobodyAsks;
 
 #[async_trait]
 impl LogEnds for NobodyAsks {
-    async fn ends(&self) -> Result<BTreeMap<KafkaPartition, OffsetRange>, ClientError> {
+    async fn ends(&self) -> Result<TopicExtent, ClientError> {
+        panic!("Kafka was asked though nothing depends on it");
+    }
+
+    async fn identity(&self) -> Result<TopicIdentity, ClientError> {
         panic!("Kafka was asked though nothing depends on it");
     }
 }
@@ -104,6 +124,25 @@ impl World {
         TableLog::open(&self.context.lake, table).await.expect("the table exists")
     }
 
+    /// The days of the lake.
+    pub(crate) async fn days(&self) -> Calendar {
+        let log = self.log(Table::Events).await;
+        self.context.calendar_at(log.state()).expect("the rules can be read")
+    }
+
+    /// Puts the rules of `days` into force, as a speed layer does.
+    pub(crate) async fn set_days(&self, days: &Calendar) {
+        for table in Table::ALL {
+            let rules = vec![(ZONE_RULES.to_owned(), zone_rules::text(days))];
+            let mut log = self.log(table).await;
+            let changed = log.change_properties(|state| match state.property(ZONE_RULES) {
+                Some(found) if found == rules[0].1 => Vec::new(),
+                _ => rules.clone(),
+            });
+            changed.await.expect("memory accepts commits");
+        }
+    }
+
     pub(crate) async fn version(&self, table: Table) -> TableVersion {
         self.log(table).await.state().version()
     }
@@ -121,11 +160,8 @@ impl World {
 
     pub(crate) fn kafka_has(&self, partition: i32, offsets: Range<i64>) {
         let range = OffsetRange::new(Offset(offsets.start), Offset(offsets.end));
-        self.kafka
-            .0
-            .lock()
-            .expect("no test panics while it holds the lock")
-            .insert(KafkaPartition(partition), range);
+        let extent = PartitionExtent::all_stable(range);
+        self.kafka.topic().partitions.insert(KafkaPartition(partition), extent);
     }
 
     pub(crate) async fn write(

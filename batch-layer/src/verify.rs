@@ -24,6 +24,7 @@ use crate::batch_runs::BatchRuns;
 use crate::context::Context;
 use crate::days::{self, KnownDay};
 use crate::error::BatchError;
+use crate::faults::{self, Judged};
 
 pub use self::figures::{Difference, Figures};
 pub use self::report::{Verdict, VerifyReport};
@@ -31,20 +32,25 @@ pub use self::report::{Verdict, VerifyReport};
 /// Verifies one day.
 ///
 /// # Errors
-/// The tables can't be read, or Polars fails.
+/// The store or Polars fails. A data file that can't be used is a verdict, and no error.
 pub async fn run(context: &Context, day: Day) -> Result<VerifyReport, BatchError> {
     let avg_speed = context.open(Table::AvgSpeed).await?;
     let runs = BatchRuns::open(context).await?;
     let events = context.open(Table::Events).await?;
     let (avg_speed, events) = (avg_speed.state(), events.state());
-    let known = days::known_days(context, events, avg_speed, &runs);
+    let known = days::known_days(context, events, avg_speed, &runs)?;
     let known = known.into_iter().find(|known| known.facts.span.day == day);
     let mut report = VerifyReport::new(day, Verdict::NotFinal);
     let Some(known) = known else { return Ok(report) };
     report.runs = runs.of_day(day).cloned().collect();
     report.verdict = verdict(&known);
-    if report.verdict == Verdict::Equal {
-        compare_all(context, events, avg_speed, &known, &mut report).await?;
+    if report.verdict == Verdict::Equal
+        && let Err(error) = compare_all(context, events, avg_speed, &known, &mut report).await
+    {
+        match faults::judge(context, &[Table::Events, Table::AvgSpeed], error).await? {
+            Judged::Fault(fault) => report.leave_at_fault(fault),
+            Judged::Moved(error) => return Err(error.into()),
+        }
     }
     Ok(report)
 }

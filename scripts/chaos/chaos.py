@@ -6,6 +6,8 @@ remaining records are processed, and the tables are inspected (inspection.py).
 
     feed.py ─▶ Kafka ─▶ 3 instances ─▶ the lake on MinIO          schedule.py ─▶ faults.py ─▶ all of it
             ─▶ Kafka ─▶ 1 instance  ─▶ the lake on a small disk   pipeline.py supervises, proxies.py is between
+
+Faults after which rows cannot all be correct are in drills.py.
 """
 
 import argparse
@@ -27,7 +29,8 @@ from chaos.feed import Feed
 from chaos.inspection import inspect
 from chaos.pipeline import Pipeline, Watch
 from chaos.proxies import Proxies
-from chaos.schedule import SLOTS, plan
+from chaos.schedule import SLOTS, kinds, plan
+from harness.cluster import Cluster
 from harness.lakehouse import Workspaces, a_stack, until
 from harness.readers import Lake
 
@@ -83,7 +86,7 @@ def main():
     if failure:
         say(f"logs and tables: {arguments.work}")
         say("the same faults again, at other moments:")
-        say(f"    scripts/chaos.sh --cycles {arguments.cycles} --seed {arguments.seed}")
+        say(f"    {run.command}")
         sys.exit(1)
 
 
@@ -98,6 +101,8 @@ def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cycles", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
+    parser.add_argument("--brokers", type=int, default=1)
+    parser.add_argument("--flip-bits", action="store_true")
     parser.add_argument("--report", type=Path, help="a file for the report, as Markdown")
     parser.add_argument("--work", type=Path, required=True, help="a folder for logs and for the small disk")
     parser.add_argument("--toxiproxy", type=Path, required=True, help="the program")
@@ -123,12 +128,16 @@ class Run:
         self.lifts = []  # (cycle in which it ends, the function that ends it)
         self.zone = ZONES[arguments.seed % len(ZONES)]
         self.strategy = STRATEGIES[arguments.seed % len(STRATEGIES)]
+        self.kinds = kinds(arguments.brokers, arguments.flip_bits)
+        self.command = f"scripts/chaos.sh --cycles {arguments.cycles} --seed {arguments.seed}"
+        self.command += f" --brokers {arguments.brokers}" * (arguments.brokers > 1)
+        self.command += " --flip-bits" * arguments.flip_bits
 
     def go(self):
         """All cycles, and the inspection after them."""
         with contextlib.ExitStack() as stack:
             self.world = self._build(stack)
-            for cycle in plan(self.arguments.seed, self.arguments.cycles):
+            for cycle in plan(self.arguments.seed, self.arguments.cycles, self.kinds):
                 self.cycle = cycle.number
                 self._turn(cycle)
                 if cycle.number % INSPECT_EVERY == 0 and cycle.number < self.arguments.cycles:
@@ -140,20 +149,23 @@ class Run:
 
     def _build(self, stack):
         """Servers, proxies, both pipelines and their cameras, all of it ended with `stack`."""
-        os.environ["STACK_PROXIES"] = str(SLOTS + 1)
-        arguments, folder = self.arguments, self.arguments.work
-        servers = stack.enter_context(a_stack())
+        arguments, folder, brokers = self.arguments, self.arguments.work, self.arguments.brokers
+        servers = stack.enter_context(a_stack(brokers, proxies=SLOTS + 1))
         stack.push(lambda kind, *_: keep(servers, folder) if kind and issubclass(kind, AssertionError) else None)
-        proxies = Proxies(arguments.toxiproxy, servers.folder, SLOTS + 1, arguments.seed, folder)
+        proxies = Proxies(arguments.toxiproxy, servers.folder, SLOTS + 1, arguments.seed, folder, brokers)
         stack.callback(proxies.close)
         disk = Disk(folder / "disk")
         stack.callback(disk.close)
         common = {"pipeline__timezone": self.zone, "kafka__properties.partition.assignment.strategy": self.strategy}
         spaces = Workspaces(servers, folder)
+        common |= {"replicas": brokers}
         main = stack.enter_context(spaces.make("main", store="minio", partitions=6, **SETTINGS, **common))
         small = stack.enter_context(
             spaces.make("small", partitions=2, **SMALL, **common, lake__uri=str(disk.folder / "lake"))
         )
+        if brokers > 1:
+            for workspace in (main, small):
+                workspace.topic.alter({"min.insync.replicas": "2"})
         small.lake = Lake(str(disk.folder / "lake"))
         seed, a_day = arguments.seed, RATE * CYCLE_S * arguments.cycles // simulated_days(arguments.cycles)
         feeds = [
@@ -167,7 +179,7 @@ class Run:
         for feed in feeds:
             stack.callback(feed.close)
             feed.start()
-        world = World(servers, proxies, *pipelines, disk)
+        world = World(servers, proxies, *pipelines, disk, Cluster(servers) if brokers > 1 else None)
         stack.callback(world.wait_for_restarts)
         on_server = Path(servers.folder) / "minio" / "data" / main.lake.uri.removeprefix("s3://")
         self.watch = Watch(on_server)
@@ -267,8 +279,9 @@ def simulated_days(cycles):
 def keep(servers, folder):
     """After a finding: the server's logs and MinIO's data, to find the cause."""
     subprocess.run(["scripts/stack.sh", "down", "--dir", servers.folder], check=False, capture_output=True)
-    for path in ("kafka/log", "kafka/data", "minio"):
-        source, target = Path(servers.folder) / path, folder / "servers" / path
+    kept = [path for kafka in Path(servers.folder).glob("kafka*") for path in (kafka / "log", kafka / "data")]
+    for source in (*kept, Path(servers.folder) / "minio"):
+        target = folder / "servers" / source.relative_to(servers.folder)
         target.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(OSError):
             (shutil.copytree if source.is_dir() else shutil.copy)(source, target)

@@ -1,7 +1,7 @@
 """Applies the faults of the schedule to the real processes, and removes them.
 
 `strike` begins a fault and returns a function without arguments that ends it, or None if there is nothing to end. Each
-kind of schedule.KINDS has its function in KINDS_OF_FAULT.
+kind of the schedule has its function in KINDS_OF_FAULT.
 """
 
 import signal
@@ -10,9 +10,12 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
+from confluent_kafka import KafkaException
+
 from chaos.disk import Disk
 from chaos.pipeline import GAVE_UP, Pipeline
 from chaos.proxies import Proxies
+from harness.cluster import Cluster
 from harness.lakehouse import Stack
 
 # Under faults, a run of the batch may end with 1 (days that must wait) or 3 (a server is unavailable); killed runs end
@@ -33,12 +36,31 @@ class World:
     main: Pipeline
     small: Pipeline
     disk: Disk
+    cluster: Cluster | None = None  # None: one broker
+    away: set = field(default_factory=set)  # brokers that are killed or on their way back
     pool: ThreadPoolExecutor = field(default_factory=lambda: ThreadPoolExecutor(1))
     restarts: list = field(default_factory=list)
 
     def restart(self, service):
         """Kills a server and starts it again in the background, however many cycles that takes."""
         self.restarts.append(self.pool.submit(self.stack.restart, service))
+
+    def kill_broker(self, broker):
+        """Kills a broker of the cluster; whether it did: not if it is on its way back."""
+        if broker in self.away:
+            return False
+        self.away.add(broker)
+        self.cluster.kill(broker)
+        return True
+
+    def bring_back(self, broker):
+        """Starts a killed broker again, in the background."""
+
+        def start():
+            self.cluster.start(broker)
+            self.away.discard(broker)
+
+        self.restarts.append(self.pool.submit(start))
 
     def wait_for_restarts(self):
         """Returns when the restarted servers are ready again."""
@@ -52,6 +74,11 @@ class World:
             self.proxies.cure(f"kafka-{way.slot}")
             self.proxies.cure(f"store-{way.slot}")
             self.proxies.answer_falsely(way.slot)
+            if self.cluster:
+                self.proxies.stop_flipping(way.slot)
+        if self.cluster:
+            for pipeline in (self.main, self.small):
+                self.cluster.wait_until_whole(pipeline.workspace.topic)
         self.disk.empty()
 
 
@@ -119,12 +146,32 @@ def leave(world, fault):
     return lambda: world.main.resting.discard(fault.slot)
 
 
-# ---- servers and connections
-# --------------------------------------------------------------------------------------------
+# ---- servers and connections -------------------------------------------------------------------------------------
 
 
-def broker_restart(world, _):
-    world.restart("kafka")
+def broker_restart(world, fault):
+    """In a cluster, one of the brokers."""
+    if not world.cluster:
+        world.restart("kafka")
+        return
+    broker = 1 + fault.seed % world.proxies.brokers
+    if world.kill_broker(broker):
+        world.bring_back(broker)
+
+
+def leader_killed(world, fault):
+    topic = world.main.workspace.topic
+    try:
+        leader = world.cluster.replicas(topic, fault.seed % topic.partitions).leader
+    except KafkaException:  # other brokers are away, too
+        return None
+    return (lambda: world.bring_back(leader)) if leader and world.kill_broker(leader) else None
+
+
+def bit_flip(world, fault):
+    """On some of the instance's connections, at least one in five, and a few times."""
+    world.proxies.flip_bits(fault.slot, 0.2 + 0.8 * fault.strength, 1 + fault.seed % 4)
+    return lambda: world.proxies.stop_flipping(fault.slot)
 
 
 def store_restart(world, _):
@@ -237,6 +284,11 @@ def wished(world, fault):
     world.main.feed.wish(fault.kind, fault.seed)
 
 
+def hanging(world, fault):
+    wished(world, fault)
+    return lambda: world.main.feed.wish("fenced", fault.seed)
+
+
 KINDS_OF_FAULT = {
     "kill": kill,
     "kill-all": kill_all,
@@ -245,6 +297,9 @@ KINDS_OF_FAULT = {
     "overtaken": overtaken,
     "leave": leave,
     "broker-restart": broker_restart,
+    "leader-killed": leader_killed,
+    "bit-flip": bit_flip,
+    "hanging": hanging,
     "store-restart": store_restart,
     "store-503": answers("refuse"),
     "store-lost-answer": answers("lose"),

@@ -27,6 +27,8 @@ SLOWER = 10
 UNANSWERED = 2000
 PATIENCE_S = 20
 TRANSACTIONAL = {"transaction.timeout.ms": 3000, "message.timeout.ms": 3000, "socket.timeout.ms": 3000}
+LONG = {"transaction.timeout.ms": 15 * 60 * 1000}  # the longest that brokers allow
+FENCING_S = 300
 ANCIENT = [data.at(f"{day}T12:00:00+00:00") for day in ("1999-12-31", "2020-02-29", "2024-12-31")]
 
 
@@ -111,6 +113,7 @@ class Feed(threading.Thread):
         self.sent = self.allowance = 0
         self.arrived_us = data.day_span(data.FIRST, zone)[0]
         self.transactions = Counter()
+        self.hanging = deque()  # (transactional id, producer), the oldest first
         self.wishes = deque()
         self.running, self.closing, self.idle = threading.Event(), False, threading.Event()
         self.failure = None
@@ -292,6 +295,33 @@ class Feed(threading.Thread):
     def _abandoned(self, chance):
         """It is never ended: the broker aborts it after its time-out, and until then no later record is stable."""
         self._transaction(chance, None)
+
+    def _hanging(self, chance):
+        """It is open until `fenced`: no later record of the partition is stable."""
+        messages = self._of_camera(chance, "KV-HANGING", lambda: self.arrived_us)
+        partition, name = chance.randrange(self.topic.partitions), uuid.uuid4().hex
+        producer = self._producer(**TRANSACTIONAL | LONG, **{"transactional.id": name})
+        try:
+            producer.init_transactions(PATIENCE_S)
+            producer.begin_transaction()
+            for message in messages:
+                self._produce(producer, replace(message, partition=partition), lambda *_: None)
+            producer.flush(PATIENCE_S)
+        except KafkaException:
+            self.transactions["unknown"] += 1  # it is aborted all the same
+        self.transactions["hanging"] += 1
+        self.hanging.append((name, producer))
+
+    def _fenced(self, _):
+        """Another producer with the same transactional id: the oldest transaction that hangs is aborted."""
+        name, _ = self.hanging.popleft()
+        end = time.monotonic() + FENCING_S
+        while not self.closing:
+            try:
+                return self._producer(**TRANSACTIONAL, **{"transactional.id": name}).init_transactions(PATIENCE_S)
+            except KafkaException:
+                if time.monotonic() > end:
+                    raise
 
     def _transaction(self, chance, end):
         """Sends records in a transaction and ends it. If the broker is killed meanwhile, its outcome may be unknown."""

@@ -170,10 +170,11 @@ class Pipeline:
         for program in list(self.asked):
             until(lambda p=program: not p.is_running(), f"{program.err_path.name} ends", LEAVING_S, 0.05)
         self.supervise()
-        leaving = list(self.instances)
-        for slot in range(len(leaving)):
+        # A slot is empty if its instance has just ended by itself, or at an earlier request.
+        leaving = [(slot, program) for slot, program in enumerate(self.instances) if program]
+        for slot, _ in leaving:
             self.let_go(slot)
-        for slot, program in enumerate(leaving):
+        for slot, program in leaving:
             until(lambda p=program: not p.is_running(), f"{program.err_path.name} ends after SIGTERM", LEAVING_S, 0.05)
             self._note_end(slot, {0})
 

@@ -4,7 +4,8 @@
                       ──▶ Toxiproxy store-n ──▶ door n of store_proxy.py ──▶ MinIO
 
 Every slot has its own connections, so one instance can be cut off while another takes over its partitions. The harness
-itself connects to the servers directly.
+itself connects to the servers directly. In a cluster, a slot has a Toxiproxy for each broker b, kafka-n-b, with a door of
+harness/wire_proxy.py behind it; faults of kafka-n strike all of them.
 """
 
 import json
@@ -15,6 +16,7 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.cluster import WireProxy
 from harness.lakehouse import free_port, until
 
 HERE = Path(__file__).resolve().parent
@@ -24,27 +26,32 @@ DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 @dataclass(frozen=True)
 class Way:
-    """A slot's ports for the two servers."""
+    """A slot's ports for the servers. `rack` is where it fetches, if a replica there is in sync; None for the leader."""
 
     slot: int
-    kafka_port: int
+    kafka_ports: tuple
     store_port: int
+    rack: str | None = None
 
     @property
     def variables(self):
         """The settings that make a program of the product use these ports."""
         return {
-            "LAKEHOUSE__KAFKA__BROKERS": f"127.0.0.1:{self.kafka_port}",
+            "LAKEHOUSE__KAFKA__BROKERS": ",".join(f"127.0.0.1:{port}" for port in self.kafka_ports),
             "LAKEHOUSE__LAKE__STORAGE__ENDPOINT": f"http://127.0.0.1:{self.store_port}",
+            **({"LAKEHOUSE__KAFKA__PROPERTIES__CLIENT.RACK": self.rack} if self.rack else {}),
         }
 
 
 class Proxies:
     """Toxiproxy and the store's proxy, started for a stack that was made with STACK_PROXIES."""
 
-    def __init__(self, toxiproxy, stack_folder, slots, seed, log_folder):
+    def __init__(self, toxiproxy, stack_folder, slots, seed, log_folder, brokers=1):
         stack = Path(stack_folder)
+        self.brokers = brokers
         self.processes = []
+        self.members = {}  # by the name that faults use, the proxies that it stands for
+        self.wire = self._start_wire_proxy(stack, slots, seed, log_folder) if brokers > 1 else None
         self.doors = self._start_store_proxy(port_in(stack / "minio" / "port"), slots, seed, log_folder)
         self.api = self._start_toxiproxy(toxiproxy, log_folder)
         self.ways = [self._make_way(stack, slot) for slot in range(slots)]
@@ -55,6 +62,12 @@ class Proxies:
         command = [sys.executable, HERE / "store_proxy.py", str(store_port), str(slots), str(seed)]
         self.store_proxy = self._start(command, log_folder / "store-proxy.log", stdin=subprocess.PIPE)
         return json.loads(self.store_proxy.stdout.readline())
+
+    def _start_wire_proxy(self, stack, slots, seed, log_folder):
+        """A door for each slot and broker: that of broker b (from 1) for slot n is door n * brokers + b - 1."""
+        folders = [stack / f"kafka-{broker}" for broker in range(1, self.brokers + 1)]
+        to = [port_in(folder / f"proxied-{slot + 1}-port") for slot in range(slots) for folder in folders]
+        return WireProxy([(0, port) for port in to], seed, (log_folder / "wire-proxy.log").open("wb"))
 
     def _start_toxiproxy(self, toxiproxy, log_folder):
         port = free_port()
@@ -76,41 +89,57 @@ class Proxies:
             return False
 
     def _make_way(self, stack, slot):
-        """The two proxies of a slot, on the ports that the stack has kept free for them."""
-        number = slot + 1
-        way = Way(
-            slot, port_in(stack / "kafka" / f"proxy-{number}-port"), port_in(stack / "minio" / f"proxy-{number}-port")
-        )
-        broker = port_in(stack / "kafka" / f"proxied-{number}-port")
-        for name, listen, to in (("kafka", way.kafka_port, broker), ("store", way.store_port, self.doors[slot])):
-            body = {
-                "name": f"{name}-{slot}",
-                "listen": f"127.0.0.1:{listen}",
-                "upstream": f"127.0.0.1:{to}",
-                "enabled": True,
-            }
-            self.ask("POST", "/proxies", body)
-        return way
+        """The proxies of a slot, on the ports that the stack has kept free for them."""
+        number, store = slot + 1, f"store-{slot}"
+        store_port = port_in(stack / "minio" / f"proxy-{number}-port")
+        self._make_proxy(store, store, store_port, self.doors[slot])
+        kafka_ports = []
+        for broker in range(1, self.brokers + 1):
+            folder = stack / (f"kafka-{broker}" if self.wire else "kafka")
+            port, behind = port_in(folder / f"proxy-{number}-port"), port_in(folder / f"proxied-{number}-port")
+            if self.wire:
+                behind = self.wire.ports[slot * self.brokers + broker - 1]
+            self._make_proxy(f"kafka-{slot}", f"kafka-{slot}-{broker}", port, behind)
+            kafka_ports.append(port)
+        # The first slot fetches from leaders; each other one from the replicas of a rack.
+        return Way(slot, tuple(kafka_ports), store_port, f"rack-{slot % self.brokers + 1}" if self.wire and slot else None)
+
+    def _make_proxy(self, stands_for, name, listen, to):
+        body = {"name": name, "listen": f"127.0.0.1:{listen}", "upstream": f"127.0.0.1:{to}", "enabled": True}
+        self.ask("POST", "/proxies", body)
+        self.members.setdefault(stands_for, []).append(name)
 
     # -- faults
 
     def cut(self, proxy):
         """Closes all connections, and accepts no new ones."""
-        self.ask("POST", f"/proxies/{proxy}", {"enabled": False})
+        for member in self.members[proxy]:
+            self.ask("POST", f"/proxies/{member}", {"enabled": False})
 
     def poison(self, proxy, toxic, streams, attributes):
         """Adds a toxic of Toxiproxy in these directions (upstream, downstream), beside others of its kind."""
         for stream in streams:
             self.toxics += 1
             body = {"name": f"{toxic}-{self.toxics}", "type": toxic, "stream": stream, "attributes": attributes}
-            self.ask("POST", f"/proxies/{proxy}/toxics", body)
+            for member in self.members[proxy]:
+                self.ask("POST", f"/proxies/{member}/toxics", body)
 
     def cure(self, proxy):
         """Removes all faults. Connections are opened again: some toxics end only with their connection."""
-        for toxic in self.ask("GET", f"/proxies/{proxy}")["toxics"]:
-            self.ask("DELETE", f"/proxies/{proxy}/toxics/{toxic['name']}")
-        self.ask("POST", f"/proxies/{proxy}", {"enabled": False})
-        self.ask("POST", f"/proxies/{proxy}", {"enabled": True})
+        for member in self.members[proxy]:
+            for toxic in self.ask("GET", f"/proxies/{member}")["toxics"]:
+                self.ask("DELETE", f"/proxies/{member}/toxics/{toxic['name']}")
+            self.ask("POST", f"/proxies/{member}", {"enabled": False})
+            self.ask("POST", f"/proxies/{member}", {"enabled": True})
+
+    def flip_bits(self, slot, share, times):
+        """Alters so many responses of each broker, on this share of the connections of a slot."""
+        for door in range(slot * self.brokers, (slot + 1) * self.brokers):
+            self.wire.flip(door, share, times)
+
+    def stop_flipping(self, slot):
+        """Passes everything on as it is."""
+        self.flip_bits(slot, 0, None)
 
     def answer_falsely(self, door, **shares):
         """Sets the shares of a door of the store's proxy: refuse, lose, late; nothing means none."""
@@ -127,10 +156,12 @@ class Proxies:
             return json.loads(answer.read() or b"{}")
 
     def close(self):
-        """Ends both processes."""
+        """Ends all processes."""
         for process in self.processes:
             process.kill()
             process.wait()
+        if self.wire:
+            self.wire.close()
 
 
 def port_in(file):

@@ -7,8 +7,6 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from chaos.schedule import KINDS
-
 SCRIPTS = Path(__file__).resolve().parent.parent
 
 
@@ -25,7 +23,7 @@ def tell(run, failure, wall_s):
 HEAD = """# Chaos report
 
 A real Kafka, MinIO and lambdalake run under faults; then every row is compared with what was produced. Written by
-`scripts/chaos.sh --cycles {cycles} --seed {seed}`.
+`{command}`.
 The same seed gives the same schedule of faults and the same records; their timing depends on the machine and is not
 reproducible.
 
@@ -44,7 +42,7 @@ def markdown(run, failure, wall_s):
     """The whole report."""
     verdict = f"FAILED in cycle {run.cycle}" if failure else "nothing lost, nothing repeated, every row correct."
     parts = [
-        HEAD.format(cycles=run.arguments.cycles, seed=run.arguments.seed, verdict=verdict),
+        HEAD.format(command=run.command, verdict=verdict),
         *([f"```\n{failure}\n```\n"] if failure else []),
         *(table(("", ""), overview(run, wall_s)) if run.world else []),
     ]
@@ -56,7 +54,7 @@ def markdown(run, failure, wall_s):
         ]
     if run.world:
         parts += ["## What happened during the run\n", *table(("", "MinIO", "disk"), happenings(run))]
-    struck = ((f"`{kind}`", run.faults[kind], what) for kind, (_, what) in KINDS.items())
+    struck = ((f"`{kind}`", run.faults[kind], what) for kind, (_, what) in run.kinds.items())
     parts += ["\n## Faults\n", *table(("kind", "times", "what"), struck), ""]
     return "\n".join(parts)
 
@@ -86,7 +84,7 @@ def overview(run, wall_s):
         ("finished", dt.datetime.now(dt.UTC).strftime("%Y-%m-%d %H:%M UTC")),
         ("wall time", f"{wall_s / 60:.1f} min, {wall_s / max(run.cycle, 1):.1f} s a cycle with the inspections"),
         ("faults", sum(run.faults.values())),
-        ("servers", f"Kafka {kafka}, MinIO {minio}, Toxiproxy {toxiproxy}"),
+        ("servers", f"{run.arguments.brokers} x Kafka {kafka}, MinIO {minio}, Toxiproxy {toxiproxy}"),
         ("machine", f"{os.cpu_count()} cores, load {os.getloadavg()[2]:.1f} in the last quarter of an hour"),
         ("time zone, assignment", f"{run.zone}, {run.strategy}"),
         ("instances", f"{len(world.main.instances)} on MinIO, {len(world.small.instances)} on a disk"),
@@ -112,7 +110,12 @@ def happenings(run):
         yield name, *(tally[name] for tally in tallies)
     for name, count in sorted(Counter(run.world.proxies.counts).items()):
         yield f"requests to the store: {ANSWERS[name]}", count, 0
-    for name in ("aborted", "committed", "abandoned", "unknown"):
+    if run.world.cluster:
+        counts = run.world.proxies.wire.counts()
+        yield "responses of brokers with a flipped bit", sum(counts["altered"]), 0
+        for broker in range(run.arguments.brokers):
+            yield f"bytes fetched from broker {broker + 1}", sum(counts["fetched_bytes"][broker :: run.arguments.brokers]), 0
+    for name in ("aborted", "committed", "abandoned", "hanging", "unknown"):
         yield f"transactions {name}", *(pipeline.feed.transactions[name] for pipeline in run.pipelines)
 
 

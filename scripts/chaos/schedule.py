@@ -62,6 +62,19 @@ KINDS = {
     "abandoned": (1, "a producer dies in the middle of a transaction"),
 }
 
+# What only a cluster of brokers can have, in addition.
+CLUSTER_KINDS = {
+    "leader-killed": (3, "the leader of a partition is killed, and is back some cycles later"),
+    "hanging": (2, "a transaction hangs, and is aborted some cycles later by fencing its producer"),
+}
+# Only if it is asked for.
+WIRE_KINDS = {"bit-flip": (2, "a bit of some record batches is flipped between broker and instance")}
+
+
+def kinds(brokers=1, flip_bits=False):
+    """The kinds of a run: name, and as in KINDS."""
+    return KINDS | (CLUSTER_KINDS if brokers > 1 else {}) | (WIRE_KINDS if flip_bits else {})
+
 
 @dataclass(frozen=True)
 class Fault:
@@ -91,21 +104,21 @@ class Cycle:
         return f"cycle {self.number}: {', '.join(map(str, self.faults))} ({self.hold_s:.1f} s)"
 
 
-def plan(seed, cycles):
-    """The schedule of a run."""
+def plan(seed, cycles, dealt=KINDS):
+    """The schedule of a run, with faults of the kinds `dealt`."""
     chance = random.Random(f"chaos {seed}")
     deck = []
-    return [a_cycle(chance, deck, number) for number in range(1, cycles + 1)]
+    return [a_cycle(chance, deck, dealt, number) for number in range(1, cycles + 1)]
 
 
-def a_cycle(chance, deck, number):
-    faults = tuple(a_fault(chance, deck) for _ in range(chance.choice((1, 2, 2))))
+def a_cycle(chance, deck, dealt, number):
+    faults = tuple(a_fault(chance, deck, dealt) for _ in range(chance.choice((1, 2, 2))))
     return Cycle(number, faults, chance.uniform(*HOLD_S))
 
 
-def a_fault(chance, deck):
+def a_fault(chance, deck, dealt):
     if not deck:
-        deck.extend(kind for kind, (weight, _) in KINDS.items() for _ in range(weight))
+        deck.extend(kind for kind, (weight, _) in dealt.items() for _ in range(weight))
         chance.shuffle(deck)
     kind = deck.pop()
     return Fault(
@@ -120,7 +133,7 @@ def a_fault(chance, deck):
 
 def a_slot(chance, kind):
     """An instance for faults of instances; a connection, sometimes all of them, for faults of connections."""
-    if kind in ("kill", "pause", "zombie", "overtaken", "leave"):
+    if kind in ("kill", "pause", "zombie", "overtaken", "leave", "bit-flip"):
         return chance.randrange(SLOTS)
     if kind.startswith(("kafka-", "store-")) and kind != "store-restart":
         return chance.choice((*range(SLOTS), None))
@@ -130,4 +143,7 @@ def a_slot(chance, kind):
 def lasting(chance, kind):
     """The number of further cycles: sometimes longer than the product keeps trying."""
     outage = chance.choice((0, 0, 1, 2)) if kind in OUTAGES else 0
-    return {"zombie": chance.randint(2, 8), "leave": chance.randint(0, 3)}.get(kind, outage)
+    lasts = {"zombie": chance.randint(2, 8), "leave": chance.randint(0, 3)}
+    if kind in ("leader-killed", "hanging"):  # drawn for these alone: the schedules of others stay what they are
+        return chance.randint(0, 3)
+    return lasts.get(kind, outage)

@@ -1,7 +1,10 @@
-"""scripts/chaos.sh itself: the schedule, the ledger and the proxy of the store, on which its verdict is based."""
+"""scripts/chaos.sh itself: the schedule, the ledger, the supervisor and the proxy of the store, on which its verdict is
+based.
+"""
 
 import http.server
 import json
+import signal
 import subprocess
 import sys
 import threading
@@ -13,7 +16,8 @@ from pathlib import Path
 import pytest
 
 from chaos import faults, feed, schedule
-from harness.lakehouse import until
+from chaos.pipeline import Pipeline
+from harness.lakehouse import Program, until
 from harness.oracle import Record
 
 STORE_PROXY = Path(__file__).resolve().parent / "store_proxy.py"
@@ -29,8 +33,10 @@ def test_a_seed_decides_the_schedule_and_a_longer_run_begins_alike():
 
 
 def test_every_kind_of_fault_can_be_struck_and_comes_up():
-    assert faults.KINDS_OF_FAULT.keys() == schedule.KINDS.keys()
-    assert {fault.kind for cycle in schedule.plan(3, 100) for fault in cycle.faults} == schedule.KINDS.keys()
+    every = schedule.kinds(brokers=3, flip_bits=True)
+    assert faults.KINDS_OF_FAULT.keys() == every.keys()
+    for kinds in (schedule.KINDS, every):
+        assert {fault.kind for cycle in schedule.plan(3, 100, kinds) for fault in cycle.faults} == kinds.keys()
 
 
 # ---- the ledger --------------------------------------------------------------------------------------------------
@@ -89,6 +95,53 @@ def test_a_transaction_of_unknown_end_is_visible_whole_or_not_at_all():
     ledger.unsure = [transaction]
     with pytest.raises(AssertionError, match="1 of 2 records of a transaction"):
         ledger.compare(RECORDS[:-1])
+
+
+# ---- the supervisor ----------------------------------------------------------------------------------------------
+
+# Ends with 0 when it is asked to, and gives up with 3 at SIGUSR1; logs a line once it handles both.
+INSTANCE = """
+import signal, sys
+signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+signal.signal(signal.SIGUSR1, lambda *_: sys.exit(3))
+print("ready", file=sys.stderr, flush=True)
+signal.pause()
+"""
+
+
+class Instances:
+    """A workspace whose speed layer does nothing until it is asked to end."""
+
+    def __init__(self, folder):
+        self.folder, self.programs = folder, []
+
+    def speed(self, **_):
+        program = Program([sys.executable, "-c", INSTANCE], self.folder, {})
+        self.programs.append(program)
+        until(lambda: program.err, "an instance handles signals")
+        return program
+
+
+@pytest.fixture
+def pipeline(tmp_path):
+    supervised = Pipeline(Instances(tmp_path), feed=None, slots=2)
+    supervised.supervise()
+    yield supervised
+    for program in supervised.workspace.programs:
+        program.kill()
+
+
+def test_a_pipeline_stops_although_an_instance_that_was_asked_to_leave_is_still_leaving(pipeline):
+    pipeline.let_go(0)
+    pipeline.stop()
+    assert pipeline.instances == [None, None] and pipeline.workspace.programs == []
+
+
+def test_a_pipeline_stops_although_an_instance_gave_up_and_was_not_started_again(pipeline):
+    pipeline.signal(1, signal.SIGUSR1)
+    pipeline.instances[1].process.wait()
+    pipeline.stop()
+    assert pipeline.instances == [None, None] and pipeline.workspace.programs == []
 
 
 # ---- the proxy of the store --------------------------------------------------------------------------------------

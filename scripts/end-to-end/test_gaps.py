@@ -119,16 +119,3 @@ def test_records_lost_while_stopped_stop_the_start_and_are_noted_once_accepted(w
         checks.events(workspace, expected.events)
         checks.provisional(workspace, expected.events)
         workspace.batch("audit")
-
-
-def test_an_end_before_the_next_offset_is_no_reason_to_begin_again(workspaces):
-    """A topic that was deleted and created again has other records under the same offsets: it is refused with every setting."""
-    with workspaces.make("reborn", partitions=1, kafka__on_data_loss="accept") as workspace:
-        workspace.topic.send([event("KV1", n) for n in range(5)])
-        workspace.land()
-        workspace.topic.recreate()
-        workspace.topic.send([event("KV1", n) for n in range(3)])
-        refused = workspace.speed()
-        assert refused.wait() in (2, 3), refused.tail()
-        assert all(part in refused.err for part in ("partition 0", "offset 5", "kafka.topic")), refused.tail()
-        assert workspace.next_offsets("events") == {0: 5}

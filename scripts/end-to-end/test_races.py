@@ -38,15 +38,23 @@ def test_records_that_have_not_landed_hold_the_run_up_and_are_named(workspaces):
         checks.final(workspace, workspace.expected().events, {FIRST})
 
 
-def test_an_open_transaction_does_not_hold_the_run_up(workspaces):
-    """Kafka's end is the last stable offset."""
-    with workspaces.make("unstable", partitions=1) as workspace:
+def test_an_open_transaction_holds_the_run_up_and_is_named(workspaces):
+    """The speed layer reads committed records, so lag is 0; still records are in Kafka that the day would lack."""
+    with workspaces.make("unstable", partitions=2) as workspace:
         workspace.topic.send([event("KV1", at("2025-04-05T12:00:00+00:00"))])
-        with workspace.topic.transaction(abort=True) as send:
+        with workspace.topic.transaction() as send:
             send([event("KV1", at("2025-04-05T13:00:00+00:00"))])
             workspace.land()
-            workspace.batch("nightly", "--wait", "1s")
-            checks.final(workspace, workspace.expected().events, {FIRST})
+            before = workspace.lake.versions()
+            refused = workspace.batch("nightly", "--wait", "1s", code=1)
+            for part in ("in partition 0 a transaction is open since offset 1", "kafka-transactions.sh"):
+                assert part in refused.out, f"{part!r} is not in {refused.tail()}"
+            assert workspace.lake.versions() == before, "no day is final"
+            waiting = workspace.start("batch-layer", "nightly", "--wait", "60s")
+            until(lambda: "a transaction is open" in waiting.err, "the run says what it waits for", deadline_s=20)
+        workspace.land()
+        waiting.expect(0)
+        checks.final(workspace, workspace.expected().events, {FIRST})
 
 
 # ---- runs that are killed, runs that race ------------------------------------------------------------------------

@@ -2,6 +2,8 @@
 
     lakehouse.py   the servers, workspaces on them, and the programs of the product
     topics.py      topics of Kafka: sending, reading, groups
+    cluster.py     a cluster of brokers: killed leaders, truncated logs, hanging transactions
+    wire_proxy.py  a proxy that flips bits in what brokers deliver
     data.py        records to send, by a seed
     oracle.py      what the tables must hold, worked out from docs/contract.md alone
     readers.py     the tables as Python deltalake, DuckDB and Polars see them

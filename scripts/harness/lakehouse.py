@@ -80,6 +80,7 @@ class Stack:
     def __init__(self, variables):
         self.folder = variables["STACK_DIR"]
         self.brokers = variables["LAKEHOUSE__KAFKA__BROKERS"]
+        self.kafka_libs = variables["STACK_KAFKA_LIBS"]
         prefix = "LAKEHOUSE__LAKE__STORAGE__"
         self.storage = {
             name.removeprefix(prefix).lower(): value for name, value in variables.items() if name.startswith(prefix)
@@ -87,9 +88,24 @@ class Stack:
 
     def restart(self, service):
         """Kills a server with SIGKILL and starts it again: same port, same data."""
-        subprocess.run(
-            [STACK_SH, "restart", service, "--kill", "--dir", self.folder], check=True, capture_output=True, timeout=300
-        )
+        self._stack_sh("restart", service, "--kill")
+
+    def kill(self, service):
+        """Kills a server with SIGKILL, for now."""
+        self._stack_sh("down", service, "--kill")
+
+    def start(self, service):
+        """Starts a server that was killed; returns when it is ready."""
+        self._stack_sh("up", service)
+
+    def _stack_sh(self, *arguments):
+        command = [STACK_SH, *arguments, "--dir", self.folder]
+        subprocess.run(command, check=True, capture_output=True, timeout=300)
+
+    def kafka_tool(self, main_class, *arguments):
+        """Runs one of Kafka's own tools."""
+        command = ["java", "-Xmx128m", "-cp", f"{self.kafka_libs}/*", main_class, *arguments]
+        subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
 
     @contextlib.contextmanager
     def silenced(self, service):
@@ -103,12 +119,16 @@ class Stack:
 
 
 @contextlib.contextmanager
-def a_stack():
-    """The stack that the environment names, or one started for this run and deleted after it."""
-    if "STACK_DIR" in os.environ:
+def a_stack(brokers=1, proxies=0):
+    """The stack that the environment names, if it has so many brokers, or one started for this run and deleted after it.
+
+    `proxies`: how many listeners for clients that connect through a proxy each server of a new stack has.
+    """
+    if "STACK_DIR" in os.environ and int(os.environ.get("STACK_BROKERS", 1)) == brokers:
         yield Stack(os.environ)
         return
-    env_file = subprocess.run([STACK_SH, "up"], check=True, stdout=subprocess.PIPE, text=True).stdout.strip()
+    command, variables = [STACK_SH, "up", "--brokers", str(brokers)], os.environ | {"STACK_PROXIES": str(proxies)}
+    env_file = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True, env=variables).stdout.strip()
     try:
         exports = subprocess.run(
             ["bash", "-c", f". '{env_file}' && env -0"], check=True, stdout=subprocess.PIPE, text=True
@@ -322,8 +342,8 @@ class Workspaces:
     root: Path
 
     @contextlib.contextmanager
-    def make(self, name, *, store="disk", partitions=3, topic=None, **settings):
-        """A workspace with a new topic, called `topic` where its name matters.
+    def make(self, name, *, store="disk", partitions=3, replicas=1, topic=None, **settings):
+        """A workspace with a new topic, called `topic` where its name matters; `replicas` is how many brokers have it.
 
         `store` is disk or minio, `settings` as in Workspace.configure.
         """
@@ -331,7 +351,7 @@ class Workspaces:
         folder = self.root / unique
         folder.mkdir()
         lake = Lake(str(folder / "lake")) if store == "disk" else Lake(f"s3://lake/{unique}", self.stack.storage)
-        topic = Topic.create(self.stack.brokers, topic or unique, partitions)
+        topic = Topic.create(self.stack.brokers, topic or unique, partitions, replicas)
         workspace = Workspace(self.stack, folder, topic, lake, self.defaults(topic, lake, unique))
         workspace.configure(**settings)
         try:

@@ -42,19 +42,20 @@ LARGEST_MESSAGE = 4 << 20
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic with this number of partitions."""
+    """A topic with this number of partitions, each on this number of brokers."""
 
     brokers: str
     name: str
     partitions: int
+    replicas: int = 1
 
     @classmethod
-    def create(cls, brokers, name, partitions):
+    def create(cls, brokers, name, partitions, replicas=1):
         """Creates the topic. It accepts large messages and any timestamp, and keeps them without limit."""
         settings = {"retention.ms": "-1", "max.message.bytes": str(LARGEST_MESSAGE)}
-        topic = NewTopic(name, partitions, 1, config=settings)
+        topic = NewTopic(name, partitions, replicas, config=settings)
         ask(brokers, lambda admin: admin.create_topics([topic], operation_timeout=PATIENCE_S))
-        return cls(brokers, name, partitions)
+        return cls(brokers, name, partitions, replicas)
 
     def alter(self, settings):
         """Changes settings of the topic."""
@@ -62,14 +63,19 @@ class Topic:
         resource = ConfigResource(ResourceType.TOPIC, self.name, incremental_configs=entries)
         ask(self.brokers, lambda admin: admin.incremental_alter_configs([resource]))
 
+    def setting(self, name):
+        """The value of a setting of the topic."""
+        resource = ConfigResource(ResourceType.TOPIC, self.name)
+        return ask(self.brokers, lambda admin: admin.describe_configs([resource]))[resource][name].value
+
     def delete(self):
         """Deletes the topic."""
         ask(self.brokers, lambda admin: admin.delete_topics([self.name], operation_timeout=PATIENCE_S))
 
-    def recreate(self):
-        """Deletes the topic and creates another with the same name."""
+    def recreate(self, partitions=None):
+        """Deletes the topic, creates another with the same name, and returns it."""
         self.delete()
-        Topic.create(self.brokers, self.name, self.partitions)
+        return Topic.create(self.brokers, self.name, partitions or self.partitions, self.replicas)
 
     # ---- writing
 

@@ -15,8 +15,11 @@ minio_start() {
     MINIO_ROOT_USER=$S3_USER MINIO_ROOT_PASSWORD=$(cat "$folder/password") \
         MINIO_REGION=$S3_REGION MINIO_BROWSER=off MINIO_UPDATE=off \
         launch minio "$MINIO_HOME/minio" server "$folder/data" --address "127.0.0.1:$port"
+}
+
+minio_await() {
     wait_ready minio 60
-    minio_create_bucket "$port" || fail minio "MinIO did not make the bucket lake"
+    minio_create_bucket "$(cat "$DIR/minio/port")" || fail minio "MinIO did not make the bucket lake"
 }
 
 minio_ready() {

@@ -54,14 +54,17 @@ wait_until() {
     done
 }
 
-# wait_ready SERVICE SECONDS: waits for `SERVICE_ready`, or ends with an error and the end of the log.
+# wait_ready SERVICE SECONDS: waits until it is ready, or ends with an error and the end of the log.
 wait_ready() {
     local service=$1 seconds=$2
     wait_until "$seconds" ready_or_gone "$service" || fail "$service" "$service is not ready after $seconds s"
     running "$service" >/dev/null || fail "$service" "$service ended while it was starting"
 }
 
-ready_or_gone() { gone "$1" || "$1_ready"; }
+ready_or_gone() { gone "$1" || "$(program_of "$1")_ready" "$1"; }
+
+# program_of SERVICE: the program that it runs, which its functions are called after: kafka or minio.
+program_of() { case $1 in minio) echo minio ;; *) echo kafka ;; esac }
 
 # fail SERVICE MESSAGE: prints the end of the service's log, and ends with the message.
 fail() {

@@ -222,6 +222,5 @@ impl Store {
 
 /// Whether a data file is not in the store, although the index names it.
 fn is_gone(error: &LakeError) -> bool {
-    let LakeError::Storage { source, .. } = error else { return false };
-    matches!(source, object_store::Error::NotFound { .. })
+    matches!(error, LakeError::MissingFile { .. })
 }

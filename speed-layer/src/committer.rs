@@ -13,7 +13,6 @@ use lake_model::Calendar;
 use lake_tables::Table;
 
 use crate::checkpoints::Checkpoints;
-use crate::partition::Rules;
 use crate::publish::{PartitionCommit, Published, publish};
 use crate::tables::Tables;
 
@@ -27,23 +26,21 @@ pub struct Committer {
 }
 
 impl Committer {
-    /// Commits to `tables`, whose days are those of `rules`.
-    pub fn new(tables: Tables, rules: &Rules) -> Committer {
+    /// Commits to `tables` what was computed by `calendar`.
+    pub fn new(tables: Tables, calendar: &Calendar) -> Committer {
         let lake = tables.events.lake().clone();
         let checkpoints = Checkpoints::new(&lake);
-        Committer { lake, tables, calendar: rules.calendar.clone(), checkpoints }
+        Committer { lake, tables, calendar: calendar.clone(), checkpoints }
     }
 
     /// Opens the tables that `settings` describe in `lake`, or creates those that are missing.
     ///
     /// # Errors
     /// A store that fails, and tables of another pipeline.
-    pub async fn open(
-        lake: &Lake,
-        settings: &Settings,
-        rules: &Rules,
-    ) -> Result<Committer, LakeError> {
-        Ok(Committer::new(Tables::open(lake, settings).await?, rules))
+    pub async fn open(lake: &Lake, settings: &Settings) -> Result<Committer, LakeError> {
+        let tables = Tables::open(lake, settings).await?;
+        let calendar = tables.calendar()?;
+        Ok(Committer::new(tables, &calendar))
     }
 
     /// Where the tables are.
@@ -54,6 +51,21 @@ impl Committer {
     /// The tables as they were followed last.
     pub fn tables(&self) -> &Tables {
         &self.tables
+    }
+
+    /// The days that work is computed by.
+    pub fn calendar(&self) -> &Calendar {
+        &self.calendar
+    }
+
+    /// Goes over to the days by the rules in force, as the tables were followed last; returns whether they are others. If so,
+    /// whatever was computed by the former ones must not be committed.
+    ///
+    /// # Errors
+    /// The rules can't be read.
+    pub fn follow_calendar(&mut self) -> Result<bool, LakeError> {
+        let former = std::mem::replace(&mut self.calendar, self.tables.calendar()?);
+        Ok(former != self.calendar)
     }
 
     /// The tables, to be followed further.

@@ -14,7 +14,7 @@ mod error;
 mod pace;
 mod retry_gate;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::future::Future;
 use std::time::Duration;
 
@@ -28,13 +28,15 @@ use self::pace::Pace;
 use self::retry_gate::RetryGate;
 use crate::averages_writer::AveragesWriter;
 use crate::committer::Committer;
+use crate::decode::DecodedBatch;
 use crate::lander::Lander;
-use crate::partition::Rules;
+use crate::partition::{Partition, Rules};
 use crate::partition_set::PartitionSet;
 use crate::source::{Source, SourceEvent};
 use crate::stop_at::StopAt;
 use crate::tables::Tables;
 use crate::takeover::Takeover;
+use crate::topic_check::TopicCheck;
 
 /// The wait between tries at the last commits.
 const LAST_WAIT: Duration = Duration::from_secs(1);
@@ -53,13 +55,15 @@ pub struct Engine<S> {
     takeover: Takeover,
     /// Where to stop, if it is to stop.
     stop_at: Option<StopAt>,
+    /// Asks before each commit, if there is a Kafka to ask.
+    topic: Option<TopicCheck>,
     retry: RetryGate,
 }
 
 impl<S: Source> Engine<S> {
     /// Gets ready to receive records from `source` into `tables`.
     pub fn new(source: S, tables: Tables, settings: &Settings) -> Result<Engine<S>, EngineError> {
-        let rules = Rules::new(settings)?;
+        let rules = Rules::new(settings, tables.calendar()?);
         let pace = Pace::new(&settings.speed);
         let accept_loss = settings.kafka.on_data_loss == lake_config::OnDataLoss::Accept;
         Ok(Engine {
@@ -67,12 +71,13 @@ impl<S: Source> Engine<S> {
             retry: RetryGate::new(pace.commit_interval),
             pace,
             partitions: PartitionSet::default(),
-            committer: Committer::new(tables, &rules),
-            lander: Lander::new(&rules.calendar, CONCURRENT_FILES),
+            committer: Committer::new(tables, &rules.calendar),
+            lander: Lander::new(CONCURRENT_FILES),
             averages: AveragesWriter::new(rules.lateness, CONCURRENT_FILES),
             takeover: Takeover::new(accept_loss),
             rules,
             stop_at: None,
+            topic: None,
         })
     }
 
@@ -80,6 +85,13 @@ impl<S: Source> Engine<S> {
     #[must_use]
     pub fn until(mut self, ends: BTreeMap<KafkaPartition, Offset>) -> Engine<S> {
         self.stop_at = Some(StopAt::new(ends));
+        self
+    }
+
+    /// Commits only while `topic` finds the topic to be the one whose offsets the tables hold.
+    #[must_use]
+    pub fn checking(mut self, topic: TopicCheck) -> Engine<S> {
+        self.topic = Some(topic);
         self
     }
 
@@ -132,6 +144,7 @@ impl<S: Source> Engine<S> {
         // What counts from 0 on shows its first increase.
         metrics::counter!("lambdalake_speed_commit_failures_total").increment(0);
         metrics::counter!("lambdalake_speed_fenced_total").increment(0);
+        metrics::counter!("lambdalake_speed_accepted_truncations_total").increment(0);
         let mut averages = ticks(self.pace.commit_interval);
         let mut landing = ticks(self.pace.landing_interval);
         let mut positions = ticks(self.pace.position_interval);
@@ -167,19 +180,25 @@ impl<S: Source> Engine<S> {
         match event {
             SourceEvent::Records(batch) => {
                 metrics::counter!("lambdalake_speed_records_total").increment(batch.len() as u64);
-                if let Some(partition) = self.partitions.current(batch.partition, batch.epoch) {
-                    partition.accept(*batch, &self.rules);
+                let Some(partition) = self.partitions.current(batch.partition, batch.epoch) else {
+                    return Ok(());
+                };
+                if partition.is_contradicted_by(&batch) {
+                    return self.reload_truncated(&batch).await;
                 }
+                partition.accept(*batch, &self.rules);
                 if self.partitions.waiting_bytes() >= self.pace.landing_bytes {
                     self.land_if_possible(false).await?;
                 }
             }
-            SourceEvent::Position { partition, epoch, next } => {
+            SourceEvent::Position { partition, epoch, next, leader_epoch } => {
                 if let Some(partition) = self.partitions.current(partition, epoch) {
-                    partition.advance(next);
+                    partition.advance(next, leader_epoch);
                 }
             }
             SourceEvent::Assigned { partitions, reply } => {
+                // Another topic's log would be taken for one that was cut.
+                self.check_topic().await?;
                 let (held, committer) = (&mut self.partitions, &mut self.committer);
                 let starts = self.takeover.load(&partitions, held, committer, &self.rules).await?;
                 // Nobody waits any more if the assignment was revoked meanwhile.
@@ -198,7 +217,11 @@ impl<S: Source> Engine<S> {
                 );
                 self.partitions.release(&partitions);
             }
-            SourceEvent::Failed { problem } => return Err(EngineError::Source(problem)),
+            SourceEvent::Failed { problem } => {
+                // That the topic is another one explains what the failure only shows.
+                self.check_topic().await?;
+                return Err(EngineError::Source(problem));
+            }
         }
         Ok(())
     }
@@ -213,6 +236,7 @@ impl<S: Source> Engine<S> {
         if !self.lander.is_due(&self.partitions, offsets_alone) {
             return Ok(());
         }
+        self.check_topic().await?;
         let fenced = self.lander.land(&mut self.partitions, &mut self.committer).await?;
         self.reload(fenced).await?;
         self.source.commit_offsets(&self.partitions.group_offsets());
@@ -220,6 +244,7 @@ impl<S: Source> Engine<S> {
     }
 
     async fn commit_averages(&mut self, offsets_alone: bool) -> Result<(), EngineError> {
+        self.check_topic().await?;
         let (partitions, committer) = (&mut self.partitions, &mut self.committer);
         let fenced = self.averages.commit(partitions, committer, offsets_alone).await?;
         let Some(fenced) = fenced else { return Ok(()) };
@@ -229,16 +254,39 @@ impl<S: Source> Engine<S> {
         Ok(())
     }
 
-    /// Drops and reloads partitions that another writer moved, and goes on with them from there.
-    async fn reload(
-        &mut self,
-        fenced: impl IntoIterator<Item = KafkaPartition>,
-    ) -> Result<(), EngineError> {
-        for partition in fenced {
+    async fn check_topic(&self) -> Result<(), EngineError> {
+        match &self.topic {
+            Some(topic) => Ok(topic.check(&self.committer.tables().events).await?),
+            None => Ok(()),
+        }
+    }
+
+    /// Drops and reloads partitions that another writer moved, and goes on with them from there. All are reloaded if the
+    /// rules of the time zone have changed, since what is held of them is of other days.
+    async fn reload(&mut self, fenced: BTreeSet<KafkaPartition>) -> Result<(), EngineError> {
+        if fenced.is_empty() {
+            return Ok(());
+        }
+        let (held, committer) = (&mut self.partitions, &mut self.committer);
+        let has_other_days = self.takeover.follow_calendar(committer, &mut self.rules).await?;
+        let stale = if has_other_days { held.iter().map(Partition::id).collect() } else { fenced };
+        for partition in stale {
             let (held, committer) = (&mut self.partitions, &mut self.committer);
             let starts = self.takeover.reload(partition, held, committer, &self.rules).await?;
             starts.into_iter().for_each(|start| self.source.seek(start));
         }
+        Ok(())
+    }
+
+    /// Loads the partition of `batch` as one whose log was cut before that, and goes on with it if that is accepted.
+    async fn reload_truncated(&mut self, batch: &DecodedBatch) -> Result<(), EngineError> {
+        self.check_topic().await?;
+        let first = batch.first_offset().unwrap_or(Offset::ZERO);
+        let (held, committer) = (&mut self.partitions, &mut self.committer);
+        let takeover = &mut self.takeover;
+        let starts =
+            takeover.reload_truncated(batch.partition, first, held, committer, &self.rules);
+        starts.await?.into_iter().for_each(|start| self.source.seek(start));
         Ok(())
     }
 

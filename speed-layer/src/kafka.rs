@@ -11,6 +11,7 @@ mod context;
 mod poller;
 mod queue;
 mod timestamps;
+mod transactions;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

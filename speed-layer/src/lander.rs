@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use futures::stream::{self, StreamExt, TryStreamExt};
 use lake_delta::{DataFile, Lake, LakeError, data_file};
-use lake_model::{Calendar, Day, KafkaPartition};
+use lake_model::{Day, KafkaPartition};
 use lake_tables::file_kind;
 use lake_tables::file_kind::ProvisionalGroup;
 use lake_tables::offset_gaps::{self, OffsetGap};
@@ -28,14 +28,13 @@ use crate::publish::PartitionCommit;
 /// Lands the rows of partitions.
 #[derive(Clone, Debug)]
 pub struct Lander {
-    calendar: Calendar,
     concurrent_files: usize,
 }
 
 impl Lander {
-    /// Lands rows in days of `calendar`, with so many files under way at once.
-    pub fn new(calendar: &Calendar, concurrent_files: usize) -> Lander {
-        Lander { calendar: calendar.clone(), concurrent_files }
+    /// Lands rows with so many files under way at once.
+    pub fn new(concurrent_files: usize) -> Lander {
+        Lander { concurrent_files }
     }
 
     /// Whether there is anything to commit: rows, or, where `offsets_alone`, offsets that are ahead without rows.
@@ -113,7 +112,7 @@ impl Lander {
         {
             let mut days: BTreeMap<Day, Vec<_>> = BTreeMap::new();
             for letter in partition.landing.dead_letters() {
-                let day = self.calendar.span_at(letter.kafka_timestamp).day;
+                let day = committer.calendar().span_at(letter.kafka_timestamp).day;
                 days.entry(day).or_default().push(letter);
             }
             let mut files = Vec::new();
@@ -204,7 +203,7 @@ fn beside(partition: &Partition, table: Table, files: Vec<DataFile>) -> Partitio
     let work = partition.commit_to(table, PartitionProgress::default(), files);
     let at = partition.position();
     let next = work.built_on.map_or(at, |built_on| at.max(built_on.next()));
-    let progress = PartitionProgress { next_offset: Some(next), max_event_time: None };
+    let progress = PartitionProgress { next_offset: Some(next), ..PartitionProgress::default() };
     PartitionCommit { progress, ..work }
 }
 

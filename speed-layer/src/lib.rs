@@ -3,8 +3,10 @@
 //! Data flows top to bottom: [`kafka`] polls and [`decode`]s records into batches; the [`engine`] hands them
 //! to their [`partition`] in the [`partition_set`], which keeps rows in [`landing`] and panes in [`provisional`]; at each
 //! interval the [`lander`] and the [`averages_writer`] commit both through the [`committer`], which [`publish`]es to the
-//! [`tables`], fenced by the offsets that the tables hold and by the [`ownership`] of partitions. [`takeover`] and [`recovery`] read all state back from there.
-//! [`source`] is what the engine sees of Kafka, [`stop_at`] where a bounded run ends; [`mod@reset`] sets a watermark back
+//! [`tables`], fenced by the offsets that the tables hold, by the [`ownership`] of partitions and by the bounds of days, whose
+//! rules `zone_rules` keeps there. [`takeover`] and [`recovery`] read all state back from there.
+//! [`source`] is what the engine sees of Kafka, [`stop_at`] where a bounded run ends, [`topic_check`] whether the
+//! topic is still the same; [`mod@reset`] sets a watermark back
 //! that a faulty camera clock has carried away, and [`split`] gives each group of provisional rows a file of its own where
 //! another tool has put several into one.
 
@@ -30,6 +32,9 @@ pub mod tables;
 pub mod takeover;
 #[cfg(test)]
 mod test_instance;
+pub mod topic_check;
+pub mod truncation;
+mod zone_rules;
 
 pub use engine::{Engine, EngineError};
 pub use speed_layer_decode as decode;

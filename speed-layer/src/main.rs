@@ -15,10 +15,12 @@ use lake_model::exit_code::EXTERNAL_FAILURE;
 use lake_model::{KafkaPartition, Offset, Timestamp};
 use lake_runtime::startup::{self, RunOutcome};
 use lake_runtime::{RandomIds, SystemClock, telemetry};
+use lake_tables::identity::LakeIdentity;
 use lake_tables::txn::WatermarkReset;
 use speed_layer::kafka::{KafkaSource, check_timestamps};
 use speed_layer::reset::{ResetOutcome, reset_watermark};
 use speed_layer::tables::Tables;
+use speed_layer::topic_check::{TopicCheck, wait_for_topic};
 use speed_layer::{Engine, EngineError};
 
 /// Rows are allocated by one thread and freed by another, and every few minutes a checkpoint takes tens of MiB for
@@ -118,15 +120,17 @@ async fn run(settings: &Settings, until_end: bool) -> anyhow::Result<RunOutcome>
         tokio::spawn(telemetry::serve_metrics(listen, recorder));
     }
     let mut stop = pin!(startup::stop_signal()?);
-    let (tables, ends) = tokio::select! {
+    let topic = TopicEnds::new(&settings.kafka);
+    let (tables, identity, ends) = tokio::select! {
         biased;
         () = &mut stop => return Ok(RunOutcome::Done),
-        opened = open(settings, until_end) => opened?,
+        opened = open(settings, &topic, until_end) => opened?,
     };
     tokio::spawn(check_timestamps(settings.clone()));
     // The group is joined last: from here on the engine sees to it that it is left in good order.
     let source = KafkaSource::start(settings)?;
     let engine = Engine::new(source, tables, settings)?;
+    let engine = engine.checking(TopicCheck::new(Arc::new(topic), identity));
     let engine = match ends {
         Some(ends) => engine.until(ends),
         None => engine,
@@ -136,21 +140,26 @@ async fn run(settings: &Settings, until_end: bool) -> anyhow::Result<RunOutcome>
     Ok(RunOutcome::Done)
 }
 
-/// Opens the tables and, where the run is to end there, asks for the ends of the topic.
+/// Opens the tables on the topic that Kafka has and, where the run is to end there, its ends.
 async fn open(
     settings: &Settings,
+    topic: &TopicEnds,
     until_end: bool,
-) -> anyhow::Result<(Tables, Option<BTreeMap<KafkaPartition, Offset>>)> {
+) -> anyhow::Result<(Tables, LakeIdentity, Option<BTreeMap<KafkaPartition, Offset>>)> {
     let lake = Lake::open(&settings.lake, Arc::new(SystemClock), Arc::new(RandomIds))?;
-    let tables = Tables::open(&lake, settings).await?;
+    let identity = LakeIdentity::of(settings);
+    // A lake of other settings needs no Kafka to be refused.
+    identity.check_lake(&lake).await?;
     if !until_end {
-        return Ok((tables, None));
+        let identity = identity.on(wait_for_topic(topic).await?);
+        return Ok((Tables::open_as(&lake, identity.clone()).await?, identity, None));
     }
-    let bounds = TopicEnds::new(&settings.kafka).ends().await?;
-    Ok((
-        tables,
-        Some(bounds.into_iter().map(|(partition, range)| (partition, range.next)).collect()),
-    ))
+    let extent = topic.ends().await?;
+    let identity = identity.on(extent.identity.clone());
+    let tables = Tables::open_as(&lake, identity.clone()).await?;
+    identity.check_partitions(&tables.events, |id| extent.partitions.contains_key(&id))?;
+    let ends = extent.stable().into_iter().map(|(partition, range)| (partition, range.next));
+    Ok((tables, identity, Some(ends.collect())))
 }
 
 async fn reset(settings: &Settings, args: &ResetArgs) -> anyhow::Result<RunOutcome> {

@@ -3,15 +3,14 @@
 use std::time::Duration;
 
 use lake_config::Settings;
-use lake_delta::{DataFile, LakeError};
+use lake_delta::DataFile;
 use lake_model::kafka_timestamp;
 use lake_model::{
-    Calendar, DaySpan, DeadLetter, EventColumns, KafkaPartition, Lateness, Offset, OffsetRange,
-    SpeedLimits, Timestamp,
+    Calendar, DaySpan, DeadLetter, EventColumns, KafkaPartition, Lateness, LeaderEpoch, Offset,
+    OffsetRange, SpeedLimits, Timestamp,
 };
 use lake_tables::Table;
 use lake_tables::file_kind::ProvisionalGroup;
-use lake_tables::identity::LakeIdentity;
 use lake_tables::offset_gaps::GapReason;
 use lake_tables::txn::PartitionProgress;
 
@@ -25,7 +24,7 @@ use crate::publish::PartitionCommit;
 /// What decides over events, the same for every partition.
 #[derive(Debug)]
 pub struct Rules {
-    /// The days of the pipeline's time zone.
+    /// The days of the pipeline, by the rules in force in the lake.
     pub calendar: Calendar,
     /// When windows close to the speed layer.
     pub lateness: Lateness,
@@ -34,19 +33,15 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// The rules that the settings make.
-    ///
-    /// # Errors
-    /// A time zone that there is not.
-    pub fn new(settings: &Settings) -> Result<Rules, LakeError> {
-        let calendar = LakeIdentity::of(settings).calendar()?;
+    /// The rules that the settings make, with the days of the lake.
+    pub fn new(settings: &Settings, calendar: Calendar) -> Rules {
         let lateness = Lateness {
             allowed_us: micros(settings.speed.allowed_lateness),
             out_of_orderness_us: micros(settings.speed.out_of_orderness),
         };
         let limits = &settings.speed_limits;
         let limits = SpeedLimits::from_kmh(limits.default_kmh, &limits.cameras);
-        Ok(Rules { calendar, lateness, limits })
+        Rules { calendar, lateness, limits }
     }
 }
 
@@ -56,6 +51,10 @@ pub struct Partition {
     id: KafkaPartition,
     epoch: u64,
     position: Offset,
+    /// The epoch of the leader that appended what is before the position.
+    leader_epoch: Option<LeaderEpoch>,
+    /// What `events` holds was read from a log in which no record before this offset has a greater epoch.
+    landed_under: Option<(Offset, LeaderEpoch)>,
     /// Its greatest event time.
     pub clock: Clock,
     /// What waits to land.
@@ -86,6 +85,8 @@ impl Partition {
             id,
             epoch,
             position,
+            leader_epoch: None,
+            landed_under: None,
             clock,
             landing,
             provisional,
@@ -100,6 +101,18 @@ impl Partition {
     #[must_use]
     pub fn owned(self, ownership: Ownership) -> Partition {
         Partition { ownership, ..self }
+    }
+
+    /// The partition with the leader epochs that belong to its position and to the next offset of `events`.
+    #[must_use]
+    pub fn with_leader_epochs(
+        mut self,
+        of_position: Option<LeaderEpoch>,
+        of_events: Option<LeaderEpoch>,
+    ) -> Partition {
+        self.leader_epoch = of_position;
+        self.landed_under = self.landing.landed().events.zip(of_events);
+        self
     }
 
     /// The partition's number.
@@ -117,6 +130,20 @@ impl Partition {
         self.position
     }
 
+    /// The epoch of the leader that appended what is before the position.
+    pub fn leader_epoch(&self) -> Option<LeaderEpoch> {
+        self.leader_epoch
+    }
+
+    /// Whether records of `batch` are others than those that `events` holds under their offsets: a later leader appended
+    /// them than the last of those. Epochs only grow along a log.
+    pub fn is_contradicted_by(&self, batch: &DecodedBatch) -> bool {
+        self.landed_under
+            .zip(batch.leader_epoch)
+            .zip(batch.first_offset())
+            .is_some_and(|(((landed, epoch), of_batch), first)| first < landed && of_batch > epoch)
+    }
+
     /// The Kafka timestamp of the last record accepted that has one.
     pub fn newest_record(&self) -> Option<Timestamp> {
         self.newest_record
@@ -127,6 +154,7 @@ impl Partition {
         PartitionProgress {
             next_offset: Some(self.position),
             max_event_time: self.clock.now().max_event_time(),
+            leader_epoch: self.leader_epoch,
         }
     }
 
@@ -153,7 +181,8 @@ impl Partition {
     /// A commit to `table` that makes the partition ours there and changes nothing else.
     pub fn claim_of(&self, table: Table) -> PartitionCommit {
         let claim = self.commit_to(table, PartitionProgress::default(), Vec::new());
-        let progress = PartitionProgress { next_offset: claim.built_on, max_event_time: None };
+        let progress =
+            PartitionProgress { next_offset: claim.built_on, ..PartitionProgress::default() };
         PartitionCommit { progress, ..claim }
     }
 
@@ -166,6 +195,7 @@ impl Partition {
 
     /// Accepts records in the order of their offsets; those before the position are passed over.
     pub fn accept(&mut self, batch: DecodedBatch, rules: &Rules) {
+        let (before, leader_epoch) = (self.position, batch.leader_epoch);
         let (events, letters) = batch.into_parts();
         let mut late_mask = LateMask::with_room_for(events.len());
         let mut letters = letters.into_iter().peekable();
@@ -178,10 +208,20 @@ impl Partition {
         }
         letters.for_each(|letter| self.accept_dead_letter(letter));
         self.landing.push_events(self.id, events, late_mask);
+        if self.position > before {
+            self.leader_epoch = leader_epoch;
+        }
     }
 
-    /// Notes that everything before `next` was delivered or never will be.
-    pub fn advance(&mut self, next: Offset) {
+    /// Notes that everything before `next` was delivered or never will be; what is before it is of `leader_epoch`.
+    pub fn advance(&mut self, next: Offset, leader_epoch: Option<LeaderEpoch>) {
+        if next > self.position {
+            self.leader_epoch = leader_epoch;
+        }
+        self.advance_to(next);
+    }
+
+    fn advance_to(&mut self, next: Offset) {
         if next > self.position {
             let gap = OffsetRange::new(self.position, next);
             self.landing.push_gap(gap, GapReason::NotDelivered);
@@ -231,7 +271,7 @@ impl Partition {
         if offset < self.position {
             return false;
         }
-        self.advance(offset);
+        self.advance_to(offset);
         self.position = offset.next();
         if kafka_timestamp != kafka_timestamp::ABSENT {
             self.newest_record = Some(kafka_timestamp);

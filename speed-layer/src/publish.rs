@@ -3,7 +3,8 @@
 //! # Consistency
 //! Whether a partition's work goes in is decided on exactly the version that is committed on ([`commit_with`]): its
 //! transaction must be the one that the work was built on, the partition must be ours in this table or become ours (see
-//! [`crate::ownership`]), its watermark must not have been reset since, and vacuum must
+//! [`crate::ownership`]), its watermark must not have been reset since, the days of its files must have the bounds by the
+//! table's rules that the work was computed with, and vacuum must
 //! not have announced that it deletes files as old as those of the work. If another
 //! writer is faster, everything is decided again on what it wrote; the files are written once only. Files to remove are
 //! those of that version, never of memory. A partition of which that does not hold is left out, and the caller reloads it.
@@ -14,10 +15,11 @@ use lake_delta::log::FileEntry;
 use lake_delta::{Commit, CommitDecision, DataFile, LakeError, TableLog, TableState, commit_with};
 use lake_model::commit::{OwnerClaim, PartitionDecision, PartitionFacts, decide};
 use lake_model::{Calendar, Day, KafkaPartition, Offset};
+use lake_tables::Table;
 use lake_tables::file_kind::{AvgSpeedFile, ProvisionalGroup};
 use lake_tables::txn::{AppIds, PartitionProgress};
 
-use crate::split;
+use crate::{split, zone_rules};
 
 /// Why a partition whose transaction did not move is fenced.
 const TOO_OLD: &str =
@@ -50,7 +52,8 @@ impl PartitionCommit {
 /// What became of the work.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Published {
-    /// Partitions that another writer moved, or whose files vacuum may have deleted.
+    /// Partitions that another writer moved, whose work is of days that have other bounds by now, or whose files vacuum may
+    /// have deleted.
     pub fenced: BTreeSet<KafkaPartition>,
     /// Days that are final, whose provisional files were left out.
     pub final_days: BTreeSet<Day>,
@@ -66,7 +69,7 @@ pub async fn publish(
 ) -> Result<Published, LakeError> {
     loop {
         let committed = commit_with(log, async |log: &TableLog| {
-            Ok::<_, LakeError>(match assemble(log, app_ids, calendar, operation, work) {
+            Ok::<_, LakeError>(match assemble(log, app_ids, calendar, operation, work)? {
                 Some((commit, published)) if commit.is_empty() => {
                     CommitDecision::Nothing(Some(published))
                 }
@@ -100,11 +103,11 @@ fn assemble(
     calendar: &Calendar,
     operation: &'static str,
     work: &[PartitionCommit],
-) -> Option<(Commit, Published)> {
+) -> Result<Option<(Commit, Published)>, LakeError> {
     let mut commit = Commit::new(log.lake(), operation);
     let mut published = Published::default();
     for work in work {
-        match decide(facts(log, app_ids, work)) {
+        match decide(facts(log, app_ids, calendar, work)?) {
             PartitionDecision::Fenced => {
                 published.fenced.insert(work.partition);
                 continue;
@@ -113,32 +116,53 @@ fn assemble(
             PartitionDecision::Claim => {}
             PartitionDecision::Commit => {
                 let final_days = &mut published.final_days;
-                commit = add_work(commit, log, app_ids, calendar, work, final_days)?;
+                match add_work(commit, log, app_ids, calendar, work, final_days) {
+                    Some(with_work) => commit = with_work,
+                    None => return Ok(None),
+                }
             }
         }
         if !work.owner.is_made() {
             commit = commit.txns([app_ids.own(work.partition, work.owner.ours)]);
         }
     }
-    Some((commit, published))
+    Ok(Some((commit, published)))
+}
+
+/// Whether a day of the work's files has other bounds in the table than the work was computed with. Only the days of event
+/// time have any that matter.
+fn has_other_bounds(
+    log: &TableLog,
+    calendar: &Calendar,
+    work: &PartitionCommit,
+) -> Result<bool, LakeError> {
+    let has_days = [Table::Events, Table::AvgSpeed].iter().any(|t| t.as_str() == log.table().name);
+    let days = work.files.iter().filter_map(|(_, file)| file.partition).filter(|_| has_days);
+    zone_rules::has_other_bounds(log.state(), calendar, days)
 }
 
 /// What `work` finds in the log.
-fn facts(log: &TableLog, app_ids: &AppIds, work: &PartitionCommit) -> PartitionFacts {
+fn facts(
+    log: &TableLog,
+    app_ids: &AppIds,
+    calendar: &Calendar,
+    work: &PartitionCommit,
+) -> Result<PartitionFacts, LakeError> {
     let (state, partition) = (log.state(), work.partition);
     let may_be_vacuumed = work.files.iter().any(|(_, file)| state.may_be_vacuumed(file));
     if may_be_vacuumed {
         tracing::warn!(table = log.table().name, partition = partition.0, "{TOO_OLD}");
     }
-    PartitionFacts {
+    Ok(PartitionFacts {
         built_on: work.built_on,
         found: app_ids.progress(state, partition).next_offset,
         target: work.progress.next_offset.unwrap_or(Offset::ZERO),
         owner: work.owner,
         found_owner: app_ids.owner_epoch(state, partition),
         was_reset: app_ids.reset_count(state, partition) != work.resets,
+        has_other_bounds: has_other_bounds(log, calendar, work)?,
         may_be_vacuumed,
-    }
+    })
 }
 
 /// The commit with `work` in it; `None` if that would replace a file with rows of several groups.

@@ -7,6 +7,11 @@
 //! claims of [`crate::ownership`] make sure of. `events` and `avg_speed` may be at different offsets: the replay begins at the lesser one,
 //! with the greatest event time stored beside it and the resets that lie ahead of it, and each table passes over
 //! what it has.
+//!
+//! # Consistency
+//! What the tables hold was read from one log. Where Kafka's log was cut below that and has grown again, going on would pass new
+//! records over, or mix them with those of the old log. Kafka finds that out for the position that the replay begins at, by
+//! the epoch stored beside it. Between that and the further table, records of a later leader than what is landed show it.
 
 use lake_delta::log::FileEntry;
 use lake_delta::read;
@@ -25,6 +30,7 @@ use crate::partition::{Partition, Rules};
 use crate::provisional::Provisional;
 use crate::source::AssignedPartition;
 use crate::tables::{Tables, WRITTEN};
+use crate::truncation;
 use lake_tables::offset_gaps::GapReason;
 
 /// Why a partition can't be continued.
@@ -48,15 +54,39 @@ pub enum RecoveryError {
         /// The first offset that Kafka has.
         available: Offset,
     },
-    /// The partition ends before what is landed.
+    /// The partition's log is not the one that was landed.
     #[error(
-        "partition {partition}: offset {wanted} is wanted and the partition ends at {end}: the topic was \
-         recreated or truncated; use another lake.uri or kafka.topic for the new topic"
+        "topic {topic}, partition {partition}: Kafka's log was truncated below what is landed, by an unclean leader election, \
+         or the topic was recreated: {lost} are landed and no longer in Kafka, and new records under these offsets can't \
+         be read any more; set kafka.on_data_loss = \"accept\" to go on at offset {wanted} and record that in events, or \
+         use another lake.uri or kafka.topic for a new topic",
+        lost = match end {
+            Some(end) => format!("offsets {end} to {}", wanted.0 - 1),
+            None => format!("offsets before {wanted}"),
+        }
     )]
     Truncated {
+        /// The topic.
+        topic: String,
         /// The partition.
         partition: KafkaPartition,
-        /// The offset that the tables continue at.
+        /// The next offset that the tables hold.
+        wanted: Offset,
+        /// Where the log that was landed ends, as far as Kafka knows.
+        end: Option<Offset>,
+    },
+    /// The partition ends before what is landed, and no leader epoch says whose log that is.
+    #[error(
+        "topic {topic}, partition {partition}: offset {wanted} is wanted and the partition ends at {end}: the topic was \
+         recreated or truncated, and since no leader epoch is stored beside that offset it can't be told which; use another \
+         lake.uri or kafka.topic for the new topic"
+    )]
+    Shorter {
+        /// The topic.
+        topic: String,
+        /// The partition.
+        partition: KafkaPartition,
+        /// The next offset that the tables hold.
         wanted: Offset,
         /// The partition's end.
         end: Offset,
@@ -75,7 +105,9 @@ pub async fn load(
     let id = assigned.partition;
     let of = |log: &TableLog| tables.app_ids.progress(log.state(), id);
     let (events, averages) = (of(&tables.events), of(&tables.avg_speed));
+    let is_accepted = truncation::accepted(&tables.events, &tables.app_ids, id).is_some();
     let stored = lesser(events, averages);
+    let knows_leader = further(events, averages).leader_epoch.is_some();
     let mut landing = LandingBuffer::resumed(Landed {
         events: events.next_offset,
         dead_letters: of(&tables.dead_letters).next_offset,
@@ -84,11 +116,15 @@ pub async fn load(
     });
     let facts = ResumeFacts {
         stored: stored.next_offset,
+        furthest: events.next_offset.max(averages.next_offset),
         low: assigned.low,
         high: assigned.high,
+        is_validated: is_accepted || (knows_leader && events.next_offset == averages.next_offset),
+        cut_before: assigned.truncation.filter(|_| !is_accepted).map(|cut| cut.position),
         accept_loss,
     };
-    let position = start(id, resume::decide(facts), &mut landing)?;
+    let truncated = |wanted| truncated(assigned, wanted, knows_leader, tables.app_ids.topic());
+    let position = start(id, resume::decide(facts), &mut landing, truncated)?;
     let resets = tables.app_ids.watermark_resets(tables.events.state(), id);
     let clock_at =
         |next: Option<Offset>, time| Clock::resumed(next.unwrap_or(Offset::ZERO), time, &resets);
@@ -98,9 +134,13 @@ pub async fn load(
     let clock = clock_at(stored.next_offset, stored.max_event_time);
     let epoch_in = |table| tables.app_ids.owner_epoch(tables.log(table).state(), id);
     let ownership = Ownership::after(&WRITTEN.map(|table| (table, epoch_in(table))).into());
+    let is_one_log = !is_accepted && stored.next_offset == Some(position);
+    let [of_position, of_events] =
+        [stored, events].map(|progress| progress.leader_epoch.filter(|_| is_one_log));
     let averaged = averages.next_offset;
-    let loaded = Partition::new(id, epoch, position, clock, landing, provisional, averaged);
-    Ok(loaded.owned(ownership))
+    Ok(Partition::new(id, epoch, position, clock, landing, provisional, averaged)
+        .with_leader_epochs(of_position, of_events)
+        .owned(ownership))
 }
 
 /// The progress that a replay begins at.
@@ -108,10 +148,33 @@ fn lesser(events: PartitionProgress, averages: PartitionProgress) -> PartitionPr
     if events.next_offset <= averages.next_offset { events } else { averages }
 }
 
+/// The progress of the table that is further.
+fn further(events: PartitionProgress, averages: PartitionProgress) -> PartitionProgress {
+    if events.next_offset >= averages.next_offset { events } else { averages }
+}
+
+/// Why a partition can't be continued at `wanted`, before which its log is another one or ends.
+fn truncated(
+    assigned: AssignedPartition,
+    wanted: Offset,
+    knows_leader: bool,
+    topic: &str,
+) -> RecoveryError {
+    let (topic, partition) = (topic.to_owned(), assigned.partition);
+    match assigned.truncation {
+        Some(cut) => RecoveryError::Truncated { topic, partition, wanted, end: cut.end },
+        None if knows_leader => {
+            RecoveryError::Truncated { topic, partition, wanted, end: Some(assigned.high) }
+        }
+        None => RecoveryError::Shorter { topic, partition, wanted, end: assigned.high },
+    }
+}
+
 fn start(
     partition: KafkaPartition,
     resume: Resume,
     landing: &mut LandingBuffer,
+    truncated: impl FnOnce(Offset) -> RecoveryError,
 ) -> Result<Offset, RecoveryError> {
     match resume {
         Resume::At(offset) => Ok(offset),
@@ -132,9 +195,7 @@ fn start(
         Resume::Gone { wanted, available } => {
             Err(RecoveryError::Gone { partition, wanted, available })
         }
-        Resume::Truncated { wanted, end } => {
-            Err(RecoveryError::Truncated { partition, wanted, end })
-        }
+        Resume::Truncated { wanted } => Err(truncated(wanted)),
     }
 }
 

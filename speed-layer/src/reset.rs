@@ -148,7 +148,7 @@ fn applying_commit(
         return None;
     }
     let landed = app_ids.progress(events.state(), partition);
-    let PartitionProgress { next_offset, max_event_time } =
+    let PartitionProgress { next_offset, max_event_time, .. } =
         furthest(app_ids, events.state(), avg_speed, partition);
     let offset = next_offset.unwrap_or(Offset::ZERO);
     let from = max_event_time.unwrap_or(to);

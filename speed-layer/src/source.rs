@@ -1,10 +1,11 @@
 //! Where records come from: the interface between the engine and Kafka, small enough to be simulated.
 //!
 //! Everything arrives in one order. A partition's records come between its `Assigned` and its `Revoked` or
-//! `Lost`, tagged with the epoch that its start was answered with; records of older epochs are stale.
+//! `Lost`, tagged with the epoch that its start was answered with; records of older epochs are stale. The leader epoch is
+//! another matter: it counts Kafka's leaders, and tells whether the log is still the one that was read.
 
 use async_trait::async_trait;
-use lake_model::{KafkaPartition, Offset};
+use lake_model::{KafkaPartition, LeaderEpoch, Offset};
 use tokio::sync::oneshot;
 
 use crate::decode::DecodedBatch;
@@ -12,7 +13,8 @@ use crate::decode::DecodedBatch;
 /// What a source reports to the engine.
 #[derive(Debug)]
 pub enum SourceEvent {
-    /// Records of one partition.
+    /// Records of one partition, which one leader appended. Nothing went wrong between them: offsets that are missing there
+    /// have no record.
     Records(Box<DecodedBatch>),
     /// Partitions were assigned; the source fetches once it knows where to start.
     Assigned {
@@ -43,6 +45,8 @@ pub enum SourceEvent {
         epoch: u64,
         /// The next offset that may be delivered.
         next: Offset,
+        /// The epoch of the leader that appended what is before that, if Kafka says so.
+        leader_epoch: Option<LeaderEpoch>,
     },
     /// The source failed for good.
     Failed {
@@ -60,6 +64,17 @@ pub struct AssignedPartition {
     pub low: Offset,
     /// The last stable offset.
     pub high: Offset,
+    /// What Kafka says of a log that is no longer the one that was read.
+    pub truncation: Option<Truncation>,
+}
+
+/// Kafka's verdict that records before a position are gone, whatever it has under their offsets now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Truncation {
+    /// The position that was to be continued at.
+    pub position: Offset,
+    /// Up to here at most the log is the one that was read, as far as Kafka knows.
+    pub end: Option<Offset>,
 }
 
 /// Where a partition starts.
@@ -71,6 +86,9 @@ pub struct Start {
     pub offset: Offset,
     /// The tag of the records to come.
     pub epoch: u64,
+    /// The epoch of the leader that appended what is before the offset, for the source to find out whether that is still
+    /// there.
+    pub leader_epoch: Option<LeaderEpoch>,
 }
 
 /// A source of records.

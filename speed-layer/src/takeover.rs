@@ -2,12 +2,13 @@
 //!
 //! # Consistency
 //! Before a partition is loaded, the tables are followed to their newest versions, a watermark reset that is asked for is
-//! applied, and files that another tool has mixed are split. Every load has an epoch of its own, which distinguishes its records
+//! applied, as is a cut of Kafka's log that was accepted, and files that another tool has mixed are split. Every load has an epoch of its own, which distinguishes its records
 //! from those of an earlier assignment.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use lake_delta::LakeError;
 use lake_model::{KafkaPartition, Offset};
 use tokio::time::sleep;
 
@@ -16,8 +17,10 @@ use crate::partition::Rules;
 use crate::partition_set::PartitionSet;
 use crate::recovery::{self, RecoveryError};
 use crate::reset;
-use crate::source::{AssignedPartition, Start};
+use crate::source::{AssignedPartition, Start, Truncation};
 use crate::split;
+use crate::truncation;
+use crate::zone_rules;
 
 /// How often the tables are asked again while the store is away during an assignment.
 const RELOAD_WAIT: Duration = Duration::from_secs(1);
@@ -61,6 +64,33 @@ impl Takeover {
         }
     }
 
+    /// Goes over to the days by the rules of the time zone that are in force now; returns whether they are others, so that every
+    /// partition is to be loaded anew. While the store is away this is tried again.
+    ///
+    /// # Errors
+    /// Tables that can't be read.
+    pub async fn follow_calendar(
+        &mut self,
+        committer: &mut Committer,
+        rules: &mut Rules,
+    ) -> Result<bool, LakeError> {
+        loop {
+            match zone_rules::put_into_force(committer.tables_mut()).await {
+                Err(error) if error.is_transient() => {
+                    tracing::warn!(%error, "the tables can't be read; trying again");
+                    sleep(RELOAD_WAIT).await;
+                }
+                result => break result?,
+            }
+        }
+        let has_changed = committer.follow_calendar()?;
+        if has_changed {
+            tracing::warn!("the rules of the time zone have changed: reloading every partition");
+            rules.calendar = committer.calendar().clone();
+        }
+        Ok(has_changed)
+    }
+
     /// Drops `partition`, which another writer moved, and loads it from the tables.
     ///
     /// # Errors
@@ -75,8 +105,25 @@ impl Takeover {
         tracing::warn!(partition = partition.0, "another writer moved the partition: reloading it");
         metrics::counter!("lambdalake_speed_fenced_total").increment(1);
         partitions.remove(partition);
-        // What Kafka still has shows when it is fetched.
-        let assigned = AssignedPartition { partition, low: Offset::ZERO, high: Offset::MAX };
+        self.load(&[unknown(partition)], partitions, committer, rules).await
+    }
+
+    /// Drops `partition`, of which records came that contradict what is landed from `first` on, and loads it as one whose log
+    /// was cut there.
+    ///
+    /// # Errors
+    /// As [`Takeover::load`].
+    pub async fn reload_truncated(
+        &mut self,
+        partition: KafkaPartition,
+        first: Offset,
+        partitions: &mut PartitionSet,
+        committer: &mut Committer,
+        rules: &Rules,
+    ) -> Result<Vec<Start>, RecoveryError> {
+        partitions.remove(partition);
+        let truncation = Some(Truncation { position: first, end: Some(first) });
+        let assigned = AssignedPartition { truncation, ..unknown(partition) };
         self.load(&[assigned], partitions, committer, rules).await
     }
 
@@ -93,23 +140,31 @@ impl Takeover {
         let (mut starts, mut suspects) = (Vec::new(), BTreeMap::new());
         for partition in assigned {
             reset::apply_requested_reset(tables, partition.partition).await?;
+            truncation::apply_accepted(tables, partition.partition).await?;
             split::split_mixed_files(&mut tables.avg_speed, &rules.calendar).await?;
             self.epochs += 1;
             let (epoch, accept_loss) = (self.epochs, self.accept_loss);
-            let loaded =
-                match recovery::load(&lake, tables, *partition, epoch, accept_loss, rules).await {
-                    // What Kafka has was asked before the tables were read, and another instance may have landed
-                    // more meanwhile: only bounds that are newer than the tables can tell.
-                    Err(RecoveryError::Truncated { partition, wanted, .. })
-                        if self.suspects.get(&partition) != Some(&wanted) =>
-                    {
-                        suspects.insert(partition, wanted);
-                        continue;
-                    }
-                    loaded => loaded?,
-                };
+            let loaded = match recovery::load(&lake, tables, *partition, epoch, accept_loss, rules)
+                .await
+            {
+                // What Kafka has was asked before the tables were read, and another instance may have landed
+                // more meanwhile: only bounds that are newer than the tables can tell.
+                Err(
+                    RecoveryError::Truncated { partition: id, wanted, .. }
+                    | RecoveryError::Shorter { partition: id, wanted, .. },
+                ) if partition.truncation.is_none() && self.suspects.get(&id) != Some(&wanted) => {
+                    suspects.insert(id, wanted);
+                    continue;
+                }
+                Err(RecoveryError::Truncated { partition: id, end, .. }) if accept_loss => {
+                    truncation::accept(tables, id, end).await?;
+                    truncation::apply_accepted(tables, id).await?;
+                    recovery::load(&lake, tables, *partition, epoch, accept_loss, rules).await?
+                }
+                loaded => loaded?,
+            };
             let (partition, offset) = (loaded.id(), loaded.position());
-            let panes = loaded.provisional.panes();
+            let (panes, leader_epoch) = (loaded.provisional.panes(), loaded.leader_epoch());
             tracing::info!(
                 partition = partition.0,
                 offset = offset.0,
@@ -117,11 +172,16 @@ impl Takeover {
                 "partition continued"
             );
             partitions.insert(loaded);
-            starts.push(Start { partition, offset, epoch });
+            starts.push(Start { partition, offset, epoch, leader_epoch });
         }
         self.suspects = suspects;
         Ok(starts)
     }
+}
+
+/// A partition of which it shows when it is fetched what Kafka still has.
+fn unknown(partition: KafkaPartition) -> AssignedPartition {
+    AssignedPartition { partition, low: Offset::ZERO, high: Offset::MAX, truncation: None }
 }
 
 #[cfg(test)]

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use lake_config::Settings;
 use lake_delta::{Lake, TableLog, read};
-use lake_model::{KafkaPartition, Offset, OffsetRange, TableVersion, Timestamp};
+use lake_model::{KafkaPartition, LeaderEpoch, Offset, OffsetRange, TableVersion, Timestamp};
 use lake_tables::Table;
 use lake_testing::memory::lake_in_memory_with;
 use lake_testing::{CountedIds, ManualClock};
@@ -19,6 +19,7 @@ use crate::lander::Lander;
 use crate::partition::Rules;
 use crate::partition_set::PartitionSet;
 use crate::source::{AssignedPartition, Start};
+use crate::tables::Tables;
 use crate::takeover::Takeover;
 
 const MINUTE_US: i64 = 60_000_000;
@@ -57,12 +58,20 @@ impl Instance {
     /// An instance that holds no partition yet.
     pub(crate) async fn on(lake: &Lake) -> Instance {
         let settings = Settings::default();
-        let rules = Rules::new(&settings).unwrap();
+        let tables = Tables::open(lake, &settings).await.unwrap();
+        Instance::with(settings, tables)
+    }
+
+    /// An instance on tables that are open, which holds no partition yet.
+    pub(crate) fn with(settings: Settings, tables: Tables) -> Instance {
+        let calendar = tables.calendar().unwrap();
+        let committer = Committer::new(tables, &calendar);
+        let rules = Rules::new(&settings, calendar);
         Instance {
-            committer: Committer::open(lake, &settings, &rules).await.unwrap(),
+            committer,
             partitions: PartitionSet::default(),
             takeover: Takeover::new(false),
-            lander: Lander::new(&rules.calendar, CONCURRENT_FILES),
+            lander: Lander::new(CONCURRENT_FILES),
             averages: AveragesWriter::new(rules.lateness, CONCURRENT_FILES),
             settings,
             rules,
@@ -85,6 +94,25 @@ impl Instance {
 
     /// Receives records of a partition: offsets with the minutes of their events, or garbage where there is none.
     pub(crate) fn receive(&mut self, partition: i32, records: &[(i64, Option<i64>)]) {
+        let batch = self.batch(partition, records);
+        self.accept(batch);
+    }
+
+    /// Receives events, one a minute, with offsets from `first` on, which the leader of that epoch appended.
+    pub(crate) fn receive_under(&mut self, leader_epoch: i64, first: i64, count: i64) {
+        let records: Vec<_> = (first..first + count).map(|at| (at, Some(at))).collect();
+        let mut batch = self.batch(0, &records);
+        batch.leader_epoch = LeaderEpoch::new(leader_epoch);
+        self.accept(batch);
+    }
+
+    fn accept(&mut self, batch: DecodedBatch) {
+        let mut held = self.partitions.iter_mut();
+        held.find(|held| held.id() == batch.partition).unwrap().accept(batch, &self.rules);
+    }
+
+    /// Records as [`Instance::receive`] has them.
+    pub(crate) fn batch(&self, partition: i32, records: &[(i64, Option<i64>)]) -> DecodedBatch {
         let partition = KafkaPartition(partition);
         let mut batch = DecodedBatch::new(partition, 0);
         for (offset, minutes) in records {
@@ -94,8 +122,7 @@ impl Instance {
             let payload = Some(payload.as_bytes());
             batch.push(Offset(*offset), kafka_timestamp, None, payload, &self.settings.event);
         }
-        let mut held = self.partitions.iter_mut();
-        held.find(|held| held.id() == partition).unwrap().accept(batch, &self.rules);
+        batch
     }
 
     /// Receives events, one a minute, with offsets from `first` on.
@@ -134,7 +161,7 @@ pub(crate) fn whole(partition: i32) -> AssignedPartition {
 /// A partition of which Kafka has the offsets from `low` up to `high`.
 pub(crate) fn assigned(partition: i32, low: i64, high: i64) -> AssignedPartition {
     let (low, high) = (Offset(low), Offset(high));
-    AssignedPartition { partition: KafkaPartition(partition), low, high }
+    AssignedPartition { partition: KafkaPartition(partition), low, high, truncation: None }
 }
 
 fn event(time: Timestamp) -> String {

@@ -10,10 +10,12 @@ use lake_model::{KafkaPartition, Offset, OffsetRange, OffsetRanges};
 use lake_tables::Table;
 use lake_tables::offset_gaps::GapReason;
 
-use super::offset_set::OffsetSet;
+use super::note_fault;
 use super::report::{AuditReport, AuditedPartition};
 use crate::context::Context;
-use crate::scan::scan;
+use crate::error::BatchError;
+use crate::offset_set::OffsetSet;
+use crate::scan::scan_readable;
 
 const OFFSET_COLUMNS: [&str; 2] = ["kafka_partition", "kafka_offset"];
 const GAP_COLUMNS: [&str; 4] = ["kafka_partition", "first_offset", "next_offset", "reason"];
@@ -26,6 +28,8 @@ struct Partition {
     events: u64,
     dead_letters: u64,
     gaps: Vec<OffsetRange>,
+    /// What data files that can't be used may hold.
+    unreadable: OffsetRanges,
     rows: OffsetSet,
     /// Rows of `events` at or after the next offset.
     beyond: u64,
@@ -51,21 +55,34 @@ pub(super) async fn audit(
     dead_letters: &TableState,
     offset_gaps: &TableState,
     report: &mut AuditReport,
-) -> Result<(), LakeError> {
+) -> Result<(), BatchError> {
     let lake = &context.lake;
     let mut partitions: BTreeMap<KafkaPartition, Partition> = BTreeMap::new();
     for (partition, next) in context.app_ids.partitions(events) {
         partitions.entry(partition).or_default().extent.next = next;
     }
-    add_gaps(lake, offset_gaps, &mut partitions).await?;
-    for_each_offset(lake, Table::Events, events, |partition, offset| {
+    add_gaps(context, offset_gaps, &mut partitions, report).await?;
+    let mut errors = for_each_offset(lake, Table::Events, events, |partition, offset| {
         partitions.entry(partition).or_default().add_event(offset);
     })
     .await?;
-    for_each_offset(lake, Table::DeadLetters, dead_letters, |partition, offset| {
-        partitions.entry(partition).or_default().add_dead_letter(offset);
-    })
-    .await?;
+    errors.extend(
+        for_each_offset(lake, Table::DeadLetters, dead_letters, |partition, offset| {
+            partitions.entry(partition).or_default().add_dead_letter(offset);
+        })
+        .await?,
+    );
+    for error in errors {
+        let fault =
+            note_fault(context, &[Table::Events, Table::DeadLetters], error, report).await?;
+        if let Some(offsets) = fault.offsets {
+            for (_, partition) in
+                partitions.iter_mut().filter(|(id, _)| offsets.has_partition(**id))
+            {
+                partition.unreadable.insert(offsets.range());
+            }
+        }
+    }
     for (id, partition) in partitions {
         partition.report(id, report);
     }
@@ -73,18 +90,27 @@ pub(super) async fn audit(
 }
 
 async fn add_gaps(
-    lake: &Lake,
+    context: &Context,
     offset_gaps: &TableState,
     partitions: &mut BTreeMap<KafkaPartition, Partition>,
-) -> Result<(), LakeError> {
-    let files = offset_gaps.files();
-    let gaps = read::collect(lake, Table::OffsetGaps, files, &GAP_COLUMNS, gaps).await?;
-    for (id, range, is_retention) in gaps {
-        let partition = partitions.entry(id).or_default();
-        if is_retention {
-            partition.extent.floor = partition.extent.floor.max(range.next);
-        } else {
-            partition.gaps.push(range);
+    report: &mut AuditReport,
+) -> Result<(), BatchError> {
+    for file in offset_gaps.files() {
+        let read = read::collect(&context.lake, Table::OffsetGaps, [file], &GAP_COLUMNS, gaps);
+        let gaps = match read.await {
+            Ok(gaps) => gaps,
+            Err(error) => {
+                note_fault(context, &[Table::OffsetGaps], error, report).await?;
+                continue;
+            }
+        };
+        for (id, range, is_retention) in gaps {
+            let partition = partitions.entry(id).or_default();
+            if is_retention {
+                partition.extent.floor = partition.extent.floor.max(range.next);
+            } else {
+                partition.gaps.push(range);
+            }
         }
     }
     Ok(())
@@ -105,17 +131,18 @@ fn gaps(
     Ok((0..batch.num_rows()).map(gap).collect())
 }
 
+/// Calls `use_offset` with the offset of every row that can be read; returns what is wrong with files that can't.
 async fn for_each_offset(
     lake: &Lake,
     table: Table,
     state: &TableState,
     mut use_offset: impl FnMut(KafkaPartition, Offset),
-) -> Result<(), LakeError> {
+) -> Result<Vec<LakeError>, LakeError> {
     let files: Vec<_> = state.files().cloned().collect();
     let use_all = |offsets: Vec<(KafkaPartition, Offset)>| {
         offsets.into_iter().for_each(|(partition, offset)| use_offset(partition, offset));
     };
-    scan(lake, table, &files, &OFFSET_COLUMNS, lake_tables::offsets, use_all).await
+    scan_readable(lake, table, &files, &OFFSET_COLUMNS, lake_tables::offsets, use_all).await
 }
 
 impl Partition {
@@ -151,6 +178,7 @@ impl Partition {
                 self.beyond
             ));
         }
+        let (missing, unreadable) = without(missing, &self.unreadable);
         for range in &missing {
             let OffsetRange { first, next } = range;
             report.problem(format!("partition {id}: offsets [{first}, {next}) are missing"));
@@ -168,6 +196,7 @@ impl Partition {
             dead_letters: self.dead_letters,
             gap_offsets: gaps.max(0).cast_unsigned(),
             missing: pairs(&missing),
+            unreadable: pairs(&unreadable),
             repeated: pairs(repeated.ranges()),
             repeated_rows: self.rows.repeats(),
         });
@@ -197,6 +226,23 @@ fn sweep(
     (missing, repeated)
 }
 
+/// The parts of `ranges` that are not in `set`, and those that are.
+fn without(ranges: Vec<OffsetRange>, set: &OffsetRanges) -> (Vec<OffsetRange>, Vec<OffsetRange>) {
+    let (mut outside, mut inside) = (Vec::new(), Vec::new());
+    for range in ranges {
+        let rest = set.missing_from(range);
+        let mut at = range.first;
+        for OffsetRange { first, next } in rest.iter().copied() {
+            inside.push(OffsetRange::new(at, first));
+            at = next;
+        }
+        inside.push(OffsetRange::new(at, range.next));
+        outside.extend(rest);
+    }
+    inside.retain(|range| !range.is_empty());
+    (outside, inside)
+}
+
 fn clip(range: OffsetRange, extent: OffsetRange) -> OffsetRange {
     OffsetRange::new(range.first.max(extent.first), range.next.min(extent.next))
 }
@@ -220,6 +266,17 @@ mod unit_tests {
         let (missing, repeated) = sweep(ranges, range(2, 30));
         assert_eq!(missing, [range(12, 20)]);
         assert_eq!(repeated.ranges(), [range(8, 10)]);
+    }
+
+    #[test]
+    fn what_a_file_that_cannot_be_read_may_hold_is_kept_apart_from_what_is_missing() {
+        let mut set = OffsetRanges::default();
+        set.insert(range(3, 6));
+        set.insert(range(8, 20));
+        let (outside, inside) = without(vec![range(0, 10), range(30, 31)], &set);
+        let [a, b, c] = [(0, 3), (6, 8), (30, 31)].map(|(first, next)| range(first, next));
+        assert_eq!(outside, [a, b, c]);
+        assert_eq!(inside, [range(3, 6), range(8, 10)]);
     }
 
     #[test]

@@ -10,13 +10,16 @@ use lake_delta::log::FileEntry;
 use lake_delta::{LakeError, TableState};
 use lake_model::Day;
 use lake_model::finalization::{DayFacts, DayState};
+use lake_tables::Table;
 
+use super::note_fault;
 use super::report::{AuditReport, AuditedDay, DayStatus};
 use crate::batch_runs::BatchRuns;
 use crate::cameras::CameraRange;
 use crate::context::Context;
 use crate::day_events::DayEvents;
 use crate::days::{self, KnownDay};
+use crate::error::BatchError;
 use crate::window_totals::{self, Totals, WindowKey};
 
 /// Differences of a day that are reported one by one.
@@ -29,8 +32,8 @@ pub(super) async fn audit(
     avg_speed: &TableState,
     runs: &BatchRuns,
     report: &mut AuditReport,
-) -> Result<(), LakeError> {
-    let known = days::known_days(context, events, avg_speed, runs);
+) -> Result<(), BatchError> {
+    let known = days::known_days(context, events, avg_speed, runs)?;
     for day in known.iter().filter(|day| day.facts.is_final) {
         let status = status(&day.facts);
         let mut audited = AuditedDay {
@@ -42,13 +45,18 @@ pub(super) async fn audit(
         };
         match status {
             DayStatus::Clean => {
-                check(context, events, avg_speed, day, &mut audited, report).await?;
+                let checked = check(context, events, avg_speed, day, &mut audited, report).await;
+                if let Err(error) = checked {
+                    note_fault(context, &[Table::Events, Table::AvgSpeed], error, report).await?;
+                    audited.status = DayStatus::Unreadable;
+                    audited.counts.clear();
+                }
             }
             DayStatus::Lost => report.problem(format!(
                 "{}: the day is final, and its events are gone though retention has not dropped them",
                 day.facts.span.day
             )),
-            DayStatus::Dirty | DayStatus::Frozen => {}
+            DayStatus::Dirty | DayStatus::Frozen | DayStatus::Unreadable => {}
         }
         report.days.push(audited);
     }

@@ -6,6 +6,8 @@ use std::fmt;
 use lake_model::{KafkaPartition, Offset};
 use serde::Serialize;
 
+use crate::faults::FileFault;
+
 /// What an audit found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuditReport {
@@ -15,6 +17,10 @@ pub struct AuditReport {
     pub days: Vec<AuditedDay>,
     /// Every watermark that was set back by `speed-layer reset-watermark`; not a problem, but recorded.
     pub watermark_resets: Vec<AuditedReset>,
+    /// Every cut of Kafka's log below what is landed that was accepted; not a problem of the tables, but recorded.
+    pub accepted_truncations: Vec<AuditedTruncation>,
+    /// Data files that can't be used; each is among the problems too.
+    pub faults: Vec<FileFault>,
     /// What is wrong; nothing if the lake is in order.
     pub problems: Vec<String>,
 }
@@ -36,6 +42,8 @@ pub struct AuditedPartition {
     pub gap_offsets: u64,
     /// Ranges of offsets, half-open, that are nowhere.
     pub missing: Vec<[Offset; 2]>,
+    /// Ranges of offsets, half-open, that are nowhere but may be in a data file that can't be used.
+    pub unreadable: Vec<[Offset; 2]>,
     /// Ranges of offsets, half-open, that are there more than once.
     pub repeated: Vec<[Offset; 2]>,
     /// Rows whose offset another row has.
@@ -55,6 +63,19 @@ pub struct AuditedReset {
     pub to: String,
     /// When the reset was asked for.
     pub requested_at: String,
+}
+
+/// One cut of Kafka's log that was accepted. The time is RFC 3339.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct AuditedTruncation {
+    /// The partition.
+    pub partition: KafkaPartition,
+    /// Where Kafka's log was cut at most, if Kafka said so.
+    pub end: Option<Offset>,
+    /// The next offset of `events` then: what Kafka has anew before it was not read.
+    pub position: Offset,
+    /// When it was accepted.
+    pub accepted_at: String,
 }
 
 /// One final day.
@@ -80,10 +101,12 @@ pub enum DayStatus {
     Clean,
     /// Events landed in it since: the next nightly run recomputes it.
     Dirty,
-    /// Retention has dropped its events.
+    /// Retention has dropped its events, or the last file of them was quarantined.
     Frozen,
     /// Its events are gone, though retention has not dropped them.
     Lost,
+    /// A data file of it can't be used.
+    Unreadable,
 }
 
 impl AuditReport {
@@ -99,8 +122,18 @@ impl AuditReport {
             "partitions": self.partitions,
             "days": self.days,
             "watermark_resets": self.watermark_resets,
+            "accepted_truncations": self.accepted_truncations,
+            "unreadable_files": self.faults,
             "problems": self.problems,
         })
+    }
+
+    /// Adds a data file that can't be used, once.
+    pub(super) fn fault(&mut self, fault: FileFault) {
+        if !self.faults.iter().any(|noted| noted.file == fault.file) {
+            self.problem(fault.to_string());
+            self.faults.push(fault);
+        }
     }
 
     pub(super) fn problem(&mut self, problem: String) {
@@ -127,6 +160,14 @@ impl fmt::Display for AuditReport {
                 r.partition, r.offset, r.from, r.to, r.requested_at
             )?;
         }
+        for t in &self.accepted_truncations {
+            let end = t.end.map_or_else(|| "an unknown offset".to_owned(), |end| end.to_string());
+            writeln!(
+                f,
+                "partition {}: Kafka's log was cut at {end}, below what was landed; accepted at offset {}, {}",
+                t.partition, t.position, t.accepted_at
+            )?;
+        }
         for problem in &self.problems {
             writeln!(f, "PROBLEM {problem}")?;
         }
@@ -147,7 +188,10 @@ fn describe(day: &AuditedDay) -> String {
         DayStatus::Dirty => {
             format!("dirty, {} rows: recomputed by the next nightly run", day.event_rows)
         }
-        DayStatus::Frozen => "frozen: its events are dropped".to_owned(),
+        DayStatus::Frozen => "frozen: its events are dropped or quarantined".to_owned(),
         DayStatus::Lost => "its events are gone".to_owned(),
+        DayStatus::Unreadable => {
+            format!("final, {} rows: not checked, a data file can't be used", day.event_rows)
+        }
     }
 }

@@ -10,12 +10,12 @@ use lake_model::{
 use lake_tables::dead_letters::{self, DeadLetter};
 use lake_tables::events;
 use lake_tables::offset_gaps::{GapReason, OffsetGap};
-use lake_tables::txn::WatermarkReset;
+use lake_tables::txn::{AcceptedTruncation, WatermarkReset};
 use lake_tables::{Table, file_kind};
 
 use super::report::DayStatus;
 use super::{AuditReport, run};
-use crate::test_support::{World, at, day, seen};
+use crate::test_support::{Damage, World, at, day, seen};
 
 const DAY: &str = "2025-04-05";
 
@@ -234,4 +234,72 @@ async fn resets_of_watermarks_are_told_when_only_a_checkpoint_holds_them() {
         }])
     );
     assert!(report.to_string().contains("partition 1: watermark reset at offset 1 from 2031-"));
+}
+
+#[tokio::test]
+async fn cuts_of_kafkas_log_that_were_accepted_are_told() {
+    let world = world().await;
+    let (partition, position) = (KafkaPartition(1), Offset(3));
+    let accepted_at = at("2025-04-06T11:00:00Z");
+    let cut = AcceptedTruncation { partition, end: Some(Offset(1)), position, accepted_at };
+    let txns = world.context.app_ids.record_truncation(1, &cut);
+    world.commit(Table::Events, &Commit::new(&world.context.lake, "ACCEPT").txns(txns)).await;
+    let report = audit(&world).await;
+    assert!(report.is_ok(), "{report}");
+    assert_eq!(
+        report.json()["accepted_truncations"],
+        serde_json::json!([{
+            "partition": 1, "end": 1, "position": 3, "accepted_at": "2025-04-06T11:00:00Z",
+        }])
+    );
+    assert!(report.to_string().contains("partition 1: Kafka's log was cut at 1"), "{report}");
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_used_is_found_with_its_offsets_and_everything_else_is_checked() {
+    for damage in [Damage::Torn, Damage::Lost, Damage::Overwritten] {
+        let mut world = world().await;
+        world.process(&[seen("KV1", "2025-04-04T10:00:00Z", 60_000)]).await;
+        world.nightly().await;
+        let file = world.a_file(Table::Events, day(DAY)).await;
+        world.damage(Table::Events, &file, damage).await;
+        let report = audit(&world).await;
+        assert_reported(&report, &[&file.path, "offsets in [0, 2) of partition 0", "quarantine"]);
+        assert_eq!(report.problems.len(), 1, "{report}");
+        let status: Vec<_> = report.days.iter().map(|audited| audited.status).collect();
+        assert_eq!(status, [DayStatus::Clean, DayStatus::Unreadable], "{damage:?}");
+        let json = report.json();
+        assert_eq!(json["unreadable_files"][0]["file"], format!("events/{}", file.path));
+        assert_eq!(json["unreadable_files"][0]["offsets"]["next_offset"], 2);
+        assert_eq!(json["partitions"][0]["unreadable"], serde_json::json!([[0, 2]]));
+        assert_eq!(json["partitions"][0]["missing"], serde_json::json!([]));
+    }
+}
+
+#[tokio::test]
+async fn an_offset_that_is_nowhere_is_found_beside_a_file_that_cannot_be_used() {
+    let world = world().await;
+    let file = world.a_file(Table::Events, day(DAY)).await;
+    world.damage(Table::Events, &file, Damage::Torn).await;
+    reach(&world, 0, 4).await;
+    let report = audit(&world).await;
+    assert_reported(&report, &["partition 0", "[2, 4)", "missing"]);
+    assert_eq!(report.problems.len(), 2, "{report}");
+}
+
+#[tokio::test]
+async fn averages_and_gaps_that_cannot_be_read_are_found() {
+    let world = world().await;
+    world.nightly().await;
+    world.note_gaps(&[gap(0, 2, 3, GapReason::NotDelivered)]).await;
+    reach(&world, 0, 3).await;
+    let averages = world.a_file(Table::AvgSpeed, day(DAY)).await;
+    world.damage(Table::AvgSpeed, &averages, Damage::Lost).await;
+    let log = world.log(Table::OffsetGaps).await;
+    let gaps = log.state().files().next().unwrap().clone();
+    world.damage(Table::OffsetGaps, &gaps, Damage::Torn).await;
+    let report = audit(&world).await;
+    assert_reported(&report, &[&averages.path, "nightly --date 2025-04-05 --force"]);
+    assert_reported(&report, &[&gaps.path]);
+    assert_reported(&report, &["[2, 3)", "missing"]);
 }

@@ -15,7 +15,7 @@ use futures::TryStreamExt;
 use lake_delta::columns::{self, ColumnError};
 use lake_delta::data_file::RollingWriter;
 use lake_delta::log::FileEntry;
-use lake_delta::{LakeError, TableLog, TableSpec, read};
+use lake_delta::{LakeError, TableLog, TableSpec};
 use lake_model::Day;
 use lake_tables::{Table, file_kind};
 
@@ -25,8 +25,9 @@ use super::rewrite::{conformed, swap};
 use crate::cameras::{CameraRange, CameraSpan};
 use crate::context::Context;
 use crate::day_events::CameraCounts;
+use crate::error::BatchError;
 use crate::progress;
-use crate::scan::scan;
+use crate::scan::{batches, scan};
 
 /// What compaction is called in a table's history.
 const OPERATION: &str = "COMPACT";
@@ -75,31 +76,43 @@ pub(super) async fn day(
 /// Merges the small files of a table, or of each of its days, where they are many.
 pub(super) async fn small_files(
     context: &Context,
+    table: Table,
+    report: &mut MaintainReport,
+) -> Result<(), BatchError> {
+    let mut log = context.open(table).await?;
+    let days: BTreeSet<Option<Day>> = log.state().files().map(|file| file.partition).collect();
+    for day in days {
+        let merged = small_files_of(context, &mut log, day, report).await;
+        report.leave_at_fault(context, table, merged).await?;
+    }
+    Ok(())
+}
+
+async fn small_files_of(
+    context: &Context,
     log: &mut TableLog,
+    day: Option<Day>,
     report: &mut MaintainReport,
 ) -> Result<(), LakeError> {
-    let days: BTreeSet<Option<Day>> = log.state().files().map(|file| file.partition).collect();
     let target_bytes = context.settings.maintain.target_file_size;
-    for day in days {
-        let files = log.state().files().filter(|file| file.partition == day);
-        let inputs = plan::worth_merging(files, target_bytes);
-        if inputs.is_empty() {
-            continue;
-        }
-        let mut rewritten = Rewritten::new(log.table(), day, inputs.len());
-        if !report.dry_run {
-            let mut output = output(context, log.table(), day);
-            for input in &inputs {
-                append(context, log.table(), input, &mut output).await?;
-            }
-            let outputs = output.finish().await?;
-            rewritten.after = Some(outputs.len());
-            if !swap(log, OPERATION, &inputs, outputs).await? {
-                continue;
-            }
-        }
-        report.rewrote(rewritten);
+    let files = log.state().files().filter(|file| file.partition == day);
+    let inputs = plan::worth_merging(files, target_bytes);
+    if inputs.is_empty() {
+        return Ok(());
     }
+    let mut rewritten = Rewritten::new(log.table(), day, inputs.len());
+    if !report.dry_run {
+        let mut output = output(context, log.table(), day);
+        for input in &inputs {
+            append(context, log.table(), input, &mut output).await?;
+        }
+        let outputs = output.finish().await?;
+        rewritten.after = Some(outputs.len());
+        if !swap(log, OPERATION, &inputs, outputs).await? {
+            return Ok(());
+        }
+    }
+    report.rewrote(rewritten);
     Ok(())
 }
 
@@ -121,7 +134,7 @@ async fn append(
     output: &mut RollingWriter<'_>,
 ) -> Result<(), LakeError> {
     let damaged = |error: ArrowError| LakeError::data_file(&input.path, error);
-    let mut batches = read::stream(context.lake.table_store(table), input, &[]).await?;
+    let mut batches = batches(context.lake.table_store(table), input, &[]).await?;
     while let Some(batch) = batches.try_next().await? {
         output.push(&conformed(&batch, &table.file_schema).map_err(damaged)?).await?;
     }

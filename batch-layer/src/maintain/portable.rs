@@ -8,6 +8,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use futures::stream::{self, StreamExt, TryStreamExt};
+use indicatif::ProgressBar;
 use lake_delta::data_file::FileWriter;
 use lake_delta::log::FileEntry;
 use lake_delta::{DataFile, LakeError, read};
@@ -21,6 +22,7 @@ use super::rewrite::{conformed, swap};
 use crate::context::Context;
 use crate::error::BatchError;
 use crate::progress;
+use crate::scan::batches;
 
 /// Footers that are read at once.
 const CONCURRENT_FOOTERS: usize = 16;
@@ -41,7 +43,7 @@ pub(super) async fn rewrite(
         Table::DeadLetters | Table::OffsetGaps | Table::BatchRuns => true,
     };
     let files: Vec<FileEntry> = log.state().files().filter(stays).cloned().collect();
-    let days = not_portable(context, table, files).await?;
+    let days = not_portable(context, table, files, report).await?;
     let all: usize = days.values().map(Vec::len).sum();
     let rows = days.values().flatten().map(|file| file.rows).sum();
     let bar = progress::rows(rows, format!("{table}: encodings"));
@@ -52,11 +54,10 @@ pub(super) async fn rewrite(
         }
         let mut rewritten = Rewritten::new(table.spec(), day, files.len()).for_readers();
         if !report.dry_run {
-            let mut copies = Vec::new();
-            for file in &files {
-                copies.push(copy(context, table, file).await?);
-                bar.inc(file.rows);
-            }
+            let copied = copies(context, table, &files, &bar).await;
+            let Some(copies) = report.leave_at_fault(context, table, copied).await? else {
+                continue;
+            };
             rewritten.after = Some(copies.len());
             if !swap(&mut log, "REWRITE", &files, copies).await? {
                 continue;
@@ -75,7 +76,8 @@ async fn not_portable(
     context: &Context,
     table: Table,
     files: Vec<FileEntry>,
-) -> Result<BTreeMap<Option<Day>, Vec<FileEntry>>, LakeError> {
+    report: &mut MaintainReport,
+) -> Result<BTreeMap<Option<Day>, Vec<FileEntry>>, BatchError> {
     let unknown = files.into_iter().filter(|file| !file_kind::is_portable(file));
     let checks = unknown.map(|file| async move {
         let store = context.lake.table_store(table);
@@ -84,12 +86,27 @@ async fn not_portable(
     });
     let mut days: BTreeMap<Option<Day>, Vec<FileEntry>> = BTreeMap::new();
     let mut found = stream::iter(checks).buffered(CONCURRENT_FOOTERS);
-    while let Some(file) = found.try_next().await? {
-        if let Some(file) = file {
+    while let Some(file) = found.next().await {
+        if let Some(Some(file)) = report.leave_at_fault(context, table, file).await? {
             days.entry(file.partition).or_default().push(file);
         }
     }
     Ok(days)
+}
+
+/// Copies of files of one day.
+async fn copies(
+    context: &Context,
+    table: Table,
+    files: &[FileEntry],
+    bar: &ProgressBar,
+) -> Result<Vec<DataFile>, LakeError> {
+    let mut copies = Vec::new();
+    for file in files {
+        copies.push(copy(context, table, file).await?);
+        bar.inc(file.rows);
+    }
+    Ok(copies)
 }
 
 /// Writes the rows of `file` into a file of the same kind.
@@ -101,7 +118,7 @@ pub(super) async fn copy(
     let new = file_kind::portable_copy(table, file, context.lake.unique_id());
     let mut writer = FileWriter::new(table, new)?;
     let schema = table.file_schema();
-    let mut batches = read::stream(context.lake.table_store(table), file, &[]).await?;
+    let mut batches = batches(context.lake.table_store(table), file, &[]).await?;
     while let Some(batch) = batches.try_next().await? {
         let batch = conformed(&batch, &schema);
         writer.push(&batch.map_err(|error| LakeError::data_file(&file.path, error))?)?;

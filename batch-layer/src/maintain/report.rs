@@ -2,9 +2,13 @@
 
 use std::fmt;
 
-use lake_delta::TableSpec;
+use lake_delta::{LakeError, TableSpec};
 use lake_model::Day;
 use lake_tables::Table;
+
+use crate::context::Context;
+use crate::error::BatchError;
+use crate::faults::{self, FileFault, Judged};
 
 /// What maintenance did, or would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,6 +23,8 @@ pub struct MaintainReport {
     pub deleted: Vec<(Table, usize, u64)>,
     /// Tables whose log was checkpointed.
     pub checkpointed: Vec<Table>,
+    /// Data files that can't be used, so that what they belong to was left as it is.
+    pub faults: Vec<FileFault>,
 }
 
 /// Files of a table, or of one day of it, that others took the place of.
@@ -56,6 +62,41 @@ impl Rewritten {
 }
 
 impl MaintainReport {
+    /// Whether everything that was due was done.
+    pub fn is_complete(&self) -> bool {
+        self.faults.is_empty()
+    }
+
+    pub(super) fn has_fault_of(&self, table: Table, day: Day) -> bool {
+        self.faults.iter().any(|fault| fault.table == table && fault.day == Some(day))
+    }
+
+    /// What `done` came to; `None` if a data file of `table` is at fault, which the report then names. One that another
+    /// program has replaced meanwhile is left to a later run.
+    pub(super) async fn leave_at_fault<T, E: Into<BatchError>>(
+        &mut self,
+        context: &Context,
+        table: Table,
+        done: Result<T, E>,
+    ) -> Result<Option<T>, BatchError> {
+        let error = match done {
+            Ok(done) => return Ok(Some(done)),
+            Err(error) => error,
+        };
+        match faults::judge(context, &[table], error).await? {
+            Judged::Fault(fault) if self.faults.iter().any(|noted| noted.file == fault.file) => {}
+            Judged::Fault(fault) => {
+                tracing::warn!(table = %fault.table, file = fault.file, problem = fault.problem, "left as it is");
+                self.faults.push(fault);
+            }
+            Judged::Moved(error @ LakeError::MissingFile { .. }) => {
+                tracing::warn!(%table, %error, "left to a later run");
+            }
+            Judged::Moved(error) => return Err(error.into()),
+        }
+        Ok(None)
+    }
+
     pub(super) fn rewrote(&mut self, rewritten: Rewritten) {
         tracing::info!(table = %rewritten.table, "{rewritten}");
         self.rewritten.push(rewritten);
@@ -70,6 +111,7 @@ impl MaintainReport {
             && self.rewritten.is_empty()
             && self.deleted.is_empty()
             && self.checkpointed.is_empty()
+            && self.faults.is_empty()
     }
 }
 
@@ -86,6 +128,10 @@ impl fmt::Display for MaintainReport {
         }
         for table in &self.checkpointed {
             writeln!(f, "{table}: log checkpointed")?;
+        }
+        for fault in &self.faults {
+            let day = fault.day.map(|day| format!(" {day}")).unwrap_or_default();
+            writeln!(f, "{}{day}: LEFT: {fault}", fault.table)?;
         }
         if self.is_empty() {
             writeln!(f, "nothing to maintain")?;

@@ -1,7 +1,7 @@
 //! Dropping whole days of `events` that are past `maintain.event_retention`.
 //!
 //! Days go oldest first, and the first one that has to stay ends it: one that is too young, not final, dirty,
-//! or still in Kafka. Their averages stay.
+//! or still in Kafka, or has a file that can't be read. Their averages stay.
 //!
 //! # Crash consistency
 //! First `offset_gaps` says from which offset on every partition is still accounted for; then one commit
@@ -45,9 +45,9 @@ pub(super) async fn drop_days(
     let oldest_kept = context.now().saturating_add(-retention_us);
     let is_dry_run = report.dry_run;
     let dropped = commit_with(events, async |events: &TableLog| {
-        let known = days::known_days(context, events.state(), avg_speed.state(), runs);
+        let known = days::known_days(context, events.state(), avg_speed.state(), runs)?;
         let candidates = candidates(context, &known, oldest_kept);
-        let Some(dropped) = droppable(context, events, &candidates, kafka).await? else {
+        let Some(dropped) = droppable(context, events, &candidates, kafka, report).await? else {
             return Ok(CommitDecision::Nothing(Vec::new()));
         };
         if is_dry_run {
@@ -76,18 +76,22 @@ fn candidates(context: &Context, known: &[KnownDay], oldest_kept: Timestamp) -> 
     with_events.take_while(may_go).map(|day| day.facts.span.day).collect()
 }
 
-/// Those of the candidates, from the first on, whose every offset Kafka has expired.
+/// Those of the candidates, from the first on, whose every offset can be read and Kafka has expired.
 async fn droppable(
     context: &Context,
     events: &TableLog,
     candidates: &[Day],
     kafka: &BTreeMap<KafkaPartition, OffsetRange>,
-) -> Result<Option<Dropped>, LakeError> {
+    report: &mut MaintainReport,
+) -> Result<Option<Dropped>, BatchError> {
     let mut dropped =
         Dropped { days: Vec::new(), files: Vec::new(), next_offsets: BTreeMap::new() };
     for day in candidates {
         let files: Vec<FileEntry> = events.state().files_of(*day).cloned().collect();
-        let next_offsets = next_offsets(context, &files).await?;
+        let read = next_offsets(context, &files).await;
+        let Some(next_offsets) = report.leave_at_fault(context, Table::Events, read).await? else {
+            break;
+        };
         let is_expired = next_offsets.iter().all(|(partition, next)| {
             // Kafka says nothing of a partition that it does not have: then nothing is known.
             kafka.get(partition).is_some_and(|log| *next <= log.first)

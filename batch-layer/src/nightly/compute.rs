@@ -59,7 +59,8 @@ pub(super) async fn compute(
 ) -> Result<ComputedDay, LakeError> {
     let started_at = context.now();
     let files = events.files_of(day).cloned().collect();
-    let day = DayEvents::open(&context.lake, context.calendar.span(day), files).await?;
+    let span = context.calendar_at(events)?.span(day);
+    let day = DayEvents::open(&context.lake, span, files).await?;
     let mut writer = DayWriter::new(context, run_id, &day, events.version(), started_at);
     let max_rows = context.settings.batch.max_rows_in_memory as u64;
     for range in day.camera_counts().ranges(max_rows) {

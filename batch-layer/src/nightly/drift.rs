@@ -23,8 +23,28 @@ pub(super) struct Drift {
     pub(super) max_kmh: f64,
 }
 
-/// The drift from the rows in `replaced` to the computed ones.
+/// The drift from the rows in `replaced` to the computed ones. Files of `replaced` that can't be used are as if they held
+/// nothing: what they held is what the computed rows are for, and is not worth leaving the day for.
 pub(super) async fn drift(
+    lake: &Lake,
+    computed: &ComputedDay,
+    replaced: &[FileEntry],
+) -> Result<Drift, LakeError> {
+    let mut readable = replaced.to_vec();
+    loop {
+        let error = match drift_from(lake, computed, &readable).await {
+            Ok(drift) => return Ok(drift),
+            Err(error) => error,
+        };
+        let at_fault = |path| readable.iter().position(|file| file.path == path);
+        let Some(at) = error.data_file_at_fault().and_then(at_fault) else { return Err(error) };
+        let day = computed.span.day;
+        tracing::warn!(%day, %error, "the drift counts windows as new whose old rows can't be read");
+        readable.remove(at);
+    }
+}
+
+async fn drift_from(
     lake: &Lake,
     computed: &ComputedDay,
     replaced: &[FileEntry],

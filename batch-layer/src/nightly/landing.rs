@@ -1,9 +1,14 @@
 //! Waiting until `events` reaches the offsets that a run needs.
+//!
+//! A run needs every record that Kafka held when it began, those of open transactions too: whoever reads committed records
+//! sees none of them, nor any record after them, before the transaction ends. A transaction that never ends would
+//! otherwise keep records out of days that are made final, with no lag to be seen.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lake_delta::{LakeError, TableLog, TableState};
+use lake_kafka::TopicExtent;
 use lake_model::{KafkaPartition, Offset};
 use lake_runtime::Shutdown;
 use lake_tables::txn::AppIds;
@@ -44,6 +49,53 @@ impl LandingWait {
             ),
         }
     }
+}
+
+impl LandingWait {
+    /// Why it is not reached, where `topic` is what Kafka has now.
+    pub(super) fn reason_on(&self, topic: &TopicExtent) -> String {
+        let held_back = match self {
+            LandingWait::TimedOut(missing) => missing.iter().any(|short| {
+                let extent = topic.partitions.get(&short.partition);
+                extent.is_some_and(|extent| extent.stable.next < short.wanted)
+            }),
+            LandingWait::Reached | LandingWait::Stopped => false,
+        };
+        let reason = self.reason();
+        if held_back {
+            format!("{reason}; {}", open_transactions(topic).join("; "))
+        } else {
+            reason
+        }
+    }
+}
+
+/// The end of all records of each partition.
+pub(super) fn everything(topic: &TopicExtent) -> BTreeMap<KafkaPartition, Offset> {
+    topic.partitions.iter().map(|(id, extent)| (*id, extent.high_watermark)).collect()
+}
+
+/// Says which partitions have open transactions, for the log.
+pub(super) fn warn_of_open_transactions(topic: &TopicExtent) {
+    for open in open_transactions(topic) {
+        tracing::warn!("{open}");
+    }
+}
+
+/// What is open in which partition, and what to do about it.
+fn open_transactions(topic: &TopicExtent) -> Vec<String> {
+    let open = topic.partitions.iter().filter(|(_, extent)| extent.is_held_back());
+    let each = open.map(|(partition, extent)| {
+        format!(
+            "in partition {partition} a transaction is open since offset {}, which holds back the {} records up to \
+             offset {}; where it does not end by itself, find it with `kafka-transactions.sh find-hanging` and end it \
+             with `kafka-transactions.sh abort`",
+            extent.stable.next,
+            extent.high_watermark.since(extent.stable.next),
+            extent.high_watermark,
+        )
+    });
+    each.collect()
 }
 
 /// The partitions with the offsets that are missing.

@@ -58,7 +58,9 @@ impl fmt::Display for PlannedDay {
             DayDecision::Open { closes_at } => {
                 write!(f, "{day}  open       until {closes_at}, {event_rows} rows")
             }
-            DayDecision::Frozen => write!(f, "{day}  frozen     its events are dropped"),
+            DayDecision::Frozen => {
+                write!(f, "{day}  frozen     its events are dropped or quarantined")
+            }
             DayDecision::Empty => write!(f, "{day}  empty      no events"),
         }
     }

@@ -5,9 +5,11 @@ use std::fmt;
 use lake_model::finalization::{DayDecision, Reason};
 use lake_model::{Day, Timestamp};
 use lake_tables::batch_runs::BatchRun;
+use serde_json::{Value, json};
 
 use super::plan::PlannedDay;
 use super::publish::Published;
+use crate::faults::FileFault;
 
 /// What a run did.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -33,6 +35,8 @@ pub struct LeftDay {
     pub day: Day,
     /// Why, and what to do.
     pub reason: String,
+    /// The data file that is at fault, if it is one.
+    pub fault: Option<FileFault>,
 }
 
 impl NightlyReport {
@@ -66,9 +70,44 @@ impl NightlyReport {
     }
 
     pub(super) fn leave(&mut self, day: Day, reason: &str) {
-        tracing::warn!(%day, reason, "the day is left as it is");
+        self.push_left(LeftDay { day, reason: reason.to_owned(), fault: None });
+    }
+
+    pub(super) fn leave_at_fault(&mut self, day: Day, fault: FileFault) {
+        self.push_left(LeftDay { day, reason: fault.to_string(), fault: Some(fault) });
+    }
+
+    fn push_left(&mut self, left: LeftDay) {
+        tracing::warn!(day = %left.day, reason = left.reason, "the day is left as it is");
         metrics::counter!("lambdalake_batch_days_left_total").increment(1);
-        self.left.push(LeftDay { day, reason: reason.to_owned() });
+        self.left.push(left);
+    }
+
+    /// The report as one JSON object.
+    pub fn json(&self) -> Value {
+        let planned = |planned: &PlannedDay| {
+            let PlannedDay { day, event_rows, decision } = planned;
+            let (decision, reason) = match decision {
+                DayDecision::Recompute(reason) => ("recompute", Some(reason.as_str())),
+                DayDecision::Clean => ("clean", None),
+                DayDecision::Open { .. } => ("open", None),
+                DayDecision::Frozen => ("frozen", None),
+                DayDecision::Empty => ("empty", None),
+            };
+            json!({ "day": day.to_string(), "decision": decision, "reason": reason, "event_rows": event_rows })
+        };
+        let unneeded =
+            |(day, why): &(Day, String)| json!({ "day": day.to_string(), "reason": why });
+        let left = |LeftDay { day, reason, fault }: &LeftDay| json!({ "day": day.to_string(), "reason": reason, "fault": fault });
+        json!({
+            "complete": self.is_complete(),
+            "dry_run": self.dry_run,
+            "repaired": self.repaired,
+            "planned": self.planned.iter().map(planned).collect::<Vec<_>>(),
+            "final": self.done.iter().map(final_day).collect::<Vec<_>>(),
+            "unneeded": self.unneeded.iter().map(unneeded).collect::<Vec<_>>(),
+            "left": self.left.iter().map(left).collect::<Vec<_>>(),
+        })
     }
 
     pub(super) fn superseded(&mut self, day: Day, published: &Published) {
@@ -116,7 +155,7 @@ impl fmt::Display for NightlyReport {
         for (day, why) in &self.unneeded {
             writeln!(f, "{day}  not recomputed: {why}")?;
         }
-        for LeftDay { day, reason } in &self.left {
+        for LeftDay { day, reason, .. } in &self.left {
             writeln!(f, "{day}  LEFT: {reason}")?;
         }
         if self.done.is_empty() && self.left.is_empty() {
@@ -124,6 +163,22 @@ impl fmt::Display for NightlyReport {
         }
         Ok(())
     }
+}
+
+/// A run as `batch_runs` has it, its day as text.
+fn final_day(run: &BatchRun) -> Value {
+    json!({
+        "day": run.day().to_string(),
+        "run_id": run.run_id,
+        "events_version": run.events_version.0,
+        "rows_read": run.rows_read,
+        "duplicates_dropped": run.duplicates_dropped,
+        "late_rows": run.late_rows,
+        "cameras": run.cameras,
+        "rows_written": run.rows_written,
+        "drift_windows": run.drift_windows,
+        "drift_max_kmh": run.drift_max_kmh,
+    })
 }
 
 fn summary(f: &mut fmt::Formatter<'_>, run: &BatchRun) -> fmt::Result {

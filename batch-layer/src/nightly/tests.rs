@@ -3,7 +3,10 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod faults;
 mod figures;
 mod finalization;
 mod oracle;
 mod races;
+mod topic;
+mod zone_rules;

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
 use lake_delta::Commit;
-use lake_model::{Day, EventColumns, EventRow, KafkaPartition, Offset, Speed, Timestamp};
+use lake_model::{Calendar, Day, EventColumns, EventRow, KafkaPartition, Offset, Speed, Timestamp};
 use lake_tables::Table;
 use lake_tables::avg_speed::{self, AvgSpeedRow};
 use lake_tables::events;
@@ -13,7 +13,6 @@ use lake_tables::txn::PartitionProgress;
 use lake_testing::{Observation, provisional_rows};
 
 use super::{World, at};
-use crate::Context;
 
 /// An event to land.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,6 +62,7 @@ impl World {
     pub(crate) async fn land(&mut self, events: &[Seen]) {
         let mut files: BTreeMap<(KafkaPartition, Day), (EventColumns, Vec<bool>)> = BTreeMap::new();
         let mut next: BTreeMap<KafkaPartition, Offset> = BTreeMap::new();
+        let calendar = self.days().await;
         for event in events {
             let offset = match next.entry(event.partition) {
                 Entry::Occupied(held) => held.into_mut(),
@@ -70,7 +70,7 @@ impl World {
                     new.insert(self.next_offset(Table::Events, event.partition).await)
                 }
             };
-            let day = self.context.calendar.span_at(event.time).day;
+            let day = calendar.span_at(event.time).day;
             let (rows, late) = files.entry((event.partition, day)).or_default();
             rows.push(&row(event, *offset));
             late.push(event.late);
@@ -97,9 +97,10 @@ impl World {
             *counts.entry(event.partition).or_insert(0) += 1;
         }
         let in_time: Vec<Seen> = events.iter().filter(|event| !event.late).cloned().collect();
-        let changed = self.provisional(&in_time);
+        let calendar = self.days().await;
+        let changed = self.provisional(&calendar, &in_time);
         self.averaged.extend(in_time);
-        let mut groups = self.provisional(&self.averaged);
+        let mut groups = self.provisional(&calendar, &self.averaged);
         groups.retain(|group, _| changed.contains_key(group));
         let mut commit = Commit::new(&self.context.lake, "UPDATE PROVISIONAL AVERAGES");
         let log = self.log(Table::AvgSpeed).await;
@@ -118,19 +119,24 @@ impl World {
         self.commit(Table::AvgSpeed, &commit).await;
     }
 
-    fn provisional(&self, events: &[Seen]) -> BTreeMap<ProvisionalGroup, Vec<AvgSpeedRow>> {
+    fn provisional(
+        &self,
+        calendar: &Calendar,
+        events: &[Seen],
+    ) -> BTreeMap<ProvisionalGroup, Vec<AvgSpeedRow>> {
         let observed = events.iter().map(|event| Observation {
             camera: &event.camera,
             kafka_partition: event.partition,
             time: event.time,
             speed: Speed::from_thousandths(event.thousandths),
         });
-        let Context { calendar, limits, .. } = &self.context;
+        let limits = &self.context.limits;
         provisional_rows(calendar, observed, |camera| limits.of(camera), self.context.now())
     }
 
     fn progress(&self, partition: KafkaPartition, next: Offset) -> Vec<(String, i64)> {
-        let progress = PartitionProgress { next_offset: Some(next), max_event_time: None };
+        let progress =
+            PartitionProgress { next_offset: Some(next), ..PartitionProgress::default() };
         self.context.app_ids.record(partition, progress)
     }
 }

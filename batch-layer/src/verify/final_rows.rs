@@ -6,12 +6,13 @@ use arrow::array::RecordBatch;
 use futures::TryStreamExt;
 use lake_delta::columns::{self, ColumnError};
 use lake_delta::log::FileEntry;
-use lake_delta::{Lake, LakeError, read};
+use lake_delta::{Lake, LakeError};
 use lake_model::{KafkaPartition, TableVersion};
 use lake_tables::Table;
 
 use super::figures::{Figures, Key};
 use crate::cameras::CameraSpan;
+use crate::scan::batches;
 
 /// One row of the table.
 #[derive(Clone, Debug)]
@@ -32,7 +33,7 @@ pub(super) async fn read(
     let mut all = Vec::new();
     for file in files.iter().filter(|file| span.may_be_in(file)) {
         let store = Arc::clone(&lake.table_store(Table::AvgSpeed));
-        let mut batches = read::stream(store, file, &[]).await?;
+        let mut batches = batches(store, file, &[]).await?;
         while let Some(batch) = batches.try_next().await? {
             let rows = rows(&batch, span).map_err(|e| LakeError::data_file(&file.path, e))?;
             all.extend(rows);

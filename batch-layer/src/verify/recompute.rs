@@ -9,12 +9,10 @@ use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::sync::Arc;
 
-use lake_delta::LakeError;
 use lake_delta::log::FileEntry;
+use lake_delta::{LakeError, read};
 use lake_model::DaySpan;
 use lake_tables::Table;
-use object_store::ObjectStoreExt;
-use object_store::path::Path as StorePath;
 use polars::prelude::*;
 
 use super::figures::{Figures, Key};
@@ -47,8 +45,13 @@ impl<'a> Recomputation<'a> {
         let mut counts: BTreeMap<Arc<str>, u64> = BTreeMap::new();
         for file in &files {
             let bytes = bytes_of(context, Table::Events, file).await?;
-            let counted = blocking(move || count(bytes)).await;
-            for (camera, rows) in counted.map_err(|source| failed(&span, source))? {
+            let counted = decoding(file, move || count(bytes, &span)).await?;
+            let found = counted.iter().map(|(_, rows)| rows).sum::<u64>();
+            if found != file.rows {
+                let problem = format!("the log says {} rows, and Polars finds {found}", file.rows);
+                return Err(LakeError::data_file(&file.path, problem).into());
+            }
+            for (camera, rows) in counted {
                 *counts.entry(camera.into()).or_default() += rows;
             }
         }
@@ -73,8 +76,7 @@ impl<'a> Recomputation<'a> {
         for file in self.files.iter().filter(|file| range.span.may_be_in(file)) {
             let bytes = bytes_of(self.context, Table::Events, file).await?;
             let (first, last) = (first.to_string(), last.to_string());
-            let part = blocking(move || read_range(bytes, &first, &last)).await;
-            let part = part.map_err(|source| failed(&self.span, source))?;
+            let part = decoding(file, move || read_range(bytes, &first, &last)).await?;
             events = Some(match events {
                 None => part,
                 Some(all) => all.vstack(&part).map_err(|source| failed(&self.span, source))?,
@@ -109,25 +111,37 @@ async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) 
     done.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
 }
 
-/// A file of `table` as the Polars reader needs it: whole, in memory.
-async fn bytes_of(context: &Context, table: Table, file: &FileEntry) -> Result<Vec<u8>, LakeError> {
-    let failed = |source| LakeError::Storage {
-        action: format!("read data file {table}/{}", file.path),
-        source,
-    };
-    let path = StorePath::from(file.path.as_str());
-    let found = context.lake.table_store(table).get(&path).await.map_err(failed)?;
-    Ok(found.bytes().await.map_err(failed)?.to_vec())
+/// What `work` makes of the bytes of `file`, over which Polars may panic if they are damaged.
+async fn decoding<T: Send + 'static>(
+    file: &FileEntry,
+    work: impl FnOnce() -> PolarsResult<T> + Send + 'static,
+) -> Result<T, LakeError> {
+    match tokio::task::spawn_blocking(work).await {
+        Ok(decoded) => decoded.map_err(|error| LakeError::data_file(&file.path, error)),
+        Err(error) => Err(LakeError::undecodable(&file.path, &*error.into_panic())),
+    }
 }
 
-fn read(bytes: Vec<u8>, columns: &[&str]) -> PolarsResult<DataFrame> {
+/// A file of `table` as the Polars reader needs it: whole, in memory.
+async fn bytes_of(context: &Context, table: Table, file: &FileEntry) -> Result<Vec<u8>, LakeError> {
+    Ok(read::whole(&*context.lake.table_store(table), file).await?.to_vec())
+}
+
+fn parse(bytes: Vec<u8>, columns: &[&str]) -> PolarsResult<DataFrame> {
     let columns = columns.iter().map(|column| (*column).to_owned()).collect();
     ParquetReader::new(Cursor::new(bytes)).with_columns(Some(columns)).finish()
 }
 
-fn count(bytes: Vec<u8>) -> PolarsResult<Vec<(String, u64)>> {
-    let counts = read(bytes, &["camera_id"])?
-        .lazy()
+/// The rows of each camera, all of which must be of the day.
+fn count(bytes: Vec<u8>, span: &DaySpan) -> PolarsResult<Vec<(String, u64)>> {
+    let rows = parse(bytes, &["camera_id", "event_time"])?.lazy();
+    let micros = col("event_time").cast(DataType::Int64);
+    let (start, end) = (lit(span.start.micros()), lit(span.end.micros()));
+    let astray = rows.clone().filter(micros.clone().lt(start).or(micros.gt_eq(end))).collect()?;
+    if astray.height() > 0 {
+        polars_bail!(ComputeError: "{} of its events are not in {}", astray.height(), span.day);
+    }
+    let counts = rows
         .group_by([col("camera_id")])
         .agg([len().cast(DataType::Int64).alias("rows")])
         .collect()?;
@@ -138,7 +152,7 @@ fn count(bytes: Vec<u8>) -> PolarsResult<Vec<(String, u64)>> {
 
 fn read_range(bytes: Vec<u8>, first: &str, last: &str) -> PolarsResult<DataFrame> {
     let within = col("camera_id").gt_eq(lit(first)).and(col("camera_id").lt_eq(lit(last)));
-    read(bytes, &EVENT_COLUMNS)?.lazy().filter(within).collect()
+    parse(bytes, &EVENT_COLUMNS)?.lazy().filter(within).collect()
 }
 
 fn recompute(

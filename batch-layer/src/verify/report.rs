@@ -6,6 +6,7 @@ use lake_model::Day;
 use lake_tables::batch_runs::BatchRun;
 
 use super::figures::Difference;
+use crate::faults::FileFault;
 
 /// Differences that are kept to be shown.
 const MAX_SHOWN: usize = 20;
@@ -25,6 +26,8 @@ pub struct VerifyReport {
     pub shown: Vec<Difference>,
     /// The runs that recomputed the day, oldest first.
     pub runs: Vec<BatchRun>,
+    /// The data file that can't be used, if that is the verdict.
+    pub fault: Option<FileFault>,
 }
 
 /// The outcome for a day.
@@ -43,13 +46,28 @@ pub enum Verdict {
         /// The rows that its run read, if it is recorded.
         rows_read: Option<u64>,
     },
-    /// Retention has dropped its events.
+    /// Retention has dropped its events, or the last file of them was quarantined.
     Frozen,
+    /// A data file of it can't be used.
+    Unreadable,
 }
 
 impl VerifyReport {
     pub(super) fn new(day: Day, verdict: Verdict) -> VerifyReport {
-        VerifyReport { day, verdict, compared: 0, differences: 0, shown: Vec::new(), runs: vec![] }
+        VerifyReport {
+            day,
+            verdict,
+            compared: 0,
+            differences: 0,
+            shown: Vec::new(),
+            runs: vec![],
+            fault: None,
+        }
+    }
+
+    pub(super) fn leave_at_fault(&mut self, fault: FileFault) {
+        self.verdict = Verdict::Unreadable;
+        self.fault = Some(fault);
     }
 
     pub(super) fn differ(&mut self, difference: Difference) {
@@ -76,7 +94,10 @@ impl fmt::Display for VerifyReport {
                 );
             }
             Verdict::Frozen => {
-                writeln!(f, "{day}: frozen, its events are dropped and can't be recomputed")?;
+                writeln!(
+                    f,
+                    "{day}: frozen, its events are dropped or quarantined and can't be recomputed"
+                )?;
             }
             Verdict::Dirty { event_rows, rows_read } => {
                 let read = rows_read.map_or("an unrecorded number".to_owned(), |r| r.to_string());
@@ -85,6 +106,11 @@ impl fmt::Display for VerifyReport {
                     "{day}: dirty, its run read {read} of the {event_rows} rows that have landed; \
                      `batch-layer nightly` recomputes it"
                 )?;
+            }
+            Verdict::Unreadable => {
+                write!(f, "{day}: not verified")?;
+                self.fault.iter().try_for_each(|fault| write!(f, ", {fault}"))?;
+                writeln!(f)?;
             }
             Verdict::Equal => {
                 writeln!(f, "{day}: {} windows compared, all equal to the bit", self.compared)?;

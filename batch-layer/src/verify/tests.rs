@@ -4,10 +4,11 @@
 
 use lake_config::Settings;
 use lake_model::{KafkaPartition, Speed, Summary, TableVersion, Timestamp, WindowSize};
+use lake_tables::Table;
 use lake_tables::avg_speed::AvgSpeedRow;
 
 use super::{Verdict, VerifyReport, run};
-use crate::test_support::{MINUTE_US, Seen, World, day, seen};
+use crate::test_support::{Damage, MINUTE_US, Seen, World, day, seen};
 
 const DAY: &str = "2025-10-26";
 
@@ -18,7 +19,7 @@ async fn world() -> World {
     settings.batch.max_rows_in_memory = 150;
     settings.speed_limits.cameras.insert("KV1".to_owned(), 60.0);
     let mut world = World::with_settings(settings, "2025-10-28T12:00:00Z").await;
-    let start = world.context.calendar.span(day(DAY)).start;
+    let start = world.days().await.span(day(DAY)).start;
     let event = |index: u32| Seen {
         partition: KafkaPartition(i32::try_from(index % 2).unwrap()),
         camera: format!("KV{}", index % 5),
@@ -111,4 +112,30 @@ async fn limits_that_changed_since_are_a_difference() {
     let report = verify(&world).await;
     assert_eq!(report.verdict, Verdict::Different);
     assert!(report.to_string().contains("--force"), "{report}");
+}
+
+#[tokio::test]
+async fn a_day_with_a_file_that_cannot_be_used_is_not_verified_and_the_reason_is_said() {
+    for table in [Table::Events, Table::AvgSpeed] {
+        for damage in [Damage::Torn, Damage::Lost, Damage::Overwritten] {
+            let world = world().await;
+            world.nightly().await;
+            let file = world.a_file(table, day(DAY)).await;
+            world.damage(table, &file, damage).await;
+            let report = verify(&world).await;
+            assert_eq!(report.verdict, Verdict::Unreadable, "{damage:?}");
+            assert!(!report.is_ok() && report.to_string().contains(&file.path), "{report}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_row_outside_its_day_is_the_reason_why_a_day_is_not_verified() {
+    let world = world().await;
+    world.nightly().await;
+    let file = world.shifted(day(DAY)).await;
+    let report = verify(&world).await;
+    assert_eq!(report.verdict, Verdict::Unreadable, "{report}");
+    let text = report.to_string();
+    assert!(text.contains(&file.path) && text.contains("are not in 2025-10-26"), "{text}");
 }

@@ -1,5 +1,7 @@
 //! What can go wrong with the tables, and whether trying again may help.
 
+use std::any::Any;
+
 use crate::log_problem::LogProblem;
 use lake_model::TableVersion;
 use lake_model::exit_code::{EXTERNAL_FAILURE, USAGE_ERROR};
@@ -46,6 +48,13 @@ pub enum LakeError {
         /// What is wrong with it.
         problem: String,
     },
+    /// A data file that the log named is not in the store. Trying on a newer version of the log helps where another
+    /// program has removed it there meanwhile.
+    #[error("data file {path}: the store does not have it, though the log names it")]
+    MissingFile {
+        /// The file, relative to its table.
+        path: String,
+    },
     /// Other writers were faster each time; trying later may help.
     #[error(
         "table {table}: a commit was tried {tries} times, and another writer was faster each time; stop writers that do \
@@ -82,8 +91,20 @@ pub enum LakeError {
 impl LakeError {
     /// Whether the same call may succeed later, without anybody changing anything but the outside.
     pub fn is_transient(&self) -> bool {
-        use LakeError::{Delta, Overtaken, Storage, Vacuumed};
-        matches!(self, Storage { .. } | Delta { .. } | Overtaken { .. } | Vacuumed { .. })
+        use LakeError::{Delta, MissingFile, Overtaken, Storage, Vacuumed};
+        matches!(
+            self,
+            Storage { .. } | Delta { .. } | Overtaken { .. } | MissingFile { .. } | Vacuumed { .. }
+        )
+    }
+
+    /// The data file at fault, relative to its table, if the error is about the contents or the absence of one and not
+    /// about the store that it is in.
+    pub fn data_file_at_fault(&self) -> Option<&str> {
+        match self {
+            LakeError::DataFile { path, .. } | LakeError::MissingFile { path } => Some(path),
+            _ => None,
+        }
     }
 
     /// Whether the store refuses the credentials. That may pass (policies take time to spread, and temporary
@@ -111,6 +132,13 @@ impl LakeError {
     /// A data file that does not hold what it must.
     pub fn data_file(path: &str, problem: impl std::fmt::Display) -> LakeError {
         LakeError::DataFile { path: path.to_owned(), problem: problem.to_string() }
+    }
+
+    /// A data file over whose bytes a library panicked while it decoded them.
+    pub fn undecodable(path: &str, panic: &(dyn Any + Send)) -> LakeError {
+        let text = panic.downcast_ref::<String>().map(String::as_str);
+        let text = text.or_else(|| panic.downcast_ref::<&str>().copied());
+        LakeError::data_file(path, format!("it can't be decoded: {}", text.unwrap_or("panic")))
     }
 }
 

@@ -1,8 +1,16 @@
-//! Reading data files: a stream of record batches of the columns asked for, and how columns are encoded.
+//! Reading data files: a stream of record batches of the columns asked for, the whole object, and how columns are
+//! encoded.
+//!
+//! What is wrong with a file is told apart from what is wrong with the store: a request that the store refuses because the
+//! object is missing or shorter than the log says ends in an error about that file ([`LakeError::data_file_at_fault`]),
+//! any other failed request in [`LakeError::Storage`]. The Parquet library panics over some damaged bytes; that is an error
+//! about the file too.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use bytes::Bytes;
@@ -17,6 +25,7 @@ use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use parquet::basic::Encoding;
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ParquetMetaData, ParquetMetaDataReader};
+use tokio::time::timeout;
 
 use crate::error::LakeError;
 use crate::log::FileEntry;
@@ -25,6 +34,10 @@ use crate::storage::Lake;
 
 /// Rows in a batch.
 const BATCH_ROWS: usize = 65_536;
+
+/// How long the length of an object is asked for after a request for it has failed: a store that is out of reach was
+/// waited for already.
+const LONGEST_LOOK: Duration = Duration::from_secs(10);
 
 /// The rows of one data file of `table`, batch by batch, of the columns named; all when none is named.
 /// The partition column is not in the file.
@@ -35,12 +48,11 @@ pub async fn stream(
 ) -> Result<BoxStream<'static, Result<RecordBatch, LakeError>>, LakeError> {
     let damaged = |error: &dyn std::fmt::Display| LakeError::data_file(&file.path, error);
     let path = Path::parse(&file.path).map_err(|error| damaged(&error))?;
-    let reader = Object { store, path, size: file.size };
+    let reader = Object { store: Arc::clone(&store), path, size: file.size };
     // Parquet's own types decide, so that files that other programs rewrote are read like ours.
     let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    let builder = ParquetRecordBatchStreamBuilder::new_with_options(reader, options)
-        .await
-        .map_err(|error| from_parquet(&file.path, error))?;
+    let opening = ParquetRecordBatchStreamBuilder::new_with_options(reader, options);
+    let builder = outcome(&*store, file, AssertUnwindSafe(opening).catch_unwind().await).await?;
     let mask = match columns {
         [] => ProjectionMask::all(),
         names => ProjectionMask::columns(builder.parquet_schema(), names.iter().copied()),
@@ -50,8 +62,24 @@ pub async fn stream(
         .with_batch_size(BATCH_ROWS)
         .build()
         .map_err(|error| damaged(&error))?;
-    let path = file.path.clone();
-    Ok(batches.map_err(move |error| from_parquet(&path, error)).boxed())
+    let file = Arc::new(file.clone());
+    let batches = AssertUnwindSafe(batches).catch_unwind().then(move |read| {
+        let (store, file) = (Arc::clone(&store), Arc::clone(&file));
+        async move { outcome(&*store, &file, read).await }
+    });
+    Ok(batches.boxed())
+}
+
+/// The bytes of a data file.
+pub async fn whole(store: &dyn ObjectStore, file: &FileEntry) -> Result<Bytes, LakeError> {
+    let path = Path::parse(&file.path).map_err(|error| LakeError::data_file(&file.path, error))?;
+    let read = async { store.get(&path).await?.bytes().await };
+    let bytes = match read.await {
+        Ok(bytes) => bytes,
+        Err(error) => return Err(from_store(store, file, error).await),
+    };
+    let size = bytes.len() as u64;
+    if size == file.size { Ok(bytes) } else { Err(size_problem(file, size)) }
 }
 
 /// The encodings of each column of a data file, by its footer.
@@ -60,9 +88,9 @@ pub async fn encodings(
     file: &FileEntry,
 ) -> Result<BTreeMap<String, Vec<Encoding>>, LakeError> {
     let path = Path::parse(&file.path).map_err(|error| LakeError::data_file(&file.path, error))?;
-    let mut object = Object { store, path, size: file.size };
-    let footer =
-        object.get_metadata(None).await.map_err(|error| from_parquet(&file.path, error))?;
+    let mut object = Object { store: Arc::clone(&store), path, size: file.size };
+    let reading = AssertUnwindSafe(object.get_metadata(None)).catch_unwind();
+    let footer = outcome(&*store, file, reading.await).await?;
     let mut encodings: BTreeMap<String, Vec<Encoding>> = BTreeMap::new();
     for chunk in footer.row_groups().iter().flat_map(|group| group.columns()) {
         encodings.entry(chunk.column_path().string()).or_default().extend(chunk.encodings());
@@ -88,15 +116,55 @@ pub async fn collect<T, E: std::fmt::Display>(
     Ok(all)
 }
 
-/// A failure of the store stays one, so that callers can distinguish it from a damaged file.
-fn from_parquet(path: &str, error: ParquetError) -> LakeError {
+/// What came of reading `file`: a value, an error, or a panic.
+async fn outcome<T>(
+    store: &dyn ObjectStore,
+    file: &FileEntry,
+    read: std::thread::Result<Result<T, ParquetError>>,
+) -> Result<T, LakeError> {
+    match read {
+        Ok(Ok(value)) => Ok(value),
+        Ok(Err(error)) => Err(from_parquet(store, file, error).await),
+        Err(panic) => Err(LakeError::undecodable(&file.path, &*panic)),
+    }
+}
+
+/// What a failure to read `file` is about.
+async fn from_parquet(store: &dyn ObjectStore, file: &FileEntry, error: ParquetError) -> LakeError {
     match error {
         ParquetError::External(source) if source.is::<object_store::Error>() => {
             let source = *source.downcast::<object_store::Error>().expect("just tested");
-            LakeError::Storage { action: format!("read data file {path}"), source }
+            from_store(store, file, source).await
         }
-        error => LakeError::data_file(path, error),
+        error => LakeError::data_file(&file.path, error),
     }
+}
+
+/// What a failed request for `file` is about. Stores answer a request for bytes past the end of an object in ways of their
+/// own, so the object's length decides.
+async fn from_store(
+    store: &dyn ObjectStore,
+    file: &FileEntry,
+    source: object_store::Error,
+) -> LakeError {
+    let missing = || LakeError::MissingFile { path: file.path.clone() };
+    if matches!(source, object_store::Error::NotFound { .. }) {
+        return missing();
+    }
+    let path = match Path::parse(&file.path) {
+        Ok(path) => path,
+        Err(error) => return LakeError::data_file(&file.path, error),
+    };
+    match timeout(LONGEST_LOOK, store.head(&path)).await {
+        Ok(Err(object_store::Error::NotFound { .. })) => missing(),
+        Ok(Ok(found)) if found.size != file.size => size_problem(file, found.size),
+        _ => LakeError::Storage { action: format!("read data file {}", file.path), source },
+    }
+}
+
+fn size_problem(file: &FileEntry, size: u64) -> LakeError {
+    let problem = format!("it has {size} bytes, and the log says {}", file.size);
+    LakeError::data_file(&file.path, problem)
 }
 
 /// A data file as the Parquet reader asks for it.

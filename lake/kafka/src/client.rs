@@ -3,6 +3,22 @@
 
 use lake_config::Kafka;
 use rdkafka::ClientConfig;
+use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
+use rdkafka::consumer::ConsumerContext;
+use rdkafka::error::KafkaError;
+
+/// The context of a client that leaves what goes wrong to the one that consumes, which meets the same.
+#[derive(Clone, Copy, Debug)]
+pub struct Quiet;
+
+impl ClientContext for Quiet {
+    fn log(&self, _level: RDKafkaLogLevel, _facility: &str, _message: &str) {}
+
+    fn error(&self, _error: KafkaError, _reason: &str) {}
+}
+
+impl ConsumerContext for Quiet {}
 
 /// A client of the configured brokers with the user's properties.
 pub fn client(kafka: &Kafka) -> ClientConfig {

@@ -1,48 +1,68 @@
-//! How far the partitions of a topic reach: the first offset that Kafka still has of each, and the last stable offset,
-//! where a reader of committed records has to stop.
+//! How far the partitions of a topic reach, and which topic it is.
+//!
+//! # Consistency
+//! The identity is asked for after the ends. Kafka gives an id to one topic only, ever; so if it is still the one that
+//! was expected, the ends are those of the topic that was expected.
 
 use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use lake_config::Kafka;
-use lake_model::{KafkaPartition, OffsetRange};
+use lake_model::{KafkaPartition, TopicIdentity};
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::bounds::partition_bounds;
-use crate::client;
+use crate::client::{self, Quiet};
 use crate::error::ClientError;
+use crate::extent::{PartitionExtent, TopicExtent};
 
-/// The extent of a topic's log.
+/// Events of a client that is seldom asked are dropped, so many each time that it is.
+const MOST_DROPPED: usize = 10_000;
+
+/// The extent and the identity of a topic.
 #[async_trait]
 pub trait LogEnds: Send + Sync {
-    /// Of each partition the first offset that Kafka still has and the last stable offset.
+    /// What Kafka has of the topic.
     ///
     /// # Errors
     /// Kafka did not answer in time, or has no such topic.
-    async fn ends(&self) -> Result<BTreeMap<KafkaPartition, OffsetRange>, ClientError>;
+    async fn ends(&self) -> Result<TopicExtent, ClientError>;
+
+    /// Which topic it is now.
+    ///
+    /// # Errors
+    /// Kafka did not answer in time, or has no such topic.
+    async fn identity(&self) -> Result<TopicIdentity, ClientError>;
 }
 
 /// The topic that the settings name, on its brokers.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TopicEnds {
     kafka: Kafka,
+    /// Kept, because the identity is asked for with every commit.
+    identity_client: Arc<Mutex<Option<BaseConsumer<Quiet>>>>,
 }
 
 impl TopicEnds {
     /// The topic that `kafka` names. Nothing is asked yet.
     pub fn new(kafka: &Kafka) -> TopicEnds {
-        TopicEnds { kafka: kafka.clone() }
+        TopicEnds { kafka: kafka.clone(), identity_client: Arc::default() }
     }
 
     /// Asks, and blocks for as long as `kafka.request_timeout` per request, and longer while a partition has no leader.
-    fn ask(&self) -> Result<BTreeMap<KafkaPartition, OffsetRange>, ClientError> {
+    fn ask_for_ends(&self) -> Result<TopicExtent, ClientError> {
         let Kafka { topic, request_timeout, .. } = &self.kafka;
         let failed = |action: String| ClientError::new(&self.kafka, action);
-        let consumer: BaseConsumer = client::consumer(&self.kafka)
-            .create()
-            .map_err(failed("create a consumer".to_owned()))?;
-        let metadata = consumer
+        let committed = client::consumer(&self.kafka);
+        let mut uncommitted = committed.clone();
+        uncommitted.set("isolation.level", "read_uncommitted");
+        let create = || failed("create a consumer".to_owned());
+        let committed: BaseConsumer = committed.create().map_err(create())?;
+        let uncommitted: BaseConsumer = uncommitted.create().map_err(create())?;
+        let metadata = committed
             .fetch_metadata(Some(topic), *request_timeout)
             .map_err(failed(format!("ask for the partitions of topic {topic}")))?;
         let found = metadata.topics().first().filter(|found| !found.partitions().is_empty());
@@ -50,21 +70,57 @@ impl TopicEnds {
             let missing = KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopic);
             failed(format!("find topic {topic}; create it or correct kafka.topic"))(missing)
         })?;
-        let mut ends = BTreeMap::new();
+        let mut partitions = BTreeMap::new();
         for partition in found.partitions().iter().map(|partition| KafkaPartition(partition.id())) {
-            let bounds = partition_bounds(&consumer, topic, partition, *request_timeout, || false);
             let asking = format!("ask how far partition {partition} of topic {topic} reaches");
-            ends.insert(partition, bounds.map_err(failed(asking))?);
+            let bounds = |consumer| {
+                partition_bounds(consumer, topic, partition, *request_timeout, || false)
+                    .map_err(failed(asking.clone()))
+            };
+            // In this order, so that what is stable is not ahead of the end.
+            let stable = bounds(&committed)?;
+            let high_watermark = bounds(&uncommitted)?.next;
+            partitions.insert(partition, PartitionExtent { stable, high_watermark });
         }
-        Ok(ends)
+        Ok(TopicExtent { identity: self.ask_for_identity()?, partitions })
+    }
+
+    /// Asks, and blocks for as long as `kafka.request_timeout` twice.
+    fn ask_for_identity(&self) -> Result<TopicIdentity, ClientError> {
+        let Kafka { topic, request_timeout, .. } = &self.kafka;
+        let failed = |action: String| ClientError::new(&self.kafka, action);
+        let mut kept = self.identity_client.lock().unwrap_or_else(PoisonError::into_inner);
+        let consumer = match kept.take() {
+            Some(consumer) => kept.insert(consumer),
+            None => {
+                let created = client::consumer(&self.kafka).create_with_context(Quiet);
+                kept.insert(created.map_err(failed("create a consumer".to_owned()))?)
+            }
+        };
+        (0..MOST_DROPPED).find(|_| consumer.poll(Duration::ZERO).is_none());
+        let topic_id = lake_kafka_describe::topic_id(consumer.client(), topic, *request_timeout)
+            .map_err(failed(format!("ask for the id of topic {topic}")))?;
+        let cluster_id = consumer.client().fetch_cluster_id(*request_timeout);
+        Ok(TopicIdentity { cluster_id, topic_id })
+    }
+
+    async fn blocking<T: Send + 'static>(
+        &self,
+        ask: impl FnOnce(&TopicEnds) -> Result<T, ClientError> + Send + 'static,
+    ) -> Result<T, ClientError> {
+        let asking = self.clone();
+        let asked = tokio::task::spawn_blocking(move || ask(&asking)).await;
+        asked.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 }
 
 #[async_trait]
 impl LogEnds for TopicEnds {
-    async fn ends(&self) -> Result<BTreeMap<KafkaPartition, OffsetRange>, ClientError> {
-        let asking = self.clone();
-        let asked = tokio::task::spawn_blocking(move || asking.ask()).await;
-        asked.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+    async fn ends(&self) -> Result<TopicExtent, ClientError> {
+        self.blocking(TopicEnds::ask_for_ends).await
+    }
+
+    async fn identity(&self) -> Result<TopicIdentity, ClientError> {
+        self.blocking(TopicEnds::ask_for_identity).await
     }
 }

@@ -47,6 +47,14 @@ impl ClientError {
         }
     }
 
+    /// Whether asking Kafka again would not help.
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            ClientError::Setting { .. } => true,
+            ClientError::Brokers { source, .. } => is_permanent(source),
+        }
+    }
+
     /// The exit code of a program that ends with it.
     pub fn exit_code(&self) -> u8 {
         match self {

@@ -51,6 +51,8 @@ pub struct PartitionFacts {
     pub found_owner: OwnerEpoch,
     /// Whether the partition's watermark was set back since our work began, which judges lateness anew.
     pub was_reset: bool,
+    /// Whether a day of our work has other bounds by now than our work was computed with.
+    pub has_other_bounds: bool,
     /// Whether vacuum may have deleted files of the work.
     pub may_be_vacuumed: bool,
 }
@@ -65,17 +67,18 @@ pub enum PartitionDecision {
     NothingNew,
     /// It adds nothing either, but the partition becomes ours.
     Claim,
-    /// Another writer moved the partition, or files of the work may be gone: drop the work and reload from the tables.
+    /// Another writer moved the partition, or the days, or files of the work may be gone: drop the work and reload from the
+    /// tables.
     Fenced,
 }
 
 /// Decides for one partition. A log that moved since our work began fences it, in whichever direction it
 /// moved: rows that were built on other offsets would land twice or leave a hole. A log in which another has claimed the
-/// partition fences it too. So does vacuum, where the files of the
-/// work are so old that it may have deleted them.
+/// partition fences it too. So do days that have other bounds by now, and vacuum, where the files of the work are so old
+/// that it may have deleted them.
 pub fn decide(facts: PartitionFacts) -> PartitionDecision {
     let has_moved = facts.found != facts.built_on || facts.found_owner != facts.owner.expected;
-    if has_moved || facts.was_reset || facts.may_be_vacuumed {
+    if has_moved || facts.was_reset || facts.has_other_bounds || facts.may_be_vacuumed {
         PartitionDecision::Fenced
     } else if facts.built_on.is_none_or(|next| facts.target > next) {
         PartitionDecision::Commit

@@ -15,7 +15,7 @@ pub struct DayFacts {
     pub is_final: bool,
     /// `rows_read` of the day's last run in `batch_runs`, if any is recorded.
     pub last_run_rows: Option<u64>,
-    /// Whether retention has dropped the day's events.
+    /// Whether retention has dropped the day's events, or the last file of them was quarantined after the day was final.
     pub dropped: bool,
 }
 
@@ -26,7 +26,7 @@ pub enum DayState {
     Clean,
     /// It is final, and events landed in it since, or no run of it is recorded.
     Dirty,
-    /// Retention has dropped its events.
+    /// Its events were dropped by retention, or quarantined to the last file.
     Frozen,
     /// It has no events, and retention has not dropped any.
     Empty,

@@ -7,10 +7,16 @@ use crate::offsets::{Offset, OffsetRange};
 pub struct ResumeFacts {
     /// The lesser of the next offsets in `events` and `avg_speed`; none before both have one.
     pub stored: Option<Offset>,
+    /// The greater of the two.
+    pub furthest: Option<Offset>,
     /// The first offset that Kafka still has.
     pub low: Offset,
     /// The last stable offset.
     pub high: Offset,
+    /// Whether Kafka is to say whether its log is the one that was consumed before `furthest`, where consuming begins.
+    pub is_validated: bool,
+    /// Before this position, Kafka says, its log is no longer the one that was consumed.
+    pub cut_before: Option<Offset>,
     /// Whether a setting accepts that records are gone.
     pub accept_loss: bool,
 }
@@ -37,21 +43,25 @@ pub enum Resume {
         /// The first offset that Kafka has.
         available: Offset,
     },
-    /// Nowhere: the log ends before the offset wanted, so it is not the log that was consumed.
+    /// Nowhere: the log is not the one that was consumed up to `wanted`. It ends before that, or it did and has grown again.
     Truncated {
-        /// The offset that the tables continue at.
+        /// The next offset of the table that is further.
         wanted: Offset,
-        /// The last stable offset.
-        end: Offset,
     },
 }
 
 /// Decides where consuming begins.
 pub fn decide(facts: ResumeFacts) -> Resume {
-    let ResumeFacts { stored, low, high, accept_loss } = facts;
+    let ResumeFacts { stored, furthest, low, high, is_validated, cut_before, accept_loss } = facts;
+    let is_cut = |reached| match cut_before {
+        Some(cut) => cut <= reached,
+        None => !is_validated && reached > high.max(low),
+    };
     match stored {
         None => Resume::First(low),
-        Some(wanted) if wanted > high.max(low) => Resume::Truncated { wanted, end: high },
+        Some(wanted) if is_cut(furthest.unwrap_or(wanted)) => {
+            Resume::Truncated { wanted: furthest.unwrap_or(wanted) }
+        }
         Some(wanted) if wanted < low && accept_loss => {
             Resume::AfterLoss { at: low, lost: OffsetRange::new(wanted, low) }
         }
@@ -67,8 +77,20 @@ mod tests {
     const LOW: Offset = Offset(10);
     const HIGH: Offset = Offset(20);
 
+    fn facts(stored: Option<Offset>, accept_loss: bool) -> ResumeFacts {
+        ResumeFacts {
+            stored,
+            furthest: stored,
+            low: LOW,
+            high: HIGH,
+            is_validated: false,
+            cut_before: None,
+            accept_loss,
+        }
+    }
+
     fn decided(stored: Option<Offset>, accept_loss: bool) -> Resume {
-        decide(ResumeFacts { stored, low: LOW, high: HIGH, accept_loss })
+        decide(facts(stored, accept_loss))
     }
 
     #[test]
@@ -85,6 +107,21 @@ mod tests {
         assert_eq!(decided(Some(gone), false), Resume::Gone { wanted: gone, available: LOW });
         let lost = OffsetRange::new(gone, LOW);
         assert_eq!(decided(Some(gone), true), Resume::AfterLoss { at: LOW, lost });
-        assert_eq!(decided(Some(beyond), true), Resume::Truncated { wanted: beyond, end: HIGH });
+        assert_eq!(decided(Some(beyond), true), Resume::Truncated { wanted: beyond });
+    }
+
+    #[test]
+    fn a_log_that_was_cut_below_the_further_table_is_another_log() {
+        let shorter = ResumeFacts { furthest: Some(HIGH.next()), ..facts(Some(Offset(19)), true) };
+        assert_eq!(decide(shorter), Resume::Truncated { wanted: HIGH.next() });
+        let regrown = ResumeFacts { cut_before: Some(Offset(19)), ..facts(Some(Offset(19)), true) };
+        assert_eq!(decide(regrown), Resume::Truncated { wanted: Offset(19) });
+        let judged_by_kafka = ResumeFacts { is_validated: true, ..facts(Some(HIGH.next()), false) };
+        assert_eq!(decide(judged_by_kafka), Resume::At(HIGH.next()));
+        let and_refused = ResumeFacts { cut_before: Some(HIGH.next()), ..judged_by_kafka };
+        assert_eq!(decide(and_refused), Resume::Truncated { wanted: HIGH.next() });
+        // What was read and had not landed was read from a log that is gone: that of the tables is whole.
+        let ahead = ResumeFacts { cut_before: Some(HIGH), ..facts(Some(Offset(19)), true) };
+        assert_eq!(decide(ahead), Resume::At(Offset(19)));
     }
 }

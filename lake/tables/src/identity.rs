@@ -1,16 +1,17 @@
-//! What ties a lake to one pipeline for as long as it lives: the time zone of its days, the topic, and the pipeline's
-//! name, which is in the app ids of its offsets.
+//! What ties a lake to one pipeline for as long as it lives: the time zone of its days, the topic by its name and by
+//! Kafka's ids, and the pipeline's name, which is in the app ids of its offsets.
 //!
-//! All three are properties of every table. A table that was created with others is refused, since its days or its offsets
-//! would not be those of the settings. One that lacks a property, as earlier releases left out the pipeline's name, is
-//! accepted, unless its offsets are of another pipeline. Zones are equal if their days are, whatever they are called.
+//! All of them are properties of every table. A table that was created with others is refused, since its days or its
+//! offsets would not be those of the settings. One that lacks a property, as earlier releases left out the pipeline's name
+//! and Kafka's ids, is accepted, unless its offsets are of another pipeline, and is given it by the next speed layer that
+//! opens it. Zones are equal if their days are, whatever they are called.
 
 use lake_config::Settings;
-use lake_delta::{Lake, LakeError, TableLog};
-use lake_model::Calendar;
+use lake_delta::{Lake, LakeError, TableLog, TableState};
+use lake_model::{Calendar, KafkaPartition, TopicIdentity, ZoneRules};
 
-use crate::Table;
 use crate::txn::AppIds;
+use crate::{Table, zone_rules};
 
 /// The time zone whose days the tables count.
 const TIME_ZONE: &str = "lambdalake.timezone";
@@ -18,6 +19,9 @@ const TIME_ZONE: &str = "lambdalake.timezone";
 const TOPIC: &str = "lambdalake.topic";
 /// The pipeline whose app ids the offsets have.
 const PIPELINE: &str = "lambdalake.pipeline";
+/// Kafka's ids of the topic and of the cluster.
+const TOPIC_ID: &str = "lambdalake.kafkaTopicId";
+const CLUSTER_ID: &str = "lambdalake.kafkaClusterId";
 
 /// The pipeline that a lake belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,27 +29,47 @@ pub struct LakeIdentity {
     pipeline: String,
     topic: String,
     time_zone: String,
+    kafka: TopicIdentity,
 }
 
 impl LakeIdentity {
-    /// The pipeline that the settings describe.
+    /// The pipeline that the settings describe; which topic its topic is, is not known.
     pub fn of(settings: &Settings) -> LakeIdentity {
         LakeIdentity {
             pipeline: settings.pipeline.name.clone(),
             topic: settings.kafka.topic.clone(),
             time_zone: settings.pipeline.timezone.clone(),
+            kafka: TopicIdentity::default(),
         }
     }
 
-    /// The days of the pipeline.
+    /// The pipeline on this very topic.
+    #[must_use]
+    pub fn on(self, kafka: TopicIdentity) -> LakeIdentity {
+        LakeIdentity { kafka, ..self }
+    }
+
+    /// The rules of the pipeline's time zone in the database that is part of this program. The lake may have others.
     ///
     /// # Errors
     /// The time zone is unknown.
-    pub fn calendar(&self) -> Result<Calendar, LakeError> {
+    pub fn bundled_rules(&self) -> Result<ZoneRules, LakeError> {
         let zone = &self.time_zone;
-        Calendar::new(zone).map_err(|error| {
+        ZoneRules::bundled(zone).map_err(|error| {
             LakeError::Configuration(format!("pipeline.timezone = {zone:?}: {error}"))
         })
+    }
+
+    /// The days of the pipeline by the rules in force at `state` of `events`. A lake of an earlier release has none until a
+    /// speed layer has written them; until then those count that are part of this program.
+    ///
+    /// # Errors
+    /// The rules can't be read, or the time zone is unknown.
+    pub fn calendar_at(&self, events: &TableState) -> Result<Calendar, LakeError> {
+        match zone_rules::calendar_of(events)? {
+            Some(calendar) => Ok(calendar),
+            None => self.bundled_rules().map(Calendar::of),
+        }
     }
 
     /// The app ids of the pipeline's offsets.
@@ -54,9 +78,13 @@ impl LakeIdentity {
     }
 
     /// The properties that a table of the lake is created with.
-    pub fn properties(&self) -> [(String, String); 3] {
-        [(TIME_ZONE, &self.time_zone), (TOPIC, &self.topic), (PIPELINE, &self.pipeline)]
-            .map(|(property, value)| (property.to_owned(), value.clone()))
+    pub fn properties(&self) -> Vec<(String, String)> {
+        let of_settings =
+            [(TIME_ZONE, &self.time_zone), (TOPIC, &self.topic), (PIPELINE, &self.pipeline)];
+        let of_kafka = [(TOPIC_ID, &self.kafka.topic_id), (CLUSTER_ID, &self.kafka.cluster_id)];
+        let of_kafka = of_kafka.into_iter().filter_map(|(name, id)| Some((name, id.as_ref()?)));
+        let all = of_settings.into_iter().chain(of_kafka);
+        all.map(|(name, value)| (name.to_owned(), value.clone())).collect()
     }
 
     /// Opens the log of `table`.
@@ -69,14 +97,39 @@ impl LakeIdentity {
         Ok(log)
     }
 
+    /// Checks that the lake, if there is one, is the pipeline's, by its table `events`.
+    ///
+    /// # Errors
+    /// The table can't be read, or belongs to another pipeline.
+    pub async fn check_lake(&self, lake: &Lake) -> Result<(), LakeError> {
+        match TableLog::open_if_exists(lake, Table::Events).await? {
+            Some(log) => self.check(&log),
+            None => Ok(()),
+        }
+    }
+
     /// Opens the log of `table`, which is created if it is missing, and completed if an earlier release created it.
     ///
     /// # Errors
     /// The table can't be read or created, or belongs to another pipeline.
     pub async fn open_or_create(&self, lake: &Lake, table: Table) -> Result<TableLog, LakeError> {
-        let mut log = TableLog::open_or_create(lake, table, &self.properties()).await?;
+        self.open_or_create_with(lake, table, None).await
+    }
+
+    /// As [`LakeIdentity::open_or_create`]; a table that is created has the property `more` too.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn open_or_create_with(
+        &self,
+        lake: &Lake,
+        table: Table,
+        more: Option<(String, String)>,
+    ) -> Result<TableLog, LakeError> {
+        let properties: Vec<_> = self.properties().into_iter().chain(more).collect();
+        let mut log = TableLog::open_or_create(lake, table, &properties).await?;
         self.check(&log)?;
-        log.name_columns_with_bounds().await?;
+        log.complete_properties(&self.properties()).await?;
         Ok(log)
     }
 
@@ -86,13 +139,56 @@ impl LakeIdentity {
         refuse(log, "pipeline.timezone", &self.time_zone, zone)?;
         refuse(log, "kafka.topic", &self.topic, property(TOPIC))?;
         let of_offsets = || self.app_ids().other_pipeline(log.state());
-        refuse(log, "pipeline.name", &self.pipeline, property(PIPELINE).or_else(of_offsets))
+        refuse(log, "pipeline.name", &self.pipeline, property(PIPELINE).or_else(of_offsets))?;
+        self.check_topic(log, &self.kafka)
+    }
+
+    /// Checks that `found` is the topic whose offsets `log` holds.
+    ///
+    /// # Errors
+    /// It is another one of the same name.
+    pub fn check_topic(&self, log: &TableLog, found: &TopicIdentity) -> Result<(), LakeError> {
+        let property = |name| log.state().property(name).map(str::to_owned);
+        let held = TopicIdentity { cluster_id: property(CLUSTER_ID), topic_id: property(TOPIC_ID) };
+        if held.may_be(found) {
+            return Ok(());
+        }
+        Err(LakeError::Configuration(format!(
+            "kafka.topic = {:?}: Kafka has {found} by that name, but table {} at {} holds offsets of {held}. It was \
+             deleted and created again, or kafka.brokers names another cluster; its records have other offsets. Set \
+             another lake.uri for them",
+            self.topic,
+            log.table(),
+            log.lake().uri(),
+        )))
+    }
+
+    /// Checks that the topic has every partition that `log` holds offsets of.
+    ///
+    /// # Errors
+    /// It lacks one: Kafka never takes one away, so it is another topic.
+    pub fn check_partitions(
+        &self,
+        log: &TableLog,
+        has_partition: impl Fn(KafkaPartition) -> bool,
+    ) -> Result<(), LakeError> {
+        let held = self.app_ids().partitions(log.state());
+        let missing = held.into_iter().find(|(partition, _)| !has_partition(*partition));
+        let Some((partition, next)) = missing else { return Ok(()) };
+        Err(LakeError::Configuration(format!(
+            "kafka.topic = {:?}: Kafka's topic has no partition {partition}, but table {} at {} holds its offsets before \
+             {next}. It was created again with fewer partitions, or kafka.brokers names another cluster. Set another \
+             lake.uri for it",
+            self.topic,
+            log.table(),
+            log.lake().uri(),
+        )))
     }
 
     /// Whether the days of the zone called `name` are the pipeline's.
     fn has_days_of(&self, name: &str) -> bool {
-        let calendars = Calendar::new(name).ok().zip(Calendar::new(&self.time_zone).ok());
-        calendars.is_some_and(|(one, other)| one.has_days_of(&other))
+        let rules = ZoneRules::bundled(name).ok().zip(ZoneRules::bundled(&self.time_zone).ok());
+        rules.is_some_and(|(one, other)| one.has_days_of(&other))
     }
 }
 

@@ -2,7 +2,8 @@
 //! live beside the files.
 //!
 //! [`Table`] names a table; each has a module with its row type, to and from record batches. [`file_kind`] knows what a
-//! data file holds, [`txn`] which app ids offsets are kept under, [`identity`] which pipeline a lake belongs to.
+//! data file holds, [`txn`] which app ids offsets are kept under, [`identity`] which pipeline a lake belongs to,
+//! [`zone_rules`] by which rules its days are computed.
 
 pub mod avg_speed;
 pub mod batch_runs;
@@ -14,6 +15,7 @@ pub mod identity;
 pub mod offset_gaps;
 mod offsets;
 pub mod txn;
+pub mod zone_rules;
 
 use std::fmt;
 use std::sync::Arc;

@@ -45,6 +45,8 @@ pub enum GapReason {
     AcceptedLoss,
     /// Below the partition's floor, under which `maintain` has dropped days.
     Retention,
+    /// Those of a data file that could not be read and was taken out of its table by `batch-layer quarantine`.
+    Quarantined,
 }
 
 impl GapReason {
@@ -55,6 +57,7 @@ impl GapReason {
             GapReason::NotDelivered => "not_delivered",
             GapReason::AcceptedLoss => "accepted_loss",
             GapReason::Retention => "retention",
+            GapReason::Quarantined => "quarantined",
         }
     }
 }

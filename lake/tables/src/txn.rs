@@ -2,16 +2,21 @@
 //!
 //! Per Kafka partition a commit of `events` or `avg_speed` carries the next offset and the greatest event
 //! time so far; `dead_letters` and `offset_gaps` carry the next offset alone. All four tables carry the epoch of the
-//! partition's owner. Watermarks that were set back are in `resets`.
+//! partition's owner. Where Kafka says which leader appended the record
+//! before the next offset, its epoch is there with that offset. An epoch beside another offset says nothing: a program that
+//! knows of no epochs has moved on. Watermarks that were set back are in `resets`, cuts of Kafka's log that were accepted in
+//! `truncations`.
 
 mod resets;
+mod truncations;
 
 use std::collections::BTreeSet;
 
 use lake_model::commit::OwnerEpoch;
-use lake_model::{Day, KafkaPartition, Offset, Timestamp};
+use lake_model::{Day, KafkaPartition, LeaderEpoch, Offset, Timestamp};
 
 pub use self::resets::WatermarkReset;
+pub use self::truncations::AcceptedTruncation;
 use lake_delta::TableState;
 
 /// The app ids of one pipeline on one topic.
@@ -29,6 +34,8 @@ pub struct PartitionProgress {
     pub next_offset: Option<Offset>,
     /// The greatest event time of accepted events before that offset.
     pub max_event_time: Option<Timestamp>,
+    /// The epoch of the leader that appended what is before that offset, if it is known.
+    pub leader_epoch: Option<LeaderEpoch>,
 }
 
 impl AppIds {
@@ -36,6 +43,11 @@ impl AppIds {
     pub fn new(pipeline: &str, topic: &str) -> AppIds {
         let prefix = format!("{pipeline}:{topic}");
         AppIds { pipeline: pipeline.to_owned(), topic: topic.to_owned(), prefix }
+    }
+
+    /// The topic.
+    pub fn topic(&self) -> &str {
+        &self.topic
     }
 
     /// The app id of a partition's next offset.
@@ -46,6 +58,16 @@ impl AppIds {
     /// The app id of a partition's greatest event time, in microseconds.
     pub fn max_event_time(&self, partition: KafkaPartition) -> String {
         format!("{}:{partition}:max_event_time", self.prefix)
+    }
+
+    /// The app id of the leader epoch of what is before the offset that [`AppIds::leader_epoch_offset`] names.
+    pub fn leader_epoch(&self, partition: KafkaPartition) -> String {
+        format!("{}:{partition}:leader_epoch", self.prefix)
+    }
+
+    /// The app id of the offset that a partition's leader epoch belongs to.
+    pub fn leader_epoch_offset(&self, partition: KafkaPartition) -> String {
+        format!("{}:{partition}:leader_epoch_offset", self.prefix)
     }
 
     /// The owner epoch of `partition` by `state`.
@@ -67,11 +89,21 @@ impl AppIds {
         format!("{}:retention_floor_day", self.pipeline)
     }
 
+    /// The app id that says that the last file of a final day was quarantined: nothing can recompute its rows.
+    pub fn quarantined_day(&self, day: Day) -> String {
+        format!("{}:quarantined:{day}", self.pipeline)
+    }
+
     /// What `state` holds for `partition`.
     pub fn progress(&self, state: &TableState, partition: KafkaPartition) -> PartitionProgress {
+        let next_offset = state.txn(&self.next_offset(partition)).map(Offset);
+        let epoch_is_of_it =
+            state.txn(&self.leader_epoch_offset(partition)).map(Offset) == next_offset;
+        let leader_epoch = state.txn(&self.leader_epoch(partition)).and_then(LeaderEpoch::new);
         PartitionProgress {
-            next_offset: state.txn(&self.next_offset(partition)).map(Offset),
+            next_offset,
             max_event_time: state.txn(&self.max_event_time(partition)).map(Timestamp::from_micros),
+            leader_epoch: leader_epoch.filter(|_| epoch_is_of_it),
         }
     }
 
@@ -83,7 +115,12 @@ impl AppIds {
     ) -> Vec<(String, i64)> {
         let offset = progress.next_offset.map(|next| (self.next_offset(partition), next.0));
         let time = progress.max_event_time.map(|t| (self.max_event_time(partition), t.micros()));
-        offset.into_iter().chain(time).collect()
+        let epoch = progress.next_offset.zip(progress.leader_epoch).map(|(next, epoch)| {
+            let (id, id_of_offset) =
+                (self.leader_epoch(partition), self.leader_epoch_offset(partition));
+            [(id, i64::from(epoch.number())), (id_of_offset, next.0)]
+        });
+        offset.into_iter().chain(time).chain(epoch.into_iter().flatten()).collect()
     }
 
     /// The partitions that `state` holds a next offset for, ascending, with that offset.
@@ -109,6 +146,11 @@ impl AppIds {
         let found: BTreeSet<String> =
             state.txns().filter_map(|(app_id, _)| pipeline(app_id)).collect();
         if found.contains(&self.pipeline) { None } else { found.into_iter().next() }
+    }
+
+    /// Whether the last file of `day` was quarantined after the day was final.
+    pub fn is_quarantined(&self, state: &TableState, day: Day) -> bool {
+        state.txn(&self.quarantined_day(day)).is_some()
     }
 
     /// The first day of `state` that retention has not dropped.

@@ -9,11 +9,12 @@ use std::process::Command;
 use serde_json::Value;
 
 /// The crates of the foundation from the bottom to the top; each may use those before it.
-const FOUNDATION: [&str; 7] = [
+const FOUNDATION: [&str; 8] = [
     "lake-model",
     "lake-config",
     "lake-delta",
     "lake-tables",
+    "lake-kafka-describe",
     "lake-kafka",
     "lake-runtime",
     "lake-testing",

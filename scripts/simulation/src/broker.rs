@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lake_kafka::{ClientError, LogEnds};
-use lake_model::{KafkaPartition, Offset, OffsetRange};
+use lake_kafka::{ClientError, LogEnds, PartitionExtent, TopicExtent};
+use lake_model::{KafkaPartition, Offset, OffsetRange, TopicIdentity};
 use speed_layer::source::AssignedPartition;
 use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
@@ -152,7 +152,7 @@ impl Broker {
             log.bounds()
         });
         let (low, high) = bounds.unwrap_or_default();
-        AssignedPartition { partition, low: Offset(low), high: Offset(high) }
+        AssignedPartition { partition, low: Offset(low), high: Offset(high), truncation: None }
     }
 
     /// What a consumer at `position` finds.
@@ -246,20 +246,25 @@ impl Ends {
 
 #[async_trait]
 impl LogEnds for Ends {
-    async fn ends(&self) -> Result<BTreeMap<KafkaPartition, OffsetRange>, ClientError> {
+    async fn ends(&self) -> Result<TopicExtent, ClientError> {
         sleep(ANSWER).await;
         let mut state = self.broker.state();
         let range = |log: &PartitionLog| {
             let (low, end) = log.bounds();
             OffsetRange::new(Offset(low), Offset(end))
         };
-        let ends: BTreeMap<KafkaPartition, OffsetRange> =
-            state.partitions.iter().map(|(id, log)| (*id, range(log))).collect();
+        let extent = |log| PartitionExtent::all_stable(range(log));
+        let partitions: BTreeMap<KafkaPartition, PartitionExtent> =
+            state.partitions.iter().map(|(id, log)| (*id, extent(log))).collect();
         state.questions.push(NightlyQuestion {
             process: self.process.name().to_owned(),
             at_us: self.broker.clock.now_us(),
-            ends: ends.iter().map(|(id, range)| (id.0, range.next.0)).collect(),
+            ends: partitions.iter().map(|(id, extent)| (id.0, extent.high_watermark.0)).collect(),
         });
-        Ok(ends)
+        Ok(TopicExtent { partitions, ..TopicExtent::default() })
+    }
+
+    async fn identity(&self) -> Result<TopicIdentity, ClientError> {
+        Ok(TopicIdentity::default())
     }
 }

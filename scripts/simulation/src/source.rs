@@ -95,7 +95,7 @@ impl SimulatedSource {
     }
 
     fn fetch_from(&mut self, start: Start) {
-        let Start { partition, offset, epoch } = start;
+        let Start { partition, offset, epoch, .. } = start;
         let fetched = Fetched { epoch, position: offset };
         self.fetched.insert(partition, fetched);
     }
@@ -177,7 +177,13 @@ impl SimulatedSource {
             Found::NothingUpTo(next) => {
                 let next = Offset(next);
                 fetched.position = next;
-                self.queue.push_back(SourceEvent::Position { partition, epoch, next });
+                let leader_epoch = None;
+                self.queue.push_back(SourceEvent::Position {
+                    partition,
+                    epoch,
+                    next,
+                    leader_epoch,
+                });
             }
             Found::End => {}
             Found::OutOfRange => {

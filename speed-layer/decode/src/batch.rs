@@ -1,6 +1,8 @@
 //! Decoded records of one partition on their way to the engine: events by column, dead letters beside them.
 
-use lake_model::{DeadLetter, EventColumns, EventRow, KafkaPartition, Offset, Timestamp};
+use lake_model::{
+    DeadLetter, EventColumns, EventRow, KafkaPartition, LeaderEpoch, Offset, Timestamp,
+};
 
 use super::{EventFormat, decode};
 
@@ -11,6 +13,8 @@ pub struct DecodedBatch {
     pub partition: KafkaPartition,
     /// The assignment that the records were fetched under.
     pub epoch: u64,
+    /// The epoch of the leader that appended the records, if Kafka says so.
+    pub leader_epoch: Option<LeaderEpoch>,
     events: EventColumns,
     dead_letters: Vec<DeadLetter>,
     dead_bytes: usize,
@@ -22,6 +26,7 @@ impl DecodedBatch {
         DecodedBatch {
             partition,
             epoch,
+            leader_epoch: None,
             events: EventColumns::default(),
             dead_letters: Vec::new(),
             dead_bytes: 0,
@@ -82,6 +87,13 @@ impl DecodedBatch {
     pub fn last_offset(&self) -> Option<Offset> {
         let letter = self.dead_letters.last().map(|letter| letter.kafka_offset);
         self.events.last_offset().max(letter)
+    }
+
+    /// The offset of the first record.
+    pub fn first_offset(&self) -> Option<Offset> {
+        let letter = self.dead_letters.first().map(|letter| letter.kafka_offset);
+        let event = self.events.kafka_offset.first().copied().map(Offset);
+        event.into_iter().chain(letter).min()
     }
 
     /// Records taken.

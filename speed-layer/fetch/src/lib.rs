@@ -17,6 +17,7 @@
 //! after a pause, every pause has to be followed by a seek. (librdkafka can hand over records in arrays as well, but counts
 //! the ends of partitions among them as records, so that its position is one too far then.)
 
+pub mod leader_epoch;
 mod record;
 
 use std::any::Any;
@@ -30,7 +31,7 @@ use std::time::Duration;
 use rdkafka::bindings as sys;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 
-pub use self::record::{Message, Record};
+pub use self::record::{Fault, Message, Record};
 
 /// A queue of the records of partitions that are routed to it.
 pub struct RecordQueue<C: ConsumerContext + 'static> {

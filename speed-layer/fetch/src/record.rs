@@ -1,5 +1,6 @@
 //! librdkafka's message as a record or an error in Rust's terms.
 
+use std::ffi::{CStr, c_char};
 use std::slice;
 
 use rdkafka::bindings as sys;
@@ -21,6 +22,19 @@ pub struct Record<'a> {
     pub key: Option<&'a [u8]>,
     /// Its value.
     pub payload: Option<&'a [u8]>,
+    /// The epoch of the leader that appended it, if the broker says so.
+    pub leader_epoch: Option<i32>,
+}
+
+/// What librdkafka reports of a partition that it can't fetch, for now or as it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// The partition; none if it is a fault of the consumer.
+    pub partition: Option<i32>,
+    /// What it is.
+    pub error: KafkaError,
+    /// What librdkafka says of it, with the offset of the batch where it has one.
+    pub reason: String,
 }
 
 /// What librdkafka hands over.
@@ -36,7 +50,7 @@ pub enum Message<'a> {
         next_offset: i64,
     },
     /// A partition cannot be fetched, for now or as it is.
-    Fault(KafkaError),
+    Fault(Fault),
 }
 
 /// librdkafka's message in Rust's terms.
@@ -56,7 +70,10 @@ pub(crate) unsafe fn read<'a>(message: *const sys::rd_kafka_message_t) -> Messag
         }
         code => {
             let code = code.unwrap_or(Code::RD_KAFKA_RESP_ERR_UNKNOWN);
-            return Message::Fault(KafkaError::MessageConsumption(code.into()));
+            let error = KafkaError::MessageConsumption(code.into());
+            let partition = (partition >= 0).then_some(partition);
+            // SAFETY: the message is valid, and one of an error.
+            return Message::Fault(Fault { partition, error, reason: unsafe { reason(message) } });
         }
     }
     // SAFETY: as the caller promises; all fields hold what their types may.
@@ -72,7 +89,29 @@ pub(crate) unsafe fn read<'a>(message: *const sys::rd_kafka_message_t) -> Messag
         timestamp: unsafe { timestamp(message) },
         key,
         payload,
+        // SAFETY: the message is valid.
+        leader_epoch: known(unsafe { sys::rd_kafka_message_leader_epoch(message) }),
     })
+}
+
+/// A leader epoch; librdkafka says -1 where it knows none.
+pub(crate) fn known(leader_epoch: i32) -> Option<i32> {
+    (leader_epoch >= 0).then_some(leader_epoch)
+}
+
+/// What librdkafka says of an error.
+///
+/// # Safety
+/// The message is valid, and one of an error.
+#[expect(unsafe_code, reason = "the text is librdkafka's")]
+unsafe fn reason(message: *const sys::rd_kafka_message_t) -> String {
+    // SAFETY: as the caller promises. An error's payload is a text that ends with NUL, and lives as long as the message.
+    let text = unsafe { (*message).payload.cast::<c_char>() };
+    if text.is_null() {
+        return String::new();
+    }
+    // SAFETY: as above.
+    unsafe { CStr::from_ptr(text) }.to_string_lossy().into_owned()
 }
 
 /// # Safety

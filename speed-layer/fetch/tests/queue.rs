@@ -10,7 +10,8 @@ use rdkafka::message::Timestamp;
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
 use rdkafka::{ClientConfig, Offset, TopicPartitionList};
-use speed_layer_fetch::{Message, Record, RecordQueue};
+use speed_layer_fetch::leader_epoch::{self, set_leader_epoch};
+use speed_layer_fetch::{Fault, Message, Record, RecordQueue};
 
 const TOPIC: &str = "records";
 /// More than any of these tests waits.
@@ -54,7 +55,7 @@ impl Bed {
         }
         producer.flush(LONG).unwrap();
         config.set("group.id", "readers").set("enable.partition.eof", "true");
-        config.set("enable.auto.commit", "false");
+        config.set("enable.auto.commit", "false").set("auto.offset.reset", "error");
         let consumer: Arc<BaseConsumer> = Arc::new(config.create().unwrap());
         let records = RecordQueue::new(Arc::clone(&consumer));
         Bed { cluster, consumer, records }
@@ -85,7 +86,7 @@ impl Bed {
                     Message::End { partition, next_offset } => {
                         came[place(partition)].end = Some(next_offset);
                     }
-                    Message::Fault(error) => panic!("{error}"),
+                    Message::Fault(fault) => panic!("{fault:?}"),
                 }
                 left -= 1;
                 if left == 0 { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
@@ -188,4 +189,76 @@ fn a_panic_of_the_handler_goes_on_in_its_caller() {
     for _ in 0..1000 {
         bed.records.serve(LONG, |_| panic!("the handler's own"));
     }
+}
+
+/// Ten more records of partition 0, of the next leader.
+fn more_by_the_next_leader(bed: &Bed) {
+    bed.cluster.partition_leader(TOPIC, 0, Some(1)).unwrap();
+    let mut config = ClientConfig::new();
+    config.set("bootstrap.servers", bed.cluster.bootstrap_servers());
+    let producer: BaseProducer = config.create().unwrap();
+    for _ in 0..10 {
+        let record = BaseRecord::to(TOPIC).partition(0).key("key").payload("value");
+        producer.send(record).map_err(|(error, _)| error).unwrap();
+    }
+    producer.flush(LONG).unwrap();
+}
+
+/// Waits for the first thing that is not a record, or for `most` records.
+fn records_or_fault(bed: &Bed, most: usize) -> (Vec<(i64, Option<i32>)>, Option<Fault>) {
+    let (mut records, mut fault) = (Vec::new(), None);
+    for _ in 0..1000 {
+        bed.records.route(TOPIC, 0);
+        bed.records.serve(Duration::from_millis(30), |message| {
+            match message {
+                Message::Record(record) => records.push((record.offset, record.leader_epoch)),
+                Message::Fault(found) => fault = Some(found),
+                Message::End { .. } => {}
+            }
+            ControlFlow::Continue(())
+        });
+        if fault.is_some() || records.len() >= most {
+            break;
+        }
+    }
+    (records, fault)
+}
+
+/// Seeks to `offset`, before which a record of the leader's epoch was read.
+fn seek(bed: &Bed, offset: i64, leader_epoch: Option<i32>) {
+    let mut list = TopicPartitionList::new();
+    list.add_partition_offset(TOPIC, 0, Offset::Offset(offset)).unwrap();
+    if let Some(leader_epoch) = leader_epoch {
+        set_leader_epoch(&mut list, TOPIC, 0, leader_epoch);
+        set_leader_epoch(&mut list, TOPIC, 7, leader_epoch);
+    }
+    let answers = bed.consumer.seek_partitions(list, LONG).unwrap();
+    assert_eq!(answers.elements()[0].error(), Ok(()));
+}
+
+#[test]
+fn records_and_positions_have_the_epoch_of_the_leader_that_appended_them() {
+    let bed = Bed::new();
+    more_by_the_next_leader(&bed);
+    bed.assign(&[(0, 99)]);
+    assert_eq!(leader_epoch::position(&bed.consumer, TOPIC, 0), None);
+    let (records, _) = records_or_fault(&bed, 11);
+    let first = records[0].1.unwrap();
+    assert_eq!(records[..2], [(99, Some(first)), (100, Some(first + 1))]);
+    assert_eq!(leader_epoch::position(&bed.consumer, TOPIC, 0), Some((110, first + 1)));
+}
+
+#[test]
+fn a_log_that_was_cut_below_the_position_and_has_grown_again_is_a_fault_of_a_seek_with_the_epoch() {
+    let bed = Bed::new();
+    bed.assign(&[(0, 99)]);
+    let (records, _) = records_or_fault(&bed, 1);
+    let first = records[0].1;
+    more_by_the_next_leader(&bed);
+    // Whoever had read six records more of the old leader would go on at 106.
+    seek(&bed, 106, first);
+    let (records, fault) = records_or_fault(&bed, usize::MAX);
+    let fault = fault.expect("the position is validated");
+    assert_eq!((fault.partition, &records[..]), (Some(0), &[][..]));
+    assert!(fault.reason.contains("broker end offset is 100"), "{}", fault.reason);
 }

@@ -23,7 +23,8 @@ const PARTITION: KafkaPartition = KafkaPartition(3);
 
 /// Work from one offset up to another.
 fn work(built_on: Option<i64>, next: i64) -> PartitionCommit {
-    let progress = PartitionProgress { next_offset: Some(Offset(next)), max_event_time: None };
+    let progress =
+        PartitionProgress { next_offset: Some(Offset(next)), ..PartitionProgress::default() };
     let (owner, files) = (OwnerClaim::default(), Vec::new());
     let built_on = built_on.map(Offset);
     PartitionCommit { partition: PARTITION, owner, built_on, resets: 0, progress, files }

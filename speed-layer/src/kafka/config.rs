@@ -18,6 +18,8 @@ pub(super) fn group_consumer(settings: &Settings) -> ClientConfig {
         // An answer of a few records costs as much as a large one: brokers gather records for a moment.
         .set("fetch.min.bytes", "65536")
         .set("fetch.wait.max.ms", "100")
+        // A batch that was damaged on a disk or on its way is a fault then, and not whatever it can be read as.
+        .set("check.crcs", "true")
         .set("statistics.interval.ms", "5000");
     for (key, value) in client::consumer(&settings.kafka).config_map() {
         config.set(key.to_owned(), value.to_owned());

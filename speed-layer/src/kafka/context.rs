@@ -1,8 +1,8 @@
 //! What librdkafka calls back with: rebalances, kept for the poller, and statistics, turned into metrics.
 
 use std::collections::VecDeque;
-use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use lake_model::KafkaPartition;
 use rdkafka::TopicPartitionList;
@@ -11,6 +11,8 @@ use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtoc
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
+
+use super::transactions::OpenTransactions;
 
 /// A rebalance that waits to be handled.
 #[derive(Debug)]
@@ -23,6 +25,7 @@ pub(super) enum Rebalance {
 #[derive(Default)]
 pub(super) struct GroupContext {
     rebalances: Mutex<VecDeque<Rebalance>>,
+    open_transactions: Mutex<OpenTransactions>,
     is_closing: AtomicBool,
 }
 
@@ -42,21 +45,35 @@ impl GroupContext {
         self.is_closing.store(true, Ordering::Relaxed);
     }
 
-    fn queue(&self) -> std::sync::MutexGuard<'_, VecDeque<Rebalance>> {
-        self.rebalances.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    fn queue(&self) -> MutexGuard<'_, VecDeque<Rebalance>> {
+        self.rebalances.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn open_transactions(&self) -> MutexGuard<'_, OpenTransactions> {
+        self.open_transactions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl ClientContext for GroupContext {
     fn stats(&self, statistics: Statistics) {
         for (name, topic) in &statistics.topics {
-            // A partition that another instance has taken over lags behind nothing here.
             for (partition, found) in topic.partitions.iter().filter(|(id, _)| **id >= 0) {
-                metrics::gauge!(
-                    "lambdalake_kafka_consumer_lag_records",
-                    "topic" => name.clone(), "partition" => partition.to_string()
-                )
-                .set(found.consumer_lag.max(0) as f64);
+                let labels = [("topic", name.clone()), ("partition", partition.to_string())];
+                // A partition that another instance has taken over lags behind nothing here.
+                metrics::gauge!("lambdalake_kafka_consumer_lag_records", &labels)
+                    .set(found.consumer_lag.max(0) as f64);
+                let stable = if found.consumer_lag < 0 { -1 } else { found.ls_offset };
+                let open = &mut self.open_transactions();
+                let held_back = open.observe(
+                    KafkaPartition(*partition),
+                    stable,
+                    found.hi_offset,
+                    statistics.ts,
+                );
+                metrics::gauge!("lambdalake_kafka_open_transaction_records", &labels)
+                    .set(held_back.records as f64);
+                metrics::gauge!("lambdalake_kafka_open_transaction_seconds", &labels)
+                    .set(held_back.seconds);
             }
         }
         // Every partition reports the size of the one queue that all of them share.

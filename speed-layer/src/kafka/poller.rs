@@ -3,10 +3,12 @@
 //! It is a loop over parts. The [`Link`] joins the three that records pass through: the [`GroupClient`] is
 //! librdkafka, the [`Positions`](positions::Positions) are where each partition is, and the [`Delivery`]
 //! decodes records and sends them to the engine. On that link the [`Membership`] assigns and releases partitions as the group
-//! and the engine say, and the [`Seeker`] moves partitions that have to be fetched from another place.
+//! and the engine say, the [`Seeker`] moves partitions that have to be fetched from another place, and [`faults`] decides what
+//! becomes of partitions that librdkafka cannot fetch.
 
 mod client;
 mod delivery;
+mod faults;
 mod link;
 mod membership;
 mod positions;
@@ -102,6 +104,7 @@ impl Poller {
         while let Some(error) = self.link.client.next_error() {
             self.handle_error(&error)?;
         }
+        self.membership.look_for_growth(&mut self.link)?;
         self.seeker.seek(&mut self.link)?;
         self.receive_records()
     }
@@ -129,7 +132,9 @@ impl Poller {
     fn is_interrupted(&mut self) -> bool {
         let link = &mut self.link;
         while link.client.poll_consumer() {}
-        link.client.has_news() || link.positions.needs_seek() || self.stop.load(Ordering::Relaxed)
+        link.client.has_news()
+            || link.positions.needs_seek(now())
+            || self.stop.load(Ordering::Relaxed)
     }
 
     fn receive(&mut self, message: Message<'_>) -> Result<(), Ended> {
@@ -138,10 +143,16 @@ impl Poller {
             Message::End { partition, next_offset } => {
                 self.link.report_end(KafkaPartition(partition), Offset(next_offset))
             }
-            Message::Fault(error) => {
-                tracing::warn!(%error, "Kafka");
-                self.handle_error(&error)
-            }
+            Message::Fault(fault) => match fault.partition {
+                Some(partition) => {
+                    let partition = KafkaPartition(partition);
+                    faults::handle(&fault, partition, &self.membership, &mut self.link)
+                }
+                None => {
+                    tracing::warn!(error = %fault.error, reason = fault.reason, "Kafka");
+                    self.handle_error(&fault.error)
+                }
+            },
         }
     }
 

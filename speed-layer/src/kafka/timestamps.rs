@@ -8,20 +8,11 @@ use std::time::Duration;
 
 use lake_config::Settings;
 use rdkafka::admin::{AdminClient, AdminOptions, ResourceSpecifier};
-use rdkafka::client::ClientContext;
-use rdkafka::config::{FromClientConfigAndContext, RDKafkaLogLevel};
+use rdkafka::config::FromClientConfigAndContext;
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 
-use lake_kafka::{client, is_permanent};
-
-/// A client that leaves what goes wrong to the one that consumes, which meets the same.
-struct Quiet;
-
-impl ClientContext for Quiet {
-    fn log(&self, _level: RDKafkaLogLevel, _facility: &str, _message: &str) {}
-
-    fn error(&self, _error: KafkaError, _reason: &str) {}
-}
+use lake_kafka::client::{self, Quiet};
+use lake_kafka::is_permanent;
 
 /// How often the topic's settings are asked for while Kafka does not give them, and the wait before the next time. A
 /// topic that was just made is not known to every broker yet.

@@ -13,7 +13,7 @@ use super::*;
 const PARTITION: KafkaPartition = KafkaPartition(0);
 
 fn start(offset: i64, epoch: u64) -> Start {
-    Start { partition: PARTITION, offset: Offset(offset), epoch }
+    Start { partition: PARTITION, offset: Offset(offset), epoch, leader_epoch: None }
 }
 
 /// Loads one partition with what Kafka has of it.
@@ -88,7 +88,9 @@ async fn a_partition_that_ends_too_early_is_asked_about_again_before_it_is_refus
     assert_eq!(load(&mut new, short).await.unwrap(), []);
     assert!(new.partitions.get(PARTITION).is_none());
     let refused = load(&mut new, short).await.unwrap_err();
-    let RecoveryError::Truncated { partition, wanted, end } = refused else { panic!("{refused}") };
+    let RecoveryError::Shorter { partition, wanted, end, .. } = refused else {
+        panic!("{refused}")
+    };
     assert_eq!((partition, wanted, end), (PARTITION, Offset(4), Offset(2)));
 }
 

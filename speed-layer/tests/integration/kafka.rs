@@ -53,8 +53,12 @@ async fn a_seek_of_an_earlier_assignment_is_passed_over_and_one_of_this_is_made(
     settings.kafka.brokers.clone_from(&brokers);
     settings.kafka.topic = TOPIC.to_owned();
     let mut source = KafkaSource::start(&settings).unwrap();
-    let start =
-        |offset, epoch| Start { partition: KafkaPartition(0), offset: Offset(offset), epoch };
+    let start = |offset, epoch| Start {
+        partition: KafkaPartition(0),
+        offset: Offset(offset),
+        epoch,
+        leader_epoch: None,
+    };
     assert_eq!(until_the_end(&mut source, start(0, 2)).await[0], (2, 0));
     source.seek(start(10, 1));
     fill(&brokers, 1);

@@ -102,6 +102,7 @@ impl LogSource {
                     partition: KafkaPartition(id),
                     low: Offset(self.topic.low(id)),
                     high: Offset(self.topic.partitions[&id].1),
+                    truncation: None,
                 });
                 SourceEvent::Assigned { partitions: partitions.collect(), reply }
             }
@@ -139,7 +140,12 @@ impl LogSource {
             if *position < *end {
                 *position = *end;
                 let next = Offset(*end);
-                return Some(SourceEvent::Position { partition, epoch: *epoch, next });
+                return Some(SourceEvent::Position {
+                    partition,
+                    epoch: *epoch,
+                    next,
+                    leader_epoch: None,
+                });
             }
         }
         None

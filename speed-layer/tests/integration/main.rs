@@ -12,3 +12,5 @@ mod rivals;
 mod stale_bounds;
 mod stopping;
 mod support;
+mod topic_check;
+mod zone_rules;

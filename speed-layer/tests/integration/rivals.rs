@@ -22,10 +22,13 @@ pub struct Instance {
 }
 
 pub async fn instance(lake: &Lake, topic: &Arc<Topic>, settings: &Settings) -> Instance {
+    instance_on(Tables::open(lake, settings).await.unwrap(), topic, settings)
+}
+
+pub fn instance_on(tables: Tables, topic: &Arc<Topic>, settings: &Settings) -> Instance {
     let (source, orders) = LogSource::new(topic, 3);
     let source = source.decoding(settings.event.clone());
     let (stop, stopped) = oneshot::channel::<()>();
-    let tables = Tables::open(lake, settings).await.unwrap();
     let engine = Engine::new(source, tables, settings).unwrap();
     let task = tokio::task::spawn_local(async move {
         engine.run(async { stopped.await.unwrap() }).await.unwrap();

@@ -36,7 +36,7 @@ impl Source for Assigning {
         let (reply, asked) = oneshot::channel();
         self.asked = Some(asked);
         let (partition, low, high) = (KafkaPartition(0), Offset::ZERO, Offset(high));
-        let partitions = vec![AssignedPartition { partition, low, high }];
+        let partitions = vec![AssignedPartition { partition, low, high, truncation: None }];
         SourceEvent::Assigned { partitions, reply }
     }
 
@@ -83,7 +83,7 @@ async fn an_end_that_stays_before_what_is_landed_is_an_error() {
     assert_eq!(offsets, [Vec::<i64>::new()]);
     let expected = matches!(
         error,
-        EngineError::Recovery(RecoveryError::Truncated { partition: KafkaPartition(0), wanted, .. })
+        EngineError::Recovery(RecoveryError::Shorter { partition: KafkaPartition(0), wanted, .. })
             if wanted == Offset(end)
     );
     assert!(expected, "{error}");

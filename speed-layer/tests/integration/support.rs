@@ -72,10 +72,14 @@ pub fn ends_of(topic: &Topic) -> BTreeMap<KafkaPartition, Offset> {
 
 /// Runs an engine on `lake` until the topic's end, or until it is dropped.
 pub async fn run_to_end(lake: Lake, topic: &Arc<Topic>, settings: &Settings) {
+    run_on(Tables::open(&lake, settings).await.unwrap(), topic, settings).await;
+}
+
+/// Runs an engine on `tables` until the topic's end, or until it is dropped.
+pub async fn run_on(tables: Tables, topic: &Arc<Topic>, settings: &Settings) {
     let (source, orders) = LogSource::new(topic, 5);
     let partitions = topic.partitions.keys().copied().collect();
     assert!(orders.send(crate::log_source::Order::Assign(partitions)).is_ok());
-    let tables = Tables::open(&lake, settings).await.unwrap();
     let engine = Engine::new(source, tables, settings).unwrap();
     engine.until(ends_of(topic)).run(std::future::pending()).await.unwrap();
 }

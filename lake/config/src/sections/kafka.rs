@@ -10,12 +10,12 @@ use crate::kind::{OneOf, Property, duration};
 use crate::properties::{Properties, is_secret};
 use crate::units::{HOUR, MILLISECOND};
 
-/// What to do where Kafka no longer holds records that have not landed.
+/// What to do where Kafka no longer holds records that have not landed, or has other records than those that have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OnDataLoss {
     /// Stop with an error.
     Fail,
-    /// Record the loss in `offset_gaps` and go on.
+    /// Record the loss and go on.
     Accept,
 }
 
@@ -32,8 +32,9 @@ section! {
         /// Without it the group is called what pipeline.name says.
         group: String = GROUP, same_as(&pipeline::KEYS.name), such_as "camera-speeds";
 
-        /// What to do where Kafka no longer holds records that have not landed: stop with an error, or
-        /// record the loss in `offset_gaps` and go on.
+        /// What to do where Kafka no longer holds records that have not landed, or where its log was cut
+        /// below what has landed (an unclean leader election): stop with an error, or record the loss, in
+        /// `offset_gaps` or in the log of `events`, and go on.
         on_data_loss: OnDataLoss = OneOf(&[("fail", OnDataLoss::Fail), ("accept", OnDataLoss::Accept)]),
             default("fail");
 

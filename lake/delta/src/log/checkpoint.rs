@@ -25,7 +25,7 @@ const COLUMNS: [&str; 11] = [
     "add.tags",
     "txn.appId",
     "txn.version",
-    "metaData.configuration",
+    "metaData",
     "protocol.minReaderVersion",
     "protocol.minWriterVersion",
 ];

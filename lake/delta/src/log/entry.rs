@@ -199,7 +199,7 @@ pub(super) struct Entry {
     pub(super) adds: Vec<FileEntry>,
     pub(super) removes: Vec<String>,
     pub(super) txns: Vec<(String, i64)>,
-    pub(super) properties: Option<HashMap<String, String>>,
+    pub(super) metadata: Option<Metadata>,
     pub(super) protocol: Option<Protocol>,
 }
 
@@ -225,10 +225,15 @@ struct Txn {
     version: i64,
 }
 
-#[derive(Deserialize)]
-struct Metadata {
+/// The metadata of a table.
+#[derive(Clone, Debug, Default, Deserialize)]
+pub(super) struct Metadata {
+    /// Its properties.
     #[serde(default)]
-    configuration: HashMap<String, String>,
+    pub(super) configuration: HashMap<String, String>,
+    /// All else, as the log spells it.
+    #[serde(flatten)]
+    pub(super) rest: Map<String, Value>,
 }
 
 /// The protocol that a table asks of its readers and writers.
@@ -260,9 +265,7 @@ impl Entry {
             self.removes.push(decoded(&remove.path)?);
         }
         self.txns.extend(line.txn.map(|txn| (txn.app_id, txn.version)));
-        if let Some(metadata) = line.metadata {
-            self.properties = Some(metadata.configuration);
-        }
+        self.metadata = line.metadata.or(self.metadata.take());
         self.protocol = line.protocol.or(self.protocol.take());
         Ok(())
     }

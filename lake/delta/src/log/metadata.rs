@@ -1,47 +1,56 @@
-//! Changing the metadata of a table that is there already.
+//! Changing the properties of a table that is there already.
 //!
 //! # Consistency
-//! The new metadata are the old ones and a property more. They are read by the deltalake library, which may be further
-//! than the log is followed to. Then the version that the commit is tried on is taken, and the decision is made again.
+//! What the properties are to be is decided on exactly the version that is committed on. The new metadata are those of
+//! that version with other properties.
 
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
 use super::commit_loop::{CommitDecision, commit_with};
+use super::entry::Metadata;
 use super::properties::{COLUMNS_WITH_BOUNDS, columns_with_bounds};
-use super::{Commit, TableLog};
+use super::{Commit, TableLog, TableState};
 use crate::error::LakeError;
-use crate::housekeeping;
 
 impl TableLog {
-    /// Names the columns that files have bounds of in the table's properties, unless those name some: a table of an
-    /// earlier release does not. Readers may skip files by columns without bounds otherwise, and miss their rows.
+    /// Gives the table those of `properties` that it lacks, and the names of the columns that files have bounds of: a
+    /// table of an earlier release lacks some. Without those names, readers may skip files by columns that have no
+    /// bounds, and miss their rows. A property that is there stays as it is.
     ///
     /// # Errors
     /// The log can't be read or committed to.
-    pub async fn name_columns_with_bounds(&mut self) -> Result<(), LakeError> {
-        let columns = columns_with_bounds(self.table());
-        let named = commit_with(self, async |log: &TableLog| {
-            if log.state().property(COLUMNS_WITH_BOUNDS).is_some() {
-                return Ok::<_, LakeError>(CommitDecision::Nothing(()));
-            }
-            let mut metadata = log.metadata().await?;
-            let configuration = metadata.entry("configuration").or_insert_with(|| json!({}));
-            configuration[COLUMNS_WITH_BOUNDS] = json!(columns);
-            let commit = Commit::new(log.lake(), "SET TBLPROPERTIES");
-            Ok(CommitDecision::Commit(commit.metadata(&Value::Object(metadata)), ()))
-        });
-        named.await.map(|_| ())
+    pub async fn complete_properties(
+        &mut self,
+        properties: &[(String, String)],
+    ) -> Result<(), LakeError> {
+        let bounds = (COLUMNS_WITH_BOUNDS.to_owned(), columns_with_bounds(self.table()));
+        let wanted: Vec<(String, String)> = properties.iter().cloned().chain([bounds]).collect();
+        self.change_properties(|state| {
+            let missing = wanted.iter().filter(|(name, _)| state.property(name).is_none());
+            missing.cloned().collect()
+        })
+        .await
     }
 
-    async fn metadata(&self) -> Result<Map<String, Value>, LakeError> {
-        let failed = |source| LakeError::Delta {
-            action: format!("read the metadata of table {}", self.table),
-            source: Box::new(source),
-        };
-        let delta = housekeeping::delta_table(self.lake(), self.table()).await?;
-        let metadata = delta.snapshot().map_err(failed)?.metadata();
-        let json = serde_json::to_value(metadata).expect("metadata are texts, numbers and lists");
-        let Value::Object(fields) = json else { return Ok(Map::new()) };
-        Ok(fields.into_iter().filter(|(_, value)| !value.is_null()).collect())
+    /// Gives properties the values that `decide` wants at the newest version. The others stay as they are.
+    ///
+    /// # Errors
+    /// The log can't be read or committed to.
+    pub async fn change_properties(
+        &mut self,
+        mut decide: impl FnMut(&TableState) -> Vec<(String, String)>,
+    ) -> Result<(), LakeError> {
+        let changed = commit_with(self, async |log: &TableLog| {
+            let changes = decide(log.state());
+            if changes.is_empty() {
+                return Ok::<_, LakeError>(CommitDecision::Nothing(()));
+            }
+            let Metadata { mut configuration, rest: mut metadata } = log.state().metadata().clone();
+            configuration.extend(changes);
+            metadata.insert("configuration".to_owned(), json!(configuration));
+            let commit = Commit::new(log.lake(), "SET TBLPROPERTIES");
+            Ok(CommitDecision::Commit(commit.metadata(&metadata.into()), ()))
+        });
+        changed.await.map(|_| ())
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use lake_model::{Day, TableVersion};
 
-use super::entry::{Entry, Protocol};
+use super::entry::{Entry, Metadata, Protocol};
 use super::file_entry::FileEntry;
 use crate::log_problem::LogProblem;
 use crate::protocol::{READER_VERSION, WRITER_VERSION};
@@ -19,7 +19,7 @@ pub struct TableState {
     /// The paths of each day's files.
     days: BTreeMap<Day, BTreeSet<String>>,
     txns: HashMap<String, i64>,
-    properties: HashMap<String, String>,
+    metadata: Metadata,
 }
 
 impl TableState {
@@ -31,7 +31,7 @@ impl TableState {
             lacking: BTreeSet::new(),
             days: BTreeMap::new(),
             txns: HashMap::new(),
-            properties: HashMap::new(),
+            metadata: Metadata::default(),
         }
     }
 
@@ -67,11 +67,15 @@ impl TableState {
 
     /// The value of a table property.
     pub fn property(&self, key: &str) -> Option<&str> {
-        self.properties.get(key).map(String::as_str)
+        self.metadata.configuration.get(key).map(String::as_str)
     }
 
     pub(super) fn properties(&self) -> &HashMap<String, String> {
-        &self.properties
+        &self.metadata.configuration
+    }
+
+    pub(super) fn metadata(&self) -> &Metadata {
+        &self.metadata
     }
 
     /// Applies the entry of `version`; all of it, or nothing if it is refused.
@@ -86,8 +90,8 @@ impl TableState {
             self.add(file);
         }
         self.txns.extend(entry.txns);
-        if let Some(properties) = entry.properties {
-            self.properties = properties;
+        if let Some(metadata) = entry.metadata {
+            self.metadata = metadata;
         }
         self.version = version;
         Ok(())

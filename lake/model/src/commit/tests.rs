@@ -38,8 +38,16 @@ proptest! {
 fn continued(target: Offset) -> PartitionFacts {
     let (built_on, found) = (Some(Offset(7)), Some(Offset(7)));
     let (owner, found_owner) = (OwnerClaim::default(), OwnerEpoch::default());
-    let (was_reset, may_be_vacuumed) = (false, false);
-    PartitionFacts { built_on, found, target, owner, found_owner, was_reset, may_be_vacuumed }
+    PartitionFacts {
+        built_on,
+        found,
+        target,
+        owner,
+        found_owner,
+        was_reset: false,
+        has_other_bounds: false,
+        may_be_vacuumed: false,
+    }
 }
 
 #[test]
@@ -56,6 +64,13 @@ fn work_whose_files_may_be_gone_is_fenced() {
 #[test]
 fn work_from_before_a_reset_of_the_watermark_is_fenced() {
     let facts = PartitionFacts { was_reset: true, ..continued(Offset(9)) };
+    assert_eq!(decide(facts), PartitionDecision::Fenced);
+    assert_eq!(decide(continued(Offset(9))), PartitionDecision::Commit);
+}
+
+#[test]
+fn work_of_days_that_have_other_bounds_by_now_is_fenced() {
+    let facts = PartitionFacts { has_other_bounds: true, ..continued(Offset(9)) };
     assert_eq!(decide(facts), PartitionDecision::Fenced);
 }
 

@@ -54,6 +54,30 @@ pub async fn a_checkpointed_and_cleaned_log_adds_up_to_the_state_that_was_follow
     assert_eq!(contents(&events(&bed.lake()).await), contents(&log));
 }
 
+pub async fn a_property_is_changed_in_a_log_whose_creation_is_cleaned_away(bed: Bed) {
+    let lake = bed.lake();
+    let mut log = events(&lake).await;
+    land_until(&lake, &mut log, 3).await;
+    let metadata = async || {
+        let delta = housekeeping::delta_table(&lake, Table::Events).await.unwrap();
+        serde_json::to_value(delta.snapshot().unwrap().metadata()).unwrap()
+    };
+    let mut expected = metadata().await;
+    clean(&bed).await;
+    assert_eq!(entry(&lake, 0).await, None);
+    let mut opened = events(&bed.lake()).await;
+    opened
+        .change_properties(|state| match state.property("user.note") {
+            Some(_) => Vec::new(),
+            None => vec![("user.note".to_owned(), "new".to_owned())],
+        })
+        .await
+        .unwrap();
+    expected["configuration"]["user.note"] = "new".into();
+    assert_eq!(metadata().await, expected);
+    assert_eq!(opened.state().property("user.note"), Some("new"));
+}
+
 pub async fn a_checkpoint_of_several_parts_is_read(bed: Bed) {
     let lake = bed.lake();
     let mut log = events(&lake).await;

@@ -2,7 +2,7 @@
 
 use futures::TryStreamExt;
 use lake_delta::{Commit, CommitOutcome, Lake, LakeError, TableLog};
-use lake_model::{KafkaPartition, TableVersion};
+use lake_model::{KafkaPartition, TableVersion, TopicIdentity};
 use lake_tables::Table;
 use lake_tables::identity::LakeIdentity;
 use lake_tables::txn::AppIds;
@@ -147,4 +147,29 @@ pub async fn a_table_of_another_pipeline_is_left_as_it_is(bed: Bed) {
     let error = identity.open_or_create(&lake, Table::Events).await.unwrap_err();
     assert!(error.to_string().contains("kafka.topic"), "{error}");
     assert_eq!(entry(&lake, 1).await, None);
+}
+
+/// Kafka's ids of the topic.
+fn topic(id: &str) -> TopicIdentity {
+    TopicIdentity { cluster_id: Some("cluster".to_owned()), topic_id: Some(id.to_owned()) }
+}
+
+pub async fn a_table_without_kafkas_ids_is_given_them_and_refuses_another_topic(bed: Bed) {
+    let lake = bed.lake();
+    let identity = LakeIdentity::of(&lake_config::Settings::default());
+    identity.open_or_create(&lake, Table::Events).await.unwrap();
+    let (first, second) =
+        (identity.clone().on(topic("first")), identity.clone().on(topic("second")));
+    let log = first.open_or_create(&lake, Table::Events).await.unwrap();
+    assert_eq!(log.state().version(), TableVersion(1));
+    assert!(log.state().property(COLUMNS_WITH_BOUNDS).is_some(), "the others are kept");
+    let error = second.open_or_create(&lake, Table::Events).await.unwrap_err();
+    assert!(matches!(error, LakeError::Configuration(_)));
+    for part in ["kafka.topic = \"camera-events\"", "topic id first", "topic id second"] {
+        assert!(error.to_string().contains(part), "{error}");
+    }
+    // Whoever does not ask Kafka, or a Kafka that knows no ids, goes on.
+    let log = identity.open_or_create(&lake, Table::Events).await.unwrap();
+    assert_eq!(log.state().version(), TableVersion(1), "nothing is changed by it");
+    assert!(first.open(&lake, Table::Events).await.is_ok());
 }

@@ -54,6 +54,7 @@ on_every_store! {
     creating::a_table_of_an_earlier_release_names_its_columns_with_bounds_from_then_on;
     creating::offsets_of_another_pipeline_are_refused_though_no_property_names_it;
     creating::a_table_of_another_pipeline_is_left_as_it_is;
+    creating::a_table_without_kafkas_ids_is_given_them_and_refuses_another_topic;
     committing::an_append_is_followed_by_another_log;
     committing::a_long_way_behind_is_caught_up_in_order;
     committing::a_taken_version_is_a_conflict_on_a_refreshed_state_and_the_same_files_commit_again;
@@ -64,6 +65,7 @@ on_every_store! {
     rivals::concurrent_commits_are_each_in_exactly_one_version;
     rivals::of_two_writers_of_a_partition_one_wins_each_step_and_every_offset_lands_once;
     cleaning::a_checkpointed_and_cleaned_log_adds_up_to_the_state_that_was_followed;
+    cleaning::a_property_is_changed_in_a_log_whose_creation_is_cleaned_away;
     cleaning::a_checkpoint_of_several_parts_is_read;
     cleaning::a_missed_checkpoint_is_made_up_for;
     cleaning::cleaners_at_once_do_not_stumble_over_one_another;

@@ -82,7 +82,8 @@ impl Writer {
         let first = self.built_on.unwrap_or(Offset::ZERO);
         let target = first.plus(count);
         let file = rows::file(&self.lake, PARTITION.0, OffsetRange::new(first, target)).await;
-        let progress = PartitionProgress { next_offset: Some(target), max_event_time: None };
+        let progress =
+            PartitionProgress { next_offset: Some(target), ..PartitionProgress::default() };
         let Writer { lake, log, app_ids, built_on } = self;
         let step = commit_with(log, async |log: &TableLog| {
             let found = app_ids.progress(log.state(), PARTITION).next_offset;
@@ -93,6 +94,7 @@ impl Writer {
                 owner: OwnerClaim::default(),
                 found_owner: app_ids.owner_epoch(log.state(), PARTITION),
                 was_reset: false,
+                has_other_bounds: false,
                 may_be_vacuumed: false,
             };
             Ok::<_, LakeError>(match decide(facts) {

@@ -121,7 +121,8 @@ impl Commits {
             commit = commit.add([self.write(&group, span, size, at).await?]).remove(old);
         }
         let next_offset = Some(Offset(self.made + 1));
-        let progress = PartitionProgress { next_offset, max_event_time: Some(at) };
+        let progress =
+            PartitionProgress { next_offset, max_event_time: Some(at), leader_epoch: None };
         Ok((commit.txns(self.app_ids.record(PARTITION, progress)), replaced))
     }
 

@@ -41,7 +41,7 @@ pub struct BatchEnd {
 /// # Errors
 /// Kafka that fails, and another member of the group.
 pub async fn read(settings: &Settings) -> anyhow::Result<Reading> {
-    let mut open = TopicEnds::new(&settings.kafka).ends().await?;
+    let mut open = TopicEnds::new(&settings.kafka).ends().await?.stable();
     let begun = processor_time();
     let mut source = KafkaSource::start(settings)?;
     let mut batches = Vec::new();
@@ -74,5 +74,5 @@ pub async fn read(settings: &Settings) -> anyhow::Result<Reading> {
 }
 
 fn from_its_start(assigned: &AssignedPartition) -> Start {
-    Start { partition: assigned.partition, offset: assigned.low, epoch: EPOCH }
+    Start { partition: assigned.partition, offset: assigned.low, epoch: EPOCH, leader_epoch: None }
 }

@@ -103,8 +103,8 @@ impl Replay {
         let meter = SharedMeter::new(clock);
         let metered = meter.clone();
         let lake = lake.decorated(|store| Intercepted::new(store, Metering(metered)));
-        let rules = Rules::new(settings)?;
-        let committer = Committer::open(&lake, settings, &rules).await?;
+        let committer = Committer::open(&lake, settings).await?;
+        let rules = Rules::new(settings, committer.calendar().clone());
         let tables = committer.tables();
         let is_new =
             tables.events.state().version().0 == 0 && tables.avg_speed.state().version().0 == 0;
@@ -114,7 +114,7 @@ impl Replay {
         Ok(Replay {
             format: settings.event.clone(),
             landing_bytes: usize::try_from(settings.speed.landing_bytes)?,
-            lander: Lander::new(&rules.calendar, ONE_FILE),
+            lander: Lander::new(ONE_FILE),
             averages: AveragesWriter::new(rules.lateness, ONE_FILE),
             rules,
             partitions: PartitionSet::default(),

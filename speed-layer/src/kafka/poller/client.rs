@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use lake_kafka::partition_bounds;
-use lake_model::{KafkaPartition, OffsetRange};
+use lake_model::{KafkaPartition, LeaderEpoch, Offset, OffsetRange};
 use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, Consumer, RebalanceProtocol};
 use rdkafka::error::{KafkaError, KafkaResult};
 use rdkafka::message::Message as _;
 use speed_layer_fetch::RecordQueue;
+use speed_layer_fetch::leader_epoch::{self, set_leader_epoch};
 
 use super::now;
 use super::seeker::SeekAnswers;
@@ -163,12 +164,18 @@ impl GroupClient {
         self.assign(starts)
     }
 
-    /// Moves partitions that are being fetched to these offsets. Returns what became of each.
+    /// Moves partitions that are being fetched, or paused, to these offsets, and ends their pauses. Returns what became of
+    /// each.
     pub(super) fn seek(&self, starts: &[Start]) -> SeekAnswers {
         let answers = self.consumer.seek_partitions(self.list_of(starts), self.request_timeout)?;
-        let elements = answers.elements();
-        let answers = elements.iter();
-        Ok(answers.map(|answer| (KafkaPartition(answer.partition()), answer.error())).collect())
+        let answers = answers.elements();
+        let answers: Vec<_> = answers
+            .iter()
+            .map(|answer| (KafkaPartition(answer.partition()), answer.error()))
+            .collect();
+        let sought = answers.iter().filter(|(_, answer)| answer.is_ok());
+        self.set_paused(&sought.map(|(partition, _)| *partition).collect::<Vec<_>>(), false);
+        Ok(answers)
     }
 
     pub(super) fn set_paused(&self, partitions: &[KafkaPartition], paused: bool) {
@@ -185,6 +192,17 @@ impl GroupClient {
         let _ = self.consumer.unassign();
     }
 
+    /// The epoch of the leader that appended what is before `next`, a position that librdkafka has reached, if it knows.
+    pub(super) fn leader_epoch_before(
+        &self,
+        partition: KafkaPartition,
+        next: Offset,
+    ) -> Option<LeaderEpoch> {
+        let (offset, leader_epoch) =
+            leader_epoch::position(&self.consumer, &self.topic, partition.0)?;
+        LeaderEpoch::new(leader_epoch.into()).filter(|_| offset == next.0)
+    }
+
     fn list_of_partitions(&self, partitions: &[KafkaPartition]) -> TopicPartitionList {
         let mut list = TopicPartitionList::new();
         for partition in partitions {
@@ -199,6 +217,9 @@ impl GroupClient {
             let offset = rdkafka::Offset::Offset(start.offset.0);
             list.add_partition_offset(&self.topic, start.partition.0, offset)
                 .expect("offsets from 0 are valid");
+            if let Some(epoch) = start.leader_epoch {
+                set_leader_epoch(&mut list, &self.topic, start.partition.0, epoch.number());
+            }
         }
         list
     }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use lake_model::{KafkaPartition, Offset, kafka_timestamp};
+use lake_model::{KafkaPartition, LeaderEpoch, Offset, kafka_timestamp};
 use rdkafka::message;
 use speed_layer_fetch::Record;
 use tokio::runtime::Handle;
@@ -22,6 +22,17 @@ const BATCH_BYTES: usize = 512 << 10;
 const FLUSH_RECORDS: usize = 60_000;
 /// How long the thread waits for the engine before it polls to stay in the group.
 pub(super) const SEND_TIMEOUT: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 60 });
+
+/// What became of a record.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Decoded {
+    /// It is in the batch, or does not count.
+    Passed,
+    /// The batch is full by it.
+    Full,
+    /// It is not in the batch, which has to be sent on first.
+    OfAnotherLeader,
+}
 
 /// The way to the engine.
 pub(super) struct Delivery {
@@ -49,7 +60,12 @@ impl Delivery {
         client: &mut GroupClient,
         positions: &mut Positions,
     ) -> Result<(), Ended> {
-        if self.decode_into_batch(record, client.topic(), positions) {
+        let mut decoded = self.decode_into_batch(record, client.topic(), positions);
+        if decoded == Decoded::OfAnotherLeader {
+            self.flush_partition(KafkaPartition(record.partition), client, positions)?;
+            decoded = self.decode_into_batch(record, client.topic(), positions);
+        }
+        if decoded == Decoded::Full {
             self.flush_partition(KafkaPartition(record.partition), client, positions)?;
         }
         if self.pending_records < FLUSH_RECORDS {
@@ -58,15 +74,21 @@ impl Delivery {
         self.flush(client, positions)
     }
 
-    /// Decodes a record into its partition's pending batch. Returns whether that is full.
+    /// Decodes a record into its partition's pending batch, unless another leader appended that.
     fn decode_into_batch(
         &mut self,
         record: &Record<'_>,
         topic: &str,
         positions: &mut Positions,
-    ) -> bool {
-        let partition = KafkaPartition(record.partition);
-        let Some(fetched) = positions.valid(partition) else { return false };
+    ) -> Decoded {
+        let Some(fetched) = positions.valid(KafkaPartition(record.partition)) else {
+            return Decoded::Passed;
+        };
+        let leader_epoch = record.leader_epoch.and_then(|epoch| LeaderEpoch::new(epoch.into()));
+        if fetched.leader_epoch != leader_epoch && !fetched.pending.is_empty() {
+            return Decoded::OfAnotherLeader;
+        }
+        fetched.leader_epoch = leader_epoch;
         let millis = match record.timestamp {
             message::Timestamp::LogAppendTime(millis) => millis,
             message::Timestamp::CreateTime(millis) => {
@@ -82,7 +104,7 @@ impl Delivery {
         let (offset, key, payload) = (Offset(record.offset), record.key, record.payload);
         fetched.pending.push(offset, kafka_timestamp, key, payload, &self.format);
         self.pending_records += 1;
-        fetched.pending.bytes() >= BATCH_BYTES
+        if fetched.pending.bytes() >= BATCH_BYTES { Decoded::Full } else { Decoded::Passed }
     }
 
     /// The partition's end has come, with all that came before it. Transaction markers and aborted records, which no message
@@ -97,8 +119,13 @@ impl Delivery {
         self.flush_partition(partition, client, positions)?;
         let Some(fetched) = positions.valid(partition) else { return Ok(()) };
         let epoch = fetched.pending.epoch;
-        fetched.position = fetched.position.max(next);
-        let position = SourceEvent::Position { partition, epoch, next: fetched.position };
+        if next > fetched.position {
+            // What is before it is no record, but may be of a later leader than the last one.
+            fetched.leader_epoch = client.leader_epoch_before(partition, next);
+            fetched.position = next;
+        }
+        let (next, leader_epoch) = (fetched.position, fetched.leader_epoch);
+        let position = SourceEvent::Position { partition, epoch, next, leader_epoch };
         self.send(position, client, positions)
     }
 
@@ -129,7 +156,8 @@ impl Delivery {
             .try_for_each(|partition| self.flush_partition(partition, client, positions))
     }
 
-    fn flush_partition(
+    /// Sends on what is pending of a partition.
+    pub(super) fn flush_partition(
         &mut self,
         partition: KafkaPartition,
         client: &mut GroupClient,
@@ -138,7 +166,8 @@ impl Delivery {
         let Some(fetched) = positions.get_mut(partition) else { return Ok(()) };
         let Some(last) = fetched.pending.last_offset() else { return Ok(()) };
         fetched.position = last.next();
-        let batch = fetched.pending.take();
+        let mut batch = fetched.pending.take();
+        batch.leader_epoch = fetched.leader_epoch;
         self.send(SourceEvent::Records(Box::new(batch)), client, positions)
     }
 

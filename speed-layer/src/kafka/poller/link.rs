@@ -45,6 +45,11 @@ impl Link {
         self.delivery.flush_after(wait, &mut self.client, &mut self.positions)
     }
 
+    /// As [`Delivery::flush_partition`].
+    pub(super) fn flush_partition(&mut self, partition: KafkaPartition) -> Result<(), Ended> {
+        self.delivery.flush_partition(partition, &mut self.client, &mut self.positions)
+    }
+
     /// As [`Delivery::flush`].
     pub(super) fn flush(&mut self) -> Result<(), Ended> {
         self.delivery.flush(&mut self.client, &mut self.positions)
@@ -53,6 +58,16 @@ impl Link {
     /// As [`Delivery::send`].
     pub(super) fn send(&mut self, event: SourceEvent) -> Result<(), Ended> {
         self.delivery.send(event, &mut self.client, &mut self.positions)
+    }
+
+    /// Has librdkafka pause those of the partitions about to be assigned whose position has to be sought first, so that it
+    /// fetches nothing from a position that is not validated. Pauses outlast assignments: those of the others end.
+    pub(super) fn pause_until_sought(&mut self, starts: &[Start]) {
+        let ids = starts.iter().map(|start| start.partition);
+        let (valid, waiting): (Vec<KafkaPartition>, Vec<KafkaPartition>) =
+            ids.partition(|id| self.positions.valid(*id).is_some());
+        self.client.set_paused(&waiting, true);
+        self.client.set_paused(&valid, false);
     }
 
     /// Reports to the engine that an action on the topic failed for good.

@@ -19,11 +19,14 @@ use super::delivery::SEND_TIMEOUT;
 use super::link::Link;
 use super::{Ended, now};
 use crate::kafka::context::Rebalance;
-use crate::source::{AssignedPartition, SourceEvent, Start};
+use crate::source::{AssignedPartition, SourceEvent, Start, Truncation};
 
 /// How long the engine may need to release partitions, for which the others in the group wait; below
 /// librdkafka's `max.poll.interval.ms` of 5 minutes.
 const ENGINE_TIMEOUT: Duration = Duration::from_secs(240);
+
+/// How long to wait before a log is looked at again that has to grow.
+const GROWTH_WAIT: Duration = Duration::from_secs(1);
 
 /// Assigns and returns partitions as the group and the engine say.
 pub(super) struct Membership {
@@ -57,7 +60,51 @@ impl Membership {
             link.client.poll_consumer();
         }
         link.positions.invalidate_all(now());
-        self.restart(&out_of_range(&positions, &bounds), link)
+        self.restart(&out_of_range(&positions, &bounds), None, link)
+    }
+
+    /// Kafka's log of the partition is not the one that was read before its position: asks the engine anew.
+    pub(super) fn restart_truncated(
+        &self,
+        partition: KafkaPartition,
+        truncation: Truncation,
+        link: &mut Link,
+    ) -> Result<(), Ended> {
+        let Truncation { position, end } = truncation;
+        let (partition_id, position, end) = (partition.0, position.0, end.map(|end| end.0));
+        tracing::warn!(
+            partition = partition_id,
+            position,
+            end,
+            "Kafka's log was cut before the position"
+        );
+        self.restart(&[partition], Some(truncation), link)
+    }
+
+    /// Asks the engine anew about a partition if Kafka does not have its position, and has it sought there otherwise.
+    pub(super) fn restart_if_out_of_range(
+        &self,
+        start: Start,
+        link: &mut Link,
+    ) -> Result<(), Ended> {
+        let Start { partition, offset, .. } = start;
+        let bounds = self.bounds_of(partition, link)?;
+        link.positions.invalidate(partition, now());
+        let truncation = (offset > bounds.high)
+            .then_some(Truncation { position: offset, end: Some(bounds.high) });
+        self.restart(&out_of_range(&[(partition, offset)], &[bounds]), truncation, link)
+    }
+
+    /// Looks whether logs have grown to where partitions are that wait for it.
+    pub(super) fn look_for_growth(&self, link: &mut Link) -> Result<(), Ended> {
+        for Start { partition, offset, .. } in link.positions.awaiting_growth(now()) {
+            if self.bounds_of(partition, link)?.high < offset {
+                link.positions.wait_for_growth(partition, now() + GROWTH_WAIT);
+            } else {
+                link.positions.has_grown(partition, now());
+            }
+        }
+        Ok(())
     }
 
     /// Some records of these partitions came beside the queue of records, and may have been overtaken by others: asks the
@@ -71,24 +118,32 @@ impl Membership {
         if !partitions.is_empty() {
             tracing::warn!(?partitions, "records came out of turn: fetching them again");
         }
-        self.restart(&partitions, link)
+        self.restart(&partitions, None, link)
     }
 
     fn assign(&self, partitions: &[KafkaPartition], link: &mut Link) -> Result<(), Ended> {
         tracing::info!(?partitions, "partitions assigned");
-        let starts = self.ask_for_starts(partitions, link)?;
+        let starts = self.ask_for_starts(partitions, None, link)?;
+        link.pause_until_sought(&starts);
         let assigned = link.client.assign(&starts);
         link.fail_on_error("assign partitions", assigned)
     }
 
     /// Takes partitions away from the engine and asks it anew where to start.
-    fn restart(&self, partitions: &[KafkaPartition], link: &mut Link) -> Result<(), Ended> {
+    fn restart(
+        &self,
+        partitions: &[KafkaPartition],
+        truncation: Option<Truncation>,
+        link: &mut Link,
+    ) -> Result<(), Ended> {
         if partitions.is_empty() {
             return Ok(());
         }
         link.send(SourceEvent::Lost { partitions: partitions.to_vec() })?;
-        let starts = self.ask_for_starts(partitions, link)?;
-        starts.into_iter().for_each(|start| link.begin_elsewhere(start));
+        let now = now();
+        for Start { partition, .. } in self.ask_for_starts(partitions, truncation, link)? {
+            link.positions.invalidate(partition, now);
+        }
         Ok(())
     }
 
@@ -96,21 +151,26 @@ impl Membership {
     fn ask_for_starts(
         &self,
         partitions: &[KafkaPartition],
+        truncation: Option<Truncation>,
         link: &mut Link,
     ) -> Result<Vec<Start>, Ended> {
         let mut assignment = Assignment::of(partitions);
         while !assignment.unanswered().is_empty() {
             let mut assigned = Vec::new();
             for partition in assignment.unanswered() {
-                assigned.push(self.bounds_of(*partition, link)?);
+                assigned
+                    .push(AssignedPartition { truncation, ..self.bounds_of(*partition, link)? });
                 link.client.poll_consumer();
             }
             let (reply, answer) = oneshot::channel();
-            link.send(SourceEvent::Assigned { partitions: assigned, reply })?;
+            link.send(SourceEvent::Assigned { partitions: assigned.clone(), reply })?;
             let starts = wait_for_starts(answer, link)?;
             for start in &starts {
                 link.client.route(start.partition);
-                link.positions.begin(*start);
+                link.positions.begin(*start, now());
+                if is_beyond_end(*start, &assigned) {
+                    link.positions.wait_for_growth(start.partition, now() + GROWTH_WAIT);
+                }
             }
             assignment.answer(&starts);
         }
@@ -124,7 +184,12 @@ impl Membership {
     ) -> Result<AssignedPartition, Ended> {
         let is_over = || self.stop.load(Ordering::Relaxed);
         match link.client.bounds_of(partition, is_over) {
-            Ok(held) => Ok(AssignedPartition { partition, low: held.first, high: held.next }),
+            Ok(held) => Ok(AssignedPartition {
+                partition,
+                low: held.first,
+                high: held.next,
+                truncation: None,
+            }),
             Err(error) => {
                 let action = format!("ask for the offsets of partition {partition}");
                 link.fail_on_error(&action, Err(error))?;
@@ -196,6 +261,13 @@ impl Assignment {
     fn into_starts(self) -> Vec<Start> {
         self.starts
     }
+}
+
+/// Whether a partition is to start where its log has to grow to first. Where a leader epoch is known, Kafka says whether
+/// that is so.
+fn is_beyond_end(start: Start, assigned: &[AssignedPartition]) -> bool {
+    let mut of_partition = assigned.iter().filter(|bounds| bounds.partition == start.partition);
+    start.leader_epoch.is_none() && of_partition.any(|bounds| start.offset > bounds.high)
 }
 
 /// The partitions whose position lies outside what Kafka has of them.

@@ -1,15 +1,17 @@
 //! Where each assigned partition is: the records that the engine does not have yet, the position that it was given last,
-//! and whether the partition needs a seek before anything more of it counts.
+//! and whether and when the partition is to be sought before anything more of it counts.
 //!
 //! # Consistency
 //! Positions come from records and from ends of partitions, never from librdkafka. While a partition needs a seek, nothing
-//! that comes of it is accepted.
+//! that comes of it is accepted. A position has the leader epoch of what is before it, by which librdkafka validates it: at a
+//! seek, not at an assignment. So an assigned partition whose epoch is known needs a seek, too.
 
-use std::collections::BTreeMap;
-use std::time::Instant;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
 
-use lake_model::{KafkaPartition, Offset};
+use lake_model::{KafkaPartition, LeaderEpoch, Offset};
 
+use super::faults::wait_after;
 use crate::decode::DecodedBatch;
 use crate::source::Start;
 
@@ -19,8 +21,13 @@ pub(super) struct Fetched {
     pub(super) pending: DecodedBatch,
     /// The position that the engine was given last.
     pub(super) position: Offset,
-    /// Since when it needs a seek: what comes until then is of another place.
-    needs_seek_since: Option<Instant>,
+    /// The epoch of the leader that appended what is before the next offset; the records that the engine does not have yet
+    /// are of one leader.
+    pub(super) leader_epoch: Option<LeaderEpoch>,
+    /// When it is to be sought: what comes until then is of another place.
+    seek_at: Option<Instant>,
+    /// How often it was in vain to fetch from which offset.
+    failed: Option<(Offset, u32)>,
 }
 
 impl Fetched {
@@ -31,7 +38,7 @@ impl Fetched {
 
     /// What comes is of another place until a seek has succeeded.
     fn invalidate_position(&mut self, now: Instant) {
-        self.needs_seek_since.get_or_insert(now);
+        self.seek_at.get_or_insert(now);
     }
 }
 
@@ -39,14 +46,23 @@ impl Fetched {
 #[derive(Default)]
 pub(super) struct Positions {
     fetched: BTreeMap<KafkaPartition, Fetched>,
+    /// Partitions whose log has to grow to where they are.
+    beyond_end: BTreeSet<KafkaPartition>,
 }
 
 impl Positions {
     /// From now on records of the partition are of this start.
-    pub(super) fn begin(&mut self, start: Start) {
-        let pending = DecodedBatch::new(start.partition, start.epoch);
-        let fetched = Fetched { pending, position: start.offset, needs_seek_since: None };
-        self.fetched.insert(start.partition, fetched);
+    pub(super) fn begin(&mut self, start: Start, now: Instant) {
+        let Start { partition, offset, epoch, leader_epoch } = start;
+        let fetched = Fetched {
+            pending: DecodedBatch::new(partition, epoch),
+            position: offset,
+            leader_epoch,
+            seek_at: leader_epoch.map(|_| now),
+            failed: None,
+        };
+        self.fetched.insert(partition, fetched);
+        self.beyond_end.remove(&partition);
     }
 
     /// As [`Positions::begin`], from another offset than where it is fetched. Returns false, and changes nothing, if the
@@ -55,12 +71,52 @@ impl Positions {
         let held = self.fetched.get(&start.partition);
         let is_current = held.is_some_and(|held| held.pending.epoch <= start.epoch);
         if is_current {
-            self.begin(start);
+            self.begin(start, now);
             self.fetched
                 .entry(start.partition)
                 .and_modify(|fetched| fetched.invalidate_position(now));
         }
         is_current
+    }
+
+    /// The partition needs a seek to where it is.
+    pub(super) fn invalidate(&mut self, partition: KafkaPartition, now: Instant) {
+        self.fetched.entry(partition).and_modify(|fetched| fetched.invalidate_position(now));
+    }
+
+    /// It was in vain to fetch the partition from where it is: it needs a seek, some time later. Returns after what time; `None`
+    /// if that was tried too often.
+    pub(super) fn note_failure(
+        &mut self,
+        partition: KafkaPartition,
+        now: Instant,
+    ) -> Option<Duration> {
+        let fetched = self.fetched.get_mut(&partition)?;
+        let offset = fetched.next_offset();
+        let before = fetched.failed.filter(|(failed, _)| *failed == offset);
+        let times = before.map_or(1, |(_, times)| times + 1);
+        fetched.failed = Some((offset, times));
+        let wait = wait_after(times)?;
+        fetched.seek_at = Some(now + wait);
+        Some(wait)
+    }
+
+    /// The partition is not sought before its log has grown to where it is, which is looked at again later.
+    pub(super) fn wait_for_growth(&mut self, partition: KafkaPartition, look_at: Instant) {
+        self.fetched.entry(partition).and_modify(|fetched| fetched.seek_at = Some(look_at));
+        self.beyond_end.insert(partition);
+    }
+
+    /// The log has grown to where the partition is.
+    pub(super) fn has_grown(&mut self, partition: KafkaPartition, now: Instant) {
+        self.fetched.entry(partition).and_modify(|fetched| fetched.seek_at = Some(now));
+        self.beyond_end.remove(&partition);
+    }
+
+    /// Where partitions are whose log has to grow to that, and is to be looked at now.
+    pub(super) fn awaiting_growth(&self, now: Instant) -> Vec<Start> {
+        let starts = self.starts_of(|fetched| fetched.seek_at.is_some_and(|at| at <= now));
+        starts.into_iter().filter(|start| self.beyond_end.contains(&start.partition)).collect()
     }
 
     /// All partitions need a seek to where they are. To be called after every pause.
@@ -70,18 +126,29 @@ impl Positions {
 
     /// A seek of the partition has succeeded: what comes counts again.
     pub(super) fn validate(&mut self, partition: KafkaPartition) {
-        self.fetched.entry(partition).and_modify(|fetched| fetched.needs_seek_since = None);
+        self.fetched.entry(partition).and_modify(|fetched| fetched.seek_at = None);
     }
 
-    /// Whether a partition needs a seek.
-    pub(super) fn needs_seek(&self) -> bool {
-        self.fetched.values().any(|fetched| fetched.needs_seek_since.is_some())
+    /// The partition was assigned again from where it is: what comes counts, unless its position is to be validated, or it
+    /// waits for something.
+    pub(super) fn assigned_again(&mut self, partition: KafkaPartition, now: Instant) {
+        let Some(fetched) = self.fetched.get_mut(&partition) else { return };
+        if !self.beyond_end.contains(&partition) && fetched.seek_at.is_none_or(|at| at <= now) {
+            fetched.seek_at = fetched.leader_epoch.map(|_| now);
+        }
     }
 
-    /// Where partitions need a seek to that have waited for it so long.
-    pub(super) fn needing_seek(&self, has_waited: impl Fn(Instant) -> bool) -> Vec<Start> {
-        let needs_seek = |fetched: &Fetched| fetched.needs_seek_since.is_some_and(&has_waited);
-        self.starts_of(needs_seek)
+    /// Whether a partition is to be sought now.
+    pub(super) fn needs_seek(&self, now: Instant) -> bool {
+        let mut fetched = self.fetched.iter().filter(|(id, _)| !self.beyond_end.contains(id));
+        fetched.any(|(_, fetched)| fetched.seek_at.is_some_and(|at| at <= now))
+    }
+
+    /// Where partitions need a seek to, if the time at which they are to be sought is one that is meant.
+    pub(super) fn needing_seek(&self, is_meant: impl Fn(Instant) -> bool) -> Vec<Start> {
+        let mut starts = self.starts_of(|fetched| fetched.seek_at.is_some_and(&is_meant));
+        starts.retain(|start| !self.beyond_end.contains(&start.partition));
+        starts
     }
 
     /// Where each partition goes on: after the last record decoded.
@@ -91,7 +158,7 @@ impl Positions {
 
     /// The partition, if what comes of it counts.
     pub(super) fn valid(&mut self, partition: KafkaPartition) -> Option<&mut Fetched> {
-        self.fetched.get_mut(&partition).filter(|fetched| fetched.needs_seek_since.is_none())
+        self.fetched.get_mut(&partition).filter(|fetched| fetched.seek_at.is_none())
     }
 
     /// The partition, if it is assigned.
@@ -102,6 +169,7 @@ impl Positions {
     /// Forgets partitions that are taken away.
     pub(super) fn release(&mut self, partitions: &[KafkaPartition]) {
         self.fetched.retain(|partition, _| !partitions.contains(partition));
+        self.beyond_end.retain(|partition| !partitions.contains(partition));
     }
 
     pub(super) fn contains(&self, partition: KafkaPartition) -> bool {
@@ -118,59 +186,21 @@ impl Positions {
         self.fetched.iter().map(|(partition, fetched)| (*partition, fetched.position)).collect()
     }
 
+    /// Where the partition goes on, if it is assigned.
+    pub(super) fn start_of(&self, partition: KafkaPartition) -> Option<Start> {
+        self.starts().into_iter().find(|start| start.partition == partition)
+    }
+
     fn starts_of(&self, is_meant: impl Fn(&Fetched) -> bool) -> Vec<Start> {
         let start = |(partition, fetched): (&KafkaPartition, &Fetched)| Start {
             partition: *partition,
             offset: fetched.next_offset(),
             epoch: fetched.pending.epoch,
+            leader_epoch: fetched.leader_epoch,
         };
         self.fetched.iter().filter(|(_, fetched)| is_meant(fetched)).map(start).collect()
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use super::super::now;
-    use super::*;
-
-    const PARTITION: KafkaPartition = KafkaPartition(3);
-
-    fn start(offset: i64, epoch: u64) -> Start {
-        Start { partition: PARTITION, offset: Offset(offset), epoch }
-    }
-
-    #[test]
-    fn nothing_of_a_partition_counts_from_a_pause_until_a_seek_has_succeeded() {
-        let mut positions = Positions::default();
-        positions.begin(start(10, 1));
-        assert!(positions.valid(PARTITION).is_some());
-        positions.invalidate_all(now());
-        assert!(positions.valid(PARTITION).is_none());
-        assert_eq!(positions.needing_seek(|_| true), [start(10, 1)]);
-        positions.validate(PARTITION);
-        assert!(
-            positions.valid(PARTITION).is_some() && positions.needing_seek(|_| true).is_empty()
-        );
-    }
-
-    #[test]
-    fn a_seek_of_an_earlier_assignment_is_passed_over() {
-        let mut positions = Positions::default();
-        assert!(!positions.begin_elsewhere(start(10, 1), now()), "it is not assigned");
-        positions.begin(start(20, 2));
-        assert!(!positions.begin_elsewhere(start(10, 1), now()), "it was asked for earlier");
-        assert_eq!(positions.positions(), [(PARTITION, Offset(20))]);
-        assert!(positions.begin_elsewhere(start(10, 2), now()));
-        assert_eq!(positions.needing_seek(|_| true), [start(10, 2)]);
-    }
-
-    #[test]
-    fn a_partition_waits_for_its_seek_since_the_first_pause() {
-        let mut positions = Positions::default();
-        positions.begin(start(10, 1));
-        let first = now();
-        positions.invalidate_all(first);
-        positions.invalidate_all(now());
-        assert_eq!(positions.needing_seek(|since| since == first).len(), 1);
-    }
-}
+mod tests;

@@ -2,7 +2,8 @@
 //!
 //! A partition needs a seek when the engine says so, and after every pause: the poller's own, and those that librdkafka makes
 //! in a rebalance. After a pause librdkafka goes on at its own position. That may be too far: a transaction's end that
-//! lies in its queue from before the pause moves its position, while the records before that are passed over.
+//! lies in its queue from before the pause moves its position, while the records before that are passed over. A seek also has
+//! librdkafka validate the position, which an assignment does not, and fetch it again after a fault, once it has waited.
 //!
 //! # Consistency
 //! librdkafka's own position is never asked for. From a pause on it hands nothing over that is from before; and before it goes
@@ -68,7 +69,7 @@ impl Seeker {
         if self.refused_at.is_some_and(|at| since_refusal(at) < POLL_TIMEOUT) {
             return Vec::new();
         }
-        positions.needing_seek(|_| true)
+        positions.needing_seek(|at| at <= now)
     }
 
     /// Records what became of a seek. Partitions that were refused go on needing one. Returns failures that stay.
@@ -112,11 +113,13 @@ fn reassignment(positions: &Positions, is_cooperative: bool, now: Instant) -> Op
 fn assign_again(again: Reassignment, link: &mut Link) -> Result<(), Ended> {
     let Reassignment { idle, starts } = again;
     tracing::warn!(partitions = ?idle, "librdkafka does not fetch partitions: assigning them again");
-    let assigned = link.client.assign_again(&idle, &starts);
-    for Start { partition, .. } in starts {
-        link.client.route(partition);
-        link.positions.validate(partition);
+    let now = now();
+    for Start { partition, .. } in &starts {
+        link.positions.assigned_again(*partition, now);
     }
+    link.pause_until_sought(&starts);
+    let assigned = link.client.assign_again(&idle, &starts);
+    starts.iter().for_each(|start| link.client.route(start.partition));
     link.fail_on_error("assign partitions again", assigned)
 }
 

@@ -12,6 +12,7 @@ use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::mocking::MockCluster;
 use rdkafka::producer::{BaseProducer, BaseRecord, DefaultProducerContext, Producer};
+use rdkafka::types::{RDKafkaApiKey, RDKafkaRespErr};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
@@ -69,6 +70,16 @@ impl Bed {
             producer.send(record).map_err(|(error, _)| error).unwrap();
         }
         producer.flush(LONG).unwrap();
+    }
+
+    /// Has the partition led by its next leader.
+    pub(super) fn elect(&self, partition: i32) {
+        self.cluster.partition_leader(TOPIC, partition, Some(1)).unwrap();
+    }
+
+    /// Answers the next fetches with these errors.
+    pub(super) fn fail_fetches(&self, errors: &[RDKafkaRespErr]) {
+        self.cluster.request_errors(RDKafkaApiKey::Fetch, errors);
     }
 
     /// What the consumer fetches: the offsets that it was assigned, by partition.
@@ -148,5 +159,10 @@ impl Bed {
 }
 
 pub(super) fn start(partition: i32, offset: i64, epoch: u64) -> Start {
-    Start { partition: KafkaPartition(partition), offset: Offset(offset), epoch }
+    Start {
+        partition: KafkaPartition(partition),
+        offset: Offset(offset),
+        epoch,
+        leader_epoch: None,
+    }
 }

@@ -94,7 +94,7 @@ impl Bed {
 }
 
 fn start(offset: i64, epoch: u64) -> Start {
-    Start { partition: KafkaPartition(0), offset: Offset(offset), epoch }
+    Start { partition: KafkaPartition(0), offset: Offset(offset), epoch, leader_epoch: None }
 }
 
 async fn next(source: &mut KafkaSource) -> SourceEvent {

@@ -86,6 +86,7 @@ impl Owner {
             owner: self.claims[at],
             found_owner: found.owner,
             was_reset: false,
+            has_other_bounds: false,
             may_be_vacuumed: false,
         };
         match decide(facts) {

@@ -113,7 +113,7 @@ fn payload(message: speed_layer_fetch::Message<'_>) -> Result<Option<&[u8]>, Kaf
         speed_layer_fetch::Message::End { partition, .. } => {
             Err(KafkaError::PartitionEOF(partition))
         }
-        speed_layer_fetch::Message::Fault(error) => Err(error),
+        speed_layer_fetch::Message::Fault(fault) => Err(fault.error),
     }
 }
 

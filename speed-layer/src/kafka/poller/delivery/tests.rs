@@ -11,7 +11,7 @@ const GARBAGE: &[u8] = &[b'x'; 1000];
 
 fn record(partition: i32, offset: i64) -> Record<'static> {
     let timestamp = message::Timestamp::LogAppendTime(7);
-    Record { partition, offset, timestamp, key: None, payload: Some(GARBAGE) }
+    Record { partition, offset, timestamp, key: None, payload: Some(GARBAGE), leader_epoch: None }
 }
 
 /// Accepts records with offsets from `first` on.
@@ -30,7 +30,7 @@ fn sent(bed: &mut Bed) -> Vec<String> {
             let offsets: Vec<i64> = letters.iter().map(|letter| letter.kafka_offset.0).collect();
             format!("records {partition} {epoch} {offsets:?}")
         }
-        SourceEvent::Position { partition, epoch, next } => {
+        SourceEvent::Position { partition, epoch, next, .. } => {
             format!("position {partition} {epoch} {next}")
         }
         other => panic!("{other:?}"),
@@ -41,8 +41,8 @@ fn sent(bed: &mut Bed) -> Vec<String> {
 #[test]
 fn records_wait_for_a_flush_which_sends_each_partition_s_own_once() {
     let mut bed = Bed::new();
-    bed.link.positions.begin(start(0, 0, 4));
-    bed.link.positions.begin(start(1, 5, 6));
+    bed.link.positions.begin(start(0, 0, 4), now());
+    bed.link.positions.begin(start(1, 5, 6), now());
     accept(&mut bed.link, 0, 0, 2);
     accept(&mut bed.link, 1, 5, 1);
     assert!(sent(&mut bed).is_empty());
@@ -56,8 +56,8 @@ fn records_wait_for_a_flush_which_sends_each_partition_s_own_once() {
 #[test]
 fn a_batch_that_is_full_is_sent_at_once_and_others_wait() {
     let mut bed = Bed::new();
-    bed.link.positions.begin(start(0, 0, 1));
-    bed.link.positions.begin(start(1, 0, 1));
+    bed.link.positions.begin(start(0, 0, 1), now());
+    bed.link.positions.begin(start(1, 0, 1), now());
     accept(&mut bed.link, 1, 0, 1);
     let enough = (BATCH_BYTES / GARBAGE.len()) as i64 + 1;
     accept(&mut bed.link, 0, 0, enough);
@@ -69,7 +69,7 @@ fn a_batch_that_is_full_is_sent_at_once_and_others_wait() {
 #[test]
 fn nothing_of_a_partition_that_needs_a_seek_or_is_not_assigned_is_delivered() {
     let mut bed = Bed::new();
-    bed.link.positions.begin(start(0, 0, 1));
+    bed.link.positions.begin(start(0, 0, 1), now());
     bed.link.positions.invalidate_all(now());
     accept(&mut bed.link, 0, 0, 1);
     accept(&mut bed.link, 3, 0, 1);
@@ -85,7 +85,7 @@ fn nothing_of_a_partition_that_needs_a_seek_or_is_not_assigned_is_delivered() {
 #[test]
 fn an_end_comes_after_the_records_before_it_with_the_offsets_that_no_record_has() {
     let mut bed = Bed::new();
-    bed.link.positions.begin(start(0, 0, 1));
+    bed.link.positions.begin(start(0, 0, 1), now());
     accept(&mut bed.link, 0, 0, 2);
     bed.link.report_end(KafkaPartition(0), Offset(2)).unwrap();
     assert_eq!(sent(&mut bed), ["records 0 1 [0, 1]", "position 0 1 2"]);
@@ -98,7 +98,7 @@ fn an_end_comes_after_the_records_before_it_with_the_offsets_that_no_record_has(
 #[test]
 fn a_flush_after_a_wait_is_none_before_the_wait_is_over() {
     let mut bed = Bed::new();
-    bed.link.positions.begin(start(0, 0, 1));
+    bed.link.positions.begin(start(0, 0, 1), now());
     accept(&mut bed.link, 0, 0, 1);
     bed.link.flush_after(Duration::from_secs(3600)).unwrap();
     assert!(sent(&mut bed).is_empty());
@@ -109,7 +109,7 @@ fn a_flush_after_a_wait_is_none_before_the_wait_is_over() {
 #[test]
 fn while_the_engine_is_behind_sending_waits_and_what_comes_after_the_pause_needs_a_seek() {
     let mut bed = Bed::with_room_for(1);
-    bed.link.positions.begin(start(0, 0, 1));
+    bed.link.positions.begin(start(0, 0, 1), now());
     accept(&mut bed.link, 0, 0, 1);
     bed.link.flush().unwrap();
     accept(&mut bed.link, 0, 1, 1);
@@ -126,7 +126,7 @@ fn while_the_engine_is_behind_sending_waits_and_what_comes_after_the_pause_needs
 #[test]
 fn a_short_wait_for_the_engine_pauses_nothing() {
     let mut bed = Bed::with_room_for(1);
-    bed.link.positions.begin(start(0, 0, 1));
+    bed.link.positions.begin(start(0, 0, 1), now());
     accept(&mut bed.link, 0, 0, 1);
     bed.link.flush().unwrap();
     accept(&mut bed.link, 0, 1, 1);
@@ -139,7 +139,7 @@ fn a_short_wait_for_the_engine_pauses_nothing() {
 #[test]
 fn sending_to_an_engine_that_is_gone_ends_the_thread() {
     let mut bed = Bed::new();
-    bed.link.positions.begin(start(0, 0, 1));
+    bed.link.positions.begin(start(0, 0, 1), now());
     accept(&mut bed.link, 0, 0, 1);
     bed.close();
     assert_eq!(bed.link.flush(), Err(Ended));

@@ -20,7 +20,7 @@ fn partitions<const N: usize>(ids: [i32; N]) -> Vec<KafkaPartition> {
 
 fn bounds(partition: i32, low: i64, high: i64) -> AssignedPartition {
     let (low, high) = (Offset(low), Offset(high));
-    AssignedPartition { partition: KafkaPartition(partition), low, high }
+    AssignedPartition { partition: KafkaPartition(partition), low, high, truncation: None }
 }
 
 #[test]
@@ -69,7 +69,7 @@ fn assigned_partitions_are_fetched_from_where_the_engine_says_by_what_kafka_has(
 fn revoked_partitions_are_returned_only_after_the_engine_has_released_them() {
     let mut bed = Bed::new();
     for partition in [0, 1] {
-        bed.link.positions.begin(start(partition, 0, 1));
+        bed.link.positions.begin(start(partition, 0, 1), now());
     }
     bed.link.client.assign(&[start(0, 0, 1), start(1, 0, 1)]).unwrap();
     let consumer = Arc::clone(&bed.consumer);
@@ -90,8 +90,8 @@ fn revoked_partitions_are_returned_only_after_the_engine_has_released_them() {
 #[test]
 fn what_stays_assigned_in_a_rebalance_needs_a_seek_after_it() {
     let mut bed = Bed::new();
-    bed.link.positions.begin(start(0, 4, 1));
-    bed.link.positions.begin(start(1, 0, 1));
+    bed.link.positions.begin(start(0, 4, 1), now());
+    bed.link.positions.begin(start(1, 0, 1), now());
     let engine = bed.engine(1, |event| match event {
         SourceEvent::Revoked { reply, .. } => reply.send(()).unwrap(),
         other => panic!("{other:?}"),
@@ -118,8 +118,9 @@ fn restarting(event: SourceEvent) -> (&'static str, Vec<KafkaPartition>) {
 fn partitions_whose_position_is_gone_are_started_anew_and_the_others_need_a_seek() {
     let mut bed = Bed::new();
     bed.fill(0, 3);
-    bed.link.positions.begin(start(0, 3, 1));
-    bed.link.positions.begin(start(1, 7, 1));
+    bed.fill(1, 2);
+    bed.link.positions.begin(start(0, 3, 1), now());
+    bed.link.positions.begin(start(1, 7, 1), now());
     let engine = bed.engine(2, restarting);
     membership().restart_out_of_range(&mut bed.link).unwrap();
     assert_eq!(bed.wait(engine), [("lost", partitions([1])), ("assigned", partitions([1]))]);
@@ -129,12 +130,30 @@ fn partitions_whose_position_is_gone_are_started_anew_and_the_others_need_a_seek
 #[test]
 fn partitions_whose_records_were_misrouted_are_started_anew_if_they_are_assigned() {
     let mut bed = Bed::new();
-    bed.link.positions.begin(start(0, 3, 1));
-    bed.link.positions.begin(start(1, 7, 1));
+    bed.fill(1, 2);
+    bed.link.positions.begin(start(0, 3, 1), now());
+    bed.link.positions.begin(start(1, 7, 1), now());
     membership().restart_misrouted(partitions([3]), &mut bed.link).unwrap();
     assert!(bed.sent().is_empty(), "partition 3 is another instance's");
     let engine = bed.engine(2, restarting);
     membership().restart_misrouted(partitions([1, 3]), &mut bed.link).unwrap();
     assert_eq!(bed.wait(engine), [("lost", partitions([1])), ("assigned", partitions([1]))]);
     assert_eq!(bed.link.positions.needing_seek(|_| true), [start(1, 2, 8)]);
+}
+
+#[test]
+fn a_partition_whose_log_has_to_grow_to_its_start_is_sought_only_once_it_has() {
+    let mut bed = Bed::new();
+    bed.fill(1, 1);
+    let engine = bed.engine(1, restarting);
+    membership().handle(Rebalance::Assign(partitions([1])), &mut bed.link).unwrap();
+    bed.wait(engine);
+    assert!(bed.link.positions.valid(KafkaPartition(1)).is_none());
+    bed.link.positions.wait_for_growth(KafkaPartition(1), now());
+    membership().look_for_growth(&mut bed.link).unwrap();
+    assert!(!bed.link.positions.needs_seek(now() + GROWTH_WAIT));
+    bed.fill(1, 1);
+    bed.link.positions.wait_for_growth(KafkaPartition(1), now());
+    membership().look_for_growth(&mut bed.link).unwrap();
+    assert_eq!(bed.link.positions.needing_seek(|at| at <= now()), [start(1, 2, 8)]);
 }

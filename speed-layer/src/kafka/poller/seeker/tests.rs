@@ -12,9 +12,9 @@ use super::*;
 /// Partitions 0 and 1, of which 0 needs a seek since `since`.
 fn positions(since: Instant) -> Positions {
     let mut positions = Positions::default();
-    positions.begin(start(0, 3, 1));
+    positions.begin(start(0, 3, 1), now());
     positions.invalidate_all(since);
-    positions.begin(start(1, 5, 2));
+    positions.begin(start(1, 5, 2), now());
     positions
 }
 

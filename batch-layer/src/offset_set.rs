@@ -15,7 +15,7 @@ const MAX_REPEATED: usize = 1000;
 
 /// A set of offsets, with those that were inserted twice.
 #[derive(Debug, Default)]
-pub(super) struct OffsetSet {
+pub(crate) struct OffsetSet {
     /// By their place: the first offset divided by [`BLOCK`].
     blocks: BTreeMap<i64, Block>,
     repeated: OffsetRanges,
@@ -30,7 +30,7 @@ enum Block {
 
 impl OffsetSet {
     /// Adds an offset.
-    pub(super) fn insert(&mut self, offset: Offset) {
+    pub(crate) fn insert(&mut self, offset: Offset) {
         let (block, within) = (offset.0.div_euclid(BLOCK), offset.0.rem_euclid(BLOCK));
         let empty = || Block::Partial { bits: vec![0; WORDS].into_boxed_slice(), held: 0 };
         let block = self.blocks.entry(block).or_insert_with(empty);
@@ -43,17 +43,17 @@ impl OffsetSet {
     }
 
     /// How often an offset was inserted that was there already.
-    pub(super) fn repeats(&self) -> u64 {
+    pub(crate) fn repeats(&self) -> u64 {
         self.repeats
     }
 
     /// The first ranges of offsets that were inserted more than once.
-    pub(super) fn repeated(&self) -> &[OffsetRange] {
+    pub(crate) fn repeated(&self) -> &[OffsetRange] {
         self.repeated.ranges()
     }
 
     /// The offsets as ranges, in order and as few as possible.
-    pub(super) fn ranges(&self) -> Vec<OffsetRange> {
+    pub(crate) fn ranges(&self) -> Vec<OffsetRange> {
         let mut ranges = Vec::new();
         for (at, block) in &self.blocks {
             let first = Offset(at * BLOCK);

@@ -1,0 +1,181 @@
+//! Telling a fault of the data of one day from a fault outside.
+//!
+//! A data file that the log names and that is missing, cut off, damaged, or not what the log says of it stays so however
+//! often it is read: whoever meets one leaves what depends on it, reports it with the remedy, and goes on with the rest.
+//! A store that is out of reach or refuses is no such fault, and ends the command.
+//!
+//! # Consistency
+//! A file may also be missing because it was compacted or overwritten and then vacuumed after our log was read. So before a
+//! file is judged, the logs are loaded anew ([`judge`]): only a file that they still name is at fault.
+
+use lake_delta::log::FileEntry;
+use lake_delta::{LakeError, TableLog};
+use lake_model::{Day, KafkaPartition, Offset, OffsetRange};
+use lake_tables::Table;
+use serde::{Serialize, Serializer};
+
+use crate::context::Context;
+use crate::error::BatchError;
+
+/// A data file that the log names and that can't be used.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct FileFault {
+    /// The table.
+    #[serde(serialize_with = "as_text")]
+    pub table: Table,
+    /// The day of its rows, in a table that is partitioned by it.
+    #[serde(serialize_with = "as_optional_text")]
+    pub day: Option<Day>,
+    /// Its path, relative to the lake.
+    pub file: String,
+    /// What is wrong with it.
+    pub problem: String,
+    /// The rows that the log says it has.
+    pub rows: u64,
+    /// The offsets of its rows, if the log says so.
+    pub offsets: Option<LoggedOffsets>,
+    /// What to do.
+    pub remedy: String,
+}
+
+/// Bounds of the offsets of a file's rows, by the statistics in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct LoggedOffsets {
+    /// The least Kafka partition of its rows.
+    pub first_partition: KafkaPartition,
+    /// The greatest.
+    pub last_partition: KafkaPartition,
+    /// The least offset, in whatever partition.
+    pub first_offset: Offset,
+    /// The offset after the greatest.
+    pub next_offset: Offset,
+}
+
+/// What a failure to read data files is about.
+#[must_use]
+#[derive(Debug)]
+pub(crate) enum Judged {
+    /// A file that the log still names.
+    Fault(FileFault),
+    /// A file that the log does not name any more: trying again on the newest version helps.
+    Moved(LakeError),
+}
+
+/// What `error` is about, which came of reading files of `tables`.
+///
+/// # Errors
+/// It is about no data file, or the tables can't be loaded.
+pub(crate) async fn judge(
+    context: &Context,
+    tables: &[Table],
+    error: impl Into<BatchError>,
+) -> Result<Judged, BatchError> {
+    let error = match error.into() {
+        BatchError::Lake(error) if error.data_file_at_fault().is_some() => error,
+        other => return Err(other),
+    };
+    for table in tables {
+        let log: TableLog = context.open(*table).await?;
+        let named = error.data_file_at_fault().and_then(|path| log.state().file(path));
+        if let Some(file) = named {
+            return Ok(Judged::Fault(FileFault::of(*table, file, &error)));
+        }
+    }
+    Ok(Judged::Moved(error))
+}
+
+impl FileFault {
+    pub(crate) fn of(table: Table, file: &FileEntry, error: &LakeError) -> FileFault {
+        let problem = match error {
+            LakeError::DataFile { problem, .. } => problem.clone(),
+            _ => "the store does not have it".to_owned(),
+        };
+        FileFault {
+            table,
+            day: file.partition,
+            file: format!("{table}/{}", file.path),
+            problem,
+            rows: file.rows,
+            offsets: LoggedOffsets::of(file),
+            remedy: remedy(table, file),
+        }
+    }
+}
+
+/// What can be done about a file that can't be used.
+fn remedy(table: Table, file: &FileEntry) -> String {
+    let restore = "restore the object from a backup";
+    match (table, file.partition) {
+        (Table::Events | Table::DeadLetters, _) => format!(
+            "{restore}, or take it out of the table: `batch-layer quarantine --file {table}/{}`",
+            file.path
+        ),
+        (Table::AvgSpeed, Some(day)) => {
+            format!("`batch-layer nightly --date {day} --force` writes the day anew from events")
+        }
+        _ => format!("{restore}, or the table to a version without it (RESTORE in Spark)"),
+    }
+}
+
+impl std::fmt::Display for FileFault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let FileFault { file, problem, remedy, .. } = self;
+        write!(f, "{file} can't be used: {problem}")?;
+        if let Some(offsets) = self.offsets {
+            write!(f, "; its {} rows have {offsets}", self.rows)?;
+        }
+        write!(f, "; {remedy}")
+    }
+}
+
+impl LoggedOffsets {
+    /// The bounds of `file`, if the log has them.
+    pub(crate) fn of(file: &FileEntry) -> Option<LoggedOffsets> {
+        let bounds = |column| {
+            let (least, greatest) = file.bounds(column)?;
+            Some((least.as_i64()?, greatest.as_i64()?))
+        };
+        let (first_partition, last_partition) = bounds("kafka_partition")?;
+        let (first_offset, last_offset) = bounds("kafka_offset")?;
+        Some(LoggedOffsets {
+            first_partition: KafkaPartition(first_partition.try_into().ok()?),
+            last_partition: KafkaPartition(last_partition.try_into().ok()?),
+            first_offset: Offset(first_offset),
+            next_offset: Offset(last_offset.checked_add(1)?),
+        })
+    }
+
+    /// Whether a row of `partition` may be among them.
+    pub(crate) fn has_partition(&self, partition: KafkaPartition) -> bool {
+        (self.first_partition..=self.last_partition).contains(&partition)
+    }
+
+    /// The offsets, in each of the partitions.
+    pub(crate) fn range(&self) -> OffsetRange {
+        OffsetRange::new(self.first_offset, self.next_offset)
+    }
+}
+
+impl std::fmt::Display for LoggedOffsets {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let LoggedOffsets { first_partition, last_partition, first_offset, next_offset } = self;
+        write!(f, "offsets in [{first_offset}, {next_offset}) of ")?;
+        if first_partition == last_partition {
+            write!(f, "partition {first_partition}")
+        } else {
+            write!(f, "partitions {first_partition} to {last_partition}")
+        }
+    }
+}
+
+fn as_text<S: Serializer>(value: &impl std::fmt::Display, to: S) -> Result<S::Ok, S::Error> {
+    to.collect_str(value)
+}
+
+#[expect(clippy::ref_option, reason = "serde passes the field by reference")]
+fn as_optional_text<S: Serializer>(value: &Option<Day>, to: S) -> Result<S::Ok, S::Error> {
+    match value {
+        Some(day) => to.collect_str(day),
+        None => to.serialize_none(),
+    }
+}

@@ -1,0 +1,74 @@
+//! Cuts of Kafka's log below what is landed, on record in `events` once they were accepted.
+//!
+//! What was landed stays: its offsets are covered. New records under these offsets are never read, and no row can say so, since
+//! every offset is in the tables once. So the log of `events` keeps, by partition and counted from 1, each cut that a setting
+//! accepted, for as long as the table lives. The newest one also says that going on at its position was accepted already.
+
+use lake_model::{KafkaPartition, Offset, Timestamp};
+
+use super::AppIds;
+use lake_delta::TableState;
+
+/// A cut that was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AcceptedTruncation {
+    /// The partition.
+    pub partition: KafkaPartition,
+    /// The first offset that the new log has other records under, or none: where the cut was, as far as Kafka says.
+    pub end: Option<Offset>,
+    /// The next offset of `events`: records below it that Kafka has anew are not read.
+    pub position: Offset,
+    /// When it was accepted.
+    pub accepted_at: Timestamp,
+}
+
+impl AppIds {
+    /// How many cuts of `partition` the log behind `state` has.
+    pub fn truncation_count(&self, state: &TableState, partition: KafkaPartition) -> usize {
+        let count = state.txn(&self.truncations(partition));
+        count.and_then(|count| usize::try_from(count).ok()).unwrap_or(0)
+    }
+
+    /// The transactions that put `truncation` on record as that of `number`.
+    pub fn record_truncation(
+        &self,
+        number: usize,
+        truncation: &AcceptedTruncation,
+    ) -> Vec<(String, i64)> {
+        let AcceptedTruncation { partition, end, position, accepted_at } = *truncation;
+        let id = |what| self.truncation(partition, number, what);
+        let mut txns = vec![
+            (self.truncations(partition), i64::try_from(number).unwrap_or(i64::MAX)),
+            (id("position"), position.0),
+            (id("accepted_at"), accepted_at.micros()),
+        ];
+        txns.extend(end.map(|end| (id("end"), end.0)));
+        txns
+    }
+
+    /// The cuts of `partition` that are on record in `state`, which is one of `events`, in their order.
+    pub fn accepted_truncations(
+        &self,
+        state: &TableState,
+        partition: KafkaPartition,
+    ) -> Vec<AcceptedTruncation> {
+        let truncation = |number| {
+            let found = |what| state.txn(&self.truncation(partition, number, what));
+            Some(AcceptedTruncation {
+                partition,
+                end: found("end").map(Offset),
+                position: Offset(found("position")?),
+                accepted_at: Timestamp::from_micros(found("accepted_at")?),
+            })
+        };
+        (1..=self.truncation_count(state, partition)).filter_map(truncation).collect()
+    }
+
+    fn truncations(&self, partition: KafkaPartition) -> String {
+        format!("{}:{partition}:truncations", self.prefix)
+    }
+
+    fn truncation(&self, partition: KafkaPartition, number: usize, what: &str) -> String {
+        format!("{}:{partition}:truncation:{number}:{what}", self.prefix)
+    }
+}

@@ -1,0 +1,76 @@
+//! Whether the topic is still the one whose offsets the tables hold.
+//!
+//! # Consistency
+//! Kafka gives an id to one topic only, ever. So if the topic has the expected id at some moment, all records that were
+//! received before that moment are of the expected topic. The engine asks after the last record of a commit was received,
+//! and before the commit is made: no record of another topic of the same name is ever committed.
+//!
+//! Where Kafka does not answer, nothing is known against the topic, and what is held is committed: while no broker answers
+//! there are no new records either, and the next commit asks again.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use lake_delta::{LakeError, TableLog};
+use lake_kafka::{ClientError, LogEnds};
+use lake_model::TopicIdentity;
+use lake_tables::identity::LakeIdentity;
+use tokio::time::{Instant, sleep, timeout};
+
+/// How long a commit waits for the answer.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// The wait before Kafka is asked again at the start, and how often it is reported that it still is.
+const PAUSE: Duration = Duration::from_secs(1);
+const REPORT_INTERVAL: Duration = Duration::from_secs(60);
+
+/// Asks `kafka` which topic it is until it says so.
+///
+/// # Errors
+/// Asking again would not help.
+pub async fn wait_for_topic(kafka: &dyn LogEnds) -> Result<TopicIdentity, ClientError> {
+    let mut reported_at: Option<Instant> = None;
+    loop {
+        let error = match kafka.identity().await {
+            Err(error) if !error.is_permanent() => error,
+            answer => return answer,
+        };
+        if reported_at.is_none_or(|at| at.elapsed() >= REPORT_INTERVAL) {
+            tracing::warn!(%error, "waiting for the topic; nothing is read or created before it is there");
+            reported_at = Some(Instant::now());
+        }
+        sleep(PAUSE).await;
+    }
+}
+
+/// Asks Kafka which topic it is, and the tables which it should be.
+pub struct TopicCheck {
+    kafka: Arc<dyn LogEnds>,
+    identity: LakeIdentity,
+}
+
+impl TopicCheck {
+    /// Asks `kafka` on behalf of the pipeline.
+    pub fn new(kafka: Arc<dyn LogEnds>, identity: LakeIdentity) -> TopicCheck {
+        TopicCheck { kafka, identity }
+    }
+
+    /// Checks that the topic is the one whose offsets `log` holds.
+    ///
+    /// # Errors
+    /// It is another one of the same name.
+    pub async fn check(&self, log: &TableLog) -> Result<(), LakeError> {
+        match timeout(PATIENCE, self.kafka.identity()).await {
+            Ok(Ok(found)) => return self.identity.check_topic(log, &found),
+            Ok(Err(error)) => tracing::debug!(%error, "which topic it is can't be asked"),
+            Err(_) => tracing::debug!("which topic it is was not answered in time"),
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for TopicCheck {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("TopicCheck").field("identity", &self.identity).finish_non_exhaustive()
+    }
+}

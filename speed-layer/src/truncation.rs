@@ -1,0 +1,105 @@
+//! Going on after Kafka's log was cut below what is landed, where a setting accepts that.
+//!
+//! What is landed stays landed, and its offsets are covered. New records under these offsets are never read: consuming goes on at
+//! the next offset of `events`, once the log has grown to it. Averages that had not reached it lack what is between, until the batch
+//! makes the day final.
+//!
+//! # Consistency
+//! The cut is put on record in `events` at exactly the version that is committed on, once for a position: whoever loads the partition
+//! at that position goes on as accepted, and does not ask Kafka about the log before it again. Then `avg_speed` is moved to that
+//! position, if it has not reached it: what lies between is another log's by now.
+//!
+//! # Crash consistency
+//! Nothing goes on before the record is there. Whoever loads the partition next moves `avg_speed`, before anything else, if that was
+//! not done.
+
+use lake_delta::{Commit, CommitDecision, Committed, LakeError, TableLog, commit_with};
+use lake_model::{KafkaPartition, Offset};
+use lake_tables::txn::{AcceptedTruncation, AppIds, PartitionProgress};
+use serde_json::json;
+
+use crate::tables::Tables;
+
+const OPERATION: &str = "ACCEPT TRUNCATION";
+const INFO: &str = "acceptedTruncation";
+
+/// The newest cut of `partition` that was accepted, if `events` has not moved on since.
+pub fn accepted(
+    events: &TableLog,
+    app_ids: &AppIds,
+    partition: KafkaPartition,
+) -> Option<AcceptedTruncation> {
+    let next = app_ids.progress(events.state(), partition).next_offset;
+    let newest = app_ids.accepted_truncations(events.state(), partition).pop();
+    newest.filter(|newest| Some(newest.position) == next)
+}
+
+/// Puts on record that the log of `partition` was cut at `end`, below what `events` holds, and that this is accepted.
+///
+/// # Errors
+/// The table can't be read or committed to.
+pub async fn accept(
+    tables: &mut Tables,
+    partition: KafkaPartition,
+    end: Option<Offset>,
+) -> Result<(), LakeError> {
+    let Tables { events, app_ids, .. } = tables;
+    let accepted_at = events.lake().now();
+    let committed = commit_with(events, async |events: &TableLog| {
+        let next = app_ids.progress(events.state(), partition).next_offset;
+        let Some(position) = next.filter(|_| accepted(events, app_ids, partition).is_none()) else {
+            return Ok::<_, LakeError>(CommitDecision::Nothing(None));
+        };
+        let truncation = AcceptedTruncation { partition, end, position, accepted_at };
+        let number = app_ids.truncation_count(events.state(), partition) + 1;
+        let info = json!({
+            "kafkaPartition": partition.0, "end": end.map(|end| end.0), "position": position.0,
+        });
+        let commit = Commit::new(events.lake(), OPERATION)
+            .txns(app_ids.record_truncation(number, &truncation))
+            .info(INFO, info);
+        Ok(CommitDecision::Commit(commit, Some(truncation)))
+    });
+    if let Some(AcceptedTruncation { position, .. }) = committed.await?.value {
+        metrics::counter!("lambdalake_speed_accepted_truncations_total").increment(1);
+        tracing::error!(
+            topic = app_ids.topic(),
+            partition = partition.0,
+            end = end.map(|end| end.0),
+            position = position.0,
+            "Kafka's log was cut below what is landed; going on at the position, as accepted: records that Kafka has anew \
+             under offsets before it are not read"
+        );
+    }
+    Ok(())
+}
+
+/// Moves `avg_speed` to where consuming goes on after a cut that was accepted, if it is not there.
+///
+/// # Errors
+/// The table can't be read or committed to.
+pub async fn apply_accepted(
+    tables: &mut Tables,
+    partition: KafkaPartition,
+) -> Result<(), LakeError> {
+    let Tables { events, avg_speed, app_ids, .. } = tables;
+    if accepted(events, app_ids, partition).is_none() {
+        return Ok(());
+    }
+    let landed = app_ids.progress(events.state(), partition);
+    let target = PartitionProgress { leader_epoch: None, ..landed };
+    let moved = commit_with(avg_speed, async |avg_speed: &TableLog| {
+        let averaged = app_ids.progress(avg_speed.state(), partition).next_offset;
+        Ok::<_, LakeError>(if averaged < target.next_offset {
+            let commit = Commit::new(avg_speed.lake(), OPERATION);
+            CommitDecision::Commit(commit.txns(app_ids.record(partition, target)), ())
+        } else {
+            CommitDecision::Nothing(())
+        })
+    });
+    let Committed { value: (), .. } = moved.await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

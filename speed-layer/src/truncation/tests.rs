@@ -1,0 +1,213 @@
+//! Leader epochs in lakes in memory, and logs of Kafka that were cut below what is landed.
+
+#![allow(clippy::unwrap_used)]
+
+use lake_delta::Lake;
+use lake_model::{KafkaPartition, LeaderEpoch, Offset};
+use lake_tables::Table;
+
+use crate::recovery::RecoveryError;
+use crate::source::{AssignedPartition, Start, Truncation};
+use crate::takeover::Takeover;
+use crate::test_instance::{Instance, lake, offsets, version, whole};
+
+use super::*;
+
+async fn ask(
+    instance: &mut Instance,
+    assigned: AssignedPartition,
+) -> Result<Vec<Start>, RecoveryError> {
+    let (held, committer) = (&mut instance.partitions, &mut instance.committer);
+    instance.takeover.load(&[assigned], held, committer, &instance.rules).await
+}
+
+async fn load(
+    instance: &mut Instance,
+    assigned: AssignedPartition,
+) -> Result<Start, RecoveryError> {
+    Ok(ask(instance, assigned).await?[0])
+}
+
+const PARTITION: KafkaPartition = KafkaPartition(0);
+
+/// A lake whose `events` hold ten records of partition 0, of leaders 4 and 5, and whose averages hold so many of these.
+async fn lake_with(averaged: i64) -> Lake {
+    let lake = lake();
+    let mut instance = Instance::holding(&lake, &[0]).await;
+    for (epoch, first, next) in [(4, 0, 6), (5, 6, 10)] {
+        instance.receive_under(epoch, first, next - first);
+        instance.land().await;
+        if averaged >= next {
+            instance.average(true).await;
+        }
+    }
+    lake
+}
+
+/// Kafka's verdict over `position`: the log that was read ends at `end`.
+fn cut(position: i64, end: i64) -> AssignedPartition {
+    let truncation = Truncation { position: Offset(position), end: Some(Offset(end)) };
+    AssignedPartition { truncation: Some(truncation), ..whole(0) }
+}
+
+fn epoch(number: i64) -> Option<LeaderEpoch> {
+    LeaderEpoch::new(number)
+}
+
+fn on_record(instance: &Instance) -> Vec<(Option<i64>, i64)> {
+    let tables = instance.committer.tables();
+    let found = tables.app_ids.accepted_truncations(tables.events.state(), PARTITION);
+    found.iter().map(|found| (found.end.map(|end| end.0), found.position.0)).collect()
+}
+
+async fn accepting(lake: &Lake) -> Instance {
+    Instance { takeover: Takeover::new(true), ..Instance::on(lake).await }
+}
+
+#[tokio::test]
+async fn a_partition_starts_with_the_leader_epoch_that_is_stored_beside_its_offset() {
+    for (averaged, expected) in [(10, (10, epoch(5))), (6, (6, epoch(4)))] {
+        let mut new = Instance::on(&lake_with(averaged).await).await;
+        let start = load(&mut new, whole(0)).await.unwrap();
+        assert_eq!((start.offset.0, start.leader_epoch), expected);
+    }
+}
+
+#[tokio::test]
+async fn an_epoch_that_is_stored_beside_another_offset_says_nothing() {
+    let lake = lake_with(10).await;
+    let mut older = Instance::holding(&lake, &[0]).await;
+    older.receive_events(0, 10, 2);
+    older.land().await;
+    older.average(true).await;
+    let start = load(&mut Instance::on(&lake).await, whole(0)).await.unwrap();
+    assert_eq!((start.offset.0, start.leader_epoch), (12, None));
+}
+
+#[tokio::test]
+async fn the_end_of_a_transaction_has_the_epoch_of_its_own_leader() {
+    let lake = lake_with(10).await;
+    let mut instance = Instance::holding(&lake, &[0]).await;
+    instance.partitions.iter_mut().for_each(|held| held.advance(Offset(11), epoch(7)));
+    instance.land().await;
+    instance.average(true).await;
+    let start = load(&mut Instance::on(&lake).await, whole(0)).await.unwrap();
+    assert_eq!((start.offset.0, start.leader_epoch), (11, epoch(7)));
+}
+
+#[tokio::test]
+async fn a_log_that_was_cut_below_what_is_landed_is_refused_with_the_offsets_and_the_setting() {
+    let mut new = Instance::on(&lake_with(10).await).await;
+    let refused = load(&mut new, cut(10, 7)).await.unwrap_err().to_string();
+    for part in ["topic camera-events, partition 0", "offsets 7 to 9", "kafka.on_data_loss"] {
+        assert!(refused.contains(part), "{refused}");
+    }
+    assert!(on_record(&new).is_empty());
+}
+
+#[tokio::test]
+async fn a_verdict_over_what_had_not_landed_leaves_the_tables_as_they_are() {
+    let mut new = Instance::on(&lake_with(10).await).await;
+    let start = load(&mut new, cut(11, 10)).await.unwrap();
+    assert_eq!((start.offset.0, start.leader_epoch), (10, epoch(5)));
+}
+
+#[tokio::test]
+async fn where_a_cut_is_accepted_consuming_goes_on_at_what_is_landed_and_it_is_on_record_once() {
+    let lake = lake_with(10).await;
+    let mut new = accepting(&lake).await;
+    for _ in 0..2 {
+        let start = load(&mut new, cut(10, 7)).await.unwrap();
+        assert_eq!((start.offset.0, start.leader_epoch), (10, None), "it would be refused again");
+        assert_eq!(on_record(&new), [(Some(7), 10)]);
+    }
+    // It was accepted for good, whatever the setting says later, and however short the log is.
+    let mut strict = Instance::on(&lake).await;
+    let short = AssignedPartition { high: Offset(8), ..whole(0) };
+    assert_eq!(load(&mut strict, short).await.unwrap().offset, Offset(10));
+    strict.receive_under(6, 10, 2);
+    strict.land().await;
+    strict.average(true).await;
+    let start = load(&mut Instance::on(&lake).await, whole(0)).await.unwrap();
+    assert_eq!((start.offset.0, start.leader_epoch), (12, epoch(6)));
+    let all: Vec<_> = (0..12).map(|offset| (0, offset)).collect();
+    assert_eq!(offsets(&lake, Table::Events).await, all);
+}
+
+#[tokio::test]
+async fn a_log_that_is_still_shorter_is_accepted_only_where_a_leader_epoch_says_that_it_was_cut() {
+    let short = AssignedPartition { high: Offset(8), ..whole(0) };
+    // The position that is furthest is not the one that Kafka validates.
+    let lake = lake_with(6).await;
+    let mut new = accepting(&lake).await;
+    assert!(ask(&mut new, short).await.unwrap().is_empty(), "newer bounds are asked for first");
+    assert_eq!(load(&mut new, short).await.unwrap().offset, Offset(10));
+    assert_eq!(on_record(&new), [(Some(8), 10)]);
+    // Without one it may be a topic that was made anew.
+    let mut older = Instance::holding(&lake, &[0]).await;
+    older.receive_events(0, 10, 2);
+    older.land().await;
+    older.average(true).await;
+    let mut new = accepting(&lake).await;
+    assert!(ask(&mut new, short).await.unwrap().is_empty());
+    let refused = load(&mut new, short).await.unwrap_err();
+    assert!(
+        matches!(refused, RecoveryError::Shorter { wanted: Offset(12), end: Offset(8), .. }),
+        "{refused}"
+    );
+}
+
+#[tokio::test]
+async fn whether_a_shorter_log_was_cut_and_where_is_for_kafka_to_say() {
+    let mut new = Instance::on(&lake_with(10).await).await;
+    let short = AssignedPartition { high: Offset(8), ..whole(0) };
+    let start = load(&mut new, short).await.unwrap();
+    assert_eq!((start.offset.0, start.leader_epoch), (10, epoch(5)));
+}
+
+#[tokio::test]
+async fn a_second_cut_is_accepted_and_recorded_as_another() {
+    let lake = lake_with(10).await;
+    let mut instance = accepting(&lake).await;
+    load(&mut instance, cut(10, 7)).await.unwrap();
+    instance.receive_under(6, 10, 2);
+    instance.land().await;
+    instance.average(true).await;
+    assert_eq!(load(&mut instance, cut(12, 11)).await.unwrap().offset, Offset(12));
+    assert_eq!(on_record(&instance), [(Some(7), 10), (Some(11), 12)]);
+}
+
+#[tokio::test]
+async fn averages_that_were_behind_go_on_with_what_is_landed() {
+    let lake = lake_with(6).await;
+    // The program ends between the two commits.
+    accept(Instance::on(&lake).await.committer.tables_mut(), PARTITION, Some(Offset(7)))
+        .await
+        .unwrap();
+    let mut instance = Instance::on(&lake).await;
+    assert_eq!(load(&mut instance, whole(0)).await.unwrap().offset, Offset(10));
+    assert_eq!(instance.partitions.get(PARTITION).unwrap().avg_speed_offset, Some(Offset(10)));
+    let before = version(&lake, Table::AvgSpeed).await;
+    load(&mut instance, whole(0)).await.unwrap();
+    assert_eq!(version(&lake, Table::AvgSpeed).await, before);
+}
+
+#[tokio::test]
+async fn records_of_a_later_leader_than_what_is_landed_under_their_offsets_contradict_it() {
+    // Averages are behind: the replay begins where both logs are the same still.
+    let mut instance = Instance::holding(&lake_with(6).await, &[0]).await;
+    let held = instance.partitions.get(PARTITION).unwrap();
+    for (first, leader_epoch, contradicts) in [(6, 5, false), (8, 6, true), (10, 6, false)] {
+        let mut batch = instance.batch(0, &[(first, Some(first)), (first + 1, None)]);
+        batch.leader_epoch = epoch(leader_epoch);
+        assert_eq!(held.is_contradicted_by(&batch), contradicts, "{first}");
+    }
+    let mut unknown = instance.batch(0, &[(8, None)]);
+    unknown.leader_epoch = None;
+    assert!(!held.is_contradicted_by(&unknown));
+    let (held, committer) = (&mut instance.partitions, &mut instance.committer);
+    let (takeover, rules) = (&mut instance.takeover, &instance.rules);
+    let refused =
+        takeover.reload_truncated(PARTITION, Offset(8), held, committer, rules).await.unwrap_err();
+    assert!(refused.to_string().contains("offsets 8 to 9"), "{refused}");
+}
