@@ -13,6 +13,8 @@
 //! records over, or mix them with those of the old log. Kafka finds that out for the position that the replay begins at, by
 //! the epoch stored beside it. Between that and the further table, records of a later leader than what is landed show it.
 
+use arrow::array::RecordBatch;
+use lake_delta::columns::{self, ColumnError};
 use lake_delta::log::FileEntry;
 use lake_delta::read;
 use lake_delta::{Lake, LakeError, TableLog};
@@ -106,6 +108,8 @@ pub async fn load(
     let of = |log: &TableLog| tables.app_ids.progress(log.state(), id);
     let (events, averages) = (of(&tables.events), of(&tables.avg_speed));
     let is_accepted = truncation::accepted(&tables.events, &tables.app_ids, id).is_some();
+    let verdict = truncation::news(assigned.truncation, &tables.events, &tables.app_ids, id);
+    let assigned = AssignedPartition { truncation: verdict, ..assigned };
     let stored = lesser(events, averages);
     let knows_leader = further(events, averages).leader_epoch.is_some();
     let mut landing = LandingBuffer::resumed(Landed {
@@ -135,8 +139,11 @@ pub async fn load(
     let epoch_in = |table| tables.app_ids.owner_epoch(tables.log(table).state(), id);
     let ownership = Ownership::after(&WRITTEN.map(|table| (table, epoch_in(table))).into());
     let is_one_log = !is_accepted && stored.next_offset == Some(position);
-    let [of_position, of_events] =
-        [stored, events].map(|progress| progress.leader_epoch.filter(|_| is_one_log));
+    // An epoch that is stored beside the position of an accepted cut is of the log before.
+    let is_after_cuts = truncation::newest(&tables.events, &tables.app_ids, id)
+        .is_none_or(|cut| position > cut.position);
+    let of_position = stored.leader_epoch.filter(|_| is_one_log && is_after_cuts);
+    let of_events = events.leader_epoch.filter(|_| is_one_log);
     let averaged = averages.next_offset;
     Ok(Partition::new(id, epoch, position, clock, landing, provisional, averaged)
         .with_leader_epochs(of_position, of_events)
@@ -199,7 +206,8 @@ fn start(
     }
 }
 
-/// Offsets from `next` on that `dead_letters` or `offset_gaps` cover already. Only files are read whose statistics leave
+/// Offsets from `next` on that `dead_letters` or `offset_gaps` cover already. Gaps that had records when `events` was
+/// committed are not among them: a replay judges lateness by these records, as it was judged then. Only files are read whose statistics leave
 /// open whether they hold such offsets: few, since whoever commits to those tables commits to `events` right after.
 async fn covered(
     lake: &Lake,
@@ -229,14 +237,23 @@ async fn covered(
         }
     }
     let files = of(Table::OffsetGaps, "next_offset");
-    for (id, range) in
-        read::collect(lake, Table::OffsetGaps, files, &[], offset_gaps::ranges).await?
+    let landed = tables.app_ids.progress(tables.events.state(), partition).next_offset;
+    for (id, range, had_records) in read::collect(lake, Table::OffsetGaps, files, &[], gaps).await?
     {
+        let next = if had_records { landed.map_or(next, |landed| next.max(landed)) } else { next };
         if id == partition {
             covered.insert(OffsetRange::new(range.first.max(next), range.next));
         }
     }
     Ok(covered)
+}
+
+/// The gaps of a batch, with whether they had records.
+fn gaps(batch: &RecordBatch) -> Result<Vec<(KafkaPartition, OffsetRange, bool)>, ColumnError> {
+    let reasons = columns::string(batch, "reason")?;
+    let ranges = offset_gaps::ranges(batch)?.into_iter().enumerate();
+    let had_records = |row| GapReason::had_records(reasons.value(row));
+    Ok(ranges.map(|(row, (id, range))| (id, range, had_records(row))).collect())
 }
 
 /// Whether rows of `file` may have values of `column` as asked for, by the least and the greatest of them.

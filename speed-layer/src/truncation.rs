@@ -6,18 +6,24 @@
 //!
 //! # Consistency
 //! The cut is put on record in `events` at exactly the version that is committed on, once for a position: whoever loads the partition
-//! at that position goes on as accepted, and does not ask Kafka about the log before it again. Then `avg_speed` is moved to that
-//! position, if it has not reached it: what lies between is another log's by now.
+//! at that position goes on as accepted, and does not ask Kafka about the log before it again, nor acts on what Kafka said of it
+//! earlier. Then `avg_speed` is moved to that position, if it has not reached it: what lies between is another log's by now.
+//!
+//! Both commits are made only while the partition has the owner epoch that was loaded, and `events` its offset: whoever was
+//! overtaken reads the tables again, and judges by them. Neither commit claims the partition, since nothing is landed by it.
+//! The first moves no offset, so it fences nobody.
 //!
 //! # Crash consistency
 //! Nothing goes on before the record is there. Whoever loads the partition next moves `avg_speed`, before anything else, if that was
 //! not done.
 
 use lake_delta::{Commit, CommitDecision, Committed, LakeError, TableLog, commit_with};
+use lake_model::commit::OwnerEpoch;
 use lake_model::{KafkaPartition, Offset};
 use lake_tables::txn::{AcceptedTruncation, AppIds, PartitionProgress};
 use serde_json::json;
 
+use crate::source::Truncation;
 use crate::tables::Tables;
 
 const OPERATION: &str = "ACCEPT TRUNCATION";
@@ -30,14 +36,55 @@ pub fn accepted(
     partition: KafkaPartition,
 ) -> Option<AcceptedTruncation> {
     let next = app_ids.progress(events.state(), partition).next_offset;
-    let newest = app_ids.accepted_truncations(events.state(), partition).pop();
-    newest.filter(|newest| Some(newest.position) == next)
+    newest(events, app_ids, partition).filter(|newest| Some(newest.position) == next)
+}
+
+/// The newest cut of `partition` that was accepted.
+pub fn newest(
+    events: &TableLog,
+    app_ids: &AppIds,
+    partition: KafkaPartition,
+) -> Option<AcceptedTruncation> {
+    app_ids.accepted_truncations(events.state(), partition).pop()
+}
+
+/// What `verdict` says that was not accepted already: one over a log that ends before the position of an accepted cut, and over
+/// no later position, says nothing of what has landed since.
+pub fn news(
+    verdict: Option<Truncation>,
+    events: &TableLog,
+    app_ids: &AppIds,
+    partition: KafkaPartition,
+) -> Option<Truncation> {
+    let newest = newest(events, app_ids, partition);
+    let is_known = |verdict: &Truncation| {
+        newest.is_some_and(|known| {
+            let ends_before = verdict.end.is_none_or(|end| end < known.position);
+            ends_before && verdict.position <= known.position
+        })
+    };
+    verdict.filter(|verdict| !is_known(verdict))
+}
+
+/// How far a table is with a partition, and whose that is.
+fn standing(
+    log: &TableLog,
+    app_ids: &AppIds,
+    partition: KafkaPartition,
+) -> (Option<Offset>, OwnerEpoch) {
+    let next = app_ids.progress(log.state(), partition).next_offset;
+    (next, app_ids.owner_epoch(log.state(), partition))
+}
+
+/// Another instance was faster: what is to be committed is to be judged by newer tables.
+fn overtaken(log: &TableLog) -> LakeError {
+    LakeError::Overtaken { table: log.table().name, tries: 1 }
 }
 
 /// Puts on record that the log of `partition` was cut at `end`, below what `events` holds, and that this is accepted.
 ///
 /// # Errors
-/// The table can't be read or committed to.
+/// The table can't be read or committed to, or another instance has moved or claimed the partition since `tables` were read.
 pub async fn accept(
     tables: &mut Tables,
     partition: KafkaPartition,
@@ -45,10 +92,14 @@ pub async fn accept(
 ) -> Result<(), LakeError> {
     let Tables { events, app_ids, .. } = tables;
     let accepted_at = events.lake().now();
+    let judged = standing(events, app_ids, partition);
     let committed = commit_with(events, async |events: &TableLog| {
+        if standing(events, app_ids, partition) != judged {
+            return Err(overtaken(events));
+        }
         let next = app_ids.progress(events.state(), partition).next_offset;
         let Some(position) = next.filter(|_| accepted(events, app_ids, partition).is_none()) else {
-            return Ok::<_, LakeError>(CommitDecision::Nothing(None));
+            return Ok(CommitDecision::Nothing(None));
         };
         let truncation = AcceptedTruncation { partition, end, position, accepted_at };
         let number = app_ids.truncation_count(events.state(), partition) + 1;
@@ -77,7 +128,7 @@ pub async fn accept(
 /// Moves `avg_speed` to where consuming goes on after a cut that was accepted, if it is not there.
 ///
 /// # Errors
-/// The table can't be read or committed to.
+/// The tables can't be read or committed to, or another instance has claimed the partition since `tables` were read.
 pub async fn apply_accepted(
     tables: &mut Tables,
     partition: KafkaPartition,
@@ -86,16 +137,21 @@ pub async fn apply_accepted(
     if accepted(events, app_ids, partition).is_none() {
         return Ok(());
     }
-    let landed = app_ids.progress(events.state(), partition);
-    let target = PartitionProgress { leader_epoch: None, ..landed };
+    let (_, judged_owner) = standing(avg_speed, app_ids, partition);
     let moved = commit_with(avg_speed, async |avg_speed: &TableLog| {
-        let averaged = app_ids.progress(avg_speed.state(), partition).next_offset;
-        Ok::<_, LakeError>(if averaged < target.next_offset {
-            let commit = Commit::new(avg_speed.lake(), OPERATION);
-            CommitDecision::Commit(commit.txns(app_ids.record(partition, target)), ())
-        } else {
-            CommitDecision::Nothing(())
-        })
+        let target = app_ids.progress(events.state(), partition);
+        let (averaged, owner) = standing(avg_speed, app_ids, partition);
+        if averaged >= target.next_offset {
+            return Ok(CommitDecision::Nothing(()));
+        }
+        // An owner claims `avg_speed` before it lands: if `events` has not moved by now, nobody did before this version.
+        events.refresh().await?;
+        if accepted(events, app_ids, partition).is_none() || owner != judged_owner {
+            return Err(overtaken(avg_speed));
+        }
+        let target = PartitionProgress { leader_epoch: None, ..target };
+        let commit = Commit::new(avg_speed.lake(), OPERATION);
+        Ok(CommitDecision::Commit(commit.txns(app_ids.record(partition, target)), ()))
     });
     let Committed { value: (), .. } = moved.await?;
     Ok(())

@@ -60,6 +60,11 @@ impl GapReason {
             GapReason::Quarantined => "quarantined",
         }
     }
+
+    /// Whether offsets with this reason, as the table holds it, had records in the tables before.
+    pub fn had_records(reason: &str) -> bool {
+        [GapReason::Retention, GapReason::Quarantined].iter().any(|of| of.as_str() == reason)
+    }
 }
 
 impl fmt::Display for GapReason {

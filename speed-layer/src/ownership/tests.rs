@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
-use lake_delta::Lake;
-use lake_model::TableVersion;
+use lake_delta::{Commit, CommitOutcome, Lake, data_file};
+use lake_model::{Offset, OffsetRange, TableVersion};
+use lake_tables::offset_gaps::{GapReason, OffsetGap};
 
 use super::*;
 use crate::test_instance::{Instance, lake, offsets, version};
@@ -165,6 +166,40 @@ async fn replayed_offsets_that_are_no_events_in_the_tables_are_not_averaged() {
     next.average(true).await;
     assert_eq!(landed(&lake).await, [vec![0, 4, 5], vec![1], vec![2, 3]]);
     assert_eq!(averaged(&lake).await, 3);
+}
+
+#[tokio::test]
+async fn offsets_whose_landed_records_are_gone_are_replayed_as_they_were_landed() {
+    for reason in [GapReason::Quarantined, GapReason::Retention] {
+        let lake = lake();
+        let mut dead = Instance::holding(&lake, &[0]).await;
+        // Event times that fall behind the first: whether they are late depends on it.
+        dead.receive(0, &[(0, Some(600)), (1, None), (3, Some(3)), (4, Some(4)), (5, Some(601))]);
+        dead.land().await;
+        // It dies before it commits averages. The rows of a file that can't be read become a gap.
+        note_gap(&lake, 0, 1, reason).await;
+        let mut next = Instance::holding(&lake, &[0]).await;
+        next.receive(0, &[(0, Some(600)), (1, Some(1)), (2, Some(2)), (3, Some(3))]);
+        next.receive(0, &[(4, Some(4)), (5, Some(601)), (6, Some(602))]);
+        assert!(next.land().await.is_empty(), "nobody owns what maintenance notes");
+        assert_eq!(next.average(true).await, Some(BTreeSet::new()));
+        assert_eq!(averaged(&lake).await, 3, "those that were late are late again");
+        let [events, letters, gaps] = landed(&lake).await;
+        assert_eq!((events, letters, gaps), (vec![0, 3, 4, 5, 6], vec![1], vec![0, 2]));
+    }
+}
+
+/// Notes a gap as the batch layer does: without an offset of the speed layer.
+async fn note_gap(lake: &Lake, first: i64, next: i64, reason: GapReason) {
+    let mut log = lake_delta::TableLog::open(lake, Table::OffsetGaps).await.unwrap();
+    let range = OffsetRange::new(Offset(first), Offset(next));
+    let noted_at = lake.now();
+    let gap = OffsetGap { kafka_partition: PARTITION, range, reason, noted_at };
+    let new = lake_tables::file_kind::unpartitioned(lake.unique_id());
+    let batch = lake_tables::offset_gaps::batch(&[gap]);
+    let file = data_file::write(lake, Table::OffsetGaps, new, &batch).await.unwrap();
+    let commit = Commit::new(lake, "NOTE").add([file]);
+    assert!(matches!(log.try_commit(&commit).await.unwrap(), CommitOutcome::Committed { .. }));
 }
 
 #[tokio::test]

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used)]
 
+use std::collections::BTreeSet;
+
 use lake_delta::Lake;
 use lake_model::{KafkaPartition, LeaderEpoch, Offset};
 use lake_tables::Table;
@@ -210,4 +212,67 @@ async fn records_of_a_later_leader_than_what_is_landed_under_their_offsets_contr
     let refused =
         takeover.reload_truncated(PARTITION, Offset(8), held, committer, rules).await.unwrap_err();
     assert!(refused.to_string().contains("offsets 8 to 9"), "{refused}");
+}
+
+#[tokio::test]
+async fn a_verdict_that_was_accepted_already_says_nothing_of_what_has_landed_since() {
+    let lake = lake_with(10).await;
+    let mut owner = accepting(&lake).await;
+    load(&mut owner, cut(10, 7)).await.unwrap();
+    owner.receive_under(6, 10, 2);
+    assert!(owner.land().await.is_empty());
+    // It was suspended with Kafka's verdict from before the cut was accepted.
+    let mut zombie = accepting(&lake).await;
+    let before = version(&lake, Table::AvgSpeed).await;
+    let start = load(&mut zombie, cut(10, 7)).await.unwrap();
+    assert_eq!((start.offset.0, start.leader_epoch), (10, None), "it would be refused again");
+    assert_eq!(on_record(&zombie), [(Some(7), 10)]);
+    assert_eq!(version(&lake, Table::AvgSpeed).await, before);
+    assert_eq!(owner.average(true).await, Some(BTreeSet::new()));
+}
+
+#[tokio::test]
+async fn who_was_overtaken_accepts_nothing_and_judges_again() {
+    for lands in [false, true] {
+        let lake = lake_with(6).await;
+        let mut zombie = accepting(&lake).await;
+        let mut owner = Instance::holding(&lake, &[0]).await;
+        if lands {
+            owner.receive_under(5, 6, 6);
+            assert!(owner.land().await.is_empty());
+        } else {
+            // Its first news are of averages: `events` is claimed and its offset stays.
+            owner.receive_under(5, 6, 1);
+            assert_eq!(owner.average(true).await, Some(BTreeSet::new()));
+        }
+        let refused = accept(zombie.committer.tables_mut(), PARTITION, Some(Offset(7))).await;
+        assert!(refused.unwrap_err().is_transient(), "its load is tried again");
+        assert!(on_record(&Instance::on(&lake).await).is_empty());
+        owner.receive_under(5, 12, 1);
+        assert!(owner.land().await.is_empty());
+        assert_eq!(owner.average(true).await, Some(BTreeSet::new()));
+    }
+}
+
+#[tokio::test]
+async fn averages_of_an_owner_that_has_landed_more_are_not_moved_to_where_a_cut_was_accepted() {
+    let lake = lake_with(6).await;
+    let mut owner = Instance::holding(&lake, &[0]).await;
+    accept(Instance::on(&lake).await.committer.tables_mut(), PARTITION, Some(Offset(7)))
+        .await
+        .unwrap();
+    let mut zombie = Instance::on(&lake).await;
+    owner.receive_under(5, 6, 6);
+    assert!(owner.land().await.is_empty(), "what another has accepted fences nobody");
+    let refused = apply_accepted(zombie.committer.tables_mut(), PARTITION).await;
+    assert!(refused.unwrap_err().is_transient(), "its load is tried again");
+    assert_eq!(owner.average(true).await, Some(BTreeSet::new()));
+    assert_eq!(averaged(&lake).await, Some(Offset(12)));
+}
+
+/// The next offset of `avg_speed`.
+async fn averaged(lake: &Lake) -> Option<Offset> {
+    let instance = Instance::on(lake).await;
+    let tables = instance.committer.tables();
+    tables.app_ids.progress(tables.avg_speed.state(), PARTITION).next_offset
 }
