@@ -6,7 +6,7 @@ from harness.lakehouse import QUICK, until
 
 
 def test_a_renamed_pipeline_goes_on_and_its_former_name_is_refused(workspaces):
-    with workspaces.make("rename", partitions=2, **QUICK) as workspace:
+    with workspaces.make("rename", **QUICK) as workspace:
         former = workspace.settings["pipeline.name"]
         workspace.topic.send(traffic(71, FIRST, events=400))
         running = workspace.speed()
