@@ -197,8 +197,7 @@ impl<S: Source> Engine<S> {
                 }
             }
             SourceEvent::Assigned { partitions, reply } => {
-                // Another topic's log would be taken for one that was cut.
-                self.check_topic().await?;
+                self.insist_on_topic().await?;
                 let (held, committer) = (&mut self.partitions, &mut self.committer);
                 let starts = self.takeover.load(&partitions, held, committer, &self.rules).await?;
                 // Nobody waits any more if the assignment was revoked meanwhile.
@@ -261,6 +260,14 @@ impl<S: Source> Engine<S> {
         }
     }
 
+    /// Another topic's log would be taken for one that was cut, and the cut be accepted for good.
+    async fn insist_on_topic(&self) -> Result<(), EngineError> {
+        match &self.topic {
+            Some(topic) => Ok(topic.insist(&self.committer.tables().events).await?),
+            None => Ok(()),
+        }
+    }
+
     /// Drops and reloads partitions that another writer moved, and goes on with them from there. All are reloaded if the
     /// rules of the time zone have changed, since what is held of them is of other days.
     async fn reload(&mut self, fenced: BTreeSet<KafkaPartition>) -> Result<(), EngineError> {
@@ -280,7 +287,7 @@ impl<S: Source> Engine<S> {
 
     /// Loads the partition of `batch` as one whose log was cut before that, and goes on with it if that is accepted.
     async fn reload_truncated(&mut self, batch: &DecodedBatch) -> Result<(), EngineError> {
-        self.check_topic().await?;
+        self.insist_on_topic().await?;
         let first = batch.first_offset().unwrap_or(Offset::ZERO);
         let (held, committer) = (&mut self.partitions, &mut self.committer);
         let takeover = &mut self.takeover;

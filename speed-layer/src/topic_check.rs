@@ -67,6 +67,22 @@ impl TopicCheck {
         }
         Ok(())
     }
+
+    /// As [`TopicCheck::check`], and waits until Kafka says which topic it is: for decisions that can't be taken back.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn insist(&self, log: &TableLog) -> Result<(), LakeError> {
+        loop {
+            match self.kafka.identity().await {
+                Ok(found) => return self.identity.check_topic(log, &found),
+                // It will never say.
+                Err(error) if error.is_permanent() => return Ok(()),
+                Err(error) => tracing::warn!(%error, "waiting for Kafka to report the topic id"),
+            }
+            sleep(PAUSE).await;
+        }
+    }
 }
 
 impl fmt::Debug for TopicCheck {

@@ -87,11 +87,13 @@ impl Membership {
         start: Start,
         link: &mut Link,
     ) -> Result<(), Ended> {
-        let Start { partition, offset, .. } = start;
+        let Start { partition, offset, leader_epoch, .. } = start;
         let bounds = self.bounds_of(partition, link)?;
         link.positions.invalidate(partition, now());
-        let truncation = (offset > bounds.high)
-            .then_some(Truncation { position: offset, end: Some(bounds.high) });
+        // Without an epoch beside the position, its end alone does not say whether the log was cut or is another topic's.
+        let truncation = leader_epoch
+            .filter(|_| offset > bounds.high)
+            .map(|_| Truncation { position: offset, end: Some(bounds.high) });
         self.restart(&out_of_range(&[(partition, offset)], &[bounds]), truncation, link)
     }
 
