@@ -123,8 +123,19 @@ impl<S: Source> Engine<S> {
         &mut self,
         shutdown: impl Future<Output = ()> + Clone,
     ) -> Result<(), EngineError> {
-        self.receive_until(shutdown.clone()).await?;
-        let has_a_limit = shutdown.now_or_never().is_some();
+        loop {
+            self.receive_until(shutdown.clone()).await?;
+            let has_a_limit = shutdown.clone().now_or_never().is_some();
+            self.commit_last(has_a_limit).await?;
+            // A partition that was fenced by these commits is behind its end again.
+            if has_a_limit || self.is_at_its_end() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Commits everything that is held; where a limit ends that, what the store refuses is tried again until then.
+    async fn commit_last(&mut self, has_a_limit: bool) -> Result<(), EngineError> {
         loop {
             match self.commit_all().await {
                 Err(EngineError::Lake(error)) if has_a_limit && error.is_transient() => {

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use lake_config::Settings;
 use lake_delta::{Lake, TableLog, read};
@@ -205,14 +206,20 @@ async fn programs_of_two_releases_side_by_side_agree() {
 async fn a_program_that_runs_on_while_the_rules_change_is_fenced_where_days_changed() {
     LocalSet::new()
         .run_until(async {
-            let lake = lake_on(Arc::new(InMemory::new()));
-            run_to_end(&lake, &topic(EARLIER_END), &old()).await;
-            let topic = topic(END);
-            // Both have the tables open before any of the days that change is consumed.
-            let former = opened(&lake, &old()).await;
-            opened(&lake, &new()).await;
-            run_on(former, &topic, &settings()).await;
-            assert_sound(&lake, &topic, &KEPT, &CHANGED, "fenced").await;
+            let mut commits_once = settings();
+            commits_once.speed.commit_interval = Duration::from_secs(3600);
+            commits_once.speed.landing_interval = Duration::from_secs(3600);
+            commits_once.speed.position_interval = Duration::from_secs(3600);
+            for (settings, case) in [(commits_once, "fenced at its end"), (settings(), "fenced")] {
+                let lake = lake_on(Arc::new(InMemory::new()));
+                run_to_end(&lake, &topic(EARLIER_END), &old()).await;
+                let topic = topic(END);
+                // Both have the tables open before any of the days that change is consumed.
+                let former = opened(&lake, &old()).await;
+                opened(&lake, &new()).await;
+                run_on(former, &topic, &settings).await;
+                assert_sound(&lake, &topic, &KEPT, &CHANGED, case).await;
+            }
         })
         .await;
 }
