@@ -119,8 +119,6 @@ impl Delivery {
         self.flush_partition(partition, client, positions)?;
         let Some(fetched) = positions.valid(partition) else { return Ok(()) };
         let epoch = fetched.pending.epoch;
-        // It was fetched up to here: failures before that are over.
-        fetched.failed = None;
         if next > fetched.position {
             // What is before it is no record, but may be of a later leader than the last one.
             fetched.leader_epoch = client.leader_epoch_before(partition, next);

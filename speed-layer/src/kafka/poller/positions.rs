@@ -27,7 +27,7 @@ pub(super) struct Fetched {
     /// When it is to be sought: what comes until then is of another place.
     seek_at: Option<Instant>,
     /// How often it was in vain to fetch from which offset.
-    pub(super) failed: Option<(Offset, u32)>,
+    failed: Option<(Offset, u32)>,
 }
 
 impl Fetched {
