@@ -151,7 +151,7 @@ async fn run(settings: &Settings, until_end: bool) -> anyhow::Result<RunOutcome>
     // The group is joined last: from here on the engine sees to it that it is left in good order.
     let source = KafkaSource::start(settings)?;
     let engine = Engine::new(source, tables, settings)?;
-    let engine = engine.checking(TopicCheck::new(Arc::new(topic), identity));
+    let engine = engine.checking(TopicCheck::Asking(Arc::new(topic), identity));
     let engine = match ends {
         Some(ends) => engine.until(ends),
         None => engine,

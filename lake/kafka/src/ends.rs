@@ -85,9 +85,9 @@ impl TopicEnds {
                 partition_bounds(consumer, topic, partition, *request_timeout, || false)
                     .map_err(failed(asking.clone()))
             };
-            // In this order, so that what is stable is not ahead of the end.
-            let stable = bounds(&committed)?;
+            // In this order, so that records that come in between do not look as if a transaction held them back.
             let high_watermark = bounds(&uncommitted)?.next;
+            let stable = bounds(&committed)?;
             partitions.insert(partition, PartitionExtent { stable, high_watermark });
         }
         Ok(TopicExtent { identity: self.ask_for_identity()?, partitions })

@@ -53,7 +53,7 @@ async fn run(kafka: Answers) -> (Result<(), EngineError>, crate::support::Held) 
     let first = LakeIdentity::of(&settings).on(identity("first"));
     let tables = Tables::open_as(&lake, first.clone()).await.unwrap();
     let engine = Engine::new(source, tables, &settings).unwrap().until(ends_of(&topic));
-    let engine = engine.checking(TopicCheck::new(Arc::new(kafka), first));
+    let engine = engine.checking(TopicCheck::Asking(Arc::new(kafka), first));
     let result = engine.run(std::future::pending()).await;
     (result, held(&lake).await)
 }

@@ -15,7 +15,6 @@ use lake_model::{KafkaPartition, Offset};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::delivery::SEND_TIMEOUT;
 use super::link::Link;
 use super::{Ended, now};
 use crate::kafka::context::Rebalance;
@@ -207,7 +206,7 @@ fn wait_for_starts(
     link: &mut Link,
 ) -> Result<Vec<Start>, Ended> {
     loop {
-        let waited = async { timeout(SEND_TIMEOUT, &mut answer).await };
+        let waited = async { timeout(link.waits.engine, &mut answer).await };
         match link.delivery.runtime().block_on(waited) {
             Ok(starts) => return starts.map_err(|_| Ended),
             Err(_) => {

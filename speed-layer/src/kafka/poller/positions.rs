@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use lake_model::{KafkaPartition, LeaderEpoch, Offset};
 
+use super::Waits;
 use super::faults::wait_after;
 use crate::decode::DecodedBatch;
 use crate::source::Start;
@@ -43,14 +44,21 @@ impl Fetched {
 }
 
 /// The assigned partitions, by number.
-#[derive(Default)]
 pub(super) struct Positions {
     fetched: BTreeMap<KafkaPartition, Fetched>,
+    /// The longest wait before a partition is fetched again after a fault.
+    longest_wait: Duration,
     /// Partitions whose log has to grow to where they are.
     beyond_end: BTreeSet<KafkaPartition>,
 }
 
 impl Positions {
+    /// No partitions yet.
+    pub(super) fn new(waits: Waits) -> Positions {
+        let (fetched, beyond_end) = (BTreeMap::new(), BTreeSet::new());
+        Positions { fetched, longest_wait: waits.fetch_again, beyond_end }
+    }
+
     /// From now on records of the partition are of this start.
     pub(super) fn begin(&mut self, start: Start, now: Instant) {
         let Start { partition, offset, epoch, leader_epoch } = start;
@@ -96,7 +104,7 @@ impl Positions {
         let before = fetched.failed.filter(|(failed, _)| *failed == offset);
         let times = before.map_or(1, |(_, times)| times + 1);
         fetched.failed = Some((offset, times));
-        let wait = wait_after(times)?;
+        let wait = wait_after(times, self.longest_wait)?;
         fetched.seek_at = Some(now + wait);
         Some(wait)
     }
