@@ -43,7 +43,7 @@ impl TableLog {
         &mut self,
         mut decide: impl FnMut(&TableState) -> Vec<(String, String)>,
     ) -> Result<(), LakeError> {
-        let decide = |state: &TableState| Ok((decide(state), Vec::new()));
+        let decide = |state: &TableState| (decide(state), Vec::new());
         self.change_properties_and_txns("SET TBLPROPERTIES", decide).await.map(|_| ())
     }
 
@@ -51,14 +51,14 @@ impl TableLog {
     /// operation; the others stay as they are. Returns whether anything changed. Transactions alone change nothing.
     ///
     /// # Errors
-    /// The log can't be read or committed to, and whatever `decide` fails with.
+    /// The log can't be read or committed to.
     pub async fn change_properties_and_txns(
         &mut self,
         operation: &'static str,
-        mut decide: impl FnMut(&TableState) -> Result<Changes, LakeError>,
+        mut decide: impl FnMut(&TableState) -> Changes,
     ) -> Result<bool, LakeError> {
         let changed = commit_with(self, async |log: &TableLog| {
-            let (properties, txns) = decide(log.state())?;
+            let (properties, txns) = decide(log.state());
             if properties.is_empty() {
                 return Ok::<_, LakeError>(CommitDecision::Nothing(()));
             }

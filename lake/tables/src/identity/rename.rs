@@ -51,7 +51,7 @@ impl LakeIdentity {
         let ours = self.app_ids();
         let changed = log.change_properties_and_txns("RENAME PIPELINE", |state| {
             if state.property(PIPELINE) == Some(self.pipeline.as_str()) {
-                return Ok((Vec::new(), Vec::new()));
+                return Default::default();
             }
             let copied = state
                 .txns()
@@ -59,7 +59,7 @@ impl LakeIdentity {
             let retired = former.partitions(state).into_iter();
             let retired = retired.map(|(partition, _)| (former.next_offset(partition), i64::MAX));
             let property = (PIPELINE.to_owned(), self.pipeline.clone());
-            Ok((vec![property], copied.chain(retired).collect()))
+            (vec![property], copied.chain(retired).collect())
         });
         changed.await
     }

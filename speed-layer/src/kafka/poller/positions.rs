@@ -37,6 +37,12 @@ impl Fetched {
         self.pending.last_offset().map_or(self.position, Offset::next)
     }
 
+    /// Where it goes on: after the last record decoded.
+    fn start(&self, partition: KafkaPartition) -> Start {
+        let (offset, epoch) = (self.next_offset(), self.pending.epoch);
+        Start { partition, offset, epoch, leader_epoch: self.leader_epoch }
+    }
+
     /// What comes is of another place until a seek has succeeded.
     fn invalidate_position(&mut self, now: Instant) {
         self.seek_at.get_or_insert(now);
@@ -196,17 +202,12 @@ impl Positions {
 
     /// Where the partition goes on, if it is assigned.
     pub(super) fn start_of(&self, partition: KafkaPartition) -> Option<Start> {
-        self.starts().into_iter().find(|start| start.partition == partition)
+        self.fetched.get(&partition).map(|fetched| fetched.start(partition))
     }
 
     fn starts_of(&self, is_meant: impl Fn(&Fetched) -> bool) -> Vec<Start> {
-        let start = |(partition, fetched): (&KafkaPartition, &Fetched)| Start {
-            partition: *partition,
-            offset: fetched.next_offset(),
-            epoch: fetched.pending.epoch,
-            leader_epoch: fetched.leader_epoch,
-        };
-        self.fetched.iter().filter(|(_, fetched)| is_meant(fetched)).map(start).collect()
+        let meant = self.fetched.iter().filter(|(_, fetched)| is_meant(fetched));
+        meant.map(|(partition, fetched)| fetched.start(*partition)).collect()
     }
 }
 
