@@ -174,7 +174,8 @@ def truncation_accepted(bench):
     bench.start(1)
     bench.must(bench.wait_until_landed(), "everything that can land does")
     [program] = bench.instances
-    named = [line for line in program.err.splitlines() if f"partition {STRUCK}" in line and str(lost.first) in line]
+    fields = f'"partition":{STRUCK},"end":{lost.first},'
+    named = [line for line in program.err.splitlines() if fields in line]
     bench.must(named, "the log names the partition and the first offset that was lost")
     bench.stop()
     bench.must_hold(spliced(bench, old, lost))
