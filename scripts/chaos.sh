@@ -13,7 +13,7 @@ cd "$here/.."
 usage() {
     cat <<'TEXT'
 usage: scripts/chaos.sh --cycles N --seed S [--brokers N] [--flip-bits] [--report FILE]
-       scripts/chaos.sh --drill NAMES [--seed S] [--expect]
+       scripts/chaos.sh --drill NAMES [--seed S]
 
   --cycles N      cycles of one or two faults each, some seconds long (1 to 100000)
   --seed S        decides which faults strike what, in which order, and what the cameras send (0 to 1000000; of drills 1)
@@ -32,12 +32,11 @@ usage: scripts/chaos.sh --cycles N --seed S [--brokers N] [--flip-bits] [--repor
                     hanging-transaction         a transaction is never ended, and its producer is fenced later
                     remade-topic                the topic is deleted and made again; also remade-topic-while-stopped
                     follower-fetch              instances fetch from a replica that is killed
-  --expect        a drill whose expectations the product is known not to meet fails the run, too
 
   scripts/chaos.sh --cycles 20 --seed 7                                    a few minutes
   scripts/chaos.sh --cycles 500 --seed 1 --report docs/chaos-report.md     most of an hour
   scripts/chaos.sh --cycles 20 --seed 7 --brokers 3                        some minutes, and 3 GB of memory
-  scripts/chaos.sh --drill truncation,bit-flip --expect                    some minutes
+  scripts/chaos.sh --drill truncation,bit-flip                             some minutes
   LAMBDALAKE_BIN=target/release scripts/chaos.sh --cycles 20 --seed 7      programs that are already built
 
 The same seed gives the same schedule of faults and the same records; their timing depends on the machine.
@@ -60,18 +59,13 @@ die() {
 # shellcheck source-path=SCRIPTDIR source=harness/venv.sh
 . "$here/harness/venv.sh"
 
-# Sets cycles, seed, brokers, flip_bits, report, drill and expect.
+# Sets cycles, seed, brokers, flip_bits, report and drill.
 parse() {
-    cycles="" seed="" brokers="" flip_bits="" report="" drill="" expect=""
+    cycles="" seed="" brokers="" flip_bits="" report="" drill=""
     while [ $# -gt 0 ]; do
         case $1 in
             --flip-bits)
                 flip_bits=$1
-                shift
-                continue
-                ;;
-            --expect)
-                expect=$1
                 shift
                 continue
                 ;;
@@ -102,7 +96,6 @@ parse() {
         seed=${seed:-1}
         return
     fi
-    [ -z "$expect" ] || die 2 "--expect belongs to --drill"
     [ -n "$cycles" ] || die 2 "--cycles is missing (scripts/chaos.sh --help)"
     [ -n "$seed" ] || die 2 "--seed is missing (scripts/chaos.sh --help)"
     [ -z "$flip_bits" ] || [ "$brokers" = 3 ] || die 2 "--flip-bits needs --brokers 3"
@@ -129,7 +122,7 @@ run() {
     local code=0
     work=$(mktemp -d "${TMPDIR:-/tmp}/lambdalake-chaos.XXXXXX")
     if [ -n "$drill" ]; then
-        "$PYTHON" -m chaos.drills --drill "$drill" --seed "$seed" --work "$work" ${expect:+"$expect"} &
+        "$PYTHON" -m chaos.drills --drill "$drill" --seed "$seed" --work "$work" &
     else
         "$PYTHON" -m chaos.chaos --cycles "$cycles" --seed "$seed" --brokers "${brokers:-1}" ${flip_bits:+"$flip_bits"} \
             --work "$work" --toxiproxy "$TOXIPROXY_HOME/toxiproxy" ${report:+--report "$report"} &

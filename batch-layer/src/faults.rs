@@ -77,19 +77,15 @@ pub(crate) async fn judge(
     for table in tables {
         let log: TableLog = context.open(*table).await?;
         let named = error.data_file_at_fault().and_then(|path| log.state().file(path));
-        if let Some(file) = named {
-            return Ok(Judged::Fault(FileFault::of(*table, file, &error)));
+        if let Some((file, problem)) = named.zip(error.problem_of_data_file()) {
+            return Ok(Judged::Fault(FileFault::of(*table, file, problem)));
         }
     }
     Ok(Judged::Moved(error))
 }
 
 impl FileFault {
-    pub(crate) fn of(table: Table, file: &FileEntry, error: &LakeError) -> FileFault {
-        let problem = match error {
-            LakeError::DataFile { problem, .. } => problem.clone(),
-            _ => "the store does not have it".to_owned(),
-        };
+    pub(crate) fn of(table: Table, file: &FileEntry, problem: String) -> FileFault {
         FileFault {
             table,
             day: file.partition,

@@ -2,6 +2,7 @@
 //! events and keeps provisional rows as docs/contract.md has them.
 
 mod damage;
+mod rows;
 mod speed;
 
 use std::ops::Range;

@@ -12,7 +12,7 @@ PARTITIONS = 3
 STRUCK = 1  # the partition that faults of one partition strike
 RECORDS = 1500
 LANDING_S = 120
-ENDING_S = 45
+ENDING_S = 120  # whoever takes over from one that has given up tries for as long as that one did
 
 
 @dataclass

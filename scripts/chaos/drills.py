@@ -3,8 +3,7 @@
 The faults of the schedule leave nothing wrong behind: Kafka has what it acknowledged, and every row must be correct. Most
 of the faults here do. A partition may have other records at offsets that have landed, or a batch may not be readable: then
 rows must be those that Kafka had delivered, and the product must say what is lost, or stop. What it must do is written
-as `bench.must`. A drill in UNMET has expectations that the product does not meet yet; they are reported, and fail the
-run only with --expect.
+as `bench.must`.
 
     records ─▶ 3 brokers ─▶ wire_proxy.py, a door for each broker ─▶ 2 instances ─▶ a lake on local disk
 """
@@ -20,7 +19,7 @@ from pathlib import Path
 
 from chaos.bench import PARTITIONS, RECORDS, STRUCK, Bench
 from harness import checks
-from harness.cluster import Cluster, WireProxy
+from harness.cluster import Cluster
 from harness.lakehouse import QUICK, Workspaces, a_stack, until
 
 BROKERS = 3
@@ -175,7 +174,8 @@ def truncation_accepted(bench):
     bench.start(1)
     bench.must(bench.wait_until_landed(), "everything that can land does")
     [program] = bench.instances
-    named = [line for line in program.err.splitlines() if f"partition {STRUCK}" in line and str(lost.first) in line]
+    fields = f'"partition":{STRUCK},"end":{lost.first},'
+    named = [line for line in program.err.splitlines() if fields in line]
     bench.must(named, "the log names the partition and the first offset that was lost")
     bench.stop()
     bench.must_hold(spliced(bench, old, lost))
@@ -236,8 +236,6 @@ DRILLS: dict[str, Callable] = {
     "remade-topic-while-stopped": remade_topic_while_stopped,
     "follower-fetch": follower_fetch,
 }
-# Drills whose expectations the product does not meet yet.
-UNMET = {name for name in DRILLS if name.startswith(("truncation", "bit-flip", "remade"))}
 
 
 # ---- a run -----------------------------------------------------------------------------------------------------------
@@ -254,14 +252,13 @@ def main():
     if failed:
         say(f"FAILED: {', '.join(failed)}; logs and tables: {arguments.work}")
         sys.exit(1)
-    say("the product did what it must in every drill, except where that is not expected yet")
+    say("the product did what it must in every drill")
 
 
 def parse():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--drill", required=True, help="names of drills with commas between them, or all")
     parser.add_argument("--seed", type=int, required=True)
-    parser.add_argument("--expect", action="store_true", help="what the product does not do yet fails the run, too")
     parser.add_argument("--work", type=Path, required=True, help="a folder for logs and lakes")
     arguments = parser.parse_args()
     arguments.drill = list(DRILLS) if arguments.drill == "all" else arguments.drill.split(",")
@@ -282,14 +279,13 @@ def run(arguments):
         for name in arguments.drill:
             begun = time.monotonic()
             bench = drill(Cluster(stack), name, arguments.seed, arguments.work)
-            due = arguments.expect or name not in UNMET
-            verdict = "as it must" if not bench.unmet else "FAILED" if due else "not yet as it must"
+            verdict = "FAILED" if bench.unmet else "as it must"
             say(f"{name}: {verdict}, {time.monotonic() - begun:.0f} s")
             for what in bench.met:
                 say(f"    holds: {what}")
             for what in bench.unmet:
                 say(f"    does NOT hold: {what}")
-            failed += [name] if bench.unmet and due else []
+            failed += [name] if bench.unmet else []
     return failed
 
 
@@ -299,9 +295,7 @@ def drill(cluster, name, seed, work):
         spaces = Workspaces(cluster.stack, work)
         space = stack.enter_context(spaces.make(name, partitions=PARTITIONS, replicas=BROKERS, **SETTINGS))
         space.topic.alter({"min.insync.replicas": "2"})
-        folders = [Path(cluster.stack.folder) / f"kafka-{number + 1}" for number in range(BROKERS)]
-        ports = [[int((folder / f"{kind}-1-port").read_text()) for kind in ("proxy", "proxied")] for folder in folders]
-        wire = WireProxy(ports, seed, sys.stderr)
+        wire = cluster.wire_proxy(seed, sys.stderr)
         stack.callback(wire.close)
         cluster.wait_until_whole(space.topic)
         bench = Bench(cluster, space, wire, seed)

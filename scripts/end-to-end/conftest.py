@@ -3,6 +3,7 @@
 import pytest
 
 from harness import checks, lakehouse
+from harness.cluster import Cluster
 from harness.data import DAYS, FIRST, traffic
 
 
@@ -17,6 +18,19 @@ def stack():
 def workspaces(stack, tmp_path_factory):
     """Makes workspaces; each is a context manager."""
     return lakehouse.Workspaces(stack, tmp_path_factory.mktemp("lakehouse"))
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    """Three brokers; each has a listener for clients that come through a proxy."""
+    with lakehouse.a_stack(brokers=3, proxies=1) as stack:
+        yield Cluster(stack)
+
+
+@pytest.fixture(scope="module")
+def on_cluster(cluster, tmp_path_factory):
+    """Makes workspaces on the cluster."""
+    return lakehouse.Workspaces(cluster.stack, tmp_path_factory.mktemp("cluster"))
 
 
 @pytest.fixture(scope="session")

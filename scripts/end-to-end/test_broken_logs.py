@@ -3,35 +3,19 @@ batch that is too large unpacked. Nothing of it is passed over silently, and wha
 """
 
 import json
-import uuid
 from pathlib import Path
 
 import pytest
 
-from harness import checks, lakehouse, readers
-from harness.cluster import Cluster, WireProxy
+from harness import checks, readers
 from harness.data import event, traffic
 from harness.lakehouse import QUICK, until
-from harness.topics import Topic
 
 BROKERS = 3
 DAY = checks.day("2025-04-05")
 START_US = (DAY.toordinal() - 719163) * 86_400_000_000 + 12 * 3_600_000_000
 
 pytestmark = pytest.mark.timeout(500)
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    """Three brokers; each has a listener for clients that come through a proxy."""
-    with lakehouse.a_stack(brokers=BROKERS, proxies=1) as stack:
-        yield Cluster(stack)
-
-
-@pytest.fixture(scope="module")
-def on_cluster(cluster, tmp_path_factory):
-    """Makes workspaces on the cluster."""
-    return lakehouse.Workspaces(cluster.stack, tmp_path_factory.mktemp("broken"))
 
 
 def events(camera, count, partition=0):
@@ -46,6 +30,19 @@ def cameras(workspace):
     """The cameras of the events that have landed, in the order of their offsets."""
     rows = readers.read(workspace.lake, "events")
     return [row["camera_id"] for row in sorted(rows, key=lambda row: (row["kafka_partition"], row["kafka_offset"]))]
+
+
+def cut_below_what_landed(cluster, workspace, regrow):
+    """Lands records, loses the last twenty of them in an unclean election, and lets the log grow again."""
+    cluster.wait_until_whole(workspace.topic)
+    workspace.topic.send(events("KV-FIRST", 10))
+    speed = workspace.speed()
+
+    def lose():
+        workspace.topic.send(events("KV-LOST", 20))
+        until(workspace.has_landed_all, "what will be lost has landed")
+
+    return speed, cluster.truncate(workspace.topic, 0, lose, lambda: workspace.topic.send(events("KV-NEW", regrow)))
 
 
 def truncations(workspace, partition=0):
@@ -95,16 +92,7 @@ def test_a_log_that_was_cut_and_has_grown_again_while_stopped_is_a_loss(cluster,
 
 def test_a_log_that_is_cut_while_the_speed_layer_runs_stops_it(cluster, on_cluster):
     with on_cluster.make("cut-running", partitions=1, replicas=BROKERS, **QUICK) as workspace:
-        topic = workspace.topic
-        cluster.wait_until_whole(topic)
-        topic.send(events("KV-FIRST", 10))
-        speed = workspace.speed()
-
-        def lose():
-            topic.send(events("KV-LOST", 20))
-            until(workspace.has_landed_all, "what will be lost has landed")
-
-        cut = cluster.truncate(topic, 0, lose, lambda: topic.send(events("KV-NEW", 40)))
+        speed, cut = cut_below_what_landed(cluster, workspace, 40)
         assert speed.wait() == 3, speed.tail()
         assert f"offsets {cut.first} to {cut.end - 1}" in last_line(speed), speed.tail()
         assert cameras(workspace) == ["KV-FIRST"] * 10 + ["KV-LOST"] * 20
@@ -114,15 +102,7 @@ def test_a_log_that_was_cut_and_is_still_shorter_is_waited_for_where_loss_is_acc
     settings = {"kafka__on_data_loss": "accept", **QUICK}
     with on_cluster.make("cut-short", partitions=1, replicas=BROKERS, **settings) as workspace:
         topic = workspace.topic
-        cluster.wait_until_whole(topic)
-        topic.send(events("KV-FIRST", 10))
-        speed = workspace.speed()
-
-        def lose():
-            topic.send(events("KV-LOST", 20))
-            until(workspace.has_landed_all, "what will be lost has landed")
-
-        cut = cluster.truncate(topic, 0, lose, lambda: topic.send(events("KV-NEW", 5)))
+        speed, cut = cut_below_what_landed(cluster, workspace, 5)
         until(lambda: truncations(workspace), "the cut is on record")
         assert truncations(workspace) == [(cut.first, cut.end)]
         topic.send(events("KV-PASSED", cut.end - cut.first - 5))
@@ -137,9 +117,7 @@ def test_a_log_that_was_cut_and_is_still_shorter_is_waited_for_where_loss_is_acc
 
 
 def test_batches_that_are_damaged_on_their_way_are_fetched_again_and_leave_no_gap(cluster, on_cluster):
-    folders = [Path(cluster.stack.folder) / f"kafka-{number + 1}" for number in range(BROKERS)]
-    ports = [[int((folder / f"{name}-1-port").read_text()) for name in ("proxy", "proxied")] for folder in folders]
-    proxy = WireProxy(ports, seed=11)
+    proxy = cluster.wire_proxy(seed=11)
     try:
         with on_cluster.make("flipped", partitions=3, replicas=BROKERS, **QUICK) as workspace:
             workspace.topic.send(traffic(91, DAY, events=3000))

@@ -3,13 +3,11 @@ the product over one of them.
 """
 
 import uuid
-from pathlib import Path
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, TopicCollection, TopicPartition
 
-from harness import checks, lakehouse
-from harness.cluster import Cluster, WireProxy
+from harness import checks
 from harness.data import event, traffic
 from harness.lakehouse import QUICK, until
 from harness.topics import PATIENCE_S, Topic, ask
@@ -18,19 +16,6 @@ BROKERS = 3
 DAY = checks.day("2025-04-05")
 
 pytestmark = pytest.mark.timeout(400)
-
-
-@pytest.fixture(scope="module")
-def cluster():
-    """Three brokers; each has a listener for clients that come through a proxy."""
-    with lakehouse.a_stack(brokers=BROKERS, proxies=1) as stack:
-        yield Cluster(stack)
-
-
-@pytest.fixture(scope="module")
-def workspaces(cluster, tmp_path_factory):
-    """Makes workspaces on the cluster."""
-    return lakehouse.Workspaces(cluster.stack, tmp_path_factory.mktemp("cluster"))
 
 
 @pytest.fixture
@@ -45,10 +30,8 @@ def topic(cluster):
 
 @pytest.fixture
 def proxy(cluster):
-    """A proxy before the brokers, a door for each; and the address of its first door."""
-    folders = [Path(cluster.stack.folder) / f"kafka-{number + 1}" for number in range(BROKERS)]
-    ports = [[int((folder / f"{name}-1-port").read_text()) for name in ("proxy", "proxied")] for folder in folders]
-    started = WireProxy(ports, seed=5)
+    """A proxy before the brokers, a door for each."""
+    started = cluster.wire_proxy(seed=5)
     yield started
     started.close()
 
@@ -75,9 +58,9 @@ def read(consumer, count):
 # ---- leaders -----------------------------------------------------------------------------------------------------
 
 
-def test_a_killed_leader_costs_no_record_and_no_record_lands_twice(cluster, workspaces):
+def test_a_killed_leader_costs_no_record_and_no_record_lands_twice(cluster, on_cluster):
     """The speed layer runs and records come while the leader of a partition is away, and while it comes back."""
-    with workspaces.make("leader", partitions=3, replicas=BROKERS, **QUICK) as workspace:
+    with on_cluster.make("leader", partitions=3, replicas=BROKERS, **QUICK) as workspace:
         topic = workspace.topic
         topic.alter({"min.insync.replicas": "2"})
         with topic.feeding(traffic(17, DAY, events=9000), portion=10) as fed:

@@ -50,6 +50,12 @@ class Cluster:
 
     stack: Stack
 
+    def wire_proxy(self, seed, log=None):
+        """A proxy before the brokers, a door for each. The stack has listeners for it (`a_stack(proxies=1)`)."""
+        folders = sorted(Path(self.stack.folder).glob("kafka-*"))
+        port = lambda folder, name: int((folder / f"{name}-1-port").read_text())  # noqa: E731
+        return WireProxy([(port(folder, "proxy"), port(folder, "proxied")) for folder in folders], seed, log)
+
     # -- state
 
     def replicas(self, topic, partition):

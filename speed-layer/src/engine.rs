@@ -1,8 +1,10 @@
 //! The engine: receives what the source delivers, and commits what it adds up to.
 //!
-//! It is a loop over parts that know nothing of each other: the [`PartitionSet`] holds what was received, the [`Lander`] and
-//! the [`AveragesWriter`] commit it through the [`Committer`], [`Takeover`] loads partitions from the tables, the `RetryGate`
-//! holds commits back for a moment after one failed, and [`StopAt`] says whether a bounded run is at its end.
+//! It is a loop over parts that know nothing of each other. `Work` holds what was received in a
+//! [`PartitionSet`](crate::partition_set::PartitionSet), which the [`Lander`](crate::lander::Lander) and the
+//! [`AveragesWriter`](crate::averages_writer::AveragesWriter) commit through the [`Committer`](crate::committer::Committer),
+//! and which [`Takeover`](crate::takeover::Takeover) loads from the tables. The `RetryGate` holds commits back for a moment
+//! after one failed, and [`StopAt`] says whether a bounded run is at its end.
 //!
 //! Everything happens in one task and in one order, so that what a commit holds is exactly the records before
 //! the position that it records. While a commit is under way the source's bounded queue fills, and fetching
@@ -13,8 +15,9 @@
 mod error;
 mod pace;
 mod retry_gate;
+mod work;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::future::Future;
 use std::time::Duration;
 
@@ -26,58 +29,34 @@ use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 pub use self::error::EngineError;
 use self::pace::Pace;
 use self::retry_gate::RetryGate;
-use crate::averages_writer::AveragesWriter;
-use crate::committer::Committer;
-use crate::decode::DecodedBatch;
-use crate::lander::Lander;
-use crate::partition::{Partition, Rules};
-use crate::partition_set::PartitionSet;
-use crate::source::{Source, SourceEvent};
+use self::work::Work;
+use crate::source::{Source, SourceEvent, Start};
 use crate::stop_at::StopAt;
 use crate::tables::Tables;
-use crate::takeover::Takeover;
 use crate::topic_check::TopicCheck;
 
 /// The wait between tries at the last commits.
 const LAST_WAIT: Duration = Duration::from_secs(1);
-/// Files that are uploaded at once.
-const CONCURRENT_FILES: usize = 8;
-
 /// The speed layer on a source of records.
 pub struct Engine<S> {
     source: S,
-    rules: Rules,
     pace: Pace,
-    partitions: PartitionSet,
-    committer: Committer,
-    lander: Lander,
-    averages: AveragesWriter,
-    takeover: Takeover,
+    work: Work,
     /// Where to stop, if it is to stop.
     stop_at: Option<StopAt>,
-    /// Asks before each commit, if there is a Kafka to ask.
-    topic: Option<TopicCheck>,
     retry: RetryGate,
 }
 
 impl<S: Source> Engine<S> {
     /// Gets ready to receive records from `source` into `tables`.
     pub fn new(source: S, tables: Tables, settings: &Settings) -> Result<Engine<S>, EngineError> {
-        let rules = Rules::new(settings, tables.calendar()?);
         let pace = Pace::new(&settings.speed);
-        let accept_loss = settings.kafka.on_data_loss == lake_config::OnDataLoss::Accept;
         Ok(Engine {
             source,
             retry: RetryGate::new(pace.commit_interval),
             pace,
-            partitions: PartitionSet::default(),
-            committer: Committer::new(tables, &rules.calendar),
-            lander: Lander::new(CONCURRENT_FILES),
-            averages: AveragesWriter::new(rules.lateness, CONCURRENT_FILES),
-            takeover: Takeover::new(accept_loss),
-            rules,
+            work: Work::new(tables, settings)?,
             stop_at: None,
-            topic: None,
         })
     }
 
@@ -91,7 +70,7 @@ impl<S: Source> Engine<S> {
     /// Commits only while `topic` finds the topic to be the one whose offsets the tables hold.
     #[must_use]
     pub fn checking(mut self, topic: TopicCheck) -> Engine<S> {
-        self.topic = Some(topic);
+        self.work.check(topic);
         self
     }
 
@@ -114,7 +93,7 @@ impl<S: Source> Engine<S> {
         self.source.close().await;
         match finished {
             Some(result) => result,
-            None if self.partitions.is_ahead() => Err(EngineError::OutOfTime(limit)),
+            None if self.work.partitions.is_ahead() => Err(EngineError::OutOfTime(limit)),
             None => Ok(()),
         }
     }
@@ -161,7 +140,7 @@ impl<S: Source> Engine<S> {
         let mut positions = ticks(self.pace.position_interval);
         tokio::pin!(shutdown);
         while !self.is_at_its_end() {
-            let waiting_bytes = self.partitions.waiting_bytes();
+            let waiting_bytes = self.work.partitions.waiting_bytes();
             metrics::gauge!("lambdalake_speed_waiting_bytes").set(waiting_bytes as f64);
             let has_room = waiting_bytes < 2 * self.pace.landing_bytes;
             tokio::select! {
@@ -171,8 +150,7 @@ impl<S: Source> Engine<S> {
                     break;
                 }
                 _ = averages.tick() => {
-                    let now = self.committer.lake().now();
-                    self.partitions.record_watermarks(now, self.rules.lateness);
+                    self.work.record_watermarks();
                     self.average_if_possible(false).await?;
                     self.look_for_ends_elsewhere().await;
                 }
@@ -191,34 +169,26 @@ impl<S: Source> Engine<S> {
         match event {
             SourceEvent::Records(batch) => {
                 metrics::counter!("lambdalake_speed_records_total").increment(batch.len() as u64);
-                let Some(partition) = self.partitions.current(batch.partition, batch.epoch) else {
-                    return Ok(());
-                };
-                if partition.is_contradicted_by(&batch) {
-                    return self.reload_truncated(&batch).await;
-                }
-                partition.accept(*batch, &self.rules);
-                if self.partitions.waiting_bytes() >= self.pace.landing_bytes {
+                let starts = self.work.accept(*batch).await?;
+                self.seek(starts);
+                if self.work.partitions.waiting_bytes() >= self.pace.landing_bytes {
                     self.land_if_possible(false).await?;
                 }
             }
             SourceEvent::Position { partition, epoch, next, leader_epoch } => {
-                if let Some(partition) = self.partitions.current(partition, epoch) {
+                if let Some(partition) = self.work.partitions.current(partition, epoch) {
                     partition.advance(next, leader_epoch);
                 }
             }
             SourceEvent::Assigned { partitions, reply } => {
-                // Another topic's log would be taken for one that was cut.
-                self.check_topic().await?;
-                let (held, committer) = (&mut self.partitions, &mut self.committer);
-                let starts = self.takeover.load(&partitions, held, committer, &self.rules).await?;
+                let starts = self.work.load(&partitions).await?;
                 // Nobody waits any more if the assignment was revoked meanwhile.
                 let _ = reply.send(starts);
             }
             SourceEvent::Revoked { partitions, reply } => {
                 let result = self.commit_all().await;
                 self.tolerate(result)?;
-                self.partitions.release(&partitions);
+                self.work.partitions.release(&partitions);
                 let _ = reply.send(());
             }
             SourceEvent::Lost { partitions } => {
@@ -226,11 +196,11 @@ impl<S: Source> Engine<S> {
                     ?partitions,
                     "partitions lost: what was not committed will be replayed"
                 );
-                self.partitions.release(&partitions);
+                self.work.partitions.release(&partitions);
             }
             SourceEvent::Failed { problem } => {
                 // That the topic is another one explains what the failure only shows.
-                self.check_topic().await?;
+                self.work.check_topic().await?;
                 return Err(EngineError::Source(problem));
             }
         }
@@ -240,65 +210,30 @@ impl<S: Source> Engine<S> {
     /// Commits everything that is held, and the group's offsets.
     async fn commit_all(&mut self) -> Result<(), EngineError> {
         self.land(true).await?;
-        self.commit_averages(true).await
+        self.average(true).await
     }
 
     async fn land(&mut self, offsets_alone: bool) -> Result<(), EngineError> {
-        if !self.lander.is_due(&self.partitions, offsets_alone) {
-            return Ok(());
-        }
-        self.check_topic().await?;
-        let fenced = self.lander.land(&mut self.partitions, &mut self.committer).await?;
-        self.reload(fenced).await?;
-        self.source.commit_offsets(&self.partitions.group_offsets());
+        let landed = self.work.land(offsets_alone).await?;
+        self.go_on(landed);
         Ok(())
     }
 
-    async fn commit_averages(&mut self, offsets_alone: bool) -> Result<(), EngineError> {
-        self.check_topic().await?;
-        let (partitions, committer) = (&mut self.partitions, &mut self.committer);
-        let fenced = self.averages.commit(partitions, committer, offsets_alone).await?;
-        let Some(fenced) = fenced else { return Ok(()) };
-        self.partitions.record_windows(self.committer.lake().now());
-        self.reload(fenced).await?;
-        self.source.commit_offsets(&self.partitions.group_offsets());
+    async fn average(&mut self, offsets_alone: bool) -> Result<(), EngineError> {
+        let committed = self.work.average(offsets_alone).await?;
+        self.go_on(committed);
         Ok(())
     }
 
-    async fn check_topic(&self) -> Result<(), EngineError> {
-        match &self.topic {
-            Some(topic) => Ok(topic.check(&self.committer.tables().events).await?),
-            None => Ok(()),
-        }
+    /// After a commit, fetches from where partitions go on that were fenced, and commits the group's offsets.
+    fn go_on(&mut self, committed: Option<Vec<Start>>) {
+        let Some(starts) = committed else { return };
+        self.seek(starts);
+        self.source.commit_offsets(&self.work.partitions.group_offsets());
     }
 
-    /// Drops and reloads partitions that another writer moved, and goes on with them from there. All are reloaded if the
-    /// rules of the time zone have changed, since what is held of them is of other days.
-    async fn reload(&mut self, fenced: BTreeSet<KafkaPartition>) -> Result<(), EngineError> {
-        if fenced.is_empty() {
-            return Ok(());
-        }
-        let (held, committer) = (&mut self.partitions, &mut self.committer);
-        let has_other_days = self.takeover.follow_calendar(committer, &mut self.rules).await?;
-        let stale = if has_other_days { held.iter().map(Partition::id).collect() } else { fenced };
-        for partition in stale {
-            let (held, committer) = (&mut self.partitions, &mut self.committer);
-            let starts = self.takeover.reload(partition, held, committer, &self.rules).await?;
-            starts.into_iter().for_each(|start| self.source.seek(start));
-        }
-        Ok(())
-    }
-
-    /// Loads the partition of `batch` as one whose log was cut before that, and goes on with it if that is accepted.
-    async fn reload_truncated(&mut self, batch: &DecodedBatch) -> Result<(), EngineError> {
-        self.check_topic().await?;
-        let first = batch.first_offset().unwrap_or(Offset::ZERO);
-        let (held, committer) = (&mut self.partitions, &mut self.committer);
-        let takeover = &mut self.takeover;
-        let starts =
-            takeover.reload_truncated(batch.partition, first, held, committer, &self.rules);
-        starts.await?.into_iter().for_each(|start| self.source.seek(start));
-        Ok(())
+    fn seek(&mut self, starts: Vec<Start>) {
+        starts.into_iter().for_each(|start| self.source.seek(start));
     }
 
     async fn land_if_possible(&mut self, offsets_alone: bool) -> Result<(), EngineError> {
@@ -313,25 +248,27 @@ impl<S: Source> Engine<S> {
         if !self.retry.is_open(Instant::now()) {
             return Ok(());
         }
-        let result = self.commit_averages(offsets_alone).await;
+        let result = self.average(offsets_alone).await;
         self.tolerate(result)
     }
 
     /// What failed because the outside is away is kept and tried again; anything else ends the engine.
     fn tolerate(&mut self, result: Result<(), EngineError>) -> Result<(), EngineError> {
-        self.retry.tolerate(result, self.partitions.waiting_bytes(), Instant::now())
+        self.retry.tolerate(result, self.work.partitions.waiting_bytes(), Instant::now())
     }
 
     fn is_at_its_end(&self) -> bool {
         let stop_at = self.stop_at.as_ref();
-        stop_at.is_some_and(|stop| stop.is_reached(&self.partitions, self.committer.tables()))
+        stop_at.is_some_and(|stop| {
+            stop.is_reached(&self.work.partitions, self.work.committer.tables())
+        })
     }
 
     /// Other instances may be what reaches the remaining ends.
     async fn look_for_ends_elsewhere(&mut self) {
         let stop_at = self.stop_at.as_ref();
-        if stop_at.is_some_and(|stop| stop.is_reached_here(&self.partitions))
-            && let Err(error) = self.committer.tables_mut().refresh().await
+        if stop_at.is_some_and(|stop| stop.is_reached_here(&self.work.partitions))
+            && let Err(error) = self.work.committer.tables_mut().refresh().await
         {
             tracing::warn!(%error, "the tables can't be read");
         }

@@ -26,7 +26,7 @@ use rdkafka::TopicPartitionList;
 use rdkafka::consumer::{BaseConsumer, CommitMode, Consumer};
 
 use self::context::GroupContext;
-use self::poller::{Poller, Seek};
+use self::poller::{Poller, Seek, Waits};
 use crate::source::{Source, SourceEvent, Start};
 
 pub use self::timestamps::check_timestamps;
@@ -47,6 +47,10 @@ pub struct KafkaSource {
 impl KafkaSource {
     /// Joins the group and begins to poll.
     pub fn start(settings: &Settings) -> Result<KafkaSource, ClientError> {
+        KafkaSource::start_with(settings, Waits::default())
+    }
+
+    fn start_with(settings: &Settings, waits: Waits) -> Result<KafkaSource, ClientError> {
         let topic = settings.kafka.topic.clone();
         let consumer: BaseConsumer<GroupContext> = config::group_consumer(settings)
             .create_with_context(GroupContext::default())
@@ -64,6 +68,7 @@ impl KafkaSource {
             topic.clone(),
             settings.kafka.request_timeout,
             delivery,
+            waits,
             seek_requests,
             Arc::clone(&stop),
         );

@@ -45,6 +45,7 @@ Examples:
                                                (for speed.shutdown_timeout at most)
   speed-layer run --until-end                  catch up, then stop
   speed-layer reset-watermark --partition 3    after a camera's clock ran ahead
+  speed-layer rename-pipeline --from old-name  the lake goes on under pipeline.name
   LAKEHOUSE__KAFKA__BROKERS=k1:9092,k2:9092 speed-layer run
 
 Exit codes: 0 done, 2 usage or configuration, 3 a fault outside (Kafka, the object store).";
@@ -59,6 +60,22 @@ enum Command {
     /// The speed layer may run: its next commit of the partition finds the reset, and the partition is loaded anew
     /// with it. Set the clock right first, or it carries the watermark away again.
     ResetWatermark(ResetArgs),
+    /// Give the pipeline another name: the lake of the pipeline `--from` goes on under pipeline.name
+    ///
+    /// Stop all programs of the pipeline, set pipeline.name to the new name, rename, and start them again. Where one still
+    /// runs under the former name, its next commit is refused. Run it again if it was interrupted.
+    #[command(after_help = lake_config::with_settings_help(EXAMPLES))]
+    RenamePipeline(RenameArgs),
+}
+
+#[derive(Args)]
+struct RenameArgs {
+    /// The settings file, with the new name; ./lakehouse.toml where it exists
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// The name that the pipeline had
+    #[arg(long, value_name = "NAME")]
+    from: String,
 }
 
 #[derive(Args)]
@@ -100,6 +117,10 @@ fn main() -> ExitCode {
             let work = async |settings| reset(&settings, &args).await;
             startup::run(args.config.as_deref(), &[], work, exit_code)
         }
+        Command::RenamePipeline(args) => {
+            let work = async |settings| rename(&settings, &args.from).await;
+            startup::run(args.config.as_deref(), &[], work, exit_code)
+        }
     }
 }
 
@@ -130,7 +151,7 @@ async fn run(settings: &Settings, until_end: bool) -> anyhow::Result<RunOutcome>
     // The group is joined last: from here on the engine sees to it that it is left in good order.
     let source = KafkaSource::start(settings)?;
     let engine = Engine::new(source, tables, settings)?;
-    let engine = engine.checking(TopicCheck::new(Arc::new(topic), identity));
+    let engine = engine.checking(TopicCheck::Asking(Arc::new(topic), identity));
     let engine = match ends {
         Some(ends) => engine.until(ends),
         None => engine,
@@ -177,6 +198,17 @@ async fn reset(settings: &Settings, args: &ResetArgs) -> anyhow::Result<RunOutco
         ResetOutcome::NoWatermark => {
             tracing::warn!(partition = args.partition.0, "the partition has no watermark yet");
         }
+    }
+    Ok(RunOutcome::Done)
+}
+
+async fn rename(settings: &Settings, former: &str) -> anyhow::Result<RunOutcome> {
+    let lake = Lake::open(&settings.lake, Arc::new(SystemClock), Arc::new(RandomIds))?;
+    let renamed = LakeIdentity::of(settings).rename_from(&lake, former).await?;
+    let name = &settings.pipeline.name;
+    match renamed {
+        0 => tracing::info!(name, "nothing renamed: the lake has that name already"),
+        tables => tracing::info!(from = former, to = name, tables, "pipeline renamed"),
     }
     Ok(RunOutcome::Done)
 }

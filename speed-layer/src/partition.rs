@@ -53,8 +53,8 @@ pub struct Partition {
     position: Offset,
     /// The epoch of the leader that appended what is before the position.
     leader_epoch: Option<LeaderEpoch>,
-    /// What `events` holds was read from a log in which no record before this offset has a greater epoch.
-    landed_under: Option<(Offset, LeaderEpoch)>,
+    /// What `events` and `avg_speed` hold was read from a log in which no record before that offset has a greater epoch.
+    held_under: [Option<(Offset, LeaderEpoch)>; 2],
     /// Its greatest event time.
     pub clock: Clock,
     /// What waits to land.
@@ -86,7 +86,7 @@ impl Partition {
             epoch,
             position,
             leader_epoch: None,
-            landed_under: None,
+            held_under: [None; 2],
             clock,
             landing,
             provisional,
@@ -103,15 +103,16 @@ impl Partition {
         Partition { ownership, ..self }
     }
 
-    /// The partition with the leader epochs that belong to its position and to the next offset of `events`.
+    /// The partition with the leader epochs that belong to its position, and to the next offsets of `events` and
+    /// `avg_speed`.
     #[must_use]
     pub fn with_leader_epochs(
         mut self,
         of_position: Option<LeaderEpoch>,
-        of_events: Option<LeaderEpoch>,
+        held_under: [Option<(Offset, LeaderEpoch)>; 2],
     ) -> Partition {
         self.leader_epoch = of_position;
-        self.landed_under = self.landing.landed().events.zip(of_events);
+        self.held_under = held_under;
         self
     }
 
@@ -135,13 +136,14 @@ impl Partition {
         self.leader_epoch
     }
 
-    /// Whether records of `batch` are others than those that `events` holds under their offsets: a later leader appended
-    /// them than the last of those. Epochs only grow along a log.
+    /// Whether records of `batch` are others than those that `events` or `avg_speed` holds under their offsets: a later
+    /// leader appended them than the last of those. Epochs only grow along a log.
     pub fn is_contradicted_by(&self, batch: &DecodedBatch) -> bool {
-        self.landed_under
-            .zip(batch.leader_epoch)
-            .zip(batch.first_offset())
-            .is_some_and(|(((landed, epoch), of_batch), first)| first < landed && of_batch > epoch)
+        let Some((of_batch, first)) = batch.leader_epoch.zip(batch.first_offset()) else {
+            return false;
+        };
+        let mut held = self.held_under.iter().flatten();
+        held.any(|(next, epoch)| first < *next && of_batch > *epoch)
     }
 
     /// The Kafka timestamp of the last record accepted that has one.

@@ -118,13 +118,15 @@ pub async fn load(
         offset_gaps: of(&tables.offset_gaps).next_offset,
         covered: covered(lake, tables, id, stored.next_offset.unwrap_or(Offset::ZERO)).await?,
     });
+    let cut = assigned.truncation.filter(|_| !is_accepted);
     let facts = ResumeFacts {
         stored: stored.next_offset,
         furthest: events.next_offset.max(averages.next_offset),
         low: assigned.low,
         high: assigned.high,
         is_validated: is_accepted || (knows_leader && events.next_offset == averages.next_offset),
-        cut_before: assigned.truncation.filter(|_| !is_accepted).map(|cut| cut.position),
+        cut_before: cut.map(|cut| cut.position),
+        cut_at: cut.and_then(|cut| cut.end),
         accept_loss,
     };
     let truncated = |wanted| truncated(assigned, wanted, knows_leader, tables.app_ids.topic());
@@ -143,10 +145,11 @@ pub async fn load(
     let is_after_cuts = truncation::newest(&tables.events, &tables.app_ids, id)
         .is_none_or(|cut| position > cut.position);
     let of_position = stored.leader_epoch.filter(|_| is_one_log && is_after_cuts);
-    let of_events = events.leader_epoch.filter(|_| is_one_log);
+    let held_under = [events, averages]
+        .map(|held| held.next_offset.zip(held.leader_epoch).filter(|_| is_one_log));
     let averaged = averages.next_offset;
     Ok(Partition::new(id, epoch, position, clock, landing, provisional, averaged)
-        .with_leader_epochs(of_position, of_events)
+        .with_leader_epochs(of_position, held_under)
         .owned(ownership))
 }
 

@@ -100,11 +100,16 @@ impl Tables {
     }
 
     /// Follows every log to its newest version.
+    ///
+    /// # Errors
+    /// A store that fails, and tables that belong to another pipeline by now.
     pub async fn refresh(&mut self) -> Result<(), LakeError> {
         for log in
             [&mut self.events, &mut self.dead_letters, &mut self.offset_gaps, &mut self.avg_speed]
         {
-            log.refresh().await?;
+            if log.refresh().await? {
+                self.identity.check(log)?;
+            }
         }
         Ok(())
     }

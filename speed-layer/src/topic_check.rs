@@ -8,7 +8,6 @@
 //! Where Kafka does not answer, nothing is known against the topic, and what is held is committed: while no broker answers
 //! there are no new records either, and the next commit asks again.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -44,33 +43,42 @@ pub async fn wait_for_topic(kafka: &dyn LogEnds) -> Result<TopicIdentity, Client
 }
 
 /// Asks Kafka which topic it is, and the tables which it should be.
-pub struct TopicCheck {
-    kafka: Arc<dyn LogEnds>,
-    identity: LakeIdentity,
+pub enum TopicCheck {
+    /// Nobody is asked: there is no Kafka.
+    Unchecked,
+    /// Asks this Kafka on behalf of the pipeline.
+    Asking(Arc<dyn LogEnds>, LakeIdentity),
 }
 
 impl TopicCheck {
-    /// Asks `kafka` on behalf of the pipeline.
-    pub fn new(kafka: Arc<dyn LogEnds>, identity: LakeIdentity) -> TopicCheck {
-        TopicCheck { kafka, identity }
-    }
-
     /// Checks that the topic is the one whose offsets `log` holds.
     ///
     /// # Errors
     /// It is another one of the same name.
     pub async fn check(&self, log: &TableLog) -> Result<(), LakeError> {
-        match timeout(PATIENCE, self.kafka.identity()).await {
-            Ok(Ok(found)) => return self.identity.check_topic(log, &found),
+        let TopicCheck::Asking(kafka, identity) = self else { return Ok(()) };
+        match timeout(PATIENCE, kafka.identity()).await {
+            Ok(Ok(found)) => return identity.check_topic(log, &found),
             Ok(Err(error)) => tracing::debug!(%error, "which topic it is can't be asked"),
             Err(_) => tracing::debug!("which topic it is was not answered in time"),
         }
         Ok(())
     }
-}
 
-impl fmt::Debug for TopicCheck {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TopicCheck").field("identity", &self.identity).finish_non_exhaustive()
+    /// As [`TopicCheck::check`], and waits until Kafka says which topic it is: for decisions that can't be taken back.
+    ///
+    /// # Errors
+    /// As there.
+    pub async fn insist(&self, log: &TableLog) -> Result<(), LakeError> {
+        let TopicCheck::Asking(kafka, identity) = self else { return Ok(()) };
+        loop {
+            match kafka.identity().await {
+                Ok(found) => return identity.check_topic(log, &found),
+                // It will never say.
+                Err(error) if error.is_permanent() => return Ok(()),
+                Err(error) => tracing::warn!(%error, "waiting for Kafka to report the topic id"),
+            }
+            sleep(PAUSE).await;
+        }
     }
 }

@@ -3,12 +3,10 @@
 
 use std::collections::BTreeMap;
 
-use arrow::array::RecordBatch;
-use lake_delta::columns;
 use lake_delta::{Lake, LakeError, TableState, read};
 use lake_model::{KafkaPartition, Offset, OffsetRange, OffsetRanges};
 use lake_tables::Table;
-use lake_tables::offset_gaps::GapReason;
+use lake_tables::offset_gaps;
 
 use super::note_fault;
 use super::report::{AuditReport, AuditedPartition};
@@ -91,12 +89,13 @@ pub(super) async fn audit(
 
 async fn add_gaps(
     context: &Context,
-    offset_gaps: &TableState,
+    gaps_table: &TableState,
     partitions: &mut BTreeMap<KafkaPartition, Partition>,
     report: &mut AuditReport,
 ) -> Result<(), BatchError> {
-    for file in offset_gaps.files() {
-        let read = read::collect(&context.lake, Table::OffsetGaps, [file], &GAP_COLUMNS, gaps);
+    for file in gaps_table.files() {
+        let rows = offset_gaps::ranges_and_floors;
+        let read = read::collect(&context.lake, Table::OffsetGaps, [file], &GAP_COLUMNS, rows);
         let gaps = match read.await {
             Ok(gaps) => gaps,
             Err(error) => {
@@ -114,21 +113,6 @@ async fn add_gaps(
         }
     }
     Ok(())
-}
-
-fn gaps(
-    batch: &RecordBatch,
-) -> Result<Vec<(KafkaPartition, OffsetRange, bool)>, columns::ColumnError> {
-    let partitions = columns::int(batch, "kafka_partition")?;
-    let first = columns::long(batch, "first_offset")?;
-    let next = columns::long(batch, "next_offset")?;
-    let reasons = columns::string(batch, "reason")?;
-    let gap = |row| {
-        let partition = KafkaPartition(partitions.value(row));
-        let range = OffsetRange::new(Offset(first.value(row)), Offset(next.value(row)));
-        (partition, range, reasons.value(row) == GapReason::Retention.as_str())
-    };
-    Ok((0..batch.num_rows()).map(gap).collect())
 }
 
 /// Calls `use_offset` with the offset of every row that can be read; returns what is wrong with files that can't.

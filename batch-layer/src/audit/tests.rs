@@ -3,15 +3,10 @@
 #![allow(clippy::unwrap_used)]
 
 use lake_delta::{Commit, housekeeping};
-use lake_model::{
-    DeadLetterReason, EventColumns, EventRow, KafkaPartition, Offset, OffsetRange, Speed, Summary,
-    WindowSize,
-};
-use lake_tables::dead_letters::{self, DeadLetter};
-use lake_tables::events;
+use lake_model::{KafkaPartition, Offset, OffsetRange, Summary, WindowSize};
+use lake_tables::Table;
 use lake_tables::offset_gaps::{GapReason, OffsetGap};
 use lake_tables::txn::{AcceptedTruncation, WatermarkReset};
-use lake_tables::{Table, file_kind};
 
 use super::report::DayStatus;
 use super::{AuditReport, run};
@@ -49,44 +44,14 @@ async fn reach(world: &World, partition: i32, next: i64) {
 
 /// Adds a row with an offset of choice.
 async fn add_row(world: &World, partition: i32, offset: i64) {
-    let partition = KafkaPartition(partition);
-    let mut rows = EventColumns::default();
-    let time = at("2025-04-05T15:00:00Z");
-    rows.push(&EventRow {
-        camera_id: "KV3",
-        event_time: time,
-        speed_kmh: 50.0,
-        speed: Speed::rounded(50.0),
-        plate_number: None,
-        extra: None,
-        kafka_timestamp: time,
-        kafka_offset: Offset(offset),
-    });
-    let id = world.context.lake.unique_id();
-    let new = file_kind::landed(Table::Events, day(DAY), partition, id);
-    let file =
-        world.write(Table::Events, new, &events::batch(rows, partition, vec![false].into())).await;
+    let (partition, offset) = (KafkaPartition(partition), Offset(offset));
+    let file = world.event_file(day(DAY), at("2025-04-05T15:00:00Z"), partition, offset).await;
     let commit = Commit::new(&world.context.lake, "ADD").add([file]);
     world.commit(Table::Events, &commit).await;
 }
 
 async fn add_dead_letter(world: &World, partition: i32, offset: i64) {
-    let partition = KafkaPartition(partition);
-    let letter = DeadLetter {
-        reason: DeadLetterReason::Empty,
-        detail: String::new(),
-        key: None,
-        payload: None,
-        kafka_timestamp: at("2025-04-05T10:00:00Z"),
-        kafka_partition: partition,
-        kafka_offset: Offset(offset),
-    };
-    let id = world.context.lake.unique_id();
-    let new = file_kind::landed(Table::DeadLetters, day(DAY), partition, id);
-    let batch = dead_letters::batch([&letter]);
-    let file = world.write(Table::DeadLetters, new, &batch).await;
-    let commit = Commit::new(&world.context.lake, "ADD").add([file]);
-    world.commit(Table::DeadLetters, &commit).await;
+    world.add_dead_letter(day(DAY), partition, offset).await;
 }
 
 fn gap(partition: i32, first: i64, next: i64, reason: GapReason) -> OffsetGap {

@@ -147,17 +147,11 @@ async fn new_floors(
     floors: &NextOffsets,
 ) -> Result<Vec<OffsetGap>, LakeError> {
     let files = log.state().files();
-    let rows = read::collect(&context.lake, Table::OffsetGaps, files, &[], |batch| {
-        let reasons = lake_delta::columns::string(batch, "reason")?;
-        let retained = |at: &usize| reasons.value(*at) == GapReason::Retention.as_str();
-        let ranges = offset_gaps::ranges(batch)?;
-        let kept: Vec<(KafkaPartition, OffsetRange)> =
-            (0..ranges.len()).filter(retained).map(|at| ranges[at]).collect();
-        Ok::<_, lake_delta::columns::ColumnError>(kept)
-    })
-    .await?;
+    let rows = offset_gaps::ranges_and_floors;
+    let rows = read::collect(&context.lake, Table::OffsetGaps, files, &[], rows).await?;
     let is_news = |partition: KafkaPartition, floor: Offset| {
-        !rows.iter().any(|(noted, range)| *noted == partition && range.next >= floor)
+        let mut floors = rows.iter().filter(|(_, _, is_floor)| *is_floor);
+        !floors.any(|(noted, range, _)| *noted == partition && range.next >= floor)
     };
     let noted_at = context.now();
     let gap = |(partition, floor): (&KafkaPartition, &Offset)| OffsetGap {

@@ -9,7 +9,7 @@ use lake_delta::log::FileEntry;
 use lake_delta::read;
 use lake_model::{KafkaPartition, Offset, OffsetRange, OffsetRanges};
 use lake_tables::Table;
-use lake_tables::offset_gaps::{self, GapReason};
+use lake_tables::offset_gaps;
 
 use super::PartitionOffsets;
 use super::inspection::Inspection;
@@ -121,13 +121,7 @@ pub(super) async fn find(
 async fn add_gaps(context: &Context, found: &mut Holdings) -> Result<(), BatchError> {
     let log = context.open(Table::OffsetGaps).await?;
     let files = log.state().files();
-    let rows = |batch: &arrow::array::RecordBatch| {
-        let reasons = lake_delta::columns::string(batch, "reason")?;
-        let is_floor = |row| reasons.value(row) == GapReason::Retention.as_str();
-        let ranges = offset_gaps::ranges(batch)?.into_iter().enumerate();
-        let rows = ranges.map(|(row, (partition, range))| (partition, range, is_floor(row)));
-        Ok::<_, lake_delta::columns::ColumnError>(rows.collect())
-    };
+    let rows = offset_gaps::ranges_and_floors;
     let gaps = read::collect(&context.lake, Table::OffsetGaps, files, &[], rows).await?;
     for (partition, range, is_floor) in gaps {
         match found.extents.get_mut(&partition) {

@@ -42,12 +42,7 @@ pub(super) async fn inspect(
 
 /// What was read, or what is wrong with the file.
 fn unless_at_fault<T>(read: Result<T, LakeError>) -> Result<Result<T, String>, LakeError> {
-    match read {
-        Ok(read) => Ok(Ok(read)),
-        Err(LakeError::DataFile { problem, .. }) => Ok(Err(problem)),
-        Err(LakeError::MissingFile { .. }) => Ok(Err("the store does not have it".to_owned())),
-        Err(error) => Err(error),
-    }
+    read.map(Ok).or_else(|error| error.problem_of_data_file().map(Err).ok_or(error))
 }
 
 async fn offsets(

@@ -2,11 +2,13 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod days;
+mod refusals;
+
 use lake_delta::Commit;
 use lake_delta::log::FileEntry;
 use lake_model::finalization::DayDecision;
-use lake_model::{DeadLetterReason, KafkaPartition, Offset, OffsetRange, TableVersion};
-use lake_tables::dead_letters::{self, DeadLetter};
+use lake_model::{KafkaPartition, Offset, OffsetRange, TableVersion};
 use lake_tables::offset_gaps::{self, GapReason, OffsetGap};
 use lake_tables::{Table, file_kind};
 use lake_testing::stores::{FailingFrom, Failure};
@@ -168,20 +170,6 @@ async fn a_run_killed_anywhere_uncovers_no_offset_and_is_completed_by_the_next()
 }
 
 #[tokio::test]
-async fn a_file_that_reads_well_is_refused_and_is_taken_out_by_force() {
-    let world = world().await;
-    let file = world.a_file(Table::Events, day(DAYS[1])).await;
-    let report = quarantine(&world, &file).await;
-    assert_eq!(report.refusal, Some(Refusal::Sound));
-    assert!(report.to_string().contains("--force"), "{report}");
-    assert!(is_named(&world, Table::Events, &file).await);
-    let offsets = offsets_of(&world, &file).await;
-    assert!(forced(&world, &file).await.is_ok());
-    assert_eq!(quarantined(&world).await, offsets);
-    assert_in_order(&world).await;
-}
-
-#[tokio::test]
 async fn a_file_with_a_row_outside_its_day_is_taken_out_without_force() {
     let world = world().await;
     let stray = world.land_as_of(day(DAYS[1]), at("2025-04-06T00:00:00Z"), 0).await;
@@ -230,106 +218,6 @@ async fn two_damaged_files_with_offsets_between_each_others_are_both_accounted_f
 }
 
 #[tokio::test]
-async fn offsets_that_were_missing_before_are_not_passed_off_as_those_of_the_file() {
-    let world = world().await;
-    let [file, gone] = [DAYS[1], DAYS[0]].map(day);
-    let file = world.a_file(Table::Events, file).await;
-    let gone = world.a_file(Table::Events, gone).await;
-    let commit = Commit::new(&world.context.lake, "LOSE").remove([gone]);
-    world.commit(Table::Events, &commit).await;
-    world.damage(Table::Events, &file, Damage::Torn).await;
-    let report = quarantine(&world, &file).await;
-    assert_eq!(report.refusal, Some(Refusal::MoreThanItsRows), "{report}");
-    assert!(is_named(&world, Table::Events, &file).await);
-    assert_eq!(quarantined(&world).await, []);
-}
-
-#[tokio::test]
-async fn what_cannot_be_known_of_a_file_without_bounds_is_said_and_counted_by_force_only() {
-    let world = world().await;
-    let file = world.without_bounds(day(DAYS[1])).await;
-    let offsets = offsets_of(&world, &file).await;
-    world.damage(Table::Events, &file, Damage::Lost).await;
-    let audited = audit::run(&world.context).await.unwrap();
-    assert!(audited.partitions.iter().any(|partition| !partition.missing.is_empty()));
-    let report = quarantine(&world, &file).await;
-    assert_eq!(report.refusal, Some(Refusal::UnknownOffsets));
-    assert!(report.to_string().contains("can't be known"), "{report}");
-    assert!(forced(&world, &file).await.is_ok());
-    assert_eq!(quarantined(&world).await, offsets);
-    assert_in_order(&world).await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn a_final_day_that_loses_its_last_file_keeps_its_rows_and_is_frozen() {
-    let mut world = world().await;
-    world.nightly().await;
-    maintain(&world).await;
-    let served = world.served(day(DAYS[1])).await;
-    let file = world.a_file(Table::Events, day(DAYS[1])).await;
-    assert!(file_kind::is_compacted(&file));
-    world.damage(Table::Events, &file, Damage::Torn).await;
-    let report = quarantine(&world, &file).await;
-    assert!(report.is_last_of_day, "{report}");
-    assert_in_order(&world).await;
-    world.land(&[seen("KV1", "2025-04-05T11:00:00Z", 70_000).late()]).await;
-    let days = DayFilter::only(day(DAYS[1]));
-    let report = world.nightly_with(NightlyOptions { days, force: true, ..options() }).await;
-    assert_eq!(report.planned[0].decision, DayDecision::Frozen);
-    assert_eq!(world.served(day(DAYS[1])).await, served);
-    assert!(maintain(&world).await.is_complete());
-    assert_in_order(&world).await;
-}
-
-#[tokio::test]
-async fn a_day_that_is_not_final_and_loses_its_last_file_is_made_final_from_what_lands_later() {
-    let mut world = World::new("UTC", "2025-04-06T12:00:00Z").await;
-    world.process(&[seen("KV1", "2025-04-05T10:00:00Z", 60_000)]).await;
-    let file = world.a_file(Table::Events, day(DAYS[1])).await;
-    world.damage(Table::Events, &file, Damage::Lost).await;
-    assert!(quarantine(&world, &file).await.is_ok());
-    assert_eq!(world.nightly().await.planned[0].decision, DayDecision::Empty);
-    world.land(&[seen("KV1", "2025-04-05T11:00:00Z", 70_000).late()]).await;
-    assert_eq!(world.nightly().await.done[0].rows_read, 1);
-    assert_in_order(&world).await;
-}
-
-#[tokio::test]
-async fn a_file_of_a_day_that_retention_froze_is_taken_out_and_the_day_stays_frozen() {
-    let mut world = world().await;
-    world.nightly().await;
-    let floor = (world.context.app_ids.retention_floor(), i64::from(day(DAYS[1]).plus(1).days()));
-    let dropped = world.log(Table::Events).await;
-    let dropped: Vec<_> = [DAYS[0], DAYS[1]]
-        .iter()
-        .flat_map(|of| dropped.state().files_of(day(of)).cloned().collect::<Vec<_>>())
-        .collect();
-    let gap = |kafka_partition| OffsetGap {
-        kafka_partition,
-        range: OffsetRange::new(Offset(0), Offset(23)),
-        reason: GapReason::Retention,
-        noted_at: at("2025-04-08T12:00:00Z"),
-    };
-    world.note_gaps(&[gap(KafkaPartition(0)), gap(KafkaPartition(1))]).await;
-    let commit = Commit::new(&world.context.lake, "DROP DAYS").remove(dropped).txns([floor]);
-    world.commit(Table::Events, &commit).await;
-    world.land(&[seen("KV1", "2025-04-05T11:00:00Z", 70_000).late()]).await;
-    let file = world.a_file(Table::Events, day(DAYS[1])).await;
-    world.damage(Table::Events, &file, Damage::Torn).await;
-    assert!(!audit::run(&world.context).await.unwrap().is_ok());
-    let report = quarantine(&world, &file).await;
-    assert_eq!(
-        report.noted.get(&KafkaPartition(0)).unwrap(),
-        &[OffsetRange::single(Offset(24))],
-        "{report}"
-    );
-    assert_in_order(&world).await;
-    let plan = world.nightly().await.planned;
-    let frozen = plan.iter().find(|planned| planned.day == day(DAYS[1])).unwrap();
-    assert_eq!(frozen.decision, DayDecision::Frozen);
-}
-
-#[tokio::test]
 async fn the_object_is_kept_where_vacuum_does_not_look() {
     let world = world().await;
     let file = world.a_file(Table::Events, day(DAYS[1])).await;
@@ -349,20 +237,7 @@ async fn the_object_is_kept_where_vacuum_does_not_look() {
 #[tokio::test]
 async fn dead_letters_are_quarantined_too() {
     let mut world = world().await;
-    let letter = DeadLetter {
-        reason: DeadLetterReason::Empty,
-        detail: String::new(),
-        key: None,
-        payload: None,
-        kafka_timestamp: at("2025-04-05T10:00:00Z"),
-        kafka_partition: KafkaPartition(0),
-        kafka_offset: Offset(24),
-    };
-    let id = world.context.lake.unique_id();
-    let new = file_kind::landed(Table::DeadLetters, day(DAYS[1]), KafkaPartition(0), id);
-    let file = world.write(Table::DeadLetters, new, &dead_letters::batch([&letter])).await;
-    let commit = Commit::new(&world.context.lake, "ADD").add([file]);
-    world.commit(Table::DeadLetters, &commit).await;
+    world.add_dead_letter(day(DAYS[1]), 0, 24).await;
     let next = (world.context.app_ids.next_offset(KafkaPartition(0)), 25);
     world.commit(Table::Events, &Commit::new(&world.context.lake, "REACH").txns([next])).await;
     world.land(&[seen("KV1", "2025-04-06T11:00:00Z", 70_000)]).await;
@@ -373,26 +248,4 @@ async fn dead_letters_are_quarantined_too() {
     assert!(run(&world.context, &options).await.unwrap().is_ok());
     assert_eq!(quarantined(&world).await, [(KafkaPartition(0), Offset(24))]);
     assert_in_order(&world).await;
-}
-
-#[tokio::test]
-async fn what_is_no_file_to_be_quarantined_is_a_matter_of_usage_with_what_to_do() {
-    let world = world().await;
-    world.nightly().await;
-    let file = world.a_file(Table::Events, day(DAYS[1])).await;
-    world.damage(Table::Events, &file, Damage::Torn).await;
-    assert!(quarantine(&world, &file).await.is_ok());
-    let averages = world.a_file(Table::AvgSpeed, day(DAYS[1])).await;
-    for (named, words) in [
-        (format!("events/{}", file.path), "quarantined or rewritten already"),
-        (format!("avg_speed/{}", averages.path), "nightly --date 2025-04-05 --force"),
-        ("elsewhere/x.parquet".to_owned(), "audit"),
-        (String::new(), "audit"),
-    ] {
-        let options = QuarantineOptions { file: named, dry_run: false, force: false };
-        let error: BatchError = run(&world.context, &options).await.unwrap_err();
-        assert_eq!(error.exit_code(), 2);
-        assert!(error.to_string().contains(words), "{error}");
-    }
-    assert!(world.version(Table::OffsetGaps).await > TableVersion(0));
 }

@@ -9,9 +9,8 @@ use lake_delta::columns::{self, ColumnError};
 use lake_delta::data_file::NewFile;
 use lake_delta::log::FileEntry;
 use lake_delta::{Commit, FileUse, read};
-use lake_model::{Day, EventColumns, EventRow, KafkaPartition, Speed, Timestamp};
-use lake_tables::txn::PartitionProgress;
-use lake_tables::{Table, events, file_kind};
+use lake_model::Day;
+use lake_tables::{Table, file_kind};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt, PutPayload};
 use serde_json::Value;
@@ -141,35 +140,6 @@ impl World {
                 store.delete(&path_of(file)).await.expect("it is there");
             }
         }
-    }
-
-    /// Lands an event at `time` as the next of a partition, in a file that the log assigns to `day`.
-    pub(crate) async fn land_as_of(&self, day: Day, time: Timestamp, partition: i32) -> FileEntry {
-        let partition = KafkaPartition(partition);
-        let offset = self.next_offset(Table::Events, partition).await;
-        let mut rows = EventColumns::default();
-        rows.push(&EventRow {
-            camera_id: "KV7",
-            event_time: time,
-            speed_kmh: 50.0,
-            speed: Speed::rounded(50.0),
-            plate_number: None,
-            extra: None,
-            kafka_timestamp: time,
-            kafka_offset: offset,
-        });
-        let new = file_kind::landed(Table::Events, day, partition, self.context.lake.unique_id());
-        let path = new.path.clone();
-        let batch = events::batch(rows, partition, vec![false].into());
-        let file = self.write(Table::Events, new, &batch).await;
-        let next =
-            PartitionProgress { next_offset: Some(offset.next()), ..PartitionProgress::default() };
-        let commit = Commit::new(&self.context.lake, "LAND EVENTS")
-            .add([file])
-            .txns(self.context.app_ids.record(partition, next));
-        self.commit(Table::Events, &commit).await;
-        self.kafka_reaches(partition.0, offset.next().0);
-        self.log(Table::Events).await.state().file(&path).expect("just committed").clone()
     }
 }
 

@@ -107,6 +107,15 @@ impl LakeError {
         }
     }
 
+    /// What is wrong with the data file at fault.
+    pub fn problem_of_data_file(&self) -> Option<String> {
+        match self {
+            LakeError::DataFile { problem, .. } => Some(problem.clone()),
+            LakeError::MissingFile { .. } => Some("the store does not have it".to_owned()),
+            _ => None,
+        }
+    }
+
     /// Whether the store refuses the credentials. That may pass (policies take time to spread, and temporary
     /// credentials are renewed), but whoever starts with it is configured wrongly as a rule.
     pub fn is_denied(&self) -> bool {

@@ -5,7 +5,7 @@
 //! was expected, the ends are those of the topic that was expected.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, TryLockError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -38,12 +38,20 @@ pub trait LogEnds: Send + Sync {
     async fn identity(&self) -> Result<TopicIdentity, ClientError>;
 }
 
+/// A client to ask for the identity, with what it knows already.
+#[derive(Default)]
+struct IdentityClient {
+    consumer: Option<BaseConsumer<Quiet>>,
+    cluster_id: Option<String>,
+}
+
 /// The topic that the settings name, on its brokers.
 #[derive(Clone)]
 pub struct TopicEnds {
     kafka: Kafka,
-    /// Kept, because the identity is asked for with every commit.
-    identity_client: Arc<Mutex<Option<BaseConsumer<Quiet>>>>,
+    /// Kept, because the identity is asked for with every commit. Whoever asks holds it, so that questions do not pile up
+    /// while Kafka does not answer.
+    identity_client: Arc<Mutex<IdentityClient>>,
 }
 
 impl TopicEnds {
@@ -77,31 +85,43 @@ impl TopicEnds {
                 partition_bounds(consumer, topic, partition, *request_timeout, || false)
                     .map_err(failed(asking.clone()))
             };
-            // In this order, so that what is stable is not ahead of the end.
-            let stable = bounds(&committed)?;
+            // In this order, so that records that come in between do not look as if a transaction held them back.
             let high_watermark = bounds(&uncommitted)?.next;
+            let stable = bounds(&committed)?;
             partitions.insert(partition, PartitionExtent { stable, high_watermark });
         }
         Ok(TopicExtent { identity: self.ask_for_identity()?, partitions })
     }
 
-    /// Asks, and blocks for as long as `kafka.request_timeout` twice.
+    /// Asks, and blocks for as long as `kafka.request_timeout` thrice. Fails at once while somebody else asks.
     fn ask_for_identity(&self) -> Result<TopicIdentity, ClientError> {
         let Kafka { topic, request_timeout, .. } = &self.kafka;
         let failed = |action: String| ClientError::new(&self.kafka, action);
-        let mut kept = self.identity_client.lock().unwrap_or_else(PoisonError::into_inner);
-        let consumer = match kept.take() {
-            Some(consumer) => kept.insert(consumer),
+        let asking = format!("ask for the id of topic {topic}");
+        let mut kept = match self.identity_client.try_lock() {
+            Ok(kept) => kept,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                let unanswered = KafkaError::AdminOp(RDKafkaErrorCode::OperationTimedOut);
+                return Err(failed(asking)(unanswered));
+            }
+        };
+        let IdentityClient { consumer, cluster_id } = &mut *kept;
+        let consumer = match consumer {
+            Some(consumer) => consumer,
             None => {
                 let created = client::consumer(&self.kafka).create_with_context(Quiet);
-                kept.insert(created.map_err(failed("create a consumer".to_owned()))?)
+                consumer.insert(created.map_err(failed("create a consumer".to_owned()))?)
             }
         };
         (0..MOST_DROPPED).find(|_| consumer.poll(Duration::ZERO).is_none());
         let topic_id = lake_kafka_describe::topic_id(consumer.client(), topic, *request_timeout)
-            .map_err(failed(format!("ask for the id of topic {topic}")))?;
-        let cluster_id = consumer.client().fetch_cluster_id(*request_timeout);
-        Ok(TopicIdentity { cluster_id, topic_id })
+            .map_err(failed(asking))?;
+        // Each answer leaks a text in the rdkafka crate, and a client stays with its cluster.
+        if cluster_id.is_none() {
+            *cluster_id = consumer.client().fetch_cluster_id(*request_timeout);
+        }
+        Ok(TopicIdentity { cluster_id: cluster_id.clone(), topic_id })
     }
 
     async fn blocking<T: Send + 'static>(

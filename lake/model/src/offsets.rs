@@ -124,7 +124,8 @@ impl OffsetRanges {
     /// The parts of `range` that are not in the set, in order.
     pub fn missing_from(&self, range: OffsetRange) -> Vec<OffsetRange> {
         let (mut missing, mut first) = (Vec::new(), range.first);
-        for covered in self.0.iter().map(|r| intersect(*r, range)).filter(|r| !r.is_empty()) {
+        let from = self.0.partition_point(|r| r.next <= range.first);
+        for covered in self.0[from..].iter().take_while(|r| r.first < range.next) {
             missing.push(OffsetRange::new(first, covered.first));
             first = covered.next;
         }

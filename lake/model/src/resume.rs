@@ -17,6 +17,8 @@ pub struct ResumeFacts {
     pub is_validated: bool,
     /// Before this position, Kafka says, its log is no longer the one that was consumed.
     pub cut_before: Option<Offset>,
+    /// Up to here at most it is that one, as far as Kafka says so.
+    pub cut_at: Option<Offset>,
     /// Whether a setting accepts that records are gone.
     pub accept_loss: bool,
 }
@@ -52,10 +54,12 @@ pub enum Resume {
 
 /// Decides where consuming begins.
 pub fn decide(facts: ResumeFacts) -> Resume {
-    let ResumeFacts { stored, furthest, low, high, is_validated, cut_before, accept_loss } = facts;
-    let is_cut = |reached| match cut_before {
-        Some(cut) => cut <= reached,
-        None => !is_validated && reached > high.max(low),
+    let ResumeFacts { stored, furthest, low, high, is_validated, accept_loss, .. } = facts;
+    // What was read and had not landed may have been cut without harm: only what lies before `reached` counts.
+    let is_cut = |reached| {
+        facts.cut_before.is_some_and(|cut| cut <= reached)
+            || facts.cut_at.is_some_and(|cut| cut < reached)
+            || (!is_validated && reached > high.max(low))
     };
     match stored {
         None => Resume::First(low),
@@ -85,6 +89,7 @@ mod tests {
             high: HIGH,
             is_validated: false,
             cut_before: None,
+            cut_at: None,
             accept_loss,
         }
     }
@@ -123,5 +128,11 @@ mod tests {
         // What was read and had not landed was read from a log that is gone: that of the tables is whole.
         let ahead = ResumeFacts { cut_before: Some(HIGH), ..facts(Some(Offset(19)), true) };
         assert_eq!(decide(ahead), Resume::At(Offset(19)));
+        let at_its_end = ResumeFacts { cut_at: Some(Offset(19)), ..ahead };
+        assert_eq!(decide(at_its_end), Resume::At(Offset(19)));
+        let below = ResumeFacts { cut_at: Some(Offset(18)), is_validated: true, ..ahead };
+        assert_eq!(decide(below), Resume::Truncated { wanted: Offset(19) });
+        let shorter = ResumeFacts { cut_before: Some(Offset(40)), ..facts(Some(Offset(30)), true) };
+        assert_eq!(decide(shorter), Resume::Truncated { wanted: Offset(30) });
     }
 }

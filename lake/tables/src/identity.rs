@@ -6,6 +6,8 @@
 //! and Kafka's ids, is accepted, unless its offsets are of another pipeline, and is given it by the next speed layer that
 //! opens it. Zones are equal if their days are, whatever they are called.
 
+mod rename;
+
 use lake_config::Settings;
 use lake_delta::{Lake, LakeError, TableLog, TableState};
 use lake_model::{Calendar, KafkaPartition, TopicIdentity, ZoneRules};
@@ -133,9 +135,14 @@ impl LakeIdentity {
         Ok(log)
     }
 
-    fn check(&self, log: &TableLog) -> Result<(), LakeError> {
+    /// Checks that `log` is the pipeline's.
+    ///
+    /// # Errors
+    /// It belongs to another one.
+    pub fn check(&self, log: &TableLog) -> Result<(), LakeError> {
         let property = |name| log.state().property(name).map(str::to_owned);
-        let zone = property(TIME_ZONE).filter(|zone| !self.has_days_of(zone));
+        let zone =
+            property(TIME_ZONE).filter(|zone| *zone != self.time_zone && !self.has_days_of(zone));
         refuse(log, "pipeline.timezone", &self.time_zone, zone)?;
         refuse(log, "kafka.topic", &self.topic, property(TOPIC))?;
         let of_offsets = || self.app_ids().other_pipeline(log.state());

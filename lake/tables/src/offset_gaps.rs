@@ -12,7 +12,7 @@ use lake_model::{KafkaPartition, Offset, OffsetRange, Timestamp};
 
 use super::encoding::encode;
 use super::{Table, required, timestamp};
-use lake_delta::columns::{ColumnError, int, long};
+use lake_delta::columns::{ColumnError, int, long, string};
 
 /// The table.
 pub(crate) static SPEC: TableSpec = TableSpec {
@@ -110,4 +110,14 @@ pub fn ranges(batch: &RecordBatch) -> Result<Vec<(KafkaPartition, OffsetRange)>,
         (KafkaPartition(partitions.value(row)), range)
     };
     Ok((0..batch.num_rows()).map(range).collect())
+}
+
+/// As [`ranges`], each with whether it is a floor of retention: what is below it was dropped.
+pub fn ranges_and_floors(
+    batch: &RecordBatch,
+) -> Result<Vec<(KafkaPartition, OffsetRange, bool)>, ColumnError> {
+    let (ranges, reasons) = (ranges(batch)?, string(batch, "reason")?);
+    let is_floor = |row| reasons.value(row) == GapReason::Retention.as_str();
+    let rows = ranges.into_iter().enumerate();
+    Ok(rows.map(|(row, (partition, range))| (partition, range, is_floor(row))).collect())
 }

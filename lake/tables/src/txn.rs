@@ -136,6 +136,12 @@ impl AppIds {
         found
     }
 
+    /// What the app id `app_id` of the pipeline of `former` is called under this name; `None` if it is of neither.
+    pub(crate) fn renamed(&self, app_id: &str, former: &AppIds) -> Option<String> {
+        let rest = app_id.strip_prefix(&former.pipeline)?.strip_prefix(':')?;
+        Some(format!("{}:{rest}", self.pipeline))
+    }
+
     /// The pipeline whose offsets of the same topic `state` holds, where it holds none of this one.
     pub fn other_pipeline(&self, state: &TableState) -> Option<String> {
         let pipeline = |app_id: &str| {

@@ -1,9 +1,9 @@
 //! The consumer group of the simulated topic: who is in it and who owns what.
 //!
-//! A rebalance takes partitions away first and hands them out once they are given back: all of them where the
+//! A rebalance revokes partitions first and assigns them once they are released: all of them where the
 //! group is eager, only those that move where it is cooperative. A member that does not answer for as long as
-//! the session time-out, or that does not give partitions back in time, is expelled without being told; it
-//! finds out later, and until then goes on as if nothing had happened.
+//! the session time-out, or that does not release partitions in time, is expelled without notice; it finds out
+//! later, and until then continues as a member.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::Arc;
@@ -15,18 +15,18 @@ use crate::process::Process;
 /// How rebalances go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Protocol {
-    /// Everything is given back at each rebalance.
+    /// Everything is released at each rebalance.
     Eager,
-    /// Only what moves is given back.
+    /// Only what moves is released.
     Cooperative,
 }
 
-/// What a member is told.
+/// What a member has to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Order {
-    /// Take these partitions.
+    /// Consume these partitions.
     Assign(Vec<KafkaPartition>),
-    /// Give these partitions back.
+    /// Release these partitions.
     Revoke(Vec<KafkaPartition>),
 }
 
@@ -37,7 +37,7 @@ pub struct GroupSettings {
     pub protocol: Protocol,
     /// How long a member may be silent.
     pub session_timeout_ms: u64,
-    /// How long a member may take to give partitions back.
+    /// How long a member may take to release partitions.
     pub rebalance_timeout_ms: u64,
 }
 

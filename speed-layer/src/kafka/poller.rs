@@ -44,6 +44,21 @@ const POLL_TIMEOUT: Duration = Duration::from_millis(50);
 /// Records that are accepted between looks at rebalances and whatever else interrupts them.
 const POLL_RECORDS: usize = 1024;
 
+/// How long the thread waits.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Waits {
+    /// For the engine, before it polls to stay in the group.
+    pub(super) engine: Duration,
+    /// At most, before a partition is fetched again after a fault.
+    pub(super) fetch_again: Duration,
+}
+
+impl Default for Waits {
+    fn default() -> Waits {
+        Waits { engine: Duration::from_secs(60), fetch_again: Duration::from_secs(5) }
+    }
+}
+
 /// A partition to be fetched from another offset.
 pub(super) struct Seek(pub(super) Start);
 
@@ -66,6 +81,7 @@ impl Poller {
         topic: String,
         request_timeout: Duration,
         delivery: (Sender, EventFormat, Handle),
+        waits: Waits,
         seeks: std::sync::mpsc::Receiver<Seek>,
         stop: Arc<AtomicBool>,
     ) -> Poller {
@@ -73,7 +89,8 @@ impl Poller {
         Poller {
             link: Link::new(
                 GroupClient::new(consumer, topic, request_timeout),
-                Delivery::new(sender, format, runtime),
+                Delivery::new(sender, format, runtime, waits),
+                waits,
             ),
             membership: Membership::new(Arc::clone(&stop)),
             seeker: Seeker::default(),

@@ -115,6 +115,41 @@ async fn a_verdict_over_what_had_not_landed_leaves_the_tables_as_they_are() {
 }
 
 #[tokio::test]
+async fn a_verdict_over_what_had_not_landed_counts_where_the_cut_is_below_what_has() {
+    let mut new = Instance::on(&lake_with(10).await).await;
+    let refused = load(&mut new, cut(15, 7)).await.unwrap_err().to_string();
+    assert!(refused.contains("offsets 7 to 9"), "{refused}");
+}
+
+/// A lake whose averages hold two records more than its `events`, which hold ten.
+async fn lake_with_averages_ahead() -> Lake {
+    let lake = lake_with(10).await;
+    let mut instance = Instance::holding(&lake, &[0]).await;
+    instance.receive_under(5, 10, 2);
+    instance.average(true).await;
+    lake
+}
+
+#[tokio::test]
+async fn averages_that_are_ahead_of_events_are_of_the_log_that_was_cut_too() {
+    let lake = lake_with_averages_ahead().await;
+    let mut new = Instance::on(&lake).await;
+    let refused = load(&mut new, cut(15, 11)).await.unwrap_err().to_string();
+    assert!(refused.contains("offsets 11 to 11"), "{refused}");
+    // The log has grown again meanwhile, and nobody has seen that it was shorter.
+    let mut instance = Instance::holding(&lake, &[0]).await;
+    let held = instance.partitions.get(PARTITION).unwrap();
+    for (first, leader_epoch, contradicts) in [(10, 5, false), (11, 6, true), (12, 6, false)] {
+        let mut batch = instance.batch(0, &[(first, Some(first))]);
+        batch.leader_epoch = epoch(leader_epoch);
+        assert_eq!(held.is_contradicted_by(&batch), contradicts, "{first}");
+    }
+    instance.receive_under(5, 10, 2);
+    instance.land().await;
+    assert_eq!(offsets(&lake, Table::Events).await.len(), 12);
+}
+
+#[tokio::test]
 async fn where_a_cut_is_accepted_consuming_goes_on_at_what_is_landed_and_it_is_on_record_once() {
     let lake = lake_with(10).await;
     let mut new = accepting(&lake).await;

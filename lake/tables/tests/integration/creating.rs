@@ -173,3 +173,44 @@ pub async fn a_table_without_kafkas_ids_is_given_them_and_refuses_another_topic(
     assert_eq!(log.state().version(), TableVersion(1), "nothing is changed by it");
     assert!(first.open(&lake, Table::Events).await.is_ok());
 }
+
+fn pipeline(name: &str) -> LakeIdentity {
+    let mut settings = lake_config::Settings::default();
+    settings.pipeline.name = name.to_owned();
+    LakeIdentity::of(&settings)
+}
+
+pub async fn a_renamed_pipeline_goes_on_and_its_former_name_is_refused_and_fenced(bed: Bed) {
+    let lake = bed.lake();
+    let (former, renamed, other) = (pipeline("former"), pipeline("renamed"), pipeline("other"));
+    for table in Table::ALL {
+        former.open_or_create(&lake, table).await.unwrap();
+    }
+    let mut events = former.open(&lake, Table::Events).await.unwrap();
+    let (partition, ids) = (KafkaPartition(3), former.app_ids());
+    let txns = [
+        (ids.next_offset(partition), 7),
+        (ids.max_event_time(partition), 99),
+        (ids.retention_floor(), 5),
+        (AppIds::new("another", "topic").next_offset(partition), 1),
+    ];
+    let _ = events.try_commit(&Commit::new(&lake, "LAND").txns(txns)).await.unwrap();
+
+    assert!(other.rename_from(&lake, "nobody").await.is_err(), "it has another name");
+    assert!(former.rename_from(&lake, "former").await.is_err(), "that is no new name");
+    assert_eq!(renamed.rename_from(&lake, "former").await.unwrap(), 5);
+    assert_eq!(renamed.rename_from(&lake, "former").await.unwrap(), 0, "it is done once");
+
+    let log = renamed.open(&lake, Table::Events).await.unwrap();
+    let progress = renamed.app_ids().progress(log.state(), partition);
+    assert_eq!(progress.next_offset.map(|next| next.0), Some(7));
+    assert_eq!(progress.max_event_time.map(|time| time.micros()), Some(99));
+    assert_eq!(log.state().txn(&renamed.app_ids().retention_floor()), Some(5));
+    // Whoever built on the former offset does not find it.
+    assert_eq!(log.state().txn(&ids.next_offset(partition)), Some(i64::MAX));
+    for table in Table::ALL {
+        assert!(renamed.open(&lake, table).await.is_ok());
+        let error = former.open(&lake, table).await.unwrap_err();
+        assert!(matches!(error, LakeError::Configuration(_)), "{error}");
+    }
+}

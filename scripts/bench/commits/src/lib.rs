@@ -2,8 +2,8 @@
 //!
 //! Each commit replaces the files of the present hour and of the day and records the next offset; an hour of event time has
 //! as many commits as the default interval gives. Files are real, and are deleted once replaced, as maintenance would do. The
-//! log is looked after as the speed layer does it: checkpoints and clean-up whenever they are due, here in turn, so that
-//! what they take is told apart.
+//! log is maintained as the speed layer does it: checkpoints and clean-up whenever they are due, here in turn, so that
+//! the time of each is measured separately.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 
 use super::client::GroupClient;
 use super::positions::Positions;
-use super::{Ended, now};
+use super::{Ended, Waits, now};
 use crate::decode::EventFormat;
 use crate::kafka::queue::Sender;
 use crate::kafka::timestamps::warn_of_create_time;
@@ -20,8 +20,6 @@ use crate::source::SourceEvent;
 const BATCH_BYTES: usize = 512 << 10;
 /// Records after which pending batches are sent on however busy the topic is.
 const FLUSH_RECORDS: usize = 60_000;
-/// How long the thread waits for the engine before it polls to stay in the group.
-pub(super) const SEND_TIMEOUT: Duration = Duration::from_secs(if cfg!(test) { 1 } else { 60 });
 
 /// What became of a record.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,13 +37,20 @@ pub(super) struct Delivery {
     sender: Sender,
     format: EventFormat,
     runtime: Handle,
+    send_timeout: Duration,
     pending_records: usize,
     flushed_at: Instant,
 }
 
 impl Delivery {
-    pub(super) fn new(sender: Sender, format: EventFormat, runtime: Handle) -> Delivery {
-        Delivery { sender, format, runtime, pending_records: 0, flushed_at: now() }
+    pub(super) fn new(
+        sender: Sender,
+        format: EventFormat,
+        runtime: Handle,
+        waits: Waits,
+    ) -> Delivery {
+        let (send_timeout, flushed_at) = (waits.engine, now());
+        Delivery { sender, format, runtime, send_timeout, pending_records: 0, flushed_at }
     }
 
     /// The runtime that waits for the engine.
@@ -185,7 +190,7 @@ impl Delivery {
             let place = async { timeout(limit, sender.place_for(&event)).await };
             match self.runtime.block_on(place) {
                 Ok(place) => break place.map_err(|_| Ended)?,
-                Err(_) if limit.is_zero() => limit = SEND_TIMEOUT,
+                Err(_) if limit.is_zero() => limit = self.send_timeout,
                 Err(_) => {
                     paused = true;
                     client.set_paused(&positions.ids(), true);

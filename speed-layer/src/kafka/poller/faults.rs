@@ -17,15 +17,15 @@ use super::membership::Membership;
 use super::{Ended, now};
 use crate::source::{SourceEvent, Start, Truncation};
 
-/// How often a partition is fetched again from an offset, and the waits before it: they double.
+/// How often a partition is fetched again from an offset, and the first wait before it; the waits double.
 const TRIES: u32 = 10;
 const FIRST_WAIT: Duration = Duration::from_millis(100);
-const LONGEST_WAIT: Duration = Duration::from_millis(if cfg!(test) { 100 } else { 5_000 });
 
-/// The wait before a partition is fetched again after it was in vain so many times; `None` if that was too often.
-pub(super) fn wait_after(times: u32) -> Option<Duration> {
-    let doubled = FIRST_WAIT.checked_mul(1 << times.saturating_sub(1).min(16));
-    (times <= TRIES).then(|| doubled.map_or(LONGEST_WAIT, |wait| wait.min(LONGEST_WAIT)))
+/// The wait before a partition is fetched again after it was in vain so many times, up to `longest`; `None` if that was too
+/// often.
+pub(super) fn wait_after(times: u32, longest: Duration) -> Option<Duration> {
+    let doubled = FIRST_WAIT.saturating_mul(1 << times.saturating_sub(1).min(16));
+    (times <= TRIES).then(|| doubled.min(longest))
 }
 
 /// Does what a fault of the partition asks for.

@@ -10,7 +10,7 @@ use speed_layer_fetch::Record;
 use super::client::GroupClient;
 use super::delivery::Delivery;
 use super::positions::Positions;
-use super::{Ended, now};
+use super::{Ended, Waits, now};
 use crate::source::{SourceEvent, Start};
 
 /// What records pass through, and what rebalances and seeks act on.
@@ -18,12 +18,13 @@ pub(super) struct Link {
     pub(super) client: GroupClient,
     pub(super) positions: Positions,
     pub(super) delivery: Delivery,
+    pub(super) waits: Waits,
 }
 
 impl Link {
     /// Joins `client` and `delivery`, with no partition assigned.
-    pub(super) fn new(client: GroupClient, delivery: Delivery) -> Link {
-        Link { client, positions: Positions::default(), delivery }
+    pub(super) fn new(client: GroupClient, delivery: Delivery, waits: Waits) -> Link {
+        Link { client, positions: Positions::new(waits), delivery, waits }
     }
 
     /// As [`Delivery::accept`].

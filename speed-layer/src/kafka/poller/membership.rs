@@ -15,7 +15,6 @@ use lake_model::{KafkaPartition, Offset};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
-use super::delivery::SEND_TIMEOUT;
 use super::link::Link;
 use super::{Ended, now};
 use crate::kafka::context::Rebalance;
@@ -87,11 +86,13 @@ impl Membership {
         start: Start,
         link: &mut Link,
     ) -> Result<(), Ended> {
-        let Start { partition, offset, .. } = start;
+        let Start { partition, offset, leader_epoch, .. } = start;
         let bounds = self.bounds_of(partition, link)?;
         link.positions.invalidate(partition, now());
-        let truncation = (offset > bounds.high)
-            .then_some(Truncation { position: offset, end: Some(bounds.high) });
+        // Without an epoch beside the position, its end alone does not say whether the log was cut or is another topic's.
+        let truncation = leader_epoch
+            .filter(|_| offset > bounds.high)
+            .map(|_| Truncation { position: offset, end: Some(bounds.high) });
         self.restart(&out_of_range(&[(partition, offset)], &[bounds]), truncation, link)
     }
 
@@ -205,7 +206,7 @@ fn wait_for_starts(
     link: &mut Link,
 ) -> Result<Vec<Start>, Ended> {
     loop {
-        let waited = async { timeout(SEND_TIMEOUT, &mut answer).await };
+        let waited = async { timeout(link.waits.engine, &mut answer).await };
         match link.delivery.runtime().block_on(waited) {
             Ok(starts) => return starts.map_err(|_| Ended),
             Err(_) => {

@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 
 use lake_model::{KafkaPartition, LeaderEpoch, Offset};
 
+use super::Waits;
 use super::faults::wait_after;
 use crate::decode::DecodedBatch;
 use crate::source::Start;
@@ -36,6 +37,12 @@ impl Fetched {
         self.pending.last_offset().map_or(self.position, Offset::next)
     }
 
+    /// Where it goes on: after the last record decoded.
+    fn start(&self, partition: KafkaPartition) -> Start {
+        let (offset, epoch) = (self.next_offset(), self.pending.epoch);
+        Start { partition, offset, epoch, leader_epoch: self.leader_epoch }
+    }
+
     /// What comes is of another place until a seek has succeeded.
     fn invalidate_position(&mut self, now: Instant) {
         self.seek_at.get_or_insert(now);
@@ -43,14 +50,21 @@ impl Fetched {
 }
 
 /// The assigned partitions, by number.
-#[derive(Default)]
 pub(super) struct Positions {
     fetched: BTreeMap<KafkaPartition, Fetched>,
+    /// The longest wait before a partition is fetched again after a fault.
+    longest_wait: Duration,
     /// Partitions whose log has to grow to where they are.
     beyond_end: BTreeSet<KafkaPartition>,
 }
 
 impl Positions {
+    /// No partitions yet.
+    pub(super) fn new(waits: Waits) -> Positions {
+        let (fetched, beyond_end) = (BTreeMap::new(), BTreeSet::new());
+        Positions { fetched, longest_wait: waits.fetch_again, beyond_end }
+    }
+
     /// From now on records of the partition are of this start.
     pub(super) fn begin(&mut self, start: Start, now: Instant) {
         let Start { partition, offset, epoch, leader_epoch } = start;
@@ -96,7 +110,7 @@ impl Positions {
         let before = fetched.failed.filter(|(failed, _)| *failed == offset);
         let times = before.map_or(1, |(_, times)| times + 1);
         fetched.failed = Some((offset, times));
-        let wait = wait_after(times)?;
+        let wait = wait_after(times, self.longest_wait)?;
         fetched.seek_at = Some(now + wait);
         Some(wait)
     }
@@ -188,17 +202,12 @@ impl Positions {
 
     /// Where the partition goes on, if it is assigned.
     pub(super) fn start_of(&self, partition: KafkaPartition) -> Option<Start> {
-        self.starts().into_iter().find(|start| start.partition == partition)
+        self.fetched.get(&partition).map(|fetched| fetched.start(partition))
     }
 
     fn starts_of(&self, is_meant: impl Fn(&Fetched) -> bool) -> Vec<Start> {
-        let start = |(partition, fetched): (&KafkaPartition, &Fetched)| Start {
-            partition: *partition,
-            offset: fetched.next_offset(),
-            epoch: fetched.pending.epoch,
-            leader_epoch: fetched.leader_epoch,
-        };
-        self.fetched.iter().filter(|(_, fetched)| is_meant(fetched)).map(start).collect()
+        let meant = self.fetched.iter().filter(|(_, fetched)| is_meant(fetched));
+        meant.map(|(partition, fetched)| fetched.start(*partition)).collect()
     }
 }
 

@@ -19,7 +19,7 @@ use tokio::task::JoinHandle;
 use super::client::GroupClient;
 use super::delivery::Delivery;
 use super::link::Link;
-use super::now;
+use super::{Waits, now};
 use crate::kafka::config::group_consumer;
 use crate::kafka::context::GroupContext;
 use crate::kafka::queue::{self, Receiver};
@@ -27,6 +27,9 @@ use crate::source::{SourceEvent, Start};
 
 const TOPIC: &str = "records";
 const PARTITIONS: i32 = 4;
+/// The waits of the thread.
+pub(super) const SHORT: Waits =
+    Waits { engine: Duration::from_secs(1), fetch_again: Duration::from_millis(100) };
 /// More than any of these tests waits.
 const LONG: Duration = Duration::from_secs(30);
 
@@ -52,8 +55,9 @@ impl Bed {
         let runtime = Runtime::new().unwrap();
         let (sender, engine) = queue::bounded(queue_bytes);
         let client = GroupClient::new(Arc::clone(&consumer), TOPIC.to_owned(), LONG);
-        let delivery = Delivery::new(sender, settings.event, runtime.handle().clone());
-        Bed { cluster, consumer, link: Link::new(client, delivery), runtime, engine: Some(engine) }
+        let delivery = Delivery::new(sender, settings.event, runtime.handle().clone(), SHORT);
+        let link = Link::new(client, delivery, SHORT);
+        Bed { cluster, consumer, link, runtime, engine: Some(engine) }
     }
 
     pub(super) fn new() -> Bed {

@@ -11,7 +11,7 @@ use rdkafka::consumer::Consumer;
 use rdkafka::producer::{BaseProducer, BaseRecord, Producer};
 use rdkafka::{ClientConfig, TopicPartitionList};
 
-use super::delivery::SEND_TIMEOUT;
+use super::test_bed::SHORT;
 use crate::kafka::{KafkaSource, config, queue};
 use crate::source::{Source, SourceEvent, Start};
 
@@ -82,13 +82,13 @@ impl Bed {
 
     /// A source whose queue has room for a batch, which it has filled and waited for until it has paused.
     async fn paused(&self) -> KafkaSource {
-        let mut source = KafkaSource::start(&self.settings()).unwrap();
+        let mut source = KafkaSource::start_with(&self.settings(), SHORT).unwrap();
         match next(&mut source).await {
             SourceEvent::Assigned { reply, .. } => reply.send(vec![start(0, 1)]).unwrap(),
             other => panic!("{other:?}"),
         }
         // Time itself is what makes it pause.
-        tokio::time::sleep(3 * SEND_TIMEOUT).await;
+        tokio::time::sleep(3 * SHORT.engine).await;
         source
     }
 }
@@ -171,7 +171,7 @@ async fn fetched_records_do_not_pile_up_before_a_slow_engine() {
     let delivery = (sender, settings.event.clone(), Handle::current());
     let (_seeks, requests) = std::sync::mpsc::channel();
     let (topic, stopped) = (bed.topic.clone(), Arc::clone(&stop));
-    let poller = Poller::new(Arc::new(consumer), topic, LONG, delivery, requests, stopped);
+    let poller = Poller::new(Arc::new(consumer), topic, LONG, delivery, SHORT, requests, stopped);
     let fetched = poller.link.client.records();
     let thread = std::thread::spawn(move || poller.run());
     match engine.recv().await.unwrap() {

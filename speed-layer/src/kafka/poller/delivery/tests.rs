@@ -3,7 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use crate::kafka::poller::link::Link;
-use crate::kafka::poller::test_bed::{Bed, start};
+use crate::kafka::poller::test_bed::{Bed, SHORT, start};
 
 use super::*;
 
@@ -114,7 +114,7 @@ fn while_the_engine_is_behind_sending_waits_and_what_comes_after_the_pause_needs
     bed.link.flush().unwrap();
     accept(&mut bed.link, 0, 1, 1);
     // Longer than the thread waits without a pause.
-    let engine = bed.engine_after(SEND_TIMEOUT * 3 / 2, 2, |event| match event {
+    let engine = bed.engine_after(SHORT.engine * 3 / 2, 2, |event| match event {
         SourceEvent::Records(batch) => batch.into_parts().1[0].kafka_offset,
         other => panic!("{other:?}"),
     });
@@ -130,7 +130,7 @@ fn a_short_wait_for_the_engine_pauses_nothing() {
     accept(&mut bed.link, 0, 0, 1);
     bed.link.flush().unwrap();
     accept(&mut bed.link, 0, 1, 1);
-    let engine = bed.engine_after(SEND_TIMEOUT / 20, 2, |_| ());
+    let engine = bed.engine_after(SHORT.engine / 20, 2, |_| ());
     bed.link.flush().unwrap();
     bed.wait(engine);
     assert!(bed.link.positions.valid(KafkaPartition(0)).is_some());

@@ -64,9 +64,10 @@ fn assign(bed: &mut Bed, start: Start) {
 
 #[test]
 fn waits_double_up_to_the_longest_and_end_after_some_tries() {
-    assert_eq!(wait_after(1), Some(FIRST_WAIT));
-    assert_eq!(wait_after(TRIES), Some(LONGEST_WAIT));
-    assert_eq!(wait_after(TRIES + 1), None);
+    let longest = 5 * FIRST_WAIT;
+    let waits: Vec<_> = (1..=TRIES + 1).map(|times| wait_after(times, longest)).collect();
+    assert_eq!(waits[..4], [1, 2, 4, 5].map(|waits| Some(waits * FIRST_WAIT)));
+    assert_eq!((waits[9], waits[10]), (Some(longest), None));
 }
 
 #[test]

@@ -13,7 +13,7 @@ fn start(offset: i64, epoch: u64) -> Start {
 
 #[test]
 fn nothing_of_a_partition_counts_from_a_pause_until_a_seek_has_succeeded() {
-    let mut positions = Positions::default();
+    let mut positions = Positions::new(Waits::default());
     positions.begin(start(10, 1), now());
     assert!(positions.valid(PARTITION).is_some());
     positions.invalidate_all(now());
@@ -25,7 +25,7 @@ fn nothing_of_a_partition_counts_from_a_pause_until_a_seek_has_succeeded() {
 
 #[test]
 fn a_seek_of_an_earlier_assignment_is_passed_over() {
-    let mut positions = Positions::default();
+    let mut positions = Positions::new(Waits::default());
     assert!(!positions.begin_elsewhere(start(10, 1), now()), "it is not assigned");
     positions.begin(start(20, 2), now());
     assert!(!positions.begin_elsewhere(start(10, 1), now()), "it was asked for earlier");
@@ -36,7 +36,7 @@ fn a_seek_of_an_earlier_assignment_is_passed_over() {
 
 #[test]
 fn a_partition_waits_for_its_seek_since_the_first_pause() {
-    let mut positions = Positions::default();
+    let mut positions = Positions::new(Waits::default());
     positions.begin(start(10, 1), now());
     let first = now();
     positions.invalidate_all(first);

@@ -4,14 +4,14 @@
 
 use std::collections::BTreeMap;
 
-use crate::kafka::poller::test_bed::{Bed, start};
+use crate::kafka::poller::test_bed::{Bed, SHORT, start};
 use crate::source::SourceEvent;
 
 use super::*;
 
 /// Partitions 0 and 1, of which 0 needs a seek since `since`.
 fn positions(since: Instant) -> Positions {
-    let mut positions = Positions::default();
+    let mut positions = Positions::new(SHORT);
     positions.begin(start(0, 3, 1), now());
     positions.invalidate_all(since);
     positions.begin(start(1, 5, 2), now());
