@@ -7,7 +7,7 @@
 //! one another, and would be a fifth of the file otherwise.
 
 use lake_delta::{FileUse, TableSpec};
-use parquet::basic::{Compression, Encoding, ZstdLevel};
+use parquet::basic::{Compression, Encoding};
 use parquet::file::properties::{EnabledStatistics, WriterPropertiesBuilder};
 use parquet::schema::types::ColumnPath;
 
@@ -66,10 +66,8 @@ pub(crate) fn encode_events(
     for column in DENSE.map(ColumnPath::from) {
         properties = properties.set_column_compression(column, Compression::UNCOMPRESSED);
     }
-    properties = properties
-        .set_column_encoding("kafka_offset".into(), Encoding::DELTA_BINARY_PACKED)
-        // Half the size that it has with Snappy, for the same work.
-        .set_column_compression("plate_number".into(), Compression::ZSTD(ZstdLevel::default()));
+    properties =
+        properties.set_column_encoding("kafka_offset".into(), Encoding::DELTA_BINARY_PACKED);
     // In files of a few rows plates range from the first to the last that there may be: bounds exclude nothing, and
     // are not worth comparing each plate with them.
     properties.set_column_statistics_enabled("plate_number".into(), EnabledStatistics::None)
