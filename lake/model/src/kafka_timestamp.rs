@@ -14,6 +14,7 @@ pub const LATEST: Timestamp = Timestamp::from_micros(253_370_764_800_000_000);
 
 /// The timestamp of a record that has this one, in milliseconds since 1970; [`ABSENT`] if it is not after 1970, or is after
 /// [`LATEST`].
+#[inline]
 pub const fn usable(millis: i64) -> Timestamp {
     if millis > 0 && millis <= LATEST.micros() / 1000 {
         Timestamp::from_millis(millis)
@@ -24,6 +25,7 @@ pub const fn usable(millis: i64) -> Timestamp {
 
 /// The latest event time that is believed of a record with that timestamp, which producers' and cameras' clocks may be
 /// `max_future_skew_us` behind. A record without a timestamp is believed up to [`LATEST`].
+#[inline]
 pub fn latest_event_time(kafka_timestamp: Timestamp, max_future_skew_us: i64) -> Timestamp {
     match kafka_timestamp {
         ABSENT => LATEST,

@@ -10,6 +10,7 @@ pub struct LeaderEpoch(i32);
 
 impl LeaderEpoch {
     /// The epoch of that number; none where Kafka says -1, because it knows none.
+    #[inline]
     pub fn new(number: i64) -> Option<LeaderEpoch> {
         i32::try_from(number).ok().filter(|number| *number >= 0).map(LeaderEpoch)
     }

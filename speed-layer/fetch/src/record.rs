@@ -63,18 +63,15 @@ pub(crate) unsafe fn read<'a>(message: *const sys::rd_kafka_message_t) -> Messag
     let code = unsafe { (&raw const (*message).err).cast::<i32>().read() };
     // SAFETY: as the caller promises.
     let (partition, offset) = unsafe { ((*message).partition, (*message).offset) };
-    match Code::try_from(code) {
-        Ok(Code::RD_KAFKA_RESP_ERR_NO_ERROR) => {}
-        Ok(Code::RD_KAFKA_RESP_ERR__PARTITION_EOF) => {
-            return Message::End { partition, next_offset: offset };
-        }
-        code => {
-            let code = code.unwrap_or(Code::RD_KAFKA_RESP_ERR_UNKNOWN);
-            let error = KafkaError::MessageConsumption(code.into());
-            let partition = (partition >= 0).then_some(partition);
-            // SAFETY: the message is valid, and one of an error.
-            return Message::Fault(Fault { partition, error, reason: unsafe { reason(message) } });
-        }
+    if code == Code::RD_KAFKA_RESP_ERR__PARTITION_EOF as i32 {
+        return Message::End { partition, next_offset: offset };
+    }
+    if code != Code::RD_KAFKA_RESP_ERR_NO_ERROR as i32 {
+        let code = Code::try_from(code).unwrap_or(Code::RD_KAFKA_RESP_ERR_UNKNOWN);
+        let error = KafkaError::MessageConsumption(code.into());
+        let partition = (partition >= 0).then_some(partition);
+        // SAFETY: the message is valid, and one of an error.
+        return Message::Fault(Fault { partition, error, reason: unsafe { reason(message) } });
     }
     // SAFETY: as the caller promises; all fields hold what their types may.
     let fields = unsafe { &*message };
