@@ -26,7 +26,7 @@ Examples:
   batch-layer maintain                         compact, drop, delete, checkpoint
   batch-layer quarantine --file PATH           take out a data file that can't be read
 
-Exit codes: 0 done, 1 a check failed or a day was left, 2 usage or configuration, 3 a fault outside (Kafka, the object store).";
+Exit codes: 0 done, 1 a check failed or a day was left, 2 usage or configuration, 3 an external failure (Kafka, the object store).";
 
 /// The commands.
 #[derive(Subcommand)]
@@ -176,7 +176,7 @@ impl QuarantineArgs {
 
 #[derive(Args)]
 struct ConfigArgs {
-    /// The settings file; ./lakehouse.toml where it exists
+    /// The settings file [default: ./lakehouse.toml, if it exists]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
 }

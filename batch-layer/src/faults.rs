@@ -1,4 +1,4 @@
-//! Telling a fault of the data of one day from a fault outside.
+//! Telling a fault of the data of one day from an external failure.
 //!
 //! A data file that the log names and that is missing, cut off, damaged, or not what the log says of it stays so however
 //! often it is read: whoever meets one leaves what depends on it, reports it with the remedy, and goes on with the rest.

@@ -6,7 +6,7 @@
 //! takes a file out that can't be used.
 //!
 //! Underneath, `days` knows what the tables hold of each day, `batch_runs` keeps the record of runs,
-//! `day_events` reads the distinct events of a day in bounded memory, `faults` tells damaged data from a fault outside, and `window_totals` reads count and sum of windows
+//! `day_events` reads the distinct events of a day in bounded memory, `faults` tells damaged data from an external failure, and `window_totals` reads count and sum of windows
 //! from `avg_speed`. Everything outside comes in through a [`Context`], a [`lake_kafka::LogEnds`], which asks Kafka
 //! how far its partitions reach, and a [`Shutdown`].
 

@@ -18,7 +18,7 @@ Examples:
     curl 'http://127.0.0.1:8080/openapi.json'
 
 SIGTERM and SIGINT end the program once the requests in progress are answered.
-Exit codes: 0 done, 2 usage or configuration, 3 outside fault (the store, or an address in use).";
+Exit codes: 0 done, 2 usage or configuration, 3 an external failure (the store, or an address in use).";
 
 /// Serves the cameras' average speeds over HTTP.
 ///
@@ -27,7 +27,7 @@ Exit codes: 0 done, 2 usage or configuration, 3 outside fault (the store, or an 
 #[derive(Clone, Debug, Parser)]
 #[command(name = "serving", version, after_help = lake_config::with_settings_help(EXAMPLES))]
 pub struct Cli {
-    /// File with the settings [default: lakehouse.toml, if there is one]
+    /// The settings file [default: ./lakehouse.toml, if it exists]
     #[arg(long, value_name = "FILE", global = true)]
     pub config: Option<PathBuf>,
 

@@ -34,7 +34,7 @@ pub enum ServingError {
 }
 
 impl ServingError {
-    /// The exit code: 2 for a configuration to correct, 3 for an outside fault.
+    /// The exit code: 2 for a configuration to correct, 3 for an external failure.
     pub fn exit_code(&self) -> u8 {
         match self {
             ServingError::Lake(error) => error.exit_code(),

@@ -48,7 +48,7 @@ Examples:
   speed-layer rename-pipeline --from old-name  the lake goes on under pipeline.name
   LAKEHOUSE__KAFKA__BROKERS=k1:9092,k2:9092 speed-layer run
 
-Exit codes: 0 done, 2 usage or configuration, 3 a fault outside (Kafka, the object store).";
+Exit codes: 0 done, 2 usage or configuration, 3 an external failure (Kafka, the object store).";
 
 #[derive(Subcommand)]
 enum Command {
@@ -70,7 +70,7 @@ enum Command {
 
 #[derive(Args)]
 struct RenameArgs {
-    /// The settings file, with the new name; ./lakehouse.toml where it exists
+    /// The settings file, with the new name [default: ./lakehouse.toml, if it exists]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The name that the pipeline had
@@ -80,7 +80,7 @@ struct RenameArgs {
 
 #[derive(Args)]
 struct ResetArgs {
-    /// The settings file; ./lakehouse.toml where it exists
+    /// The settings file [default: ./lakehouse.toml, if it exists]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// The Kafka partition
@@ -99,7 +99,7 @@ fn event_time(text: &str) -> Result<Timestamp, String> {
 
 #[derive(Args)]
 struct RunArgs {
-    /// The settings file; ./lakehouse.toml where it exists
+    /// The settings file [default: ./lakehouse.toml, if it exists]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
     /// Stop at the end offsets that the topic has at the start

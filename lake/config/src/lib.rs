@@ -97,4 +97,4 @@ pub fn with_settings_help(text: &str) -> String {
 
 const SETTINGS_HELP: &str = "\
 Settings: the lakehouse.toml that comes with the source documents every key with its default.
-A variable overrides the file, for kafka.brokers LAKEHOUSE__KAFKA__BROKERS.";
+Environment variables override the file: LAKEHOUSE__KAFKA__BROKERS for kafka.brokers.";

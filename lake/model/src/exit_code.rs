@@ -4,5 +4,5 @@
 pub const CHECK_FAILED: u8 = 1;
 /// Wrong usage or configuration, which trying again does not cure.
 pub const USAGE_ERROR: u8 = 2;
-/// A fault outside (the store, Kafka, the system), which trying again may cure.
+/// An external failure (the store, Kafka, the system); trying again may help.
 pub const EXTERNAL_FAILURE: u8 = 3;

@@ -35,7 +35,7 @@ committed their offsets, so a run makes at most (partitions x 20,000) records pe
 of the consumer (speed.commit_interval): 16 partitions and 1s allow some 300,000 records a second.
 
 The summary is one line of JSON on standard output.
-Exit codes: 0 done, 2 usage or configuration, 3 outside fault (Kafka, or records it did not accept).";
+Exit codes: 0 done, 2 usage or configuration, 3 an external failure (Kafka, or records it did not accept).";
 
 /// Produces realistic events of speed cameras to a Kafka topic.
 ///
@@ -44,7 +44,7 @@ Exit codes: 0 done, 2 usage or configuration, 3 outside fault (Kafka, or records
 #[derive(Clone, Debug, Parser)]
 #[command(name = "camera-simulator", version, after_help = lake_config::with_settings_help(EXAMPLES))]
 pub struct Cli {
-    /// File with the settings [default: lakehouse.toml, if there is one]
+    /// The settings file [default: ./lakehouse.toml, if it exists]
     #[arg(long, value_name = "FILE")]
     pub config: Option<PathBuf>,
 
@@ -97,7 +97,7 @@ pub struct Cli {
     #[arg(long, value_name = "SHARE", default_value_t = 0.001, allow_negative_numbers = true, value_parser = parse_share)]
     pub bad: f64,
 
-    /// What all randomness follows from
+    /// The seed of all random choices
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub seed: u64,
 
@@ -115,7 +115,7 @@ pub struct Cli {
     #[arg(long, conflicts_with = "brokers")]
     pub embedded_broker: bool,
 
-    /// Write the embedded broker's address to this file as soon as it takes connections [default: a line
+    /// Write the embedded broker's address to this file as soon as it accepts connections [default: a line
     /// `brokers=…` on standard output]
     #[arg(long, value_name = "FILE", requires = "embedded_broker")]
     pub broker_file: Option<PathBuf>,
@@ -128,7 +128,7 @@ pub struct Cli {
     #[arg(long, requires = "embedded_broker")]
     pub keep_broker: bool,
 
-    /// Show no progress
+    /// Do not show progress
     #[arg(long, short)]
     pub quiet: bool,
 }

@@ -77,7 +77,7 @@ impl SimulatorError {
         SimulatorError::Write { what, cause }
     }
 
-    /// The exit code: 2 for usage, 3 for an outside fault.
+    /// The exit code: 2 for usage, 3 for an external failure.
     pub fn exit_code(&self) -> u8 {
         match self {
             SimulatorError::Usage(_) => USAGE_ERROR,

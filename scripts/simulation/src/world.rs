@@ -123,7 +123,7 @@ impl World {
                     is_complete
                 }
                 Exit::Returned(Err(Failure { problem, is_outside: true })) => {
-                    trace.count("end by a fault outside");
+                    trace.count("end by an external failure");
                     trace.say(&format!("{name} ends: {problem}"));
                     false
                 }
