@@ -89,7 +89,7 @@ impl Director {
     /// The name of another run, if one may start: the tables are there, and not too many runs are under way.
     fn name_of_batch(&mut self, kind: &str) -> Option<String> {
         // The speed layer makes this table last.
-        let last = "avg_speed/_delta_log/00000000000000000000.json";
+        let last = "offset_gaps/_delta_log/00000000000000000000.json";
         if self.batches.len() >= MAX_BATCHES || !self.world.store.has_had(last) {
             return None;
         }
