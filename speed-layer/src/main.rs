@@ -1,6 +1,5 @@
 //! `speed-layer run`: settings in, components built and handed to the engine.
 
-use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::process::ExitCode;
@@ -12,13 +11,14 @@ use lake_config::Settings;
 use lake_delta::{Lake, LakeError};
 use lake_kafka::{ClientError, LogEnds, TopicEnds};
 use lake_model::exit_code::EXTERNAL_FAILURE;
-use lake_model::{KafkaPartition, Offset, Timestamp};
+use lake_model::{KafkaPartition, Timestamp};
 use lake_runtime::startup::{self, RunOutcome};
 use lake_runtime::{RandomIds, SystemClock, telemetry};
 use lake_tables::identity::LakeIdentity;
 use lake_tables::txn::WatermarkReset;
 use speed_layer::kafka::{KafkaSource, check_timestamps};
 use speed_layer::reset::{ResetOutcome, reset_watermark};
+use speed_layer::stop_at::StopAt;
 use speed_layer::tables::Tables;
 use speed_layer::topic_check::{TopicCheck, wait_for_topic};
 use speed_layer::{Engine, EngineError};
@@ -142,7 +142,7 @@ async fn run(settings: &Settings, until_end: bool) -> anyhow::Result<RunOutcome>
     }
     let mut stop = pin!(startup::stop_signal()?);
     let topic = TopicEnds::new(&settings.kafka);
-    let (tables, identity, ends) = tokio::select! {
+    let (tables, identity, stop_at) = tokio::select! {
         biased;
         () = &mut stop => return Ok(RunOutcome::Done),
         opened = open(settings, &topic, until_end) => opened?,
@@ -152,8 +152,8 @@ async fn run(settings: &Settings, until_end: bool) -> anyhow::Result<RunOutcome>
     let source = KafkaSource::start(settings)?;
     let engine = Engine::new(source, tables, settings)?;
     let engine = engine.checking(TopicCheck::Asking(Arc::new(topic), identity));
-    let engine = match ends {
-        Some(ends) => engine.until(ends),
+    let engine = match stop_at {
+        Some(stop_at) => engine.until(stop_at),
         None => engine,
     };
     engine.run(stop).await?;
@@ -166,7 +166,7 @@ async fn open(
     settings: &Settings,
     topic: &TopicEnds,
     until_end: bool,
-) -> anyhow::Result<(Tables, LakeIdentity, Option<BTreeMap<KafkaPartition, Offset>>)> {
+) -> anyhow::Result<(Tables, LakeIdentity, Option<StopAt>)> {
     let lake = Lake::open(&settings.lake, Arc::new(SystemClock), Arc::new(RandomIds))?;
     let identity = LakeIdentity::of(settings);
     // A lake of other settings needs no Kafka to be refused.
@@ -179,8 +179,11 @@ async fn open(
     let identity = identity.on(extent.identity.clone());
     let tables = Tables::open_as(&lake, identity.clone()).await?;
     identity.check_partitions(&tables.events, |id| extent.partitions.contains_key(&id))?;
-    let ends = extent.stable().into_iter().map(|(partition, range)| (partition, range.next));
-    Ok((tables, identity, Some(ends.collect())))
+    let mut stop_at = StopAt::from(extent.ends());
+    if stop_at.is_exceeded(&tables) {
+        stop_at = stop_at.doubting(&tables, &topic.ends().await?.ends());
+    }
+    Ok((tables, identity, Some(stop_at)))
 }
 
 async fn reset(settings: &Settings, args: &ResetArgs) -> anyhow::Result<RunOutcome> {

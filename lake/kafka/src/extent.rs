@@ -28,6 +28,11 @@ impl TopicExtent {
     pub fn stable(&self) -> BTreeMap<KafkaPartition, OffsetRange> {
         self.partitions.iter().map(|(id, extent)| (*id, extent.stable)).collect()
     }
+
+    /// The last stable offset of each partition.
+    pub fn ends(&self) -> BTreeMap<KafkaPartition, Offset> {
+        self.partitions.iter().map(|(id, extent)| (*id, extent.stable.next)).collect()
+    }
 }
 
 impl PartitionExtent {

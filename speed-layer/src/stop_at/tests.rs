@@ -7,7 +7,11 @@ use crate::test_instance::{Instance, lake};
 use super::*;
 
 fn stop_at<const N: usize>(ends: [(i32, i64); N]) -> StopAt {
-    StopAt::new(ends.map(|(id, end)| (KafkaPartition(id), Offset(end))).into())
+    StopAt::from(offsets(ends))
+}
+
+fn offsets<const N: usize>(ends: [(i32, i64); N]) -> BTreeMap<KafkaPartition, Offset> {
+    ends.map(|(id, end)| (KafkaPartition(id), Offset(end))).into()
 }
 
 #[tokio::test]
@@ -53,4 +57,41 @@ async fn a_run_is_at_its_ends_here_whatever_others_still_have_to_reach() {
     instance.receive_events(0, 0, 2);
     assert!(stop_at.is_reached_here(&instance.partitions), "partition 7 has no end");
     assert!(!stop_at.is_reached(&instance.partitions, instance.committer.tables()));
+}
+
+#[tokio::test]
+async fn a_log_that_ends_before_what_is_landed_is_not_at_its_end_before_it_was_loaded() {
+    let lake = lake();
+    let mut other = Instance::holding(&lake, &[0]).await;
+    other.receive_events(0, 0, 3);
+    other.land().await;
+    other.average(true).await;
+    let mut here = Instance::on(&lake).await;
+    let tables = here.committer.tables_mut();
+    tables.refresh().await.unwrap();
+    let stop_at = stop_at([(0, 2)]);
+    assert!(stop_at.is_exceeded(tables));
+    let others_landed_more = stop_at.clone().doubting(tables, &offsets([(0, 3)]));
+    assert!(others_landed_more.is_reached(&here.partitions, tables));
+    let is_short = stop_at.doubting(tables, &offsets([(0, 2)]));
+    assert!(!is_short.is_reached(&here.partitions, tables), "nobody has compared the logs");
+    other.receive_events(0, 3, 1);
+    other.land().await;
+    tables.refresh().await.unwrap();
+    assert!(is_short.is_reached(&here.partitions, tables), "its owner has gone on with it");
+}
+
+#[tokio::test]
+async fn the_end_of_a_log_whose_cut_was_accepted_is_the_one_that_it_has_since() {
+    let mut instance = Instance::holding(&lake(), &[0]).await;
+    instance.receive_events(0, 0, 3);
+    let mut stop_at = stop_at([(0, 9)]);
+    let is_reached =
+        |stop_at: &StopAt| stop_at.is_reached(&instance.partitions, instance.committer.tables());
+    stop_at.end_earlier(KafkaPartition(0), Offset(4));
+    assert!(!is_reached(&stop_at));
+    stop_at.end_earlier(KafkaPartition(0), Offset(3));
+    assert!(is_reached(&stop_at));
+    stop_at.end_earlier(KafkaPartition(0), Offset(20));
+    assert!(is_reached(&stop_at), "a run goes no further than was asked");
 }

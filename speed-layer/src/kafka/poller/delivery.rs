@@ -200,7 +200,8 @@ impl Delivery {
         };
         let sent = sender.send(event, place).map_err(|_| Ended);
         if paused {
-            client.set_paused(&positions.ids(), false);
+            // Those that wait for something stay paused: a seek ends that.
+            client.set_paused(&positions.valid_ids(), false);
             positions.invalidate_all(now());
         }
         sent

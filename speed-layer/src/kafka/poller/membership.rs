@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use lake_kafka::is_permanent;
 use lake_model::{KafkaPartition, Offset};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
@@ -99,11 +100,15 @@ impl Membership {
     /// Looks whether logs have grown to where partitions are that wait for it.
     pub(super) fn look_for_growth(&self, link: &mut Link) -> Result<(), Ended> {
         for Start { partition, offset, .. } in link.positions.awaiting_growth(now()) {
-            if self.bounds_of(partition, link)?.high < offset {
-                link.positions.wait_for_growth(partition, now() + GROWTH_WAIT);
-            } else {
-                link.positions.has_grown(partition, now());
+            // Asked once only: others wait for this thread, and this partition is looked at again anyway.
+            match link.client.bounds_of(partition, || true) {
+                Ok(held) if held.next >= offset => link.positions.has_grown(partition, now()),
+                Err(error) if is_permanent(&error) => {
+                    link.fail_on_error(&asking_for_bounds(partition), Err(error))?;
+                }
+                _ => link.positions.wait_for_growth(partition, now() + GROWTH_WAIT),
             }
+            link.client.poll_consumer();
         }
         Ok(())
     }
@@ -192,12 +197,15 @@ impl Membership {
                 truncation: None,
             }),
             Err(error) => {
-                let action = format!("ask for the offsets of partition {partition}");
-                link.fail_on_error(&action, Err(error))?;
+                link.fail_on_error(&asking_for_bounds(partition), Err(error))?;
                 Err(Ended)
             }
         }
     }
+}
+
+fn asking_for_bounds(partition: KafkaPartition) -> String {
+    format!("ask for the offsets of partition {partition}")
 }
 
 /// Waits for the engine's answer for as long as the engine tries: while the store is away it can't say.

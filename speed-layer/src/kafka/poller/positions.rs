@@ -27,9 +27,21 @@ pub(super) struct Fetched {
     pub(super) leader_epoch: Option<LeaderEpoch>,
     /// When it is to be sought: what comes until then is of another place.
     seek_at: Option<Instant>,
-    /// How often it was in vain to fetch from which offset.
-    failed: Option<(Offset, u32)>,
+    /// The failures to fetch it, if there were any of late.
+    failures: Option<Failures>,
 }
+
+/// Failures to fetch a partition from one offset.
+#[derive(Clone, Copy)]
+struct Failures {
+    offset: Offset,
+    count: u32,
+    last: Instant,
+}
+
+/// A failure is another one than the last if that was so long ago: one that stays comes again after the longest wait and the
+/// time-out of a request.
+const FORGET_FAILURES_AFTER: Duration = Duration::from_secs(600);
 
 impl Fetched {
     /// The offset after the last record decoded.
@@ -73,7 +85,7 @@ impl Positions {
             position: offset,
             leader_epoch,
             seek_at: leader_epoch.map(|_| now),
-            failed: None,
+            failures: None,
         };
         self.fetched.insert(partition, fetched);
         self.beyond_end.remove(&partition);
@@ -107,10 +119,12 @@ impl Positions {
     ) -> Option<Duration> {
         let fetched = self.fetched.get_mut(&partition)?;
         let offset = fetched.next_offset();
-        let before = fetched.failed.filter(|(failed, _)| *failed == offset);
-        let times = before.map_or(1, |(_, times)| times + 1);
-        fetched.failed = Some((offset, times));
-        let wait = wait_after(times, self.longest_wait)?;
+        let before = fetched
+            .failures
+            .filter(|before| before.offset == offset && now < before.last + FORGET_FAILURES_AFTER);
+        let count = before.map_or(1, |before| before.count + 1);
+        fetched.failures = Some(Failures { offset, count, last: now });
+        let wait = wait_after(count, self.longest_wait)?;
         fetched.seek_at = Some(now + wait);
         Some(wait)
     }
@@ -188,6 +202,12 @@ impl Positions {
 
     pub(super) fn contains(&self, partition: KafkaPartition) -> bool {
         self.fetched.contains_key(&partition)
+    }
+
+    /// The numbers of the partitions that are fetched: what comes of the others does not count until a seek.
+    pub(super) fn valid_ids(&self) -> Vec<KafkaPartition> {
+        let valid = self.fetched.iter().filter(|(_, fetched)| fetched.seek_at.is_none());
+        valid.map(|(partition, _)| *partition).collect()
     }
 
     /// The numbers of the partitions.
