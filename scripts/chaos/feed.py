@@ -2,7 +2,7 @@
 
 Records are those of scripts/harness/data.py, day after simulated day: late ones, repeated ones, bad ones. They are sent
 to the broker directly, with idempotence and without a time-out, so each of them is acknowledged once and at a known
-place, however often the broker is killed. What a cycle requests in addition, faulty clocks and transactions, is queued
+place, however often the broker is killed (which may leave an unacknowledged copy of it before that). What a cycle requests in addition, faulty clocks and transactions, is queued
 and produced by the same thread.
 """
 
@@ -41,6 +41,7 @@ class Ledger:
     def __init__(self, partitions):
         self.digests = [array("Q") for _ in range(partitions)]
         self.unsure = []  # Counter of (partition, digest): a transaction whose end the producer did not learn
+        self.repeated = 0  # records that Kafka appended once more, after its broker was killed
         self.unplaced = Counter()  # (partition, digest) of records that Kafka has at an unknown offset
 
     def enter(self, partition, offset, digest):
@@ -80,6 +81,14 @@ class Ledger:
                 self.unplaced[known] -= 1
                 self.enter(*place, found[place])
                 wanted[place] = found[place]
+        # A broker that is killed can forget the last sequence numbers of a producer, and append a batch that it had
+        # written, but not acknowledged, once more when the producer repeats it.
+        acknowledged = {(p, known): offset for (p, offset), known in sorted(wanted.items())}
+        for p, offset in sorted(found.keys() - wanted.keys()):
+            if acknowledged.get((p, found[p, offset]), -1) > offset:
+                self.enter(p, offset, found[p, offset])
+                wanted[p, offset] = found[p, offset]
+                self.repeated += 1
         missing = (wanted.keys() - found.keys()) | set(+self.unplaced)
         surplus = found.keys() - wanted.keys()
         differing = [place for place in wanted.keys() & found.keys() if wanted[place] != found[place]]

@@ -11,6 +11,7 @@ import threading
 import urllib.error
 import urllib.request
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,16 @@ def test_records_as_acknowledged_agree_with_the_ledger():
 def test_a_record_that_differs_from_the_ledger_is_found(found):
     with pytest.raises(AssertionError, match="does not hold what it acknowledged"):
         ledger_of(RECORDS).compare(found)
+
+
+def test_an_unacknowledged_copy_before_the_acknowledged_record_is_no_error_and_counted():
+    last = RECORDS[-1]
+    acknowledged = replace(last, offset=last.offset + 1)
+    ledger = ledger_of([*RECORDS[:-1], acknowledged])
+    ledger.compare([*RECORDS, acknowledged])
+    assert ledger.repeated == 1
+    with pytest.raises(AssertionError, match="1 too much"):
+        ledger_of(RECORDS).compare([*RECORDS, acknowledged])
 
 
 def test_two_records_at_one_offset_are_found():
