@@ -4,9 +4,13 @@
 //! The deltalake library wants a URL too: it gets one that ends before `lake.uri`'s path, in which it and we might see
 //! different characters.
 //!
-//! S3 commits rely on conditional put (`If-None-Match: *`), which `object_store` uses for `PutMode::Create`.
+//! S3 commits rely on conditional put (`If-None-Match: *`), which `object_store` uses for `PutMode::Create`; [`probe`] tries
+//! it out. Faults that no retry cures are told apart by `fault`, and requests are observed by `attempts`.
 
+mod attempts;
+pub(crate) mod fault;
 mod location;
+pub mod probe;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -20,6 +24,7 @@ use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
 use url::Url;
 use uuid::Uuid;
 
+use self::attempts::ObservedConnector;
 use self::location::Location;
 
 use crate::error::LakeError;
@@ -173,6 +178,7 @@ fn s3_builder(bucket: &str, settings: &LakeSettings) -> Result<AmazonS3Builder, 
     // Not from the environment: the settings hold its variables already, checked.
     let mut builder = AmazonS3Builder::new()
         .with_client_options(client)
+        .with_http_connector(ObservedConnector)
         .with_retry(retry)
         .with_bucket_name(bucket);
     for (name, value) in &settings.storage {

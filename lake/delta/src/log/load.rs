@@ -79,7 +79,7 @@ pub(super) async fn newest_state(
 
 /// The error of a store that refuses the credentials.
 async fn denial(store: &dyn ObjectStore) -> Option<LakeError> {
-    has_entry(store, TableVersion::FIRST).await.err().filter(LakeError::is_denied)
+    has_entry(store, TableVersion::FIRST).await.err().filter(LakeError::is_lasting)
 }
 
 async fn list(
