@@ -23,6 +23,9 @@ use crate::extent::{PartitionExtent, TopicExtent};
 /// Events of a client that is seldom asked are dropped, so many each time that it is.
 const MOST_DROPPED: usize = 10_000;
 
+/// How often a client that got no answer is asked for what its connections failed with.
+const CAUSE_POLLS: usize = 100;
+
 /// The extent and the identity of a topic.
 #[async_trait]
 pub trait LogEnds: Send + Sync {
@@ -159,10 +162,13 @@ fn drop_events(consumer: &BaseConsumer<Remembering>) {
     (0..MOST_DROPPED).find(|_| consumer.poll(Duration::ZERO).is_none());
 }
 
-/// What the connections of a client failed with last.
+/// What the connections of a client failed with last. A client hands over one event at a time, and some of them look like
+/// none.
 fn cause_of(consumer: &BaseConsumer<Remembering>) -> Option<String> {
-    drop_events(consumer);
-    consumer.client().context().cause()
+    (0..CAUSE_POLLS).find_map(|_| {
+        consumer.poll(Duration::from_millis(1));
+        consumer.client().context().cause()
+    })
 }
 
 #[async_trait]

@@ -51,18 +51,19 @@ impl Outage {
     }
 
     /// As [`Outage::succeeded`], if nothing has failed for as long as `quiet` before `now`: where some tries succeed while
-    /// others fail, one success ends nothing.
-    pub fn succeeded_after(&mut self, quiet: Duration, now: Instant) -> Option<OutageReport> {
+    /// others fail, one success ends nothing. The outage lasted until the first of `successes` after its last failure.
+    pub fn succeeded_after(
+        &mut self,
+        quiet: Duration,
+        successes: impl Iterator<Item = Instant>,
+        now: Instant,
+    ) -> Option<OutageReport> {
         let failed_last = self.current?.failed_last;
         if now.duration_since(failed_last) < quiet {
             return None;
         }
-        self.succeeded(failed_last)
-    }
-
-    /// Whether the newest try failed.
-    pub fn lasts(&self) -> bool {
-        self.current.is_some()
+        let end = successes.filter(|success| *success > failed_last).min();
+        self.succeeded(end.unwrap_or(failed_last))
     }
 }
 
@@ -91,11 +92,21 @@ mod tests {
     #[test]
     fn where_some_tries_succeed_an_outage_ends_with_its_last_failure() {
         let (start, mut outage) = (Instant::now(), Outage::default());
-        assert_eq!(outage.succeeded_after(SECOND * 10, start), None);
+        let none = std::iter::empty;
+        assert_eq!(outage.succeeded_after(SECOND * 10, none(), start), None);
         outage.failed(start);
         outage.failed(start + SECOND * 4);
-        assert_eq!(outage.succeeded_after(SECOND * 10, start + SECOND * 13), None);
-        assert_eq!(outage.succeeded_after(SECOND * 10, start + SECOND * 14), report(4, 2));
-        assert!(!outage.lasts());
+        assert_eq!(outage.succeeded_after(SECOND * 10, none(), start + SECOND * 13), None);
+        assert_eq!(outage.succeeded_after(SECOND * 10, none(), start + SECOND * 14), report(4, 2));
+        assert_eq!(outage.succeeded(start + SECOND * 20), None);
+    }
+
+    #[test]
+    fn an_outage_lasts_until_the_first_success_after_its_last_failure() {
+        let (start, mut outage) = (Instant::now(), Outage::default());
+        outage.failed(start);
+        let successes = [9, 7, 0].map(|second| start + SECOND * second);
+        let over = outage.succeeded_after(SECOND * 10, successes.into_iter(), start + SECOND * 14);
+        assert_eq!(over, report(7, 1));
     }
 }

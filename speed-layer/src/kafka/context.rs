@@ -68,10 +68,19 @@ impl GroupContext {
 
     /// Ends an outage once a broker is connected and no connection has failed for a while.
     fn look_for_recovery(&self, statistics: &Statistics) {
-        if !statistics.brokers.values().any(|broker| broker.state == "UP") {
+        let (now, brokers) = (now(), statistics.brokers.values());
+        let connected: Vec<Instant> = brokers
+            .filter(|broker| broker.state == "UP")
+            .filter_map(|broker| {
+                let age = Duration::from_micros(u64::try_from(broker.stateage).ok()?);
+                now.checked_sub(age)
+            })
+            .collect();
+        if connected.is_empty() {
             return;
         }
-        if let Some(report) = self.connections().succeeded_after(QUIET, now()) {
+        if let Some(report) = self.connections().succeeded_after(QUIET, connected.into_iter(), now)
+        {
             tracing::info!(
                 brokers = self.brokers,
                 failed_for = ?report.lasting,
@@ -133,6 +142,8 @@ impl ClientContext for GroupContext {
         match error.rdkafka_error_code() {
             // Ends of partitions are no faults; the poller receives them too.
             Some(RDKafkaErrorCode::PartitionEOF) => {}
+            // The failure of each broker's connection says more.
+            Some(RDKafkaErrorCode::AllBrokersDown) => tracing::debug!(reason, "Kafka"),
             Some(code) if is_of_connection(code) => {
                 let Some(report) = self.connections().failed(now()) else { return };
                 let (brokers, failing_for) = (&self.brokers, report.lasting);
@@ -152,13 +163,12 @@ impl ClientContext for GroupContext {
 /// Whether an error is one of a connection, which is made again without end.
 fn is_of_connection(code: RDKafkaErrorCode) -> bool {
     use RDKafkaErrorCode::{
-        AllBrokersDown, Authentication, BrokerTransportFailure, OperationTimedOut, RequestTimedOut,
-        Resolve, SSL, SaslAuthenticationFailed,
+        Authentication, BrokerTransportFailure, OperationTimedOut, RequestTimedOut, Resolve, SSL,
+        SaslAuthenticationFailed,
     };
     matches!(
         code,
-        AllBrokersDown
-            | Authentication
+        Authentication
             | BrokerTransportFailure
             | OperationTimedOut
             | RequestTimedOut

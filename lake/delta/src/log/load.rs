@@ -60,7 +60,8 @@ pub(super) async fn newest_state(
     let mut tries = 1;
     loop {
         let contents = match list(&**store, table).await {
-            // Whether the store refuses the credentials can't be seen in a failed listing; in other requests it can.
+            Err(error) if error.is_lasting() => return Err(error),
+            // Whether the store refuses a right can't be seen in a failed listing; in other requests it can.
             Err(error) => return Err(denial(&**store).await.unwrap_or(error)),
             Ok(contents) => contents,
         };

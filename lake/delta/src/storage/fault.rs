@@ -10,7 +10,7 @@ use object_store::Error as StoreError;
 
 /// A fault that stays until somebody changes a setting, a right or the store.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{what}; {remedy}{}", said.as_ref().map_or(String::new(), |said| format!(" (the store says: {said})")))]
+#[error("{what}; {remedy}{}", said.as_ref().map_or(String::new(), |said| format!(" (reported: {said})")))]
 pub(crate) struct LastingFault {
     /// What is wrong.
     pub(super) what: &'static str,
@@ -121,7 +121,7 @@ pub(super) fn of_response(refusal: &Refusal<'_>) -> Option<LastingFault> {
 }
 
 /// The text of the first XML element with that name.
-fn element<'a>(body: &'a str, name: &str) -> Option<&'a str> {
+pub(super) fn element<'a>(body: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = body.split_once(&format!("<{name}>"))?;
     rest.split_once(&format!("</{name}>")).map(|(text, _)| text.trim())
 }
@@ -187,7 +187,7 @@ fn of_system(error: &StoreError) -> Option<LastingFault> {
         ),
         _ => return None,
     };
-    Some(fault)
+    Some(fault.saying(&system.to_string()))
 }
 
 /// The error and what it says caused it.
