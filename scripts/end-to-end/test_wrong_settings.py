@@ -14,6 +14,7 @@ import time
 import pytest
 from wrong_settings import CASES, environment_of, settings_of
 
+from harness import fake_store
 from harness.lakehouse import REPOSITORY, toml, until
 
 PAGE = REPOSITORY / "docs" / "operations.md"
@@ -98,6 +99,20 @@ def test_what_is_wrong_is_named_and_no_retry_hides_it(workspaces, stack, library
         rows[identity(case)] = row
         if not os.environ.get("WRITE_TABLE"):
             assert (row[1], row[3]) in table_rows(case.what), f"the table in {PAGE} is not current: {row}"
+
+
+def test_a_store_of_an_authority_that_is_named_is_trusted(workspaces, stack):
+    """As the message says to."""
+    with workspaces.make("trusted", partitions=3) as workspace:
+        context = fake_store.tls_of_own_authority(workspace.folder)
+        with fake_store.fake_store(context=context) as store:
+            storage = {f"lake__storage.{name}": value for name, value in stack.storage.items()}
+            storage |= {"lake__storage.endpoint": store.endpoint, "lake__storage.allow_http": "false"}
+            workspace.configure(lake__uri="s3://bucket/lake", **storage)
+            trusted = {"SSL_CERT_FILE": str(workspace.folder / "authority.pem")}
+            workspace.start("speed-layer", "run", "--until-end", **trusted).expect(0)
+            assert any(key.startswith("lake/events/_delta_log/") for key in store.objects)
+            assert not any("_probe" in key for key in store.objects)
 
 
 def table_rows(what):

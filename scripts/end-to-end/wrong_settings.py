@@ -36,14 +36,14 @@ def local(call, error):
 @contextlib.contextmanager
 def tls_store(workspace, _):
     """A store whose certificate is not trusted."""
-    with fake_store.fake_store(context=fake_store.self_signed(workspace.folder)) as store:
+    with fake_store.fake_store(context=fake_store.tls_of_own_authority(workspace.folder)) as store:
         yield {"lake.storage.endpoint": store.endpoint}
 
 
 @contextlib.contextmanager
 def tls_store_by_http(workspace, _):
     """The same, addressed without TLS."""
-    with fake_store.fake_store(context=fake_store.self_signed(workspace.folder)) as store:
+    with fake_store.fake_store(context=fake_store.tls_of_own_authority(workspace.folder)) as store:
         yield {"lake.storage.endpoint": store.endpoint.replace("https", "http"), "lake.storage.allow_http": "true"}
 
 

@@ -62,12 +62,17 @@ def fake_store(fault=None, context=None):
         store.server_close()
 
 
-def self_signed(folder):
-    """A TLS context whose certificate no machine trusts."""
-    key, certificate = folder / "key.pem", folder / "certificate.pem"
-    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=127.0.0.1"]
-    command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", key, "-out", certificate]
-    subprocess.run(command, check=True, capture_output=True)
+def tls_of_own_authority(folder):
+    """A TLS context whose certificate is from an authority that no machine trusts: `folder`/authority.pem."""
+    name = ["-nodes", "-newkey", "rsa:2048", "-subj"]
+    authority, key, certificate = folder / "authority.pem", folder / "key.pem", folder / "certificate.pem"
+    signed_by = ["-CA", authority, "-CAkey", folder / "authority.key"]
+    for command in (
+        ["-x509", *name, "/CN=authority", "-keyout", folder / "authority.key", "-out", authority],
+        ["-x509", *name, "/CN=127.0.0.1", "-keyout", key, "-out", certificate, *signed_by]
+        + ["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"],
+    ):
+        subprocess.run(["openssl", "req", "-days", "2", *command], check=True, capture_output=True)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(certificate, key)
     return context

@@ -143,3 +143,44 @@ pub fn is_permanent(error: &KafkaError) -> bool {
         )
     )
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::client;
+    use rdkafka::consumer::BaseConsumer;
+
+    fn refused(properties: &[(&str, &str)]) -> ClientError {
+        let mut kafka = lake_config::Settings::default().kafka;
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        kafka.properties = properties.iter().map(owned).collect();
+        let created: Result<BaseConsumer, _> = client::consumer(&kafka).create();
+        created.map(drop).map_err(ClientError::new(&kafka, "create a consumer")).unwrap_err()
+    }
+
+    #[test]
+    fn properties_of_which_no_client_is_made_are_an_error_of_usage_that_names_them() {
+        let error = refused(&[("fetch.max.bytes", "100"), ("sasl.password", "hunter2")]);
+        let message = error.to_string();
+        assert!(message.contains("\"fetch.max.bytes\" = \"100\""), "{message}");
+        assert!(!message.contains("hunter2") && !message.contains("sasl"), "{message}");
+        assert!(error.is_permanent());
+        assert_eq!(error.exit_code(), USAGE_ERROR);
+    }
+
+    #[test]
+    fn where_no_property_is_named_all_are_shown_and_no_secret() {
+        let mut kafka = lake_config::Settings::default().kafka;
+        let given = [("client.id", "x"), ("sasl.password", "hunter2")];
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        kafka.properties = given.into_iter().map(owned).collect();
+        let named = settings_named(&kafka, "no reason");
+        assert!(
+            named.contains("\"client.id\" = \"x\"") && named.contains("sasl.password"),
+            "{named}"
+        );
+        assert!(!named.contains("hunter2"), "{named}");
+    }
+}
