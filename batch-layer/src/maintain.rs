@@ -2,7 +2,8 @@
 //!
 //! In this order: `retention` drops days of `events` that are past theirs, `compact` makes large files of the
 //! small ones of closed days and of the other tables, `portable` rewrites what not every reader can read, `vacuum`
-//! deletes files that no version within the retention names, and the logs are checkpointed and cleaned.
+//! deletes files that no version within the retention names, the logs are checkpointed and cleaned, and what killed writers
+//! left outside of any listing is deleted ([`lake_delta::storage::leftovers`]).
 //!
 //! # Consistency
 //! Every change is one commit by compare and swap. Compaction commits only while the files that it read are all
@@ -27,6 +28,7 @@ mod vacuum;
 
 use std::collections::BTreeSet;
 
+use lake_delta::storage::leftovers::Leftovers;
 use lake_delta::{TableLog, housekeeping};
 use lake_kafka::LogEnds;
 use lake_model::Day;
@@ -92,7 +94,16 @@ pub async fn run(
         }
         tidy(context, table, &mut report).await?;
     }
+    report.leftovers = leftovers(context, dry_run).await?;
     Ok(report)
+}
+
+/// Deletes what killed writers have left and no log and no listing shows, once it is as old as an orphan has to be.
+async fn leftovers(context: &Context, dry_run: bool) -> Result<Leftovers, BatchError> {
+    let retention = context.settings.maintain.orphan_retention.as_micros();
+    let before = context.now().saturating_add(-i64::try_from(retention).unwrap_or(i64::MAX));
+    let tables = Table::ALL.iter().map(|table| table.spec().name).collect();
+    Ok(context.lake.clear_leftovers(tables, before, dry_run).await?)
 }
 
 /// Whether a day is closed, final and clean: events seldom land in it any more.

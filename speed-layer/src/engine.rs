@@ -228,6 +228,7 @@ impl<S: Source> Engine<S> {
     /// After a commit, fetches from where partitions go on that were fenced, and commits the group's offsets.
     fn go_on(&mut self, committed: Option<Vec<Start>>) {
         let Some(starts) = committed else { return };
+        self.retry.committed(Instant::now());
         self.seek(starts);
         self.source.commit_offsets(&self.work.partitions.group_offsets());
     }

@@ -53,7 +53,7 @@ impl KafkaSource {
     fn start_with(settings: &Settings, waits: Waits) -> Result<KafkaSource, ClientError> {
         let topic = settings.kafka.topic.clone();
         let consumer: BaseConsumer<GroupContext> = config::group_consumer(settings)
-            .create_with_context(GroupContext::default())
+            .create_with_context(GroupContext::of(&settings.kafka.brokers))
             .map_err(ClientError::new(&settings.kafka, "create the consumer"))?;
         consumer
             .subscribe(&[&topic])

@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::builder::TypedValueParser as _;
 use clap::{Args, Parser, Subcommand};
-use lake_config::Settings;
+use lake_config::{Kafka, Settings};
 use lake_delta::{Lake, LakeError};
 use lake_kafka::{ClientError, LogEnds, TopicEnds};
 use lake_model::exit_code::EXTERNAL_FAILURE;
@@ -29,6 +30,9 @@ use speed_layer::{Engine, EngineError};
 #[cfg(feature = "jemalloc")]
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
+/// How long Kafka is waited for at the start before that is reported.
+const FIRST_ANSWER: Duration = Duration::from_secs(5);
 
 /// Consumes camera events from Kafka, lands each exactly once and keeps provisional averages.
 #[derive(Parser)]
@@ -171,8 +175,13 @@ async fn open(
     let identity = LakeIdentity::of(settings);
     // A lake of other settings needs no Kafka to be refused.
     identity.check_lake(&lake).await?;
+    lake.probe().await?;
     if !until_end {
-        let identity = identity.on(wait_for_topic(topic).await?);
+        let asking = Kafka {
+            request_timeout: settings.kafka.request_timeout.min(FIRST_ANSWER),
+            ..settings.kafka.clone()
+        };
+        let identity = identity.on(wait_for_topic(&TopicEnds::new(&asking)).await?);
         return Ok((Tables::open_as(&lake, identity.clone()).await?, identity, None));
     }
     let extent = topic.ends().await?;

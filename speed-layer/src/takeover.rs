@@ -9,8 +9,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lake_delta::LakeError;
-use lake_model::{KafkaPartition, Offset};
-use tokio::time::sleep;
+use lake_model::{KafkaPartition, Offset, Outage};
+use tokio::time::{Instant, sleep};
 
 use crate::committer::Committer;
 use crate::partition::Rules;
@@ -53,13 +53,16 @@ impl Takeover {
         committer: &mut Committer,
         rules: &Rules,
     ) -> Result<Vec<Start>, RecoveryError> {
+        let mut outage = Outage::default();
         loop {
             match self.try_load(assigned, partitions, committer, rules).await {
                 Err(RecoveryError::Lake(error)) if error.is_transient() => {
-                    tracing::warn!(%error, "the tables can't be read; trying again");
-                    sleep(RELOAD_WAIT).await;
+                    wait_after(&error, &mut outage).await;
                 }
-                result => return result,
+                result => {
+                    report_end(outage);
+                    return result;
+                }
             }
         }
     }
@@ -74,15 +77,14 @@ impl Takeover {
         committer: &mut Committer,
         rules: &mut Rules,
     ) -> Result<bool, LakeError> {
+        let mut outage = Outage::default();
         loop {
             match zone_rules::put_into_force(committer.tables_mut()).await {
-                Err(error) if error.is_transient() => {
-                    tracing::warn!(%error, "the tables can't be read; trying again");
-                    sleep(RELOAD_WAIT).await;
-                }
+                Err(error) if error.is_transient() => wait_after(&error, &mut outage).await,
                 result => break result?,
             }
         }
+        report_end(outage);
         let has_changed = committer.follow_calendar()?;
         if has_changed {
             tracing::warn!("the rules of the time zone have changed: reloading every partition");
@@ -182,6 +184,21 @@ impl Takeover {
 /// A partition of which it shows when it is fetched what Kafka still has.
 fn unknown(partition: KafkaPartition) -> AssignedPartition {
     AssignedPartition { partition, low: Offset::ZERO, high: Offset::MAX, truncation: None }
+}
+
+/// Waits for the store, and reports it as seldom as an outage is to be.
+async fn wait_after(error: &LakeError, outage: &mut Outage) {
+    if let Some(report) = outage.failed(Instant::now().into_std()) {
+        let failing_for = report.lasting;
+        tracing::warn!(%error, ?failing_for, "the tables can't be read; trying again");
+    }
+    sleep(RELOAD_WAIT).await;
+}
+
+fn report_end(mut outage: Outage) {
+    if let Some(report) = outage.succeeded(Instant::now().into_std()) {
+        tracing::info!(failed_for = ?report.lasting, "the tables can be read again");
+    }
 }
 
 #[cfg(test)]

@@ -13,30 +13,34 @@ use std::time::Duration;
 
 use lake_delta::{LakeError, TableLog};
 use lake_kafka::{ClientError, LogEnds};
-use lake_model::TopicIdentity;
+use lake_model::{Outage, TopicIdentity};
 use lake_tables::identity::LakeIdentity;
 use tokio::time::{Instant, sleep, timeout};
 
 /// How long a commit waits for the answer.
 const PATIENCE: Duration = Duration::from_secs(2);
-/// The wait before Kafka is asked again at the start, and how often it is reported that it still is.
+/// The wait before Kafka is asked again at the start.
 const PAUSE: Duration = Duration::from_secs(1);
-const REPORT_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Asks `kafka` which topic it is until it says so.
 ///
 /// # Errors
 /// Asking again would not help.
 pub async fn wait_for_topic(kafka: &dyn LogEnds) -> Result<TopicIdentity, ClientError> {
-    let mut reported_at: Option<Instant> = None;
+    let mut outage = Outage::default();
     loop {
         let error = match kafka.identity().await {
             Err(error) if !error.is_permanent() => error,
-            answer => return answer,
+            answer => {
+                if let Some(report) = outage.succeeded(Instant::now().into_std()) {
+                    tracing::info!(waited = ?report.lasting, "Kafka has the topic now");
+                }
+                return answer;
+            }
         };
-        if reported_at.is_none_or(|at| at.elapsed() >= REPORT_INTERVAL) {
-            tracing::warn!(%error, "waiting for the topic; nothing is read or created before it is there");
-            reported_at = Some(Instant::now());
+        if let Some(report) = outage.failed(Instant::now().into_std()) {
+            let waiting_for = report.lasting;
+            tracing::warn!(%error, ?waiting_for, "waiting for the topic; nothing is read or created before it is there");
         }
         sleep(PAUSE).await;
     }
@@ -71,12 +75,18 @@ impl TopicCheck {
     /// As there.
     pub async fn insist(&self, log: &TableLog) -> Result<(), LakeError> {
         let TopicCheck::Asking(kafka, identity) = self else { return Ok(()) };
+        let mut outage = Outage::default();
         loop {
             match kafka.identity().await {
                 Ok(found) => return identity.check_topic(log, &found),
                 // It will never say.
                 Err(error) if error.is_permanent() => return Ok(()),
-                Err(error) => tracing::warn!(%error, "waiting for Kafka to report the topic id"),
+                Err(error) => {
+                    if let Some(report) = outage.failed(Instant::now().into_std()) {
+                        let waiting_for = report.lasting;
+                        tracing::warn!(%error, ?waiting_for, "waiting for Kafka to report the topic id");
+                    }
+                }
             }
             sleep(PAUSE).await;
         }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use lake_delta::storage::leftovers::Leftovers;
 use lake_delta::{LakeError, TableSpec};
 use lake_model::Day;
 use lake_tables::Table;
@@ -21,6 +22,8 @@ pub struct MaintainReport {
     pub rewritten: Vec<Rewritten>,
     /// Files deleted from the store, with their bytes.
     pub deleted: Vec<(Table, usize, u64)>,
+    /// What killed writers had left, deleted.
+    pub leftovers: Leftovers,
     /// Tables whose log was checkpointed.
     pub checkpointed: Vec<Table>,
     /// Data files that can't be used, so that what they belong to was left as it is.
@@ -110,6 +113,7 @@ impl MaintainReport {
         self.dropped_days.is_empty()
             && self.rewritten.is_empty()
             && self.deleted.is_empty()
+            && self.leftovers == Leftovers::default()
             && self.checkpointed.is_empty()
             && self.faults.is_empty()
     }
@@ -125,6 +129,13 @@ impl fmt::Display for MaintainReport {
         }
         for (table, files, bytes) in &self.deleted {
             writeln!(f, "{table}: {files} file(s) of {bytes} bytes deleted")?;
+        }
+        if self.leftovers != Leftovers::default() {
+            let Leftovers { files, bytes, uploads } = self.leftovers;
+            writeln!(
+                f,
+                "left by killed writers: {files} staging file(s) of {bytes} bytes and {uploads} unfinished upload(s) deleted"
+            )?;
         }
         for table in &self.checkpointed {
             writeln!(f, "{table}: log checkpointed")?;

@@ -3,6 +3,7 @@
 use std::any::Any;
 
 use crate::log_problem::LogProblem;
+use crate::storage::fault::lasting_fault;
 use lake_model::TableVersion;
 use lake_model::exit_code::{EXTERNAL_FAILURE, USAGE_ERROR};
 
@@ -10,7 +11,7 @@ use lake_model::exit_code::{EXTERNAL_FAILURE, USAGE_ERROR};
 #[derive(Debug, thiserror::Error)]
 pub enum LakeError {
     /// The store failed or did not answer; trying later may help.
-    #[error("{action}: {source}{}", remedy(source))]
+    #[error("{action}: {}", describe(source))]
     Storage {
         /// What was being done.
         action: String,
@@ -116,16 +117,24 @@ impl LakeError {
         }
     }
 
-    /// Whether the store refuses the credentials. That may pass (policies take time to spread, and temporary
-    /// credentials are renewed), but whoever starts with it is configured wrongly as a rule.
-    pub fn is_denied(&self) -> bool {
-        matches!(self, LakeError::Storage { source, .. } if is_refusal(source))
+    /// Whether the store fails in a way that stays until somebody changes a setting, a right or the store, as where it
+    /// refuses the credentials. A program that is at work tries again nevertheless, since that may happen meanwhile
+    /// (policies take time to spread, and temporary credentials are renewed); one that starts ends.
+    pub fn is_lasting(&self) -> bool {
+        let LakeError::Storage { source, .. } = self else { return false };
+        is_refusal(source) || lasting_fault(source).is_some()
+    }
+
+    /// Whether somebody has to change a setting or a right, and not the store.
+    fn is_of_settings(&self) -> bool {
+        let LakeError::Storage { source, .. } = self else { return false };
+        is_refusal(source) || lasting_fault(source).is_some_and(|fault| !fault.is_outside)
     }
 
     /// The exit code of a program that ends with it.
     pub fn exit_code(&self) -> u8 {
         match self {
-            _ if self.is_denied() => USAGE_ERROR,
+            _ if self.is_of_settings() => USAGE_ERROR,
             LakeError::Configuration(_) | LakeError::NoTable { .. } => USAGE_ERROR,
             _ => EXTERNAL_FAILURE,
         }
@@ -156,10 +165,13 @@ fn is_refusal(error: &object_store::Error) -> bool {
     matches!(error, PermissionDenied { .. } | Unauthenticated { .. })
 }
 
-fn remedy(error: &object_store::Error) -> &'static str {
-    if !is_refusal(error) {
-        return "";
+/// What went wrong, and what to do if that is known.
+fn describe(error: &object_store::Error) -> String {
+    if is_refusal(error) {
+        return format!("{error}{DENIED}");
     }
-    "; see that the credentials in lake.storage (or AWS_…) are the right ones, and may read, write, list and delete \
-     under lake.uri"
+    lasting_fault(error).map_or_else(|| error.to_string(), |fault| fault.to_string())
 }
+
+const DENIED: &str = "; see that the credentials in lake.storage (or AWS_…) are the right ones, and may read, write, list and \
+     delete under lake.uri";

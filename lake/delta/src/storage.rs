@@ -4,10 +4,17 @@
 //! The deltalake library wants a URL too: it gets one that ends before `lake.uri`'s path, in which it and we might see
 //! different characters.
 //!
-//! S3 commits rely on conditional put (`If-None-Match: *`), which `object_store` uses for `PutMode::Create`.
+//! S3 commits rely on conditional put (`If-None-Match: *`), which `object_store` uses for `PutMode::Create`; [`probe`] tries
+//! it out. Faults that no retry cures are told apart by `fault`, and requests are observed by `attempts`.
 
+mod attempts;
+pub(crate) mod fault;
+pub mod leftovers;
 mod location;
+pub mod probe;
+mod uploads;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,11 +23,13 @@ use lake_model::{Clock, IdSource, Timestamp};
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey};
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
-use object_store::{BackoffConfig, ClientOptions, ObjectStore, RetryConfig};
+use object_store::{BackoffConfig, ClientConfigKey, ClientOptions, ObjectStore, RetryConfig};
 use url::Url;
 use uuid::Uuid;
 
+use self::attempts::ObservedConnector;
 use self::location::Location;
+use self::uploads::Bucket;
 
 use crate::error::LakeError;
 use crate::spec::TableSpec;
@@ -58,6 +67,10 @@ pub struct Lake {
     url: Url,
     /// Where the lake is, for people.
     uri: String,
+    /// The folder that it is in, if it is on disk.
+    folder: Option<PathBuf>,
+    /// The bucket that it is in, if it is on S3.
+    bucket: Option<Bucket>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     options: TableOptions,
@@ -72,11 +85,12 @@ impl Lake {
         ids: Arc<dyn IdSource>,
     ) -> Result<Lake, LakeError> {
         let options = TableOptions::from(settings);
-        let Location { store, url, uri } = match settings.uri.strip_prefix("s3://") {
+        let Location { store, url, uri, folder, bucket } = match settings.uri.strip_prefix("s3://")
+        {
             Some(rest) => location::in_bucket(rest, settings)?,
             None => location::in_folder(&settings.uri)?,
         };
-        Ok(Lake { store, url, uri, clock, ids, options })
+        Ok(Lake { store, url, uri, folder, bucket, clock, ids, options })
     }
 
     /// A lake on a store that the caller made, such as one in memory or one that injects faults.
@@ -88,7 +102,7 @@ impl Lake {
     ) -> Lake {
         let uri = "memory:///".to_owned();
         let url = Url::parse(&uri).expect("it is a URL");
-        Lake { store, url, uri, clock, ids, options }
+        Lake { store, url, uri, folder: None, bucket: None, clock, ids, options }
     }
 
     /// The same lake with its store decorated, so that requests for tables pass through what `decorate` returns.
@@ -161,10 +175,20 @@ fn option_at_fault(settings: &LakeSettings) -> Option<LakeError> {
     })
 }
 
-fn s3_builder(bucket: &str, settings: &LakeSettings) -> Result<AmazonS3Builder, LakeError> {
-    let client = ClientOptions::new()
+/// How requests are sent.
+fn client_options(settings: &LakeSettings) -> ClientOptions {
+    let options = ClientOptions::new()
         .with_timeout(settings.request_timeout)
         .with_connect_timeout(settings.request_timeout.min(Duration::from_secs(5)));
+    settings.storage.iter().fold(options, |options, (name, value)| {
+        match name.parse::<ClientConfigKey>() {
+            Ok(key) => options.with_config(key, value),
+            Err(_) => options,
+        }
+    })
+}
+
+fn s3_builder(bucket: &str, settings: &LakeSettings) -> Result<AmazonS3Builder, LakeError> {
     let retry = RetryConfig {
         backoff: BackoffConfig { max_backoff: Duration::from_secs(5), ..BackoffConfig::default() },
         max_retries: 1000,
@@ -172,7 +196,8 @@ fn s3_builder(bucket: &str, settings: &LakeSettings) -> Result<AmazonS3Builder, 
     };
     // Not from the environment: the settings hold its variables already, checked.
     let mut builder = AmazonS3Builder::new()
-        .with_client_options(client)
+        .with_client_options(client_options(settings))
+        .with_http_connector(ObservedConnector)
         .with_retry(retry)
         .with_bucket_name(bucket);
     for (name, value) in &settings.storage {

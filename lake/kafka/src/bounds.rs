@@ -5,7 +5,7 @@
 
 use std::time::{Duration, Instant};
 
-use lake_model::{KafkaPartition, Offset, OffsetRange};
+use lake_model::{KafkaPartition, Offset, OffsetRange, Outage};
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext};
 use rdkafka::error::KafkaResult;
 
@@ -38,10 +38,14 @@ fn ask_until_answered<T>(
     mut ask: impl FnMut() -> KafkaResult<T>,
     is_over: impl Fn() -> bool,
 ) -> KafkaResult<T> {
+    let mut outage = Outage::default();
     loop {
         match ask() {
             Err(error) if !is_permanent(&error) && !is_over() => {
-                tracing::debug!(%error, "asking for the bounds of a partition again");
+                if let Some(report) = outage.failed(now()) {
+                    let failing_for = report.lasting;
+                    tracing::warn!(%error, ?failing_for, "asking for the bounds of a partition again");
+                }
                 pause();
             }
             answer => return answer,

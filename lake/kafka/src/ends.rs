@@ -11,16 +11,20 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lake_config::Kafka;
 use lake_model::{KafkaPartition, TopicIdentity};
+use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::bounds::partition_bounds;
-use crate::client::{self, Quiet};
+use crate::client::{self, Remembering};
 use crate::error::ClientError;
 use crate::extent::{PartitionExtent, TopicExtent};
 
 /// Events of a client that is seldom asked are dropped, so many each time that it is.
 const MOST_DROPPED: usize = 10_000;
+
+/// How often a client that got no answer is asked for what its connections failed with.
+const CAUSE_POLLS: usize = 100;
 
 /// The extent and the identity of a topic.
 #[async_trait]
@@ -41,7 +45,7 @@ pub trait LogEnds: Send + Sync {
 /// A client to ask for the identity, with what it knows already.
 #[derive(Default)]
 struct IdentityClient {
-    consumer: Option<BaseConsumer<Quiet>>,
+    consumer: Option<BaseConsumer<Remembering>>,
     cluster_id: Option<String>,
 }
 
@@ -68,22 +72,27 @@ impl TopicEnds {
         let mut uncommitted = committed.clone();
         uncommitted.set("isolation.level", "read_uncommitted");
         let create = || failed("create a consumer".to_owned());
-        let committed: BaseConsumer = committed.create().map_err(create())?;
-        let uncommitted: BaseConsumer = uncommitted.create().map_err(create())?;
-        let metadata = committed
-            .fetch_metadata(Some(topic), *request_timeout)
-            .map_err(failed(format!("ask for the partitions of topic {topic}")))?;
+        let create_with =
+            |config: &ClientConfig| -> Result<BaseConsumer<Remembering>, ClientError> {
+                config.create_with_context(Remembering::default()).map_err(create())
+            };
+        let (committed, uncommitted) = (create_with(&committed)?, create_with(&uncommitted)?);
+        let metadata =
+            committed.fetch_metadata(Some(topic), *request_timeout).map_err(|error| {
+                let failed = failed(format!("ask for the partitions of topic {topic}"));
+                failed(error).because(cause_of(&committed))
+            })?;
         let found = metadata.topics().first().filter(|found| !found.partitions().is_empty());
         let found = found.ok_or_else(|| {
             let missing = KafkaError::MetadataFetch(RDKafkaErrorCode::UnknownTopic);
-            failed(format!("find topic {topic}; create it or correct kafka.topic"))(missing)
+            failed(missing_topic(topic))(missing)
         })?;
         let mut partitions = BTreeMap::new();
         for partition in found.partitions().iter().map(|partition| KafkaPartition(partition.id())) {
             let asking = format!("ask how far partition {partition} of topic {topic} reaches");
-            let bounds = |consumer| {
+            let bounds = |consumer: &BaseConsumer<Remembering>| {
                 partition_bounds(consumer, topic, partition, *request_timeout, || false)
-                    .map_err(failed(asking.clone()))
+                    .map_err(|error| failed(asking.clone())(error).because(cause_of(consumer)))
             };
             // In this order, so that records that come in between do not look as if a transaction held them back.
             let high_watermark = bounds(&uncommitted)?.next;
@@ -110,13 +119,17 @@ impl TopicEnds {
         let consumer = match consumer {
             Some(consumer) => consumer,
             None => {
-                let created = client::consumer(&self.kafka).create_with_context(Quiet);
+                let created =
+                    client::consumer(&self.kafka).create_with_context(Remembering::default());
                 consumer.insert(created.map_err(failed("create a consumer".to_owned()))?)
             }
         };
-        (0..MOST_DROPPED).find(|_| consumer.poll(Duration::ZERO).is_none());
-        let topic_id = lake_kafka_describe::topic_id(consumer.client(), topic, *request_timeout)
-            .map_err(failed(asking))?;
+        drop_events(consumer);
+        let asked = lake_kafka_describe::topic_id(consumer.client(), topic, *request_timeout);
+        let topic_id = asked.map_err(|error| match is_missing(&error) {
+            true => failed(missing_topic(topic))(error),
+            false => failed(asking)(error).because(cause_of(consumer)),
+        })?;
         // Each answer leaks a text in the rdkafka crate, and a client stays with its cluster.
         if cluster_id.is_none() {
             *cluster_id = consumer.client().fetch_cluster_id(*request_timeout);
@@ -132,6 +145,30 @@ impl TopicEnds {
         let asked = tokio::task::spawn_blocking(move || ask(&asking)).await;
         asked.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
+}
+
+/// What is done in vain where there is no such topic.
+fn missing_topic(topic: &str) -> String {
+    format!("find topic {topic}; create it or correct kafka.topic")
+}
+
+fn is_missing(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{UnknownTopic, UnknownTopicOrPartition};
+    matches!(error, KafkaError::AdminOp(UnknownTopic | UnknownTopicOrPartition))
+}
+
+/// Receives what has come, and nothing else: errors go to the client's context.
+fn drop_events(consumer: &BaseConsumer<Remembering>) {
+    (0..MOST_DROPPED).find(|_| consumer.poll(Duration::ZERO).is_none());
+}
+
+/// What the connections of a client failed with last. A client hands over one event at a time, and some of them look like
+/// none.
+fn cause_of(consumer: &BaseConsumer<Remembering>) -> Option<String> {
+    (0..CAUSE_POLLS).find_map(|_| {
+        consumer.poll(Duration::from_millis(1));
+        consumer.client().context().cause()
+    })
 }
 
 #[async_trait]

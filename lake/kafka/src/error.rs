@@ -20,16 +20,33 @@ pub enum ClientError {
         /// What librdkafka says.
         reason: String,
     },
+    /// librdkafka makes no client of the settings.
+    #[error(
+        "{settings}: librdkafka makes no client of it: {reason}; correct it, or set what is missing under \
+         kafka.properties"
+    )]
+    Refused {
+        /// The properties that librdkafka names, with their values; otherwise all of them.
+        settings: String,
+        /// What librdkafka says.
+        reason: String,
+    },
     /// The brokers failed or did not answer.
-    #[error("{action} (kafka.brokers = {brokers}): {source}")]
+    #[error("{action} (kafka.brokers = {brokers}): {error}{}", because(cause.as_deref()))]
     Brokers {
         /// What was being done.
         action: String,
         /// The brokers.
         brokers: String,
         /// What librdkafka says.
-        source: Box<KafkaError>,
+        error: Box<KafkaError>,
+        /// What its connections failed with, if that is known: the error above may be no more than that no answer came.
+        cause: Option<String>,
     },
+}
+
+fn because(cause: Option<&str>) -> String {
+    cause.map_or_else(String::new, |cause| format!("; the last connection failed: {cause}"))
 }
 
 impl ClientError {
@@ -38,30 +55,75 @@ impl ClientError {
         kafka: &Kafka,
         action: A,
     ) -> impl FnOnce(KafkaError) -> ClientError + use<A> {
-        let (action, brokers) = (action.into(), kafka.brokers.clone());
+        let (action, kafka) = (action.into(), kafka.clone());
         move |error| match error {
             KafkaError::ClientConfig(_, reason, key, value) => {
+                let is_given = kafka.properties.contains_key(&key);
+                let value =
+                    if is_given { kafka.properties.describe(&key).to_owned() } else { value };
                 ClientError::Setting { key, value, reason }
             }
-            error => ClientError::Brokers { action, brokers, source: Box::new(error) },
+            KafkaError::ClientCreation(reason) => {
+                ClientError::Refused { settings: settings_named(&kafka, &reason), reason }
+            }
+            error => ClientError::Brokers {
+                action,
+                brokers: kafka.brokers,
+                error: Box::new(error),
+                cause: None,
+            },
+        }
+    }
+
+    /// The failure with what the client's connections failed with.
+    #[must_use]
+    pub fn because(self, found: Option<String>) -> ClientError {
+        match self {
+            ClientError::Brokers { action, brokers, error, cause } => {
+                ClientError::Brokers { action, brokers, error, cause: found.or(cause) }
+            }
+            other => other,
         }
     }
 
     /// Whether asking Kafka again would not help.
     pub fn is_permanent(&self) -> bool {
         match self {
-            ClientError::Setting { .. } => true,
-            ClientError::Brokers { source, .. } => is_permanent(source),
+            ClientError::Setting { .. } | ClientError::Refused { .. } => true,
+            ClientError::Brokers { error, .. } => is_permanent(error),
         }
     }
 
     /// The exit code of a program that ends with it.
     pub fn exit_code(&self) -> u8 {
         match self {
-            ClientError::Setting { .. } => USAGE_ERROR,
+            ClientError::Setting { .. } | ClientError::Refused { .. } => USAGE_ERROR,
             ClientError::Brokers { .. } => EXTERNAL_FAILURE,
         }
     }
+}
+
+/// The properties that `reason` names, with their values, or else all that are set.
+fn settings_named(kafka: &Kafka, reason: &str) -> String {
+    let words = reason.split(|c: char| !(c.is_ascii_alphanumeric() || "._-".contains(c)));
+    let mut named: Vec<&str> = words.map(|word| word.trim_matches('.')).collect();
+    named.retain(|word| word.split('.').count() > 1 && word.starts_with(char::is_alphabetic));
+    named.retain(|word| kafka.properties.contains_key(*word) || is_property(word));
+    named.dedup();
+    if named.is_empty() {
+        named = kafka.properties.keys().map(String::as_str).collect();
+    }
+    let describe = |name: &&str| match kafka.properties.contains_key(*name) {
+        true => format!("kafka.properties.{name:?} = {:?}", kafka.properties.describe(name)),
+        false => format!("kafka.properties.{name:?} (not set)"),
+    };
+    named.iter().map(describe).collect::<Vec<_>>().join(", ")
+}
+
+/// Whether librdkafka has a property of that name.
+fn is_property(name: &str) -> bool {
+    const PREFIXES: [&str; 5] = ["sasl.", "ssl.", "fetch.", "security.", "message."];
+    PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
 /// Whether asking Kafka again would not help.
@@ -80,4 +142,45 @@ pub fn is_permanent(error: &KafkaError) -> bool {
                 | RDKafkaErrorCode::UnsupportedFeature
         )
     )
+}
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::*;
+    use crate::client;
+    use rdkafka::consumer::BaseConsumer;
+
+    fn refused(properties: &[(&str, &str)]) -> ClientError {
+        let mut kafka = lake_config::Settings::default().kafka;
+        let owned = |(name, value): &(&str, &str)| ((*name).to_owned(), (*value).to_owned());
+        kafka.properties = properties.iter().map(owned).collect();
+        let created: Result<BaseConsumer, _> = client::consumer(&kafka).create();
+        created.map(drop).map_err(ClientError::new(&kafka, "create a consumer")).unwrap_err()
+    }
+
+    #[test]
+    fn properties_of_which_no_client_is_made_are_an_error_of_usage_that_names_them() {
+        let error = refused(&[("fetch.max.bytes", "100"), ("sasl.password", "hunter2")]);
+        let message = error.to_string();
+        assert!(message.contains("\"fetch.max.bytes\" = \"100\""), "{message}");
+        assert!(!message.contains("hunter2") && !message.contains("sasl"), "{message}");
+        assert!(error.is_permanent());
+        assert_eq!(error.exit_code(), USAGE_ERROR);
+    }
+
+    #[test]
+    fn where_no_property_is_named_all_are_shown_and_no_secret() {
+        let mut kafka = lake_config::Settings::default().kafka;
+        let given = [("client.id", "x"), ("sasl.password", "hunter2")];
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        kafka.properties = given.into_iter().map(owned).collect();
+        let named = settings_named(&kafka, "no reason");
+        assert!(
+            named.contains("\"client.id\" = \"x\"") && named.contains("sasl.password"),
+            "{named}"
+        );
+        assert!(!named.contains("hunter2"), "{named}");
+    }
 }

@@ -81,8 +81,15 @@ pub fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
 }
 
 fn fail(code: u8, error: &dyn fmt::Display) -> ExitCode {
-    tracing::error!("{error:#}");
+    tracing::error!("{}", with_cause(error));
     ExitCode::from(code)
+}
+
+/// What an error says, with its causes unless it says them itself.
+fn with_cause(error: &dyn fmt::Display) -> String {
+    let (alone, whole) = (format!("{error}"), format!("{error:#}"));
+    let root = whole.rsplit(": ").next().unwrap_or_default();
+    if alone.contains(root) { alone } else { whole }
 }
 
 #[cfg(test)]
@@ -110,6 +117,22 @@ mod tests {
         assert_eq!(exit_of("", Ok(RunOutcome::CheckFailed)), code(1));
         assert_eq!(exit_of("", Err("usage")), code(2));
         assert_eq!(exit_of("", Err("outside")), code(3));
+    }
+
+    #[test]
+    fn a_cause_is_repeated_only_where_the_error_does_not_say_it() {
+        struct Error(&'static str, &'static str);
+        impl fmt::Display for Error {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                let Error(text, causes) = self;
+                if f.alternate() { write!(f, "{text}: {causes}") } else { write!(f, "{text}") }
+            }
+        }
+        assert_eq!(with_cause(&Error("write x", "pipe: broken")), "write x: pipe: broken");
+        assert_eq!(
+            with_cause(&Error("read x: pipe: broken; do this", "pipe: broken")),
+            "read x: pipe: broken; do this"
+        );
     }
 
     #[test]

@@ -32,9 +32,10 @@ const SECONDS_BUCKETS: [f64; 18] = [
     300.0, 1800.0, 7200.0,
 ];
 
-/// What is logged without `RUST_LOG`. The libraries that checkpoint logs report every step at `info`.
+/// What is logged without `RUST_LOG`. The libraries that checkpoint logs report every step at `info`, and the object store's
+/// every retry, of which the lake reports the first and a summary a minute.
 const DEFAULT_FILTER: &str =
-    "info,buoyant_kernel=warn,buoyant_kernel_engine=warn,deltalake_core=warn";
+    "info,buoyant_kernel=warn,buoyant_kernel_engine=warn,deltalake_core=warn,object_store=warn";
 
 /// Sends the program's logs to standard error. `RUST_LOG` says which; `info` and worse without it.
 /// A second call changes nothing.

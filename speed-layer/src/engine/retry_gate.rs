@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use lake_model::Outage;
 use tokio::time::Instant;
 
 use super::EngineError;
@@ -17,17 +18,29 @@ pub(super) struct RetryGate {
     pause: Duration,
     /// Before this instant no commit is tried.
     retry_at: Option<Instant>,
+    outage: Outage,
 }
 
 impl RetryGate {
     /// An open gate. Pauses are no longer than the interval between commits.
     pub(super) fn new(commit_interval: Duration) -> RetryGate {
-        RetryGate { pause: commit_interval.min(RETRY_PAUSE), retry_at: None }
+        RetryGate {
+            pause: commit_interval.min(RETRY_PAUSE),
+            retry_at: None,
+            outage: Outage::default(),
+        }
     }
 
     /// Whether a commit may be tried.
     pub(super) fn is_open(&self, now: Instant) -> bool {
         self.retry_at.is_none_or(|retry_at| now >= retry_at)
+    }
+
+    /// Something was committed: an outage is over. That nothing had to be committed says nothing of it.
+    pub(super) fn committed(&mut self, now: Instant) {
+        if let Some(report) = self.outage.succeeded(now.into_std()) {
+            tracing::info!(failed_for = ?report.lasting, failures = report.failures, "commits succeed again");
+        }
     }
 
     /// The result of trying a commit while so much waits to land. A failure that may pass closes the gate; any other is
@@ -41,7 +54,10 @@ impl RetryGate {
         match result {
             Err(EngineError::Lake(error)) if error.is_transient() => {
                 metrics::counter!("lambdalake_speed_commit_failures_total").increment(1);
-                tracing::error!(%error, waiting_bytes, "not committed; trying again");
+                if let Some(report) = self.outage.failed(now.into_std()) {
+                    let failing_for = report.lasting;
+                    tracing::error!(%error, waiting_bytes, ?failing_for, "not committed; trying again");
+                }
                 self.retry_at = Some(now + self.pause);
                 Ok(())
             }

@@ -3,16 +3,21 @@
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-use lake_model::KafkaPartition;
+use lake_model::{KafkaPartition, Outage};
 use rdkafka::TopicPartitionList;
 use rdkafka::client::ClientContext;
+use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::{BaseConsumer, Consumer, ConsumerContext, RebalanceProtocol};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::statistics::Statistics;
 use rdkafka::types::RDKafkaRespErr;
 
 use super::transactions::OpenTransactions;
+
+/// An outage is over when no connection has failed for so long: librdkafka tries one that failed again within 10 s.
+const QUIET: Duration = Duration::from_secs(15);
 
 /// A rebalance that waits to be handled.
 #[derive(Debug)]
@@ -24,12 +29,20 @@ pub(super) enum Rebalance {
 /// The consumer's context.
 #[derive(Default)]
 pub(super) struct GroupContext {
+    /// The brokers that it begins with, for messages.
+    brokers: String,
+    connections: Mutex<Outage>,
     rebalances: Mutex<VecDeque<Rebalance>>,
     open_transactions: Mutex<OpenTransactions>,
     is_closing: AtomicBool,
 }
 
 impl GroupContext {
+    /// The context of a consumer of these brokers.
+    pub(super) fn of(brokers: &str) -> GroupContext {
+        GroupContext { brokers: brokers.to_owned(), ..GroupContext::default() }
+    }
+
     /// The oldest rebalance that is not handled yet.
     pub(super) fn next_rebalance(&self) -> Option<Rebalance> {
         self.queue().pop_front()
@@ -49,13 +62,56 @@ impl GroupContext {
         self.rebalances.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn connections(&self) -> MutexGuard<'_, Outage> {
+        self.connections.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends an outage once a broker is connected and no connection has failed for a while.
+    fn look_for_recovery(&self, statistics: &Statistics) {
+        let (now, brokers) = (now(), statistics.brokers.values());
+        let connected: Vec<Instant> = brokers
+            .filter(|broker| broker.state == "UP")
+            .filter_map(|broker| {
+                let age = Duration::from_micros(u64::try_from(broker.stateage).ok()?);
+                now.checked_sub(age)
+            })
+            .collect();
+        if connected.is_empty() {
+            return;
+        }
+        if let Some(report) = self.connections().succeeded_after(QUIET, connected.into_iter(), now)
+        {
+            tracing::info!(
+                brokers = self.brokers,
+                failed_for = ?report.lasting,
+                failures = report.failures,
+                "connected to Kafka again"
+            );
+        }
+    }
+
     fn open_transactions(&self) -> MutexGuard<'_, OpenTransactions> {
         self.open_transactions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 impl ClientContext for GroupContext {
+    fn log(&self, level: RDKafkaLogLevel, facility: &str, message: &str) {
+        use RDKafkaLogLevel::{Alert, Critical, Debug, Emerg, Error, Info, Notice, Warning};
+        match level {
+            // What a connection fails with comes as an error too, and is reported there.
+            _ if matches!(facility, "FAIL" | "ERROR") => {
+                tracing::debug!(facility, message, "librdkafka");
+            }
+            Emerg | Alert | Critical | Error => tracing::error!(facility, message, "librdkafka"),
+            Warning => tracing::warn!(facility, message, "librdkafka"),
+            Notice | Info => tracing::info!(facility, message, "librdkafka"),
+            Debug => tracing::debug!(facility, message, "librdkafka"),
+        }
+    }
+
     fn stats(&self, statistics: Statistics) {
+        self.look_for_recovery(&statistics);
         for (name, topic) in &statistics.topics {
             for (partition, found) in topic.partitions.iter().filter(|(id, _)| **id >= 0) {
                 let labels = [("topic", name.clone()), ("partition", partition.to_string())];
@@ -83,12 +139,51 @@ impl ClientContext for GroupContext {
     }
 
     fn error(&self, error: KafkaError, reason: &str) {
-        // Ends of partitions are no faults; the poller receives them too.
-        let is_end = error.rdkafka_error_code() == Some(RDKafkaErrorCode::PartitionEOF);
-        if !is_end {
-            tracing::warn!(%error, reason, "Kafka");
+        match error.rdkafka_error_code() {
+            // Ends of partitions are no faults; the poller receives them too.
+            Some(RDKafkaErrorCode::PartitionEOF) => {}
+            // The failure of each broker's connection says more.
+            Some(RDKafkaErrorCode::AllBrokersDown) => tracing::debug!(reason, "Kafka"),
+            Some(code) if is_of_connection(code) => {
+                let Some(report) = self.connections().failed(now()) else { return };
+                let (brokers, failing_for) = (&self.brokers, report.lasting);
+                tracing::warn!(
+                    reason,
+                    brokers,
+                    ?failing_for,
+                    failures = report.failures,
+                    "no connection to Kafka; trying again (kafka.brokers, kafka.properties)"
+                );
+            }
+            _ => tracing::warn!(%error, reason, "Kafka"),
         }
     }
+}
+
+/// Whether an error is one of a connection, which is made again without end.
+fn is_of_connection(code: RDKafkaErrorCode) -> bool {
+    use RDKafkaErrorCode::{
+        Authentication, BrokerTransportFailure, OperationTimedOut, RequestTimedOut, Resolve, SSL,
+        SaslAuthenticationFailed,
+    };
+    matches!(
+        code,
+        Authentication
+            | BrokerTransportFailure
+            | OperationTimedOut
+            | RequestTimedOut
+            | Resolve
+            | SSL
+            | SaslAuthenticationFailed
+    )
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "librdkafka's callbacks are the product's edge to Kafka"
+)]
+fn now() -> Instant {
+    Instant::now()
 }
 
 impl ConsumerContext for GroupContext {

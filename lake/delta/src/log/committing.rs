@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use lake_model::TableVersion;
+use lake_model::{Outage, OutageReport, TableVersion};
 use object_store::{PutMode, PutPayload};
 use tokio::time::Instant;
 
@@ -41,17 +41,17 @@ impl TableLog {
         let version = self.state.version().next();
         let give_up_at = Instant::now() + self.lake.options().retry_timeout;
         let mut backoff = Backoff::new(FIRST_WAIT, LONGEST_WAIT);
-        let loads = self.loads;
+        let (loads, mut outage) = (self.loads, Outage::default());
         loop {
             match self.attempt(commit, version, loads).await {
                 // A table that can't be created is a lake that nobody has written to: say so at once.
-                Err(error) if version == TableVersion::FIRST && error.is_denied() => {
+                Err(error) if version == TableVersion::FIRST && error.is_lasting() => {
                     return Err(error);
                 }
                 Err(error)
                     if error.is_transient() && Instant::now() + backoff.next() < give_up_at =>
                 {
-                    tracing::debug!(table = %self.table, version = version.0, %error, "trying to commit again");
+                    self.report_retry(version, &error, outage.failed(Instant::now().into_std()));
                 }
                 result => return result,
             }
@@ -59,6 +59,12 @@ impl TableLog {
                 .increment(1);
             backoff.wait().await;
         }
+    }
+
+    fn report_retry(&self, version: TableVersion, error: &LakeError, due: Option<OutageReport>) {
+        let Some(report) = due else { return };
+        let (table, version, failing_for) = (self.table.name, version.0, report.lasting);
+        tracing::warn!(table, version, %error, ?failing_for, "trying to commit again");
     }
 
     /// One attempt at creating entry `version`. That the entry is still absent is an error. `loads` is how

@@ -60,7 +60,8 @@ pub(super) async fn newest_state(
     let mut tries = 1;
     loop {
         let contents = match list(&**store, table).await {
-            // Whether the store refuses the credentials can't be seen in a failed listing; in other requests it can.
+            Err(error) if error.is_lasting() => return Err(error),
+            // Whether the store refuses a right can't be seen in a failed listing; in other requests it can.
             Err(error) => return Err(denial(&**store).await.unwrap_or(error)),
             Ok(contents) => contents,
         };
@@ -79,7 +80,7 @@ pub(super) async fn newest_state(
 
 /// The error of a store that refuses the credentials.
 async fn denial(store: &dyn ObjectStore) -> Option<LakeError> {
-    has_entry(store, TableVersion::FIRST).await.err().filter(LakeError::is_denied)
+    has_entry(store, TableVersion::FIRST).await.err().filter(LakeError::is_lasting)
 }
 
 async fn list(

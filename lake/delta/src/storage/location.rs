@@ -5,18 +5,21 @@
 //! an object's key, some decode it, and some take it as it is. An earlier release put commits and checkpoints of such a lake
 //! in two places, or in those of another lake.
 
-use std::path::Path as FilePath;
+use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use lake_config::LakeSettings;
 use object_store::ObjectStore;
+use object_store::client::HttpConnector as _;
 use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
-use super::{option_at_fault, s3_builder};
+use super::attempts::ObservedConnector;
+use super::uploads::Bucket;
+use super::{client_options, option_at_fault, s3_builder};
 use crate::error::LakeError;
 
 /// The URL of a store whose listings are in no order, as those of a folder are. The deltalake library sorts those of two
@@ -31,6 +34,10 @@ pub(super) struct Location {
     pub(super) url: Url,
     /// For people.
     pub(super) uri: String,
+    /// The folder, if it is in one.
+    pub(super) folder: Option<PathBuf>,
+    /// The bucket, if it is in one.
+    pub(super) bucket: Option<Bucket>,
 }
 
 /// The folder that `uri` names, a path or a `file://` URL. It is made if it is missing.
@@ -51,6 +58,8 @@ pub(super) fn in_folder(uri: &str) -> Result<Location, LakeError> {
         store: Arc::new(store),
         url: Url::parse(UNORDERED).expect("it is a URL"),
         uri: folder.display().to_string(),
+        folder: Some(folder),
+        bucket: None,
     })
 }
 
@@ -68,12 +77,16 @@ pub(super) fn in_bucket(
         literal(prefix.strip_suffix('/').unwrap_or(prefix)).map_err(|problem| bad(&problem))?;
     let built = s3_builder(bucket, settings)?.build();
     let built = built.map_err(|error| option_at_fault(settings).unwrap_or_else(|| bad(&error)))?;
+    let built = Arc::new(built);
     let url = Url::parse(&format!("s3://{bucket}/")).map_err(|error| bad(&error))?;
+    let client =
+        ObservedConnector.connect(&client_options(settings)).map_err(|error| bad(&error))?;
+    let bucket = Some(Bucket::new(Arc::clone(&built), client, &prefix, settings));
     let store: Arc<dyn ObjectStore> = match prefix.as_ref() {
-        "" => Arc::new(built),
+        "" => built,
         _ => Arc::new(PrefixStore::new(built, prefix)),
     };
-    Ok(Location { store, url, uri })
+    Ok(Location { store, url, uri, folder: None, bucket })
 }
 
 /// The prefix as a path in the bucket, if there is no doubt about it.
