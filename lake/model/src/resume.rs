@@ -13,7 +13,8 @@ pub struct ResumeFacts {
     pub low: Offset,
     /// The last stable offset.
     pub high: Offset,
-    /// Whether Kafka is to say whether its log is the one that was consumed before `furthest`, where consuming begins.
+    /// Whether the leader epoch of what is before `furthest` is known: then Kafka, or records of a later leader, are to say
+    /// whether the log is the one that was consumed. Its end does not: a broker may lag behind for a while.
     pub is_validated: bool,
     /// Before this position, Kafka says, its log is no longer the one that was consumed.
     pub cut_before: Option<Offset>,

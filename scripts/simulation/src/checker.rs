@@ -7,6 +7,7 @@
 //! `files`). Then
 //! - `storage` checks the logs as such: entries put once, files there for as long as they are needed, rows unchanged
 //!   by compaction, offsets that never go back;
+//! - `cuts` checks that losses by cuts of Kafka's log are on record;
 //! - `landing` checks rules 1 and 2, after every commit of the three tables that share the offsets;
 //! - `provisional` checks rule 3 after every commit of `avg_speed`, for the windows that it touched;
 //! - `finals` checks rules 4 to 7 for every commit that makes a day final, and at the end for every day;
@@ -15,6 +16,7 @@
 //! Rule 5 needs no check of its own: provisional and final figures are both held against the same exact arithmetic.
 
 mod averages;
+mod cuts;
 mod expected;
 mod files;
 mod finals;
@@ -95,6 +97,7 @@ fn checked(truth: &Truth, history: &History) -> Result<Vec<Violation>, Box<Viola
         Case { truth, files, expected, events, dead_letters, offset_gaps, avg_speed, batch_runs };
     let mut found = storage::check(&case)?;
     if found.is_empty() {
+        found.extend(cuts::check(&case));
         found.extend(landing::check(&case)?);
         found.extend(provisional::check(&case)?);
         let (finals, violations) = finals::check(&case)?;

@@ -10,6 +10,7 @@ use rand::RngExt;
 use rand::rngs::SmallRng;
 
 use crate::chance;
+use crate::director::Hazards;
 use crate::faults::Profile;
 use crate::group::{GroupSettings, Protocol};
 use crate::scenario::Scenario;
@@ -43,8 +44,8 @@ pub struct Plan {
     pub group: GroupSettings,
     /// The store's faults.
     pub profile: Profile,
-    /// How often processes are hurt, in times of a hundred steps.
-    pub violence: u32,
+    /// What goes wrong with processes and with the topic.
+    pub hazards: Hazards,
     /// Scenarios that are part of the run, with the step that each is played at.
     pub scenarios: Vec<(usize, Scenario)>,
 }
@@ -78,7 +79,10 @@ impl Plan {
                 rebalance_timeout_ms: chance.random_range(5_000..15_000),
             },
             profile: Profile::of(seed),
-            violence: [0, 10, 25, 45][chance.random_range(0..4)],
+            hazards: Hazards {
+                violence: [0, 10, 25, 45][chance.random_range(0..4)],
+                unclean_elections: [0, 0, 0, 6][chance.random_range(0..4)],
+            },
             scenarios,
         }
     }

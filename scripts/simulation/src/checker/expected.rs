@@ -22,6 +22,8 @@ pub(super) struct Partition {
     pub(super) fates: Vec<Fate>,
     /// The greatest event time of accepted events before each offset, and before the end.
     pub(super) max_event_times: Vec<Option<i64>>,
+    /// Accepted events of the other log, where the log was cut: those that are not the fate of their offsets.
+    pub(super) of_other_log: Vec<(i64, Event)>,
 }
 
 /// What an offset must have become.
@@ -71,9 +73,10 @@ impl Expected {
         let zone = Zone::new(&truth.settings.timezone)?;
         let partition = |(id, log): (&i32, &TruePartition)| {
             let is_landed = |offset| landed.contains(&(*id, offset));
+            let kept_before = super::cuts::accepted(truth, *id).map_or(0, |cut| cut.position);
             let resets: Vec<WatermarkReset> =
                 truth.watermark_resets.iter().filter(|r| r.partition == *id).copied().collect();
-            (*id, Partition::of(log, truth, &zone, &resets, is_landed))
+            (*id, Partition::of(&Logs::of(log, kept_before), truth, &zone, &resets, is_landed))
         };
         let partitions = truth.partitions.iter().map(partition).collect();
         Ok(Expected { zone, partitions })
@@ -110,19 +113,47 @@ impl Expected {
     }
 }
 
+/// What a partition's log was to whoever lands it.
+struct Logs<'a> {
+    log: &'a TruePartition,
+    records: BTreeMap<i64, &'a TrueRecord>,
+    /// Visible records under offsets that have another fate.
+    of_other_log: Vec<&'a TrueRecord>,
+    end: i64,
+}
+
+impl<'a> Logs<'a> {
+    /// The log, of which the offsets before `kept_before` were landed before it was cut.
+    fn of(log: &'a TruePartition, kept_before: i64) -> Logs<'a> {
+        let cut = log.cut.as_ref();
+        let is_kept = |offset: i64| cut.is_some() && offset < kept_before;
+        let cut_at = cut.map_or(i64::MAX, |cut| cut.offset);
+        let stable = |record: &&TrueRecord| cut.is_some_and(|c| record.offset < c.stable_end);
+        let before = cut.into_iter().flat_map(|cut| &cut.records).filter(stable);
+        let (kept, cut_off): (Vec<_>, Vec<_>) = before.partition(|record| is_kept(record.offset));
+        let (hidden, after): (Vec<_>, Vec<_>) =
+            log.records.iter().partition(|record| record.offset >= cut_at && is_kept(record.offset));
+        Logs {
+            log,
+            records: after.into_iter().chain(kept).map(|record| (record.offset, record)).collect(),
+            of_other_log: cut_off.into_iter().chain(hidden).filter(|r| r.is_visible).collect(),
+            end: log.end.max(if cut.is_some() { kept_before } else { 0 }),
+        }
+    }
+}
+
 impl Partition {
     fn of(
-        log: &TruePartition,
+        logs: &Logs<'_>,
         truth: &Truth,
         zone: &Zone,
         resets: &[WatermarkReset],
         is_landed: impl Fn(i64) -> bool,
     ) -> Partition {
-        let records: BTreeMap<i64, &TrueRecord> =
-            log.records.iter().map(|record| (record.offset, record)).collect();
+        let Logs { log, records, .. } = logs;
         let mut partition = Partition::default();
         let mut clock = Clock { max_us: None, truth };
-        for offset in 0..log.end {
+        for offset in 0..logs.end {
             if let Some(reset) = resets.iter().rfind(|reset| reset.from_offset == offset) {
                 clock.max_us = Some(reset.to_us);
             }
@@ -143,7 +174,17 @@ impl Partition {
             });
         }
         partition.max_event_times.push(clock.max_us);
+        let other = |record: &&TrueRecord| match fate(record, zone, &mut Clock { ..clock }) {
+            Fate::Event(event) => Some((record.offset, *event)),
+            _ => None,
+        };
+        partition.of_other_log = logs.of_other_log.iter().filter_map(other).collect();
         partition
+    }
+
+    /// The first offset that nothing is expected at.
+    pub(super) fn end(&self) -> i64 {
+        i64::try_from(self.fates.len()).unwrap_or(i64::MAX)
     }
 }
 

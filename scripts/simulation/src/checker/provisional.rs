@@ -4,6 +4,7 @@
 //! After each version only the windows are compared that its files or its newer offsets touch.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
 use std::rc::Rc;
 
 use jiff::civil::Date;
@@ -12,7 +13,7 @@ use super::averages::{self, Key, Speeds};
 use super::log::Version;
 use super::rows::AverageRow;
 use super::violation::Violation;
-use super::{AVG_SPEED, Case};
+use super::{AVG_SPEED, Case, cuts};
 
 /// How far a provisional percentile may be off, in thousandths of km/h.
 const TOLERANCE: i64 = 500;
@@ -39,12 +40,21 @@ struct Check {
     speeds: BTreeMap<Group, Speeds>,
     next: BTreeMap<i32, i64>,
     finals: BTreeSet<Date>,
-    /// Windows that hold a lost event, which may have been counted before it was lost.
+    /// Windows that hold a lost event, which may have been counted before it was lost, or one of a log that was cut.
     doubtful: BTreeSet<(Group, Key)>,
 }
 
 fn doubtful(case: &Case<'_>) -> BTreeSet<(Group, Key)> {
-    let windows = case.expected.lost().flat_map(|(partition, event)| {
+    let of_cut = |id: i32, offsets: Range<i64>| {
+        let other = case.expected.partitions.get(&id).map(|log| &log.of_other_log);
+        let other = other.into_iter().flatten().map(|(_, event)| event);
+        let own = case.expected.events(id, offsets.start, offsets.end).map(|(_, event)| event);
+        own.chain(other).map(move |event| (id, event))
+    };
+    let ids = case.expected.partitions.keys().copied();
+    let cut = ids.filter_map(|id| Some((id, cuts::doubtful(case, id)?)));
+    let of_cuts = cut.flat_map(|(id, offsets)| of_cut(id, offsets));
+    let windows = case.expected.lost().chain(of_cuts).flat_map(|(partition, event)| {
         let camera = &event.fields.camera;
         let key = |window| Key { camera: camera.clone(), window };
         event.windows.map(|window| ((partition, event.day), key(window)))
