@@ -174,7 +174,10 @@ impl PartitionLog {
 
     /// Whether records from `offset` on that a consumer could have read were cut off, or those right before it.
     pub fn is_cut_before(&self, offset: i64) -> bool {
-        self.truth.cut.as_ref().is_some_and(|cut| cut.offset < offset && cut.offset < cut.stable_end)
+        self.truth
+            .cut
+            .as_ref()
+            .is_some_and(|cut| cut.offset < offset && cut.offset < cut.stable_end)
     }
 
     /// Whether the log was ever cut.

@@ -131,8 +131,10 @@ impl<'a> Logs<'a> {
         let stable = |record: &&TrueRecord| cut.is_some_and(|c| record.offset < c.stable_end);
         let before = cut.into_iter().flat_map(|cut| &cut.records).filter(stable);
         let (kept, cut_off): (Vec<_>, Vec<_>) = before.partition(|record| is_kept(record.offset));
-        let (hidden, after): (Vec<_>, Vec<_>) =
-            log.records.iter().partition(|record| record.offset >= cut_at && is_kept(record.offset));
+        let (hidden, after): (Vec<_>, Vec<_>) = log
+            .records
+            .iter()
+            .partition(|record| record.offset >= cut_at && is_kept(record.offset));
         Logs {
             log,
             records: after.into_iter().chain(kept).map(|record| (record.offset, record)).collect(),
