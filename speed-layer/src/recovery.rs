@@ -140,13 +140,22 @@ pub async fn load(
     let clock = clock_at(stored.next_offset, stored.max_event_time);
     let epoch_in = |table| tables.app_ids.owner_epoch(tables.log(table).state(), id);
     let ownership = Ownership::after(&WRITTEN.map(|table| (table, epoch_in(table))).into());
-    let is_one_log = !is_accepted && stored.next_offset == Some(position);
+    // A table without an offset has nothing of another log.
+    let is_one_log = !is_accepted && stored.next_offset.is_none_or(|next| next == position);
     // An epoch that is stored beside the position of an accepted cut is of the log before.
     let is_after_cuts = truncation::newest(&tables.events, &tables.app_ids, id)
         .is_none_or(|cut| position > cut.position);
     let of_position = stored.leader_epoch.filter(|_| is_one_log && is_after_cuts);
-    let held_under = [events, averages]
-        .map(|held| held.next_offset.zip(held.leader_epoch).filter(|_| is_one_log));
+    // Epochs only grow along a log: a table that is further with a lesser one was left there by a cut.
+    let is_of_log_before = |held: PartitionProgress| {
+        [events, averages].iter().any(|other| {
+            other.next_offset < held.next_offset && other.leader_epoch > held.leader_epoch
+        })
+    };
+    let held_under = [events, averages].map(|held| {
+        let is_known = is_one_log && !is_of_log_before(held);
+        held.next_offset.zip(held.leader_epoch).filter(|_| is_known)
+    });
     let averaged = averages.next_offset;
     Ok(Partition::new(id, epoch, position, clock, landing, provisional, averaged)
         .with_leader_epochs(of_position, held_under)

@@ -228,6 +228,18 @@ async fn averages_that_were_behind_go_on_with_what_is_landed() {
 }
 
 #[tokio::test]
+async fn a_log_that_was_cut_before_its_averages_began_is_found_by_its_records() {
+    let mut instance = Instance::holding(&lake_with(0).await, &[0]).await;
+    let held = instance.partitions.get(PARTITION).unwrap();
+    assert_eq!((held.position(), held.avg_speed_offset), (Offset(0), None));
+    for (leader_epoch, contradicts) in [(5, false), (6, true)] {
+        let mut batch = instance.batch(0, &[(0, Some(0))]);
+        batch.leader_epoch = epoch(leader_epoch);
+        assert_eq!(held.is_contradicted_by(&batch), contradicts, "{leader_epoch}");
+    }
+}
+
+#[tokio::test]
 async fn records_of_a_later_leader_than_what_is_landed_under_their_offsets_contradict_it() {
     // Averages are behind: the replay begins where both logs are the same still.
     let mut instance = Instance::holding(&lake_with(6).await, &[0]).await;
