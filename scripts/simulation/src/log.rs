@@ -2,6 +2,9 @@
 
 use crate::truth::{Cut, TruePartition, TrueRecord};
 
+/// The Kafka timestamp of a record that has none, as the product has it.
+const ABSENT_US: i64 = 0;
+
 /// A record to be appended.
 #[derive(Clone, Debug)]
 pub struct NewRecord {
@@ -9,6 +12,8 @@ pub struct NewRecord {
     pub key: Option<Vec<u8>>,
     /// Its payload.
     pub payload: Option<Vec<u8>>,
+    /// Whether it has a Kafka timestamp.
+    pub has_timestamp: bool,
 }
 
 /// The log of a partition.
@@ -52,10 +57,11 @@ impl PartitionLog {
         }
     }
 
-    /// Appends records with the Kafka timestamp `at_us`, which is cut to milliseconds.
+    /// Appends records at the time `at_us`, which is cut to milliseconds.
     pub fn append(&mut self, at_us: i64, records: Vec<NewRecord>) {
-        for NewRecord { key, payload } in records {
-            let kafka_timestamp_us = at_us.div_euclid(1000) * 1000;
+        for NewRecord { key, payload, has_timestamp } in records {
+            let kafka_timestamp_us =
+                if has_timestamp { at_us.div_euclid(1000) * 1000 } else { ABSENT_US };
             let offset = self.next;
             let is_visible = true;
             let record = TrueRecord { offset, kafka_timestamp_us, key, payload, is_visible };

@@ -9,6 +9,7 @@ use batch_layer::nightly::{DayFilter, NightlyOptions};
 use batch_layer::{BatchError, Context, Shutdown, maintain, nightly};
 use lake_delta::LakeError;
 use lake_model::{KafkaPartition, Offset, Timestamp};
+use lake_tables::identity::LakeIdentity;
 use speed_layer::recovery::RecoveryError;
 use speed_layer::reset::reset_watermark;
 use speed_layer::tables::Tables;
@@ -30,8 +31,10 @@ impl World {
     ) -> Running {
         let world = Arc::clone(self);
         self.start(name, fortune, move |process, lake, stopped| async move {
-            let settings = world.settings_now();
-            let tables = Tables::open(&lake, &settings).await?;
+            let settings = world.settings_of(process.name());
+            let (identity, rules) =
+                (LakeIdentity::of(&settings), world.zone_rules_of(process.name()));
+            let tables = Tables::open_with_rules(&lake, identity, &rules).await?;
             let chance = chance::stream(world.seed, process.name());
             let decode = settings.event.clone();
             let source =

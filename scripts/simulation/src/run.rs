@@ -190,15 +190,16 @@ async fn must(world: &World, what: &str, running: Running) {
     }
 }
 
-/// Moves the clock on until every day that may hold events is closed.
+/// Moves the clock on until every day that may hold events with a timestamp is closed.
 fn close_every_day(world: &World) {
     let zone = &world.settings.pipeline.timezone;
     let calendar = Calendar::new(zone).expect("plans name good zones");
     let now_us = world.clock.now_us();
-    // No event is further ahead than the setting lets pass, nor is any clock.
-    let today = calendar.span_at(Timestamp::from_micros(now_us + HOUR_US));
+    // No event with a timestamp is further ahead than the setting lets pass, nor is any clock. Other rules of the zone are
+    // an hour apart.
+    let today = calendar.span_at(Timestamp::from_micros(now_us + 2 * HOUR_US));
     let close_after_us = i64::try_from(world.settings.batch.close_after.as_micros()).unwrap_or(0);
-    world.clock.skip(today.end.micros() + close_after_us + HOUR_US - now_us);
+    world.clock.skip(today.end.micros() + close_after_us + 2 * HOUR_US - now_us);
 }
 
 /// Entries of all logs.

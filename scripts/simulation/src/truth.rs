@@ -36,6 +36,8 @@ pub struct TrueSettings {
     pub pipeline: String,
     /// `pipeline.timezone`, an IANA name.
     pub timezone: String,
+    /// A release of the time-zone database by which that zone has the clocks of another, which some processes have.
+    pub later_rules: Option<(&'static str, &'static str)>,
     /// `kafka.topic`.
     pub topic: String,
     /// `speed.allowed_lateness`.
@@ -46,6 +48,8 @@ pub struct TrueSettings {
     pub close_after_us: i64,
     /// `event.max_speed_kmh`.
     pub max_speed_kmh: f64,
+    /// The same in processes of another release.
+    pub other_max_speed_kmh: Option<f64>,
     /// `event.max_record_bytes`.
     pub max_record_bytes: u64,
     /// `event.max_future_skew`.

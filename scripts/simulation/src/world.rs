@@ -8,7 +8,8 @@ use std::time::Duration;
 use lake_config::{OnDataLoss, Settings};
 use lake_delta::Lake;
 use lake_delta::storage::TableOptions;
-use lake_model::KafkaPartition;
+use lake_model::calendar::TzRelease;
+use lake_model::{KafkaPartition, ZoneRules};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -16,12 +17,15 @@ use crate::broker::Broker;
 use crate::clock::{Clock, ProcessEnvironment};
 use crate::connection::Connection;
 use crate::faults::Faults;
-use crate::plan::Plan;
+use crate::plan::{Plan, SecondRelease};
 use crate::process::{Death, Exit, Process};
 use crate::programs::Failure;
 use crate::store::Store;
 use crate::trace::Trace;
 use crate::truth::TrueSettings;
+
+/// The release of the time-zone database that processes of the second release have, later than any that there is.
+pub const LATER_TZ_RELEASE: &str = "2099a";
 
 /// A world.
 #[derive(Debug)]
@@ -40,6 +44,8 @@ pub struct World {
     pub broker: Arc<Broker>,
     /// What all processes are set to, but for what [`World::settings_of`] says.
     pub settings: Settings,
+    /// What those of the second release do otherwise.
+    second_release: SecondRelease,
     /// Since when processes that start accept that records are lost.
     accepts_loss_since_us: AtomicI64,
     /// Whether a process has ended because it does not accept that.
@@ -91,6 +97,7 @@ impl World {
             faults: Arc::new(Faults::new(seed, plan.profile)),
             broker: Broker::new(&clock, &trace, plan.group, &plan.firsts),
             settings: plan.settings.clone(),
+            second_release: plan.second_release,
             accepts_loss_since_us: AtomicI64::new(if accepts_loss { 0 } else { i64::MAX }),
             has_refused_loss: AtomicBool::new(false),
             clock,
@@ -98,13 +105,36 @@ impl World {
         })
     }
 
-    /// The settings of a process that starts now.
-    pub fn settings_now(&self) -> Settings {
+    /// What a process of that name does by its release.
+    fn release_of(&self, name: &str) -> SecondRelease {
+        let is_second = self.faults.draw(&["release", name]).happens(500);
+        if is_second { self.second_release } else { SecondRelease::default() }
+    }
+
+    /// The settings of a process of that name that starts now.
+    pub fn settings_of(&self, name: &str) -> Settings {
         let mut settings = self.settings.clone();
         if self.accepts_loss_since_us().is_some() {
             settings.kafka.on_data_loss = OnDataLoss::Accept;
         }
+        if let Some(max_speed_kmh) = self.release_of(name).max_speed_kmh {
+            settings.event.max_speed_kmh = max_speed_kmh;
+        }
         settings
+    }
+
+    /// The rules of the pipeline's time zone in the database of a process of that name.
+    pub fn zone_rules_of(&self, name: &str) -> ZoneRules {
+        let zone = &self.settings.pipeline.timezone;
+        let bundled = |zone| ZoneRules::bundled(zone).expect("plans name good zones");
+        match self.release_of(name).zone {
+            None => bundled(zone),
+            Some(other) => {
+                let release = TzRelease::new(LATER_TZ_RELEASE);
+                let rules = ZoneRules::from_tzif(release, bundled(other).tzif());
+                rules.expect("the database has good files")
+            }
+        }
     }
 
     /// From now on processes that start accept that records are lost.
@@ -195,11 +225,13 @@ impl World {
         TrueSettings {
             pipeline: settings.pipeline.name.clone(),
             timezone: settings.pipeline.timezone.clone(),
+            later_rules: self.second_release.zone.map(|zone| (LATER_TZ_RELEASE, zone)),
             topic: settings.kafka.topic.clone(),
             allowed_lateness_us: micros(settings.speed.allowed_lateness),
             out_of_orderness_us: micros(settings.speed.out_of_orderness),
             close_after_us: micros(settings.batch.close_after),
             max_speed_kmh: settings.event.max_speed_kmh,
+            other_max_speed_kmh: self.second_release.max_speed_kmh,
             max_record_bytes: settings.event.max_record_bytes,
             max_future_skew_us: settings.event.max_future_skew_us,
             default_limit_kmh: settings.speed_limits.default_kmh,

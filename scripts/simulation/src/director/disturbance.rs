@@ -6,6 +6,7 @@ use rand::RngExt;
 use tokio::time::Instant;
 
 use super::Director;
+use crate::producer::HOUR_US;
 use crate::world::Running;
 
 impl Director {
@@ -53,6 +54,11 @@ impl Director {
             }
             13 => {
                 self.reset_watermark(partition);
+            }
+            14 if self.chance.random_bool(0.1) => {
+                self.world.trace.count("events of days to come");
+                let at_us = self.world.clock.now_us() + self.chance.random_range(30..90) * HOUR_US;
+                self.producer.events_without_timestamp(partition, at_us, 3);
             }
             _ => {}
         }
