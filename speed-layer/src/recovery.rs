@@ -11,7 +11,8 @@
 //! # Consistency
 //! What the tables hold was read from one log. Where Kafka's log was cut below that and has grown again, going on would pass new
 //! records over, or mix them with those of the old log. Kafka finds that out for the position that the replay begins at, by
-//! the epoch stored beside it. Between that and the further table, records of a later leader than what is landed show it.
+//! the epoch stored beside it. Between that and the further table, records of a later leader than what is landed show it. That
+//! the log ends before what is landed shows nothing where an epoch is known: a broker may lag behind for a while.
 
 use arrow::array::RecordBatch;
 use lake_delta::columns::{self, ColumnError};
@@ -111,7 +112,6 @@ pub async fn load(
     let verdict = truncation::news(assigned.truncation, &tables.events, &tables.app_ids, id);
     let assigned = AssignedPartition { truncation: verdict, ..assigned };
     let stored = lesser(events, averages);
-    let knows_leader = further(events, averages).leader_epoch.is_some();
     let mut landing = LandingBuffer::resumed(Landed {
         events: events.next_offset,
         dead_letters: of(&tables.dead_letters).next_offset,
@@ -124,12 +124,12 @@ pub async fn load(
         furthest: events.next_offset.max(averages.next_offset),
         low: assigned.low,
         high: assigned.high,
-        is_validated: is_accepted || (knows_leader && events.next_offset == averages.next_offset),
+        is_validated: is_accepted || further(events, averages).leader_epoch.is_some(),
         cut_before: cut.map(|cut| cut.position),
         cut_at: cut.and_then(|cut| cut.end),
         accept_loss,
     };
-    let truncated = |wanted| truncated(assigned, wanted, knows_leader, tables.app_ids.topic());
+    let truncated = |wanted| truncated(assigned, wanted, tables.app_ids.topic());
     let position = start(id, resume::decide(facts), &mut landing, truncated)?;
     let resets = tables.app_ids.watermark_resets(tables.events.state(), id);
     let clock_at =
@@ -140,13 +140,22 @@ pub async fn load(
     let clock = clock_at(stored.next_offset, stored.max_event_time);
     let epoch_in = |table| tables.app_ids.owner_epoch(tables.log(table).state(), id);
     let ownership = Ownership::after(&WRITTEN.map(|table| (table, epoch_in(table))).into());
-    let is_one_log = !is_accepted && stored.next_offset == Some(position);
+    // A table without an offset has nothing of another log.
+    let is_one_log = !is_accepted && stored.next_offset.is_none_or(|next| next == position);
     // An epoch that is stored beside the position of an accepted cut is of the log before.
     let is_after_cuts = truncation::newest(&tables.events, &tables.app_ids, id)
         .is_none_or(|cut| position > cut.position);
     let of_position = stored.leader_epoch.filter(|_| is_one_log && is_after_cuts);
-    let held_under = [events, averages]
-        .map(|held| held.next_offset.zip(held.leader_epoch).filter(|_| is_one_log));
+    // Epochs only grow along a log: a table that is further with a lesser one was left there by a cut.
+    let is_of_log_before = |held: PartitionProgress| {
+        [events, averages].iter().any(|other| {
+            other.next_offset < held.next_offset && other.leader_epoch > held.leader_epoch
+        })
+    };
+    let held_under = [events, averages].map(|held| {
+        let is_known = is_one_log && !is_of_log_before(held);
+        held.next_offset.zip(held.leader_epoch).filter(|_| is_known)
+    });
     let averaged = averages.next_offset;
     Ok(Partition::new(id, epoch, position, clock, landing, provisional, averaged)
         .with_leader_epochs(of_position, held_under)
@@ -164,18 +173,10 @@ fn further(events: PartitionProgress, averages: PartitionProgress) -> PartitionP
 }
 
 /// Why a partition can't be continued at `wanted`, before which its log is another one or ends.
-fn truncated(
-    assigned: AssignedPartition,
-    wanted: Offset,
-    knows_leader: bool,
-    topic: &str,
-) -> RecoveryError {
+fn truncated(assigned: AssignedPartition, wanted: Offset, topic: &str) -> RecoveryError {
     let (topic, partition) = (topic.to_owned(), assigned.partition);
     match assigned.truncation {
         Some(cut) => RecoveryError::Truncated { topic, partition, wanted, end: cut.end },
-        None if knows_leader => {
-            RecoveryError::Truncated { topic, partition, wanted, end: Some(assigned.high) }
-        }
         None => RecoveryError::Shorter { topic, partition, wanted, end: assigned.high },
     }
 }

@@ -146,25 +146,23 @@ impl Takeover {
             split::split_mixed_files(&mut tables.avg_speed, &rules.calendar).await?;
             self.epochs += 1;
             let (epoch, accept_loss) = (self.epochs, self.accept_loss);
-            let loaded = match recovery::load(&lake, tables, *partition, epoch, accept_loss, rules)
-                .await
-            {
-                // What Kafka has was asked before the tables were read, and another instance may have landed
-                // more meanwhile: only bounds that are newer than the tables can tell.
-                Err(
-                    RecoveryError::Truncated { partition: id, wanted, .. }
-                    | RecoveryError::Shorter { partition: id, wanted, .. },
-                ) if partition.truncation.is_none() && self.suspects.get(&id) != Some(&wanted) => {
-                    suspects.insert(id, wanted);
-                    continue;
-                }
-                Err(RecoveryError::Truncated { partition: id, end, .. }) if accept_loss => {
-                    truncation::accept(tables, id, end).await?;
-                    truncation::apply_accepted(tables, id).await?;
-                    recovery::load(&lake, tables, *partition, epoch, accept_loss, rules).await?
-                }
-                loaded => loaded?,
-            };
+            let loaded =
+                match recovery::load(&lake, tables, *partition, epoch, accept_loss, rules).await {
+                    // What Kafka has was asked before the tables were read, and another instance may have landed
+                    // more meanwhile: only bounds that are newer than the tables can tell.
+                    Err(RecoveryError::Shorter { partition: id, wanted, .. })
+                        if self.suspects.get(&id) != Some(&wanted) =>
+                    {
+                        suspects.insert(id, wanted);
+                        continue;
+                    }
+                    Err(RecoveryError::Truncated { partition: id, end, .. }) if accept_loss => {
+                        truncation::accept(tables, id, end).await?;
+                        truncation::apply_accepted(tables, id).await?;
+                        recovery::load(&lake, tables, *partition, epoch, accept_loss, rules).await?
+                    }
+                    loaded => loaded?,
+                };
             let (partition, offset) = (loaded.id(), loaded.position());
             let (panes, leader_epoch) = (loaded.provisional.panes(), loaded.leader_epoch());
             tracing::info!(

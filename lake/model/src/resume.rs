@@ -13,7 +13,8 @@ pub struct ResumeFacts {
     pub low: Offset,
     /// The last stable offset.
     pub high: Offset,
-    /// Whether Kafka is to say whether its log is the one that was consumed before `furthest`, where consuming begins.
+    /// Whether the leader epoch of what is before `furthest` is known: then Kafka, or records of a later leader, are to say
+    /// whether the log is the one that was consumed. Its end does not: a broker may lag behind for a while.
     pub is_validated: bool,
     /// Before this position, Kafka says, its log is no longer the one that was consumed.
     pub cut_before: Option<Offset>,
@@ -61,11 +62,11 @@ pub fn decide(facts: ResumeFacts) -> Resume {
             || facts.cut_at.is_some_and(|cut| cut < reached)
             || (!is_validated && reached > high.max(low))
     };
+    if let Some(wanted) = furthest.filter(|furthest| is_cut(*furthest)) {
+        return Resume::Truncated { wanted };
+    }
     match stored {
         None => Resume::First(low),
-        Some(wanted) if is_cut(furthest.unwrap_or(wanted)) => {
-            Resume::Truncated { wanted: furthest.unwrap_or(wanted) }
-        }
         Some(wanted) if wanted < low && accept_loss => {
             Resume::AfterLoss { at: low, lost: OffsetRange::new(wanted, low) }
         }
@@ -130,6 +131,8 @@ mod tests {
         assert_eq!(decide(ahead), Resume::At(Offset(19)));
         let at_its_end = ResumeFacts { cut_at: Some(Offset(19)), ..ahead };
         assert_eq!(decide(at_its_end), Resume::At(Offset(19)));
+        let of_one_table = ResumeFacts { stored: None, cut_before: Some(Offset(19)), ..regrown };
+        assert_eq!(decide(of_one_table), Resume::Truncated { wanted: Offset(19) });
         let below = ResumeFacts { cut_at: Some(Offset(18)), is_validated: true, ..ahead };
         assert_eq!(decide(below), Resume::Truncated { wanted: Offset(19) });
         let shorter = ResumeFacts { cut_before: Some(Offset(40)), ..facts(Some(Offset(30)), true) };

@@ -71,6 +71,7 @@ impl Broker {
                 let mut state = self.state();
                 let ids: BTreeSet<KafkaPartition> = state.partitions.keys().copied().collect();
                 let now_ms = self.clock.elapsed_ms();
+                state.partitions.values_mut().for_each(|log| log.catch_up(now_ms));
                 state.group.turn(now_ms, &ids)
             };
             for line in &said {
@@ -124,6 +125,72 @@ impl Broker {
         self.changed.notify_waiters();
     }
 
+    /// The partitions with an open transaction.
+    pub fn open_partitions(&self) -> Vec<KafkaPartition> {
+        let state = self.state();
+        let open = state.partitions.iter().filter(|(_, log)| log.is_open());
+        open.map(|(id, _)| *id).collect()
+    }
+
+    /// The ends of a partition step back for a while, by so many offsets.
+    pub fn step_back(&self, partition: KafkaPartition, offsets: i64, length: Duration) {
+        self.trace.count("end stepped back");
+        self.trace.say(&format!("the end of partition {partition} steps back by {offsets}"));
+        let length_ms = u64::try_from(length.as_millis()).unwrap_or(0);
+        let until_ms = self.clock.elapsed_ms() + length_ms;
+        self.with(partition, |log| log.step_back(offsets, until_ms));
+    }
+
+    /// Whichever broker answers has everything.
+    pub fn catch_up(&self) {
+        self.state().partitions.values_mut().for_each(|log| log.catch_up(u64::MAX));
+        self.changed.notify_waiters();
+    }
+
+    /// Another broker leads a partition, which has everything.
+    pub fn elect(&self, partition: KafkaPartition) {
+        self.trace.count("leader elected");
+        self.with(partition, PartitionLog::elect);
+        self.changed.notify_waiters();
+    }
+
+    /// Another broker leads a partition, which lacks the last offsets. Once for a partition.
+    pub fn cut(&self, partition: KafkaPartition, offsets: i64) {
+        let now_us = self.clock.now_us();
+        let cut = self.with(partition, |log| {
+            let may_be = !log.is_damaged();
+            may_be.then(|| {
+                log.cut(now_us, offsets);
+                log.high_watermark()
+            })
+        });
+        if let Some(Some(at)) = cut {
+            self.trace.count("unclean election");
+            self.trace.say(&format!("the log of partition {partition} is cut at {at}"));
+            self.changed.notify_waiters();
+        }
+    }
+
+    /// Whether a log was cut before `offset`, with records that could be read.
+    pub fn is_cut_before(&self, partition: KafkaPartition, offset: Offset) -> bool {
+        self.with(partition, |log| log.is_cut_before(offset.0)).unwrap_or(false)
+    }
+
+    /// The epoch of a partition's leader.
+    pub fn leader_epoch(&self, partition: KafkaPartition) -> i32 {
+        self.with(partition, |log| log.leader_epoch()).unwrap_or(0)
+    }
+
+    /// The epoch of the leader that appended what is right before `offset`.
+    pub fn epoch_before(&self, partition: KafkaPartition, offset: Offset) -> i32 {
+        self.with(partition, |log| log.epoch_of(offset.0 - 1)).unwrap_or(0)
+    }
+
+    /// Up to where the log is that of the leader of `epoch` and those before it.
+    pub fn end_of_epoch(&self, partition: KafkaPartition, epoch: i32) -> Offset {
+        Offset(self.with(partition, |log| log.end_of_epoch(epoch)).unwrap_or(0))
+    }
+
     /// Deletes a part of what the tables are known to hold, `permille` of it.
     pub fn expire(&self, partition: KafkaPartition, permille: u64) {
         let low = self.with(partition, |log| {
@@ -139,6 +206,10 @@ impl Broker {
     pub fn lose(&self, partition: KafkaPartition, held: Option<i64>, permille: u64) {
         let low = self.with(partition, |log| {
             let (first, end) = log.bounds();
+            // What is told of a cut and of a loss of the same records is too much for one partition.
+            if log.is_cut() {
+                return first;
+            }
             log.lose(held, first + share(end - first, permille));
             log.bounds().0
         });
@@ -253,7 +324,10 @@ impl LogEnds for Ends {
             let (low, end) = log.bounds();
             OffsetRange::new(Offset(low), Offset(end))
         };
-        let extent = |log| PartitionExtent::all_stable(range(log));
+        let extent = |log: &PartitionLog| PartitionExtent {
+            stable: range(log),
+            high_watermark: Offset(log.high_watermark()),
+        };
         let partitions: BTreeMap<KafkaPartition, PartitionExtent> =
             state.partitions.iter().map(|(id, log)| (*id, extent(log))).collect();
         state.questions.push(NightlyQuestion {

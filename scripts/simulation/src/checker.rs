@@ -7,6 +7,8 @@
 //! `files`). Then
 //! - `storage` checks the logs as such: entries put once, files there for as long as they are needed, rows unchanged
 //!   by compaction, offsets that never go back;
+//! - `cuts` checks that losses by cuts of Kafka's log are on record;
+//! - `zones` checks that days keep their bounds;
 //! - `landing` checks rules 1 and 2, after every commit of the three tables that share the offsets;
 //! - `provisional` checks rule 3 after every commit of `avg_speed`, for the windows that it touched;
 //! - `finals` checks rules 4 to 7 for every commit that makes a day final, and at the end for every day;
@@ -15,6 +17,7 @@
 //! Rule 5 needs no check of its own: provisional and final figures are both held against the same exact arithmetic.
 
 mod averages;
+mod cuts;
 mod expected;
 mod files;
 mod finals;
@@ -29,12 +32,14 @@ mod storage;
 mod tests;
 mod violation;
 mod zone;
+mod zones;
 
 pub use self::violation::Violation;
 
 use self::expected::Expected;
 use self::files::Files;
 use self::log::Log;
+use self::zone::Zone;
 use crate::truth::{History, Truth};
 
 /// The tables, as the contract names them.
@@ -49,6 +54,8 @@ struct Case<'a> {
     truth: &'a Truth,
     files: Files<'a>,
     expected: Expected,
+    /// The days by the rules of each process, and by those in force at the end.
+    zones: Vec<Zone>,
     events: Log,
     dead_letters: Log,
     offset_gaps: Log,
@@ -90,11 +97,28 @@ fn checked(truth: &Truth, history: &History) -> Result<Vec<Violation>, Box<Viola
         (read(OFFSET_GAPS)?, read(AVG_SPEED)?, read(BATCH_RUNS)?);
     let files = Files::new(history);
     let landed = landing::landed_offsets(&files, [&events, &dead_letters])?;
-    let expected = Expected::of(truth, &landed)?;
-    let case =
-        Case { truth, files, expected, events, dead_letters, offset_gaps, avg_speed, batch_runs };
+    let settings = &truth.settings;
+    let zone = zones::in_force(settings, &events)?;
+    let mut zones = vec![zone.clone(), Zone::new(&settings.timezone)?];
+    if let Some((_, later)) = settings.later_rules {
+        zones.push(Zone::new(later)?);
+    }
+    let expected = Expected::of(truth, zone, &landed);
+    let case = Case {
+        truth,
+        files,
+        expected,
+        zones,
+        events,
+        dead_letters,
+        offset_gaps,
+        avg_speed,
+        batch_runs,
+    };
     let mut found = storage::check(&case)?;
     if found.is_empty() {
+        found.extend(cuts::check(&case));
+        found.extend(zones::check(&case)?);
         found.extend(landing::check(&case)?);
         found.extend(provisional::check(&case)?);
         let (finals, violations) = finals::check(&case)?;

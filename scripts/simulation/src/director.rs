@@ -7,22 +7,30 @@ mod batches;
 mod disturbance;
 mod instances;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use lake_config::OnDataLoss;
 use lake_model::KafkaPartition;
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::chance;
-use crate::plan::Plan;
 use crate::producer::{MINUTE_US, Producer};
 use crate::world::{Running, World};
 
 /// How far a process's clock may be from the true one.
 pub const MAX_SKEW_US: i64 = 10 * MINUTE_US;
+
+/// How often what goes wrong, in times of a hundred steps.
+#[derive(Clone, Copy, Debug)]
+pub struct Hazards {
+    /// A process is hurt.
+    pub violence: u32,
+    /// A broker leads that lacks records.
+    pub unclean_elections: u32,
+}
 
 /// The director of a run.
 pub struct Director {
@@ -32,8 +40,10 @@ pub struct Director {
     pub producer: Producer,
     /// Whether logs are to end in the markers of aborted transactions.
     pub ends_in_markers: bool,
+    /// Partitions with a transaction that does not end before the run does.
+    hanging: BTreeSet<KafkaPartition>,
     chance: SmallRng,
-    violence: u32,
+    hazards: Hazards,
     slots: Vec<Slot>,
     batches: Vec<Running>,
     processes: usize,
@@ -51,17 +61,18 @@ struct Slot {
 }
 
 impl Director {
-    /// The director of a run by `plan`.
-    pub fn new(world: &Arc<World>, plan: &Plan) -> Director {
+    /// The director of a run with so many instances of the speed layer.
+    pub fn new(world: &Arc<World>, instances: usize, hazards: Hazards) -> Director {
         let stream = |name| chance::stream(world.seed, name);
         let producer = Producer::new(&world.broker, &world.clock, &world.trace, stream("producer"));
         Director {
             world: Arc::clone(world),
             producer,
             ends_in_markers: false,
+            hanging: BTreeSet::new(),
             chance: stream("director"),
-            violence: plan.violence,
-            slots: (0..plan.instances).map(|_| Slot::default()).collect(),
+            hazards,
+            slots: (0..instances).map(|_| Slot::default()).collect(),
             batches: Vec::new(),
             processes: 0,
             is_down: false,
@@ -69,31 +80,20 @@ impl Director {
         }
     }
 
-    /// Plays the whole run but its end.
-    pub async fn play(&mut self, plan: &Plan) {
-        for step in 0..plan.steps {
-            self.step().await;
-            for (at, scenario) in &plan.scenarios {
-                if *at == step {
-                    self.world.trace.count(scenario.name());
-                    self.world.trace.say(scenario.name());
-                    scenario.play(self).await;
-                }
-            }
-        }
-    }
-
-    async fn step(&mut self) {
+    /// A step of the run.
+    pub async fn step(&mut self) {
         if self.chance.random_bool(0.6) {
             let count = self.chance.random_range(1..18);
             self.producer.burst(count);
         }
         self.disturb_the_log();
-        let accepts_loss = self.world.settings.kafka.on_data_loss == OnDataLoss::Accept;
+        self.end_transactions();
+        self.change_leaders();
+        let accepts_loss = self.world.accepts_loss_since_us() == Some(0);
         if accepts_loss && self.chance.random_bool(0.04) {
             self.lose_records().await;
         }
-        if self.chance.random_range(0..100) < self.violence {
+        if self.chance.random_range(0..100) < self.hazards.violence {
             self.hurt();
         }
         if self.chance.random_bool(0.10) {
@@ -128,6 +128,7 @@ impl Director {
     /// does not end in `limit` is a problem.
     pub async fn finish(&mut self, limit: Duration) {
         self.world.faults.turn_off();
+        self.world.broker.catch_up();
         for partition in self.world.broker.partitions() {
             let is_committed = !self.ends_in_markers && self.chance.random_bool(0.5);
             if self.ends_in_markers {

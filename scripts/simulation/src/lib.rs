@@ -2,13 +2,12 @@
 //!
 //! The real speed layer, batch and maintenance run on one thread, on the runtime's paused clock, with a simulated
 //! topic and a simulated store. A seed stands for everything that happens, down to the millisecond:
-//! - [`plan`] draws what the seed stands for: settings, topic, group, faults, and [`scenario`]s that are played on
-//!   purpose.
+//! - [`plan`] draws what the seed stands for: settings, topic, group, faults, and [`scenario`]s.
 //! - [`world`] holds what processes share: the [`clock`], the [`store`], the [`broker`] with its partitions ([`log`])
 //!   and its consumer [`group`], and the [`trace`]. It starts processes: each is a future in a [`process`] that can be
 //!   killed or frozen at any await, with a clock and ids of its own, a [`connection`] to the store that goes wrong as
 //!   [`faults`] decide, and, in a speed layer, a [`source`].
-//! - [`director`] makes things happen, and [`producer`] sends records.
+//! - [`director`] makes things happen, [`producer`] sends records, and [`play`] plays the scenarios.
 //! - [`run`] plays a seed and concludes it without faults; [`checker`], which shares no code with the product, holds
 //!   the history of every object against the [`truth`].
 //! - [`sweep`] runs many seeds, [`cli`] and [`summary`] are what a person sees of it.
@@ -34,8 +33,10 @@ pub mod faults;
 pub mod group;
 pub mod log;
 pub mod plan;
+pub mod play;
 pub mod process;
 pub mod producer;
+pub mod programs;
 pub mod run;
 pub mod scenario;
 pub mod source;

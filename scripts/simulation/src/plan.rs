@@ -10,6 +10,7 @@ use rand::RngExt;
 use rand::rngs::SmallRng;
 
 use crate::chance;
+use crate::director::Hazards;
 use crate::faults::Profile;
 use crate::group::{GroupSettings, Protocol};
 use crate::scenario::Scenario;
@@ -22,13 +23,30 @@ const BEGINNINGS: [&str; 4] = [
     "2040-11-03T09:00:00Z",
     "2040-06-10T18:00:00Z",
 ];
-const ZONES: [&str; 4] = ["UTC", "Europe/Berlin", "America/New_York", "Asia/Kolkata"];
+/// Zones, each with one whose clocks it gets by a later release of the time-zone database.
+const ZONES: [(&str, &str); 4] = [
+    ("UTC", "Africa/Lagos"),
+    ("Europe/Berlin", "Europe/Athens"),
+    ("America/New_York", "America/Chicago"),
+    ("Asia/Kolkata", "Asia/Karachi"),
+];
+
+/// What a second release of the product does otherwise, which some processes are of.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SecondRelease {
+    /// The greatest speed that is accepted.
+    pub max_speed_kmh: Option<f64>,
+    /// The zone whose clocks the pipeline's zone has by a later time-zone database.
+    pub zone: Option<&'static str>,
+}
 
 /// What a seed stands for.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// The settings of every process.
     pub settings: Settings,
+    /// The second release.
+    pub second_release: SecondRelease,
     /// The wall time at the beginning.
     pub begins_us: i64,
     /// How fast the wall clock runs.
@@ -43,8 +61,8 @@ pub struct Plan {
     pub group: GroupSettings,
     /// The store's faults.
     pub profile: Profile,
-    /// How often processes are hurt, in times of a hundred steps.
-    pub violence: u32,
+    /// What goes wrong with processes and with the topic.
+    pub hazards: Hazards,
     /// Scenarios that are part of the run, with the step that each is played at.
     pub scenarios: Vec<(usize, Scenario)>,
 }
@@ -63,12 +81,16 @@ impl Plan {
         }
         let mut settings = settings(&mut chance);
         suit(&mut settings, first);
+        let second_release = second_release(&mut chance, &settings);
         let protocol =
             if chance.random_bool(0.5) { Protocol::Eager } else { Protocol::Cooperative };
         Plan {
             settings,
+            second_release,
             begins_us: beginning(&mut chance),
-            rate: chance.random_range(900..1_600),
+            // Changes of the zone's rules are announced days ahead.
+            rate: chance.random_range(900..1_600)
+                * if second_release.zone.is_some() { 2 } else { 1 },
             steps,
             firsts: firsts(&mut chance),
             instances: chance.random_range(1..=3),
@@ -78,7 +100,10 @@ impl Plan {
                 rebalance_timeout_ms: chance.random_range(5_000..15_000),
             },
             profile: Profile::of(seed),
-            violence: [0, 10, 25, 45][chance.random_range(0..4)],
+            hazards: Hazards {
+                violence: [0, 10, 25, 45][chance.random_range(0..4)],
+                unclean_elections: [0, 0, 0, 6][chance.random_range(0..4)],
+            },
             scenarios,
         }
     }
@@ -108,7 +133,7 @@ fn settings(chance: &mut SmallRng) -> Settings {
     };
     let hours = |hours: u64| Duration::from_secs(hours * 3600);
     let mut settings = Settings::default();
-    settings.pipeline.timezone = ZONES[chance.random_range(0..ZONES.len())].to_owned();
+    settings.pipeline.timezone = ZONES[chance.random_range(0..ZONES.len())].0.to_owned();
     settings.speed.commit_interval = seconds(chance, 1, 5);
     settings.speed.landing_interval = seconds(chance, 1, 8);
     settings.speed.position_interval = seconds(chance, 5, 15);
@@ -128,6 +153,14 @@ fn settings(chance: &mut SmallRng) -> Settings {
         settings.speed_limits.cameras.insert("KV2".to_owned(), 90.0);
     }
     settings
+}
+
+fn second_release(chance: &mut SmallRng, settings: &Settings) -> SecondRelease {
+    let zone = ZONES.iter().find(|(zone, _)| *zone == settings.pipeline.timezone);
+    SecondRelease {
+        max_speed_kmh: chance.random_bool(0.25).then_some(399.0),
+        zone: zone.filter(|_| chance.random_bool(0.25)).map(|(_, other)| *other),
+    }
 }
 
 fn beginning(chance: &mut SmallRng) -> i64 {

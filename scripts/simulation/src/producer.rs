@@ -101,6 +101,20 @@ impl Producer {
         }
     }
 
+    /// `count` events of that time from a producer that gives no timestamps, to one partition.
+    pub fn events_without_timestamp(
+        &mut self,
+        partition: KafkaPartition,
+        at_us: i64,
+        count: usize,
+    ) {
+        for _ in 0..count {
+            let camera = self.camera();
+            let event = self.event(camera, at_us);
+            self.send(partition, vec![NewRecord { has_timestamp: false, ..event }]);
+        }
+    }
+
     /// `count` records that can't be events, to one partition.
     pub fn bad_ones(&mut self, partition: KafkaPartition, count: usize) {
         for _ in 0..count {
@@ -249,5 +263,5 @@ impl Producer {
 }
 
 fn keyed(camera: &str, payload: Option<Vec<u8>>) -> NewRecord {
-    NewRecord { key: Some(camera.as_bytes().to_vec()), payload }
+    NewRecord { key: Some(camera.as_bytes().to_vec()), payload, has_timestamp: true }
 }

@@ -1,13 +1,6 @@
-//! The situations that are known to be hard, played on purpose: every seed has one, in turn.
-//!
-//! `speed_layer` has those that the speed layer alone gets into, `batch` those of nightly and maintenance runs.
-
-mod batch;
-mod speed_layer;
+//! The situations that are known to be hard: every seed has one, in turn. [`crate::play`] plays them.
 
 use std::fmt;
-
-use crate::director::Director;
 
 /// A situation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -89,24 +82,6 @@ impl Scenario {
             }
             Scenario::TwoCompactionsOfOneDay => "scenario: two compactions of one day",
             Scenario::VacuumBesideAnUpload => "scenario: vacuum while files wait for their commit",
-        }
-    }
-
-    /// Plays it.
-    pub async fn play(self, director: &mut Director) {
-        match self {
-            Scenario::TwoNightliesOnADayOfLateEvents => batch::two_nightlies(director).await,
-            Scenario::NewPartitionAgainstFinal => batch::new_partition(director).await,
-            Scenario::ZombieAfterItsSuccessorLoaded => speed_layer::zombie(director).await,
-            Scenario::FencedWhileFetching => speed_layer::fenced_while_fetching(director).await,
-            Scenario::SeldomWriter => speed_layer::seldom_writer(director).await,
-            Scenario::TablesAtDifferentOffsets => speed_layer::different_offsets(director).await,
-            Scenario::WindowClosedInAnOpenFile => speed_layer::closed_window(director).await,
-            Scenario::LogEndsInMarkers => director.ends_in_markers = true,
-            Scenario::KilledBeforeBatchRuns => batch::killed_before_batch_runs(director).await,
-            Scenario::AnswersOfBatchCommitsLost => batch::lost_answers(director).await,
-            Scenario::TwoCompactionsOfOneDay => batch::two_compactions(director).await,
-            Scenario::VacuumBesideAnUpload => batch::vacuum_beside_an_upload(director).await,
         }
     }
 }

@@ -9,11 +9,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lake_model::{KafkaPartition, Offset, Timestamp};
+use lake_model::{KafkaPartition, LeaderEpoch, Offset, Timestamp};
 use rand::RngExt;
 use rand::rngs::SmallRng;
 use speed_layer::decode::{DecodedBatch, EventFormat};
-use speed_layer::source::{Source, SourceEvent, Start};
+use speed_layer::source::{AssignedPartition, Source, SourceEvent, Start, Truncation};
 use tokio::sync::oneshot;
 use tokio::time::{Instant, sleep_until};
 
@@ -46,6 +46,12 @@ pub struct SimulatedSource {
 struct Fetched {
     epoch: u64,
     position: Offset,
+    /// The epoch of the leader that appended what is before the position, if it is known.
+    leader_epoch: Option<LeaderEpoch>,
+    /// The leader under whose epoch the position was validated.
+    validated: Option<i32>,
+    /// The position that was reported when the end was reached.
+    reported: Option<Offset>,
 }
 
 impl SimulatedSource {
@@ -95,8 +101,9 @@ impl SimulatedSource {
     }
 
     fn fetch_from(&mut self, start: Start) {
-        let Start { partition, offset, epoch, .. } = start;
-        let fetched = Fetched { epoch, position: offset };
+        let Start { partition, offset, epoch, leader_epoch } = start;
+        let position = offset;
+        let fetched = Fetched { epoch, position, leader_epoch, validated: None, reported: None };
         self.fetched.insert(partition, fetched);
     }
 
@@ -126,6 +133,30 @@ impl SimulatedSource {
         let partitions = asked.iter().map(|id| self.broker.bounds_for_start(*id)).collect();
         self.starts = Some((asked, starts));
         self.queue.push_back(SourceEvent::Assigned { partitions, reply });
+    }
+
+    /// Takes a partition away from the engine and asks it anew where to start.
+    fn restart(&mut self, partition: KafkaPartition, truncation: Option<Truncation>) {
+        self.fetched.remove(&partition);
+        self.queue.push_back(SourceEvent::Lost { partitions: vec![partition] });
+        let (reply, starts) = oneshot::channel();
+        let bounds = self.broker.bounds_for_start(partition);
+        let partitions = vec![AssignedPartition { truncation, ..bounds }];
+        self.starts = Some((vec![partition], starts));
+        self.queue.push_back(SourceEvent::Assigned { partitions, reply });
+    }
+
+    /// Has Kafka say, if a leader was elected, whether the log before the position is still the one that was read.
+    fn validate(&mut self, partition: KafkaPartition) -> Option<Truncation> {
+        let fetched = self.fetched.get_mut(&partition)?;
+        let leader = self.broker.leader_epoch(partition);
+        if fetched.validated == Some(leader) {
+            return None;
+        }
+        fetched.validated = Some(leader);
+        let end = self.broker.end_of_epoch(partition, fetched.leader_epoch?.number());
+        let position = fetched.position;
+        (end < position).then_some(Truncation { position, end: Some(end) })
     }
 
     /// It was expelled: goes on for a while, then loses what it has and joins anew.
@@ -163,34 +194,39 @@ impl SimulatedSource {
     }
 
     fn fetch_one(&mut self, partition: KafkaPartition) {
+        if let Some(truncation) = self.validate(partition) {
+            self.trace.count("cut found by its epoch");
+            self.restart(partition, Some(truncation));
+            return;
+        }
         let count = self.chance.random_range(1..=12);
         let Some(fetched) = self.fetched.get_mut(&partition) else { return };
-        let epoch = fetched.epoch;
-        match self.broker.fetch(partition, fetched.position, count) {
-            Found::Records(records) => {
+        let (epoch, position) = (fetched.epoch, fetched.position);
+        let next = match self.broker.fetch(partition, position, count) {
+            Found::Records(records, leader_epoch) => {
+                fetched.leader_epoch = LeaderEpoch::new(leader_epoch.into());
                 if let Some(last) = records.last() {
                     fetched.position = Offset(last.offset).next();
                 }
-                let batch = decoded(partition, epoch, &records, &self.decode);
+                let mut batch = decoded(partition, epoch, &records, &self.decode);
+                batch.leader_epoch = fetched.leader_epoch;
                 self.queue.push_back(SourceEvent::Records(Box::new(batch)));
+                return;
             }
             Found::NothingUpTo(next) => {
-                let next = Offset(next);
-                fetched.position = next;
-                let leader_epoch = None;
-                self.queue.push_back(SourceEvent::Position {
-                    partition,
-                    epoch,
-                    next,
-                    leader_epoch,
-                });
+                let leader_epoch = self.broker.epoch_before(partition, Offset(next));
+                fetched.leader_epoch = LeaderEpoch::new(leader_epoch.into());
+                fetched.position = Offset(next);
+                Offset(next)
             }
-            Found::End => {}
-            Found::OutOfRange => {
-                self.fetched.remove(&partition);
-                self.queue.push_back(SourceEvent::Lost { partitions: vec![partition] });
-                self.ask_for_starts(vec![partition]);
-            }
+            Found::End => position,
+            Found::OutOfRange => return self.restart(partition, None),
+        };
+        // Each end that is reached is reported, if it is another one.
+        if fetched.reported.replace(next) != Some(next) {
+            let leader_epoch = fetched.leader_epoch;
+            let reached = SourceEvent::Position { partition, epoch, next, leader_epoch };
+            self.queue.push_back(reached);
         }
     }
 }

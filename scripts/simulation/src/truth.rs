@@ -19,6 +19,10 @@ pub struct Truth {
     pub nightly_questions: Vec<NightlyQuestion>,
     /// Watermarks that were set by hand.
     pub watermark_resets: Vec<WatermarkReset>,
+    /// Cuts of logs that were accepted.
+    pub accepted_cuts: Vec<AcceptedCut>,
+    /// Since when the first process accepts that records are lost, if ever.
+    pub accepts_loss_since_us: Option<i64>,
     /// How far a process's clock may be from the true one, either way, in microseconds.
     pub max_clock_skew_us: i64,
     /// The true time at which the run ended.
@@ -32,6 +36,8 @@ pub struct TrueSettings {
     pub pipeline: String,
     /// `pipeline.timezone`, an IANA name.
     pub timezone: String,
+    /// A release of the time-zone database by which that zone has the clocks of another, which some processes have.
+    pub later_rules: Option<(&'static str, &'static str)>,
     /// `kafka.topic`.
     pub topic: String,
     /// `speed.allowed_lateness`.
@@ -42,6 +48,8 @@ pub struct TrueSettings {
     pub close_after_us: i64,
     /// `event.max_speed_kmh`.
     pub max_speed_kmh: f64,
+    /// The same in processes of another release.
+    pub other_max_speed_kmh: Option<f64>,
     /// `event.max_record_bytes`.
     pub max_record_bytes: u64,
     /// `event.max_future_skew`.
@@ -54,8 +62,6 @@ pub struct TrueSettings {
     pub deleted_file_retention_us: i64,
     /// `maintain.event_retention`; days are never dropped without it.
     pub event_retention_us: Option<i64>,
-    /// Whether `kafka.on_data_loss` is `accept`.
-    pub accepts_loss: bool,
 }
 
 /// The log of a partition as it was produced.
@@ -73,6 +79,34 @@ pub struct TruePartition {
     /// Half-open ranges that retention deleted before they were landed, while nobody was writing the tables and both
     /// ended at the range's first offset. Empty unless losses are accepted.
     pub losses: Vec<(i64, i64)>,
+    /// Where an unclean election cut the log, at most once.
+    pub cut: Option<Cut>,
+}
+
+/// An unclean election: the log goes on at an offset that it had records at and after, which are gone.
+#[derive(Clone, Debug)]
+pub struct Cut {
+    /// The first offset that was cut off.
+    pub offset: i64,
+    /// When.
+    pub at_us: i64,
+    /// The last stable offset before that.
+    pub stable_end: i64,
+    /// What was cut off.
+    pub records: Vec<TrueRecord>,
+}
+
+/// A cut that the tables have on record as accepted.
+#[derive(Clone, Copy, Debug)]
+pub struct AcceptedCut {
+    /// The partition.
+    pub partition: i32,
+    /// The offset that consuming goes on at: what the tables hold before it is of the log before the cut.
+    pub position: i64,
+    /// The place of the record in the order of puts.
+    pub sequence: u64,
+    /// When it was put.
+    pub at_us: i64,
 }
 
 /// A record.
@@ -97,7 +131,7 @@ pub struct NightlyQuestion {
     pub process: String,
     /// When.
     pub at_us: i64,
-    /// The last stable offset of each partition then.
+    /// The end of all records of each partition then, those of open transactions too.
     pub ends: BTreeMap<i32, i64>,
 }
 

@@ -1,34 +1,31 @@
-//! One simulated world: its clock, its store, its broker, the settings that every process shares, and how
-//! processes are started in it.
+//! One simulated world: its clock, its store, its broker, the settings of processes, and how processes are started in it.
+//! Which programs they run is in [`crate::programs`].
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
-use batch_layer::nightly::{DayFilter, NightlyOptions};
-use batch_layer::{BatchError, Context, Shutdown, maintain, nightly};
-use lake_config::OnDataLoss;
-use lake_config::Settings;
+use lake_config::{OnDataLoss, Settings};
+use lake_delta::Lake;
 use lake_delta::storage::TableOptions;
-use lake_delta::{Lake, LakeError};
-use lake_model::{KafkaPartition, Offset, Timestamp};
-use speed_layer::recovery::RecoveryError;
-use speed_layer::reset::reset_watermark;
-use speed_layer::tables::Tables;
-use speed_layer::{Engine, EngineError};
+use lake_model::calendar::TzRelease;
+use lake_model::{KafkaPartition, ZoneRules};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
-use crate::broker::{Broker, Ends};
-use crate::chance;
+use crate::broker::Broker;
 use crate::clock::{Clock, ProcessEnvironment};
 use crate::connection::Connection;
 use crate::faults::Faults;
+use crate::plan::{Plan, SecondRelease};
 use crate::process::{Death, Exit, Process};
-use crate::source::SimulatedSource;
+use crate::programs::Failure;
 use crate::store::Store;
 use crate::trace::Trace;
 use crate::truth::TrueSettings;
+
+/// The release of the time-zone database that processes of the second release have, later than any that there is.
+pub const LATER_TZ_RELEASE: &str = "2099a";
 
 /// A world.
 #[derive(Debug)]
@@ -45,8 +42,14 @@ pub struct World {
     pub faults: Arc<Faults>,
     /// Its topic.
     pub broker: Arc<Broker>,
-    /// The settings of every process.
+    /// What all processes are set to, but for what [`World::settings_of`] says.
     pub settings: Settings,
+    /// What those of the second release do otherwise.
+    second_release: SecondRelease,
+    /// Since when processes that start accept that records are lost.
+    accepts_loss_since_us: AtomicI64,
+    /// Whether a process has ended because it does not accept that.
+    has_refused_loss: AtomicBool,
 }
 
 /// A process under way.
@@ -85,6 +88,86 @@ pub struct Fortune {
 }
 
 impl World {
+    /// A world in which nothing has happened yet.
+    pub fn new(seed: u64, plan: &Plan, clock: Arc<Clock>, trace: Trace) -> Arc<World> {
+        let accepts_loss = plan.settings.kafka.on_data_loss == OnDataLoss::Accept;
+        Arc::new(World {
+            seed,
+            store: Store::new(&clock, &trace),
+            faults: Arc::new(Faults::new(seed, plan.profile)),
+            broker: Broker::new(&clock, &trace, plan.group, &plan.firsts),
+            settings: plan.settings.clone(),
+            second_release: plan.second_release,
+            accepts_loss_since_us: AtomicI64::new(if accepts_loss { 0 } else { i64::MAX }),
+            has_refused_loss: AtomicBool::new(false),
+            clock,
+            trace,
+        })
+    }
+
+    /// What a process of that name does by its release.
+    fn release_of(&self, name: &str) -> SecondRelease {
+        let is_second = self.faults.draw(&["release", name]).happens(500);
+        if is_second { self.second_release } else { SecondRelease::default() }
+    }
+
+    /// The settings of a process of that name that starts now.
+    pub fn settings_of(&self, name: &str) -> Settings {
+        let mut settings = self.settings.clone();
+        if self.accepts_loss_since_us().is_some() {
+            settings.kafka.on_data_loss = OnDataLoss::Accept;
+        }
+        if let Some(max_speed_kmh) = self.release_of(name).max_speed_kmh {
+            settings.event.max_speed_kmh = max_speed_kmh;
+        }
+        settings
+    }
+
+    /// The rules of the pipeline's time zone in the database of a process of that name.
+    pub fn zone_rules_of(&self, name: &str) -> ZoneRules {
+        let zone = &self.settings.pipeline.timezone;
+        let bundled = |zone| ZoneRules::bundled(zone).expect("plans name good zones");
+        match self.release_of(name).zone {
+            None => bundled(zone),
+            Some(other) => {
+                let release = TzRelease::new(LATER_TZ_RELEASE);
+                let rules = ZoneRules::from_tzif(release, bundled(other).tzif());
+                rules.expect("the database has good files")
+            }
+        }
+    }
+
+    /// From now on processes that start accept that records are lost.
+    pub fn accept_loss(&self) {
+        if self.accepts_loss_since_us().is_none() {
+            self.trace.say("from now on losses are accepted");
+            self.accepts_loss_since_us.store(self.clock.now_us(), Ordering::Relaxed);
+        }
+    }
+
+    /// Since when processes that start accept that records are lost.
+    pub fn accepts_loss_since_us(&self) -> Option<i64> {
+        let since_us = self.accepts_loss_since_us.load(Ordering::Relaxed);
+        (since_us < i64::MAX).then_some(since_us)
+    }
+
+    /// Notes that a process has ended because it does not accept a loss.
+    pub fn note_refusal(&self) {
+        self.trace.count("loss refused");
+        self.has_refused_loss.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether a process has ended because it does not accept a loss.
+    pub fn has_refused_loss(&self) -> bool {
+        self.has_refused_loss.load(Ordering::Relaxed)
+    }
+
+    /// The next offset of a partition in a table, as its log says.
+    pub fn next_offset(&self, table: &str, partition: KafkaPartition) -> Option<i64> {
+        let (pipeline, topic) = (&self.settings.pipeline.name, &self.settings.kafka.topic);
+        self.store.last_txn(table, &format!("{pipeline}:{topic}:{partition}"))
+    }
+
     fn connect(&self, process: &Arc<Process>, environment: &Arc<ProcessEnvironment>) -> Lake {
         let connection =
             Connection::new(process, &self.store, &self.faults, &self.clock, &self.trace);
@@ -95,7 +178,7 @@ impl World {
     }
 
     /// Starts what `work` makes of the process's lake and its signal to stop. Says what became of it.
-    fn start<F>(
+    pub(crate) fn start<F>(
         self: &Arc<World>,
         name: String,
         fortune: Fortune,
@@ -136,156 +219,29 @@ impl World {
         Running { process, environment, stop: Some(stop), task }
     }
 
-    /// Starts `speed-layer run`, which stops at `ends` if there are any.
-    pub fn speed_layer(
-        self: &Arc<World>,
-        name: String,
-        fortune: Fortune,
-        ends: Option<BTreeMap<KafkaPartition, Offset>>,
-    ) -> Running {
-        let world = Arc::clone(self);
-        self.start(name, fortune, move |process, lake, stopped| async move {
-            let tables = Tables::open(&lake, &world.settings).await?;
-            let chance = chance::stream(world.seed, process.name());
-            let decode = world.settings.event.clone();
-            let source =
-                SimulatedSource::join(&world.broker, &process, &world.trace, decode, chance);
-            let engine = Engine::new(source, tables, &world.settings)?;
-            let engine = match ends {
-                Some(ends) => engine.until(ends),
-                None => engine,
-            };
-            let stop = async move {
-                if stopped.await.is_err() {
-                    std::future::pending::<()>().await;
-                }
-            };
-            engine.run(stop).await?;
-            Ok(true)
-        })
-    }
-
-    /// Starts `batch-layer nightly`.
-    pub fn nightly(self: &Arc<World>, name: String, fortune: Fortune, wait: Duration) -> Running {
-        let world = Arc::clone(self);
-        self.start(name, fortune, move |process, lake, stopped| async move {
-            let context = Context::new(world.settings.clone(), lake)?;
-            let ends = Ends::new(&world.broker, &process);
-            let days = DayFilter::default();
-            let options = NightlyOptions { days, dry_run: false, force: false, wait };
-            let report = nightly::run(&context, &ends, &options, &signal(stopped)).await?;
-            let lines = report.to_string();
-            lines.lines().for_each(|line| world.trace.say(&format!("{}: {line}", process.name())));
-            Ok(report.is_complete())
-        })
-    }
-
-    /// Starts `batch-layer maintain`.
-    pub fn maintain(self: &Arc<World>, name: String, fortune: Fortune) -> Running {
-        let world = Arc::clone(self);
-        self.start(name, fortune, move |process, lake, stopped| async move {
-            let context = Context::new(world.settings.clone(), lake)?;
-            let ends = Ends::new(&world.broker, &process);
-            let report = maintain::run(&context, &ends, false, &signal(stopped)).await?;
-            let lines = report.to_string();
-            lines.lines().for_each(|line| world.trace.say(&format!("{}: {line}", process.name())));
-            Ok(true)
-        })
-    }
-
-    /// Starts `speed-layer reset-watermark`.
-    pub fn reset_watermark(
-        self: &Arc<World>,
-        name: String,
-        fortune: Fortune,
-        partition: KafkaPartition,
-        to_us: i64,
-    ) -> Running {
-        let world = Arc::clone(self);
-        self.start(name, fortune, move |process, lake, _| async move {
-            let to = Timestamp::from_micros(to_us);
-            let outcome = reset_watermark(&lake, &world.settings, partition, to).await?;
-            world.trace.say(&format!("{}: {outcome:?}", process.name()));
-            Ok(true)
-        })
-    }
-
-    /// Starts `batch-layer audit`, whose findings are problems.
-    pub fn audit(self: &Arc<World>, name: String) -> Running {
-        let world = Arc::clone(self);
-        self.start(name, Fortune::default(), move |_, lake, _| async move {
-            let context = Context::new(world.settings.clone(), lake)?;
-            let report = batch_layer::audit::run(&context).await?;
-            for problem in &report.problems {
-                world.trace.problem(format!("audit: {problem}"));
-            }
-            Ok(report.is_ok())
-        })
-    }
-
     /// The settings that the checker goes by.
     pub fn true_settings(&self) -> TrueSettings {
         let settings = &self.settings;
         TrueSettings {
             pipeline: settings.pipeline.name.clone(),
             timezone: settings.pipeline.timezone.clone(),
+            later_rules: self.second_release.zone.map(|zone| (LATER_TZ_RELEASE, zone)),
             topic: settings.kafka.topic.clone(),
             allowed_lateness_us: micros(settings.speed.allowed_lateness),
             out_of_orderness_us: micros(settings.speed.out_of_orderness),
             close_after_us: micros(settings.batch.close_after),
             max_speed_kmh: settings.event.max_speed_kmh,
+            other_max_speed_kmh: self.second_release.max_speed_kmh,
             max_record_bytes: settings.event.max_record_bytes,
             max_future_skew_us: settings.event.max_future_skew_us,
             default_limit_kmh: settings.speed_limits.default_kmh,
             camera_limits_kmh: settings.speed_limits.cameras.clone(),
             deleted_file_retention_us: micros(settings.lake.deleted_file_retention),
             event_retention_us: settings.maintain.event_retention.map(micros),
-            accepts_loss: settings.kafka.on_data_loss == OnDataLoss::Accept,
         }
     }
 }
 
 fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
-}
-
-fn signal(stopped: oneshot::Receiver<()>) -> Shutdown {
-    Shutdown::on(async move {
-        if stopped.await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    })
-}
-
-/// Why a process ended by itself.
-struct Failure {
-    problem: String,
-    /// Whether trying again may help: the store failed it.
-    is_outside: bool,
-}
-
-impl From<LakeError> for Failure {
-    fn from(error: LakeError) -> Failure {
-        Failure { problem: error.to_string(), is_outside: error.is_transient() }
-    }
-}
-
-impl From<EngineError> for Failure {
-    fn from(error: EngineError) -> Failure {
-        let is_outside = match &error {
-            EngineError::Lake(error) | EngineError::Recovery(RecoveryError::Lake(error)) => {
-                error.is_transient()
-            }
-            EngineError::OutOfTime(_) => true,
-            _ => false,
-        };
-        Failure { problem: error.to_string(), is_outside }
-    }
-}
-
-impl From<BatchError> for Failure {
-    fn from(error: BatchError) -> Failure {
-        let is_outside = matches!(&error, BatchError::Lake(error) if error.is_transient());
-        Failure { problem: error.to_string(), is_outside }
-    }
 }

@@ -172,19 +172,14 @@ async fn where_a_cut_is_accepted_consuming_goes_on_at_what_is_landed_and_it_is_o
 }
 
 #[tokio::test]
-async fn a_log_that_is_still_shorter_is_accepted_only_where_a_leader_epoch_says_that_it_was_cut() {
-    let short = AssignedPartition { high: Offset(8), ..whole(0) };
-    // The position that is furthest is not the one that Kafka validates.
-    let lake = lake_with(6).await;
-    let mut new = accepting(&lake).await;
-    assert!(ask(&mut new, short).await.unwrap().is_empty(), "newer bounds are asked for first");
-    assert_eq!(load(&mut new, short).await.unwrap().offset, Offset(10));
-    assert_eq!(on_record(&new), [(Some(8), 10)]);
-    // Without one it may be a topic that was made anew.
+async fn a_shorter_log_without_a_leader_epoch_is_refused_once_newer_bounds_are_short_too() {
+    // It may be a topic that was made anew.
+    let lake = lake_with(10).await;
     let mut older = Instance::holding(&lake, &[0]).await;
     older.receive_events(0, 10, 2);
     older.land().await;
     older.average(true).await;
+    let short = AssignedPartition { high: Offset(8), ..whole(0) };
     let mut new = accepting(&lake).await;
     assert!(ask(&mut new, short).await.unwrap().is_empty());
     let refused = load(&mut new, short).await.unwrap_err();
@@ -196,10 +191,13 @@ async fn a_log_that_is_still_shorter_is_accepted_only_where_a_leader_epoch_says_
 
 #[tokio::test]
 async fn whether_a_shorter_log_was_cut_and_where_is_for_kafka_to_say() {
-    let mut new = Instance::on(&lake_with(10).await).await;
-    let short = AssignedPartition { high: Offset(8), ..whole(0) };
-    let start = load(&mut new, short).await.unwrap();
-    assert_eq!((start.offset.0, start.leader_epoch), (10, epoch(5)));
+    for (averaged, expected) in [(10, (10, epoch(5))), (6, (6, epoch(4)))] {
+        let mut new = accepting(&lake_with(averaged).await).await;
+        let short = AssignedPartition { high: Offset(8), ..whole(0) };
+        let start = load(&mut new, short).await.unwrap();
+        assert_eq!((start.offset.0, start.leader_epoch), expected, "a broker may lag behind");
+        assert!(on_record(&new).is_empty());
+    }
 }
 
 #[tokio::test]
@@ -227,6 +225,18 @@ async fn averages_that_were_behind_go_on_with_what_is_landed() {
     let before = version(&lake, Table::AvgSpeed).await;
     load(&mut instance, whole(0)).await.unwrap();
     assert_eq!(version(&lake, Table::AvgSpeed).await, before);
+}
+
+#[tokio::test]
+async fn a_log_that_was_cut_before_its_averages_began_is_found_by_its_records() {
+    let mut instance = Instance::holding(&lake_with(0).await, &[0]).await;
+    let held = instance.partitions.get(PARTITION).unwrap();
+    assert_eq!((held.position(), held.avg_speed_offset), (Offset(0), None));
+    for (leader_epoch, contradicts) in [(5, false), (6, true)] {
+        let mut batch = instance.batch(0, &[(0, Some(0))]);
+        batch.leader_epoch = epoch(leader_epoch);
+        assert_eq!(held.is_contradicted_by(&batch), contradicts, "{leader_epoch}");
+    }
 }
 
 #[tokio::test]

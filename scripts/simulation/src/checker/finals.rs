@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::civil::Date;
 
 use super::averages::{self, Key, Speeds};
-use super::expected::thousandths;
+use super::expected::{Event, thousandths};
 use super::log::{State, Version};
 use super::rows::{self, AverageRow, EventRow, RunRow};
 use super::violation::Violation;
@@ -201,7 +201,8 @@ impl Check<'_> {
             |partition: i32| events.txns.get(&case.app_id(partition)).copied().unwrap_or(0);
         let counted = |(id, next): (i32, i64)| {
             let events = case.expected.events(id, 0, next);
-            let last = events.filter(|(_, event)| !event.late && event.day == day).last();
+            let is_counted = |event: &Event| event.is_sure() && event.late == Some(false);
+            let last = events.filter(|(_, event)| is_counted(event) && event.day == day).last();
             (id, last.map_or(0, |(offset, _)| offset + 1))
         };
         let is_first = self.last_final(day).is_none();

@@ -29,6 +29,8 @@ pub(super) struct Version {
     pub(super) adds: Vec<Added>,
     pub(super) removes: Vec<Removed>,
     pub(super) txns: Vec<(String, i64)>,
+    /// The rules of the time zone, if it has metadata with any.
+    pub(super) zone_rules: Option<String>,
     /// Whether another entry was put in its place.
     pub(super) is_overwritten: bool,
     /// Whether it was deleted before the run's end.
@@ -60,6 +62,7 @@ pub(super) struct Removed {
 pub(super) struct State {
     pub(super) files: BTreeMap<String, Added>,
     pub(super) txns: BTreeMap<String, i64>,
+    pub(super) zone_rules: Option<String>,
 }
 
 impl State {
@@ -71,6 +74,9 @@ impl State {
             self.files.insert(added.path.clone(), added.clone());
         }
         self.txns.extend(version.txns.iter().cloned());
+        if version.zone_rules.is_some() {
+            self.zone_rules.clone_from(&version.zone_rules);
+        }
     }
 
     /// The files of a day.
@@ -101,6 +107,7 @@ impl Log {
                 adds: Vec::new(),
                 removes: Vec::new(),
                 txns: Vec::new(),
+                zone_rules: None,
                 is_overwritten: objects.iter().any(|other| Some(other.sequence) == replaced_at),
                 is_cleaned: first.ended.is_some(),
             };
@@ -145,6 +152,10 @@ impl Version {
         if let Some(remove) = action.get("remove") {
             let is_change = remove["dataChange"].as_bool().unwrap_or(true);
             self.removes.push(Removed { path: store_path(table, remove)?, is_change });
+        }
+        if let Some(metadata) = action.get("metaData") {
+            let rules = &metadata["configuration"]["lambdalake.zoneRules"];
+            self.zone_rules = rules.as_str().map(str::to_owned);
         }
         if let Some(txn) = action.get("txn") {
             let app_id = txn["appId"].as_str().ok_or("a txn without an app id")?;

@@ -12,7 +12,7 @@ use super::averages::{self, Key, Speeds};
 use super::log::Version;
 use super::rows::AverageRow;
 use super::violation::Violation;
-use super::{AVG_SPEED, Case};
+use super::{AVG_SPEED, Case, cuts};
 
 /// How far a provisional percentile may be off, in thousandths of km/h.
 const TOLERANCE: i64 = 500;
@@ -39,12 +39,19 @@ struct Check {
     speeds: BTreeMap<Group, Speeds>,
     next: BTreeMap<i32, i64>,
     finals: BTreeSet<Date>,
-    /// Windows that hold a lost event, which may have been counted before it was lost.
+    /// Windows that hold an event which may have been counted or not: it was lost since, or is of a log that was cut, or not
+    /// every process takes it for one.
     doubtful: BTreeSet<(Group, Key)>,
 }
 
 fn doubtful(case: &Case<'_>) -> BTreeSet<(Group, Key)> {
-    let windows = case.expected.lost().flat_map(|(partition, event)| {
+    let unsure = case.expected.partitions.iter().flat_map(|(id, log)| {
+        let of_cut = cuts::doubtful(case, *id).unwrap_or_default();
+        let own = case.expected.events(*id, 0, log.end());
+        let own = own.filter(move |(at, event)| of_cut.contains(at) || !event.is_sure());
+        own.map(|(_, event)| event).chain(&log.alternatives).map(|event| (*id, event))
+    });
+    let windows = case.expected.lost().chain(unsure).flat_map(|(partition, event)| {
         let camera = &event.fields.camera;
         let key = |window| Key { camera: camera.clone(), window };
         event.windows.map(|window| ((partition, event.day), key(window)))
@@ -103,7 +110,7 @@ impl Check {
             let Some(partition) = case.partition_of(app_id) else { continue };
             let from = self.next.insert(partition, *next).unwrap_or(0);
             let events = case.expected.events(partition, from, *next);
-            for (_, event) in events.filter(|(_, event)| !event.late) {
+            for (_, event) in events.filter(|(_, event)| event.late == Some(false)) {
                 let (camera, group) = (&event.fields.camera, (partition, event.day));
                 let speeds = self.speeds.entry(group).or_default();
                 averages::count(speeds, camera, &event.windows, event.thousandths());

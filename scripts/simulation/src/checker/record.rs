@@ -23,11 +23,12 @@ const DEEPEST: usize = 128;
 /// 9999-01-01T00:00:00Z, beyond which there are no event times.
 const YEAR_9999_US: i64 = 253_370_764_800_000_000;
 
-/// The event that a payload is, or the reason why it is none.
+/// The event that a payload is, or the reason why it is none, to a process that accepts speeds up to that.
 pub(super) fn parse(
     payload: Option<&[u8]>,
     kafka_timestamp_us: i64,
     settings: &TrueSettings,
+    max_speed_kmh: f64,
 ) -> Result<Fields, &'static str> {
     let payload = payload.filter(|payload| !payload.is_empty()).ok_or("empty")?;
     if payload.len() as u64 > settings.max_record_bytes {
@@ -51,7 +52,7 @@ pub(super) fn parse(
         return Err("bad_camera_id");
     }
     let time_us = timestamp(&time).ok_or("bad_timestamp")?;
-    if !(0.0..=settings.max_speed_kmh).contains(&speed) {
+    if !(0.0..=max_speed_kmh).contains(&speed) {
         return Err("bad_speed");
     }
     let is_ahead =

@@ -33,7 +33,7 @@ fn check_log(case: &Case<'_>, log: &Log, found: &mut Vec<Violation>) -> Result<(
             report("the entry", "an entry that is put once", "another in its place".to_owned());
         }
         if !brings_news(version, &state) {
-            report("the entry", "files or newer offsets", version.operation.clone());
+            report("the entry", "files, newer offsets or other rules", version.operation.clone());
         }
         for (app_id, next) in &version.txns {
             let before = state.txns.get(app_id).copied();
@@ -66,7 +66,8 @@ fn brings_news(version: &Version, before: &State) -> bool {
     let has_files = !version.adds.is_empty() || !version.removes.is_empty();
     let is_own = version.number == 0 || version.operation.starts_with("VACUUM");
     let is_new = |(app_id, next): &(String, i64)| before.txns.get(app_id) != Some(next);
-    has_files || is_own || version.txns.iter().any(is_new)
+    let has_rules = version.zone_rules.is_some() && version.zone_rules != before.zone_rules;
+    has_files || is_own || has_rules || version.txns.iter().any(is_new)
 }
 
 /// What the store has in place of the file that an entry describes.

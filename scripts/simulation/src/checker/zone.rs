@@ -1,16 +1,23 @@
-//! Days and windows of the pipeline's time zone, by `jiff`.
+//! Days and windows of the pipeline's time zone, by `jiff`. Which of two releases of its rules a day has, the tables say.
 
-use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan};
+use serde_json::Value;
 
 use super::violation::Violation;
 
 const SECOND_US: i64 = 1_000_000;
 
-/// A time zone.
-#[derive(Clone, Debug)]
-pub(super) struct Zone(TimeZone);
+/// The days of a time zone: the rules that count first, and others from a day on.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Zone {
+    first: TimeZone,
+    changes: Vec<(Date, TimeZone)>,
+}
+
+/// The zone of rules in a property, by the name of their release.
+type ZoneOf<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// A window of a day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -26,22 +33,53 @@ impl Zone {
         let unknown = |error: jiff::Error| {
             Violation::unreadable("settings", format!("time zone {name}"), error.to_string())
         };
-        TimeZone::get(name).map(Zone).map_err(unknown)
+        let first = TimeZone::get(name).map_err(unknown)?;
+        Ok(Zone { first, changes: Vec::new() })
+    }
+
+    /// The days by a value of the property `lambdalake.zoneRules`, of which only the releases count and not the rules.
+    pub(super) fn of_property(text: &str, zone_of: ZoneOf<'_>) -> Option<Zone> {
+        let stored: Value = serde_json::from_str(text).ok()?;
+        let segments = stored["segments"].as_array()?.iter().map(|segment| {
+            let place = usize::try_from(segment["rules"].as_u64()?).ok()?;
+            let zone =
+                TimeZone::get(&zone_of(stored["rules"][place]["release"].as_str()?)?).ok()?;
+            let from = segment["from"].as_str().map(|from| from.parse::<Date>());
+            Some((from.transpose().ok()?, zone))
+        });
+        let mut segments = segments.collect::<Option<Vec<_>>>()?.into_iter();
+        let (_, first) = segments.next()?;
+        let changes = segments.map(|(from, zone)| Some((from?, zone))).collect::<Option<_>>()?;
+        Some(Zone { first, changes })
     }
 
     /// The day that holds an instant.
     pub(super) fn day_of(&self, at_us: i64) -> Date {
         let timestamp = Timestamp::from_microsecond(at_us).unwrap_or(Timestamp::MAX);
-        timestamp.to_zoned(self.0.clone()).date()
+        let in_utc = timestamp.to_zoned(TimeZone::UTC).date();
+        let near = [-2, -1, 0, 1, 2].map(|days| in_utc.saturating_add(days.days()));
+        let holds = |day: &&Date| self.bounds_of(**day).0 <= at_us;
+        near.iter().rfind(holds).copied().unwrap_or(in_utc)
     }
 
     /// The first instant of a day and the first one after it.
     pub(super) fn bounds_of(&self, day: Date) -> (i64, i64) {
-        let first = |day: Date| {
-            let start = day.to_zoned(self.0.clone()).and_then(|noon| noon.start_of_day());
+        (self.start_of(day), self.start_of(day.tomorrow().unwrap_or(Date::MAX)))
+    }
+
+    /// A day begins by its own rules, but no earlier than the days before it.
+    fn start_of(&self, day: Date) -> i64 {
+        let before = [0, 1, 2].map(|days| day.saturating_sub(days.days()));
+        let starts = before.map(|day| {
+            let start = day.to_zoned(self.rules_of(day)).and_then(|noon| noon.start_of_day());
             start.map_or(i64::MAX, |start| start.timestamp().as_microsecond())
-        };
-        (first(day), first(day.tomorrow().unwrap_or(Date::MAX)))
+        });
+        starts[0].max(starts[1]).max(starts[2])
+    }
+
+    fn rules_of(&self, day: Date) -> TimeZone {
+        let change = self.changes.iter().rfind(|(from, _)| *from <= day);
+        change.map_or(&self.first, |(_, zone)| zone).clone()
     }
 
     /// The windows that hold an instant: of five minutes, of an hour, of the day.

@@ -6,6 +6,7 @@ use rand::RngExt;
 use tokio::time::Instant;
 
 use super::Director;
+use crate::producer::HOUR_US;
 use crate::world::Running;
 
 impl Director {
@@ -21,9 +22,15 @@ impl Director {
                 let count = self.chance.random_range(1..6);
                 self.producer.begin(partition, count);
             }
-            3..6 => {
-                let is_committed = self.chance.random_bool(0.4);
-                self.producer.end(partition, is_committed);
+            3..5 => {
+                let offsets = self.chance.random_range(1..15);
+                let length = Duration::from_millis(self.chance.random_range(500..12_000));
+                self.world.broker.step_back(partition, offsets, length);
+            }
+            5 if self.chance.random_bool(0.3) => {
+                self.world.trace.count("hanging transaction");
+                self.producer.begin(partition, 1);
+                self.hanging.insert(partition);
             }
             6 => {
                 self.world.trace.count("rebalance asked for");
@@ -48,7 +55,38 @@ impl Director {
             13 => {
                 self.reset_watermark(partition);
             }
+            14 if self.chance.random_bool(0.1) => {
+                self.world.trace.count("events of days to come");
+                let at_us = self.world.clock.now_us() + self.chance.random_range(30..90) * HOUR_US;
+                self.producer.events_without_timestamp(partition, at_us, 3);
+            }
             _ => {}
+        }
+    }
+
+    /// Transactions end, all but those that hang.
+    pub(super) fn end_transactions(&mut self) {
+        for partition in self.world.broker.open_partitions() {
+            if !self.hanging.contains(&partition) && self.chance.random_bool(0.4) {
+                let is_committed = self.chance.random_bool(0.4);
+                self.producer.end(partition, is_committed);
+            }
+        }
+    }
+
+    /// Other brokers lead, now and then one that lacks records. Where that is a loss that is refused, it is accepted after
+    /// a while.
+    pub(super) fn change_leaders(&mut self) {
+        let partition = self.any_partition();
+        if self.chance.random_bool(0.05) {
+            self.world.broker.elect(partition);
+        }
+        if self.chance.random_range(0..100) < self.hazards.unclean_elections {
+            let offsets = self.chance.random_range(1..25);
+            self.world.broker.cut(partition, offsets);
+        }
+        if self.world.has_refused_loss() && self.chance.random_bool(0.15) {
+            self.world.accept_loss();
         }
     }
 
@@ -72,9 +110,7 @@ impl Director {
         self.world.trace.count("loss of records while everything is down");
         self.producer.burst(15);
         for partition in self.world.broker.partitions() {
-            let settings = &self.world.settings;
-            let app_id = format!("{}:{}:{partition}", settings.pipeline.name, settings.kafka.topic);
-            let held = ["events", "avg_speed"].map(|t| self.world.store.last_txn(t, &app_id));
+            let held = ["events", "avg_speed"].map(|t| self.world.next_offset(t, partition));
             // What only one of the tables holds would be a loss to the other alone.
             if held[0] == held[1] {
                 let permille = self.chance.random_range(300..=1_000);

@@ -35,7 +35,11 @@ impl Director {
         self.processes += 1;
         let name = format!("speed-{}", self.processes);
         let fortune = self.fortune();
-        let running = self.world.speed_layer(name, fortune, None);
+        let ends = self.chance.random_bool(0.1).then(|| self.world.broker.ends());
+        if ends.is_some() {
+            self.world.trace.count("run until the ends");
+        }
+        let running = self.world.speed_layer(name, fortune, ends);
         self.slots[place] = Slot { running: Some(running), starts_at: None };
     }
 
@@ -45,7 +49,7 @@ impl Director {
         if self.chance.random_bool(0.3) {
             fortune.skew_us = self.chance.random_range(-MAX_SKEW_US..=MAX_SKEW_US);
         }
-        if self.chance.random_range(0..100) < self.violence {
+        if self.chance.random_range(0..100) < self.hazards.violence {
             fortune.death = Some(self.death());
         }
         fortune
