@@ -44,7 +44,7 @@ use std::path::Path;
 
 pub use error::{Problem, SettingsError};
 pub use gather::DEFAULT_FILE;
-pub use properties::Properties;
+pub use properties::{Properties, describe_property};
 pub use sample::sample_file;
 pub use sections::Settings;
 pub use sections::batch::Batch;
