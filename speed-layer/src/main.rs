@@ -173,10 +173,12 @@ async fn open(
     identity.check_lake(&lake).await?;
     if !until_end {
         let identity = identity.on(wait_for_topic(topic).await?);
+        lake.make_folder()?;
         return Ok((Tables::open_as(&lake, identity.clone()).await?, identity, None));
     }
     let extent = topic.ends().await?;
     let identity = identity.on(extent.identity.clone());
+    lake.make_folder()?;
     let tables = Tables::open_as(&lake, identity.clone()).await?;
     identity.check_partitions(&tables.events, |id| extent.partitions.contains_key(&id))?;
     let ends = extent.stable().into_iter().map(|(partition, range)| (partition, range.next));

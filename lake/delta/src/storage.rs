@@ -6,8 +6,10 @@
 //!
 //! S3 commits rely on conditional put (`If-None-Match: *`), which `object_store` uses for `PutMode::Create`.
 
+mod folder;
 mod location;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -58,25 +60,27 @@ pub struct Lake {
     url: Url,
     /// Where the lake is, for people.
     uri: String,
+    /// The folder that it is in, if it is on disk.
+    folder: Option<PathBuf>,
     clock: Arc<dyn Clock>,
     ids: Arc<dyn IdSource>,
     options: TableOptions,
 }
 
 impl Lake {
-    /// Opens the lake that the settings name. Nothing is asked of the store yet, but that a local folder
-    /// can be made.
+    /// Opens the lake that the settings name. Nothing is asked of the store yet, and nothing is made: a
+    /// folder that is missing is a lake without tables until something is written.
     pub fn open(
         settings: &LakeSettings,
         clock: Arc<dyn Clock>,
         ids: Arc<dyn IdSource>,
     ) -> Result<Lake, LakeError> {
         let options = TableOptions::from(settings);
-        let Location { store, url, uri } = match settings.uri.strip_prefix("s3://") {
+        let Location { store, url, uri, folder } = match settings.uri.strip_prefix("s3://") {
             Some(rest) => location::in_bucket(rest, settings)?,
             None => location::in_folder(&settings.uri)?,
         };
-        Ok(Lake { store, url, uri, clock, ids, options })
+        Ok(Lake { store, url, uri, folder, clock, ids, options })
     }
 
     /// A lake on a store that the caller made, such as one in memory or one that injects faults.
@@ -88,7 +92,17 @@ impl Lake {
     ) -> Lake {
         let uri = "memory:///".to_owned();
         let url = Url::parse(&uri).expect("it is a URL");
-        Lake { store, url, uri, clock, ids, options }
+        Lake { store, url, uri, folder: None, clock, ids, options }
+    }
+
+    /// Makes the folder of a lake on disk, for whoever creates tables.
+    ///
+    /// # Errors
+    /// It can't be made; the message names `lake.uri`.
+    pub fn make_folder(&self) -> Result<(), LakeError> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        std::fs::create_dir_all(folder)
+            .map_err(|error| location::cannot_be_a_lake(&self.uri, &error))
     }
 
     /// The same lake with its store decorated, so that requests for tables pass through what `decorate` returns.

@@ -86,6 +86,18 @@ unusable! {
         => "pipeline.name = \"a\\nb\"", ["control characters"];
     an_unknown_time_zone_is_refused: "pipeline.timezone = \"Mars/Olympus\""
         => "pipeline.timezone = \"Mars/Olympus\"", ["Europe/Moscow", "try pipeline.timezone = \"UTC\""];
+    a_misspelt_time_zone_suggests_the_nearest: "pipeline.timezone = \"Europe/Moskow\""
+        => "pipeline.timezone = \"Europe/Moskow\"", ["did you mean \"Europe/Moscow\"?"];
+    a_time_zone_without_its_region_suggests_the_whole: "pipeline.timezone = \"Yekaterinburg\""
+        => "pipeline.timezone = \"Yekaterinburg\"", ["did you mean \"Asia/Yekaterinburg\"?"];
+    a_misspelt_choice_suggests_the_nearest: "kafka.on_data_loss = \"acept\""
+        => "kafka.on_data_loss = \"acept\"", ["did you mean \"accept\"?"];
+    a_lake_in_a_shells_home_is_refused: "lake.uri = \"~/lake\""
+        => "lake.uri = \"~/lake\"", ["only a shell replaces ~ and $", "write the whole path"];
+    a_lake_in_a_shells_variable_is_refused: "lake.uri = \"$HOME/lake\""
+        => "lake.uri = \"$HOME/lake\"", ["only a shell replaces ~ and $", "write the whole path"];
+    a_metrics_file_in_a_shells_home_is_refused: "batch.metrics_file = \"~/lake.prom\""
+        => "batch.metrics_file = \"~/lake.prom\"", ["only a shell replaces ~ and $"];
     a_broker_without_a_port_is_refused: "kafka.brokers = \"kafka-1:9092,kafka-2\""
         => "kafka.brokers = \"kafka-1:9092,kafka-2\"", ["host:port"];
     an_illegal_topic_is_refused: "kafka.topic = \"camera events\""
