@@ -175,17 +175,20 @@ async fn open(
     let identity = LakeIdentity::of(settings);
     // A lake of other settings needs no Kafka to be refused.
     identity.check_lake(&lake).await?;
-    lake.probe().await?;
     if !until_end {
         let asking = Kafka {
             request_timeout: settings.kafka.request_timeout.min(FIRST_ANSWER),
             ..settings.kafka.clone()
         };
         let identity = identity.on(wait_for_topic(&TopicEnds::new(&asking)).await?);
+        lake.make_folder()?;
+        lake.probe().await?;
         return Ok((Tables::open_as(&lake, identity.clone()).await?, identity, None));
     }
     let extent = topic.ends().await?;
     let identity = identity.on(extent.identity.clone());
+    lake.make_folder()?;
+    lake.probe().await?;
     let tables = Tables::open_as(&lake, identity.clone()).await?;
     identity.check_partitions(&tables.events, |id| extent.partitions.contains_key(&id))?;
     let mut stop_at = StopAt::from(extent.ends());

@@ -17,6 +17,7 @@ use lake_model::commit::{OwnerClaim, PartitionDecision, PartitionFacts, decide};
 use lake_model::{Calendar, Day, KafkaPartition, Offset};
 use lake_tables::Table;
 use lake_tables::file_kind::{AvgSpeedFile, ProvisionalGroup};
+use lake_tables::identity::check_claim;
 use lake_tables::txn::{AppIds, PartitionProgress};
 
 use crate::{split, zone_rules};
@@ -69,6 +70,7 @@ pub async fn publish(
 ) -> Result<Published, LakeError> {
     loop {
         let committed = commit_with(log, async |log: &TableLog| {
+            check_claim(log, app_ids)?;
             Ok::<_, LakeError>(match assemble(log, app_ids, calendar, operation, work)? {
                 Some((commit, published)) if commit.is_empty() => {
                     CommitDecision::Nothing(Some(published))

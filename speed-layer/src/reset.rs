@@ -21,6 +21,7 @@ use lake_delta::{
 };
 use lake_model::{KafkaPartition, Offset, Timestamp};
 use lake_tables::Table;
+use lake_tables::identity::LakeIdentity;
 use lake_tables::txn::{AppIds, PartitionProgress, WatermarkReset};
 use serde_json::{Value, json};
 
@@ -54,7 +55,7 @@ pub async fn reset_watermark(
     to: Timestamp,
 ) -> Result<ResetOutcome, LakeError> {
     // A lake that does not exist is not made for this.
-    TableLog::open(lake, Table::Events).await?;
+    LakeIdentity::of(settings).open(lake, Table::Events).await?;
     let mut tables = Tables::open(lake, settings).await?;
     let Tables { events, avg_speed, app_ids, .. } = &mut tables;
     let asked = commit_with(avg_speed, async |avg_speed: &TableLog| {

@@ -73,20 +73,51 @@ impl Entry {
 /// `value` as TOML has it, without secrets.
 fn quote(value: &toml::Value) -> String {
     match value {
-        toml::Value::String(text) => format!("{text:?}"),
+        toml::Value::String(text) if assigns_secret(text) => REDACTED.to_owned(),
+        toml::Value::String(text) => format!("{:?}", without_credentials(text)),
         toml::Value::Integer(number) => number.to_string(),
         toml::Value::Float(number) => number.to_string().to_lowercase(),
         toml::Value::Boolean(truth) => truth.to_string(),
         toml::Value::Datetime(time) => time.to_string(),
+        list_or_table if names_secret(list_or_table) => REDACTED.to_owned(),
         toml::Value::Array(items) => {
             format!("[{}]", items.iter().map(quote).collect::<Vec<_>>().join(", "))
         }
         toml::Value::Table(table) => {
-            let entries = table.iter().map(|(name, value)| {
-                let quoted = if is_secret(name) { REDACTED.to_owned() } else { quote(value) };
-                format!("{} = {quoted}", name.escape_debug())
-            });
+            let entries = table
+                .iter()
+                .map(|(name, value)| format!("{} = {}", name.escape_debug(), quote(value)));
             format!("{{{}}}", entries.collect::<Vec<_>>().join(", "))
         }
+    }
+}
+
+/// Whether a list or a table holds the name of a secret, as a key or as a text: `{name = "sasl.password", value = "…"}`.
+fn names_secret(value: &toml::Value) -> bool {
+    match value {
+        toml::Value::String(text) => is_secret(text),
+        toml::Value::Array(items) => items.iter().any(names_secret),
+        toml::Value::Table(table) => {
+            table.iter().any(|(name, value)| is_secret(name) || names_secret(value))
+        }
+        _ => false,
+    }
+}
+
+/// Whether `text` gives a secret a value itself: `sasl.password=…`.
+fn assigns_secret(text: &str) -> bool {
+    let names = text.match_indices(['=', ':']).map(|(at, _)| text[..at].trim_end());
+    let is_end = |letter: char| letter.is_whitespace() || matches!(letter, ',' | ';' | '&' | '{');
+    names.filter_map(|before| before.rsplit(is_end).next()).any(is_secret)
+}
+
+/// `text` without the user and the password of an address: `https://user:password@host`.
+fn without_credentials(text: &str) -> String {
+    let start = text.find("://").map_or(0, |at| at + "://".len());
+    match text[start..].rsplit_once('@') {
+        Some((before, after)) if start > 0 || before.contains(':') => {
+            format!("{}{REDACTED}@{after}", &text[..start])
+        }
+        _ => text.to_owned(),
     }
 }

@@ -38,6 +38,14 @@ pub enum NameError {
     /// It is not what it should be.
     #[error("{0}")]
     Malformed(&'static str),
+    /// A name that is meant is known.
+    #[error("{expected}")]
+    Misspelt {
+        /// What it should be.
+        expected: &'static str,
+        /// The last part that is meant.
+        meant: String,
+    },
 }
 
 impl<T> Family<T> {
@@ -56,7 +64,11 @@ impl<T> Family<T> {
     fn read_one(&self, name: &str, entry: &Entry, problems: &mut Problems) -> Option<T> {
         let key = format!("{}{name}", self.prefix);
         if let Err(fault) = (self.rules.check_name)(name) {
-            problems.with_key(&key, entry, format!("expected {fault}"), "remove it");
+            let remedy = match &fault {
+                NameError::Misspelt { meant, .. } => format!("call it {}{meant}", self.prefix),
+                _ => "remove it".to_owned(),
+            };
+            problems.with_key(&key, entry, format!("expected {fault}"), remedy);
             return None;
         }
         let value = self.rules.kind.read(entry);

@@ -70,7 +70,9 @@ impl<T> Key<T> {
         let Some(entry) = given.get(self.name) else { return self.fall_back(given) };
         self.kind.read(entry).unwrap_or_else(|| {
             let fault = format!("expected {}", self.expected());
-            problems.with_key(self.name, entry, fault, self.remedy(self.example()));
+            let hint = entry.value.as_str().and_then(|text| self.kind.hint(text));
+            let remedy = hint.unwrap_or_else(|| self.remedy(self.example()));
+            problems.with_key(self.name, entry, fault, remedy);
             self.fall_back(given)
         })
     }

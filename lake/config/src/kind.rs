@@ -9,6 +9,7 @@ use std::time::Duration;
 use lake_model::speed::GREATEST_SPEED_LIMIT_KMH;
 
 use crate::entry::Entry;
+use crate::similar::closest;
 use crate::units::{format_bytes, format_duration, parse_bytes};
 
 /// What a value of type `T` must be.
@@ -18,6 +19,12 @@ pub trait Kind<T>: Sync {
 
     /// The value that `text` stands for, if it is of this kind.
     fn parse(&self, text: &str) -> Option<T>;
+
+    /// What to do about the bad value `text`, where that can be seen in it.
+    fn hint(&self, text: &str) -> Option<String> {
+        let _ = text;
+        None
+    }
 
     /// How the file spells values of this kind.
     fn spelling(&self) -> Spelling {
@@ -89,6 +96,28 @@ impl<T: From<String>> Kind<T> for Text {
     }
 }
 
+/// A text that a rule holds for, with a hint at what else is meant by a bad one.
+pub struct Hinted {
+    /// The rule.
+    pub text: Text,
+    /// What to do about a bad text, where that can be seen in it.
+    pub hint: fn(&str) -> Option<String>,
+}
+
+impl<T: From<String>> Kind<T> for Hinted {
+    fn expected(&self) -> String {
+        Kind::<T>::expected(&self.text)
+    }
+
+    fn parse(&self, text: &str) -> Option<T> {
+        self.text.parse(text)
+    }
+
+    fn hint(&self, text: &str) -> Option<String> {
+        (self.hint)(text)
+    }
+}
+
 /// One of these words, each of which stands for a value.
 pub struct OneOf<T: 'static>(pub &'static [(&'static str, T)]);
 
@@ -100,6 +129,11 @@ impl<T: Copy + Sync> Kind<T> for OneOf<T> {
 
     fn parse(&self, text: &str) -> Option<T> {
         self.0.iter().find(|(word, _)| *word == text).map(|(_, value)| *value)
+    }
+
+    fn hint(&self, text: &str) -> Option<String> {
+        closest(text, self.0.iter().map(|(word, _)| *word))
+            .map(|word| format!("did you mean {word:?}?"))
     }
 }
 
@@ -225,6 +259,10 @@ impl<T, K: Kind<T>> Kind<Option<T>> for OrNone<K> {
 
     fn parse(&self, text: &str) -> Option<Option<T>> {
         if text.is_empty() { Some(None) } else { self.0.parse(text).map(Some) }
+    }
+
+    fn hint(&self, text: &str) -> Option<String> {
+        self.0.hint(text)
     }
 
     fn spelling(&self) -> Spelling {

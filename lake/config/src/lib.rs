@@ -17,7 +17,8 @@
 //! they stop at the first fault, and know neither bounds, remedies nor documentation.
 //!
 //! Modules use only those to the right of them: `checks`, `storage`, `sample`, `gather` → `nearest` →
-//! `table` → `sections` → `key` → `family` → `kind`, `error`, `given` → `entry` → `units`, `properties`.
+//! `table` → `sections` → `key` → `family` → `kind`, `error`, `given` → `entry` → `units`, `similar`,
+//! `properties`.
 //!
 //! Nothing here reads the process's environment except [`environment`].
 
@@ -33,6 +34,7 @@ mod nearest;
 mod properties;
 mod sample;
 mod sections;
+mod similar;
 mod storage;
 mod table;
 mod units;
@@ -44,7 +46,7 @@ use std::path::Path;
 
 pub use error::{Problem, SettingsError};
 pub use gather::DEFAULT_FILE;
-pub use properties::Properties;
+pub use properties::{Properties, describe_property};
 pub use sample::sample_file;
 pub use sections::Settings;
 pub use sections::batch::Batch;
@@ -55,17 +57,31 @@ pub use sections::pipeline::Pipeline;
 pub use sections::serving::Serving;
 pub use sections::speed::Speed;
 pub use sections::speed_limits::SpeedLimits;
+pub use similar::closest;
 
 use error::Problems;
 
 impl Settings {
     /// Settings from the defaults, a file, environment variables and `(key, value)` overrides from
-    /// flags; the later one wins. Without `config` the file is [`DEFAULT_FILE`], if there is one.
+    /// flags; the later one wins. Without `config` the file is [`DEFAULT_FILE`], if there is one. A relative path of the lake
+    /// becomes one from the folder of the file, so that a pipeline's programs find the same lake wherever they are started.
     ///
     /// # Errors
     /// All that makes the configuration unusable: a file that cannot be read, unknown keys, values
     /// of the wrong kind or out of range, and settings that contradict each other.
     pub fn load(
+        config: Option<&Path>,
+        env: impl IntoIterator<Item = (String, String)>,
+        overrides: &[(String, String)],
+    ) -> Result<Settings, SettingsError> {
+        let mut settings = Settings::load_as_written(config, env, overrides)?;
+        let folder = config.unwrap_or(Path::new(DEFAULT_FILE)).parent();
+        sections::lake::resolve(&mut settings.lake.uri, folder.unwrap_or(Path::new("")));
+        Ok(settings)
+    }
+
+    /// As [`Settings::load`], with a relative `lake.uri` as it is written.
+    fn load_as_written(
         config: Option<&Path>,
         env: impl IntoIterator<Item = (String, String)>,
         overrides: &[(String, String)],

@@ -1,5 +1,7 @@
 //! The known key that the writer of an unknown one may have meant.
 
+use strsim::osa_distance as distance;
+
 use crate::table::{families, keys};
 
 /// The known key nearest to `unknown`: one that differs by a few letters, that
@@ -28,22 +30,6 @@ fn family_candidates(unknown: &str) -> impl Iterator<Item = String> {
         .filter(move |candidate| distance(unknown, candidate) <= 3)
 }
 
-/// Letters to insert, delete or replace to make `a` of `b` (Levenshtein's distance).
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, letter) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, other) in b.iter().enumerate() {
-            let replaced = diagonal + usize::from(letter != *other);
-            diagonal = row[j + 1];
-            row[j + 1] = replaced.min(diagonal + 1).min(row[j] + 1);
-        }
-    }
-    row[b.len()]
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -63,12 +49,5 @@ mod tests {
         ] {
             assert_eq!(nearest(unknown).as_deref(), known, "{unknown}");
         }
-    }
-
-    #[test]
-    fn distance_counts_insertions_deletions_and_replacements() {
-        assert_eq!(distance("kitten", "sitting"), 3);
-        assert_eq!(distance("", "abc"), 3);
-        assert_eq!(distance("same", "same"), 0);
     }
 }

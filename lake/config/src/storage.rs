@@ -50,8 +50,8 @@ const ADDRESSES: [&str; 6] = [
 
 /// The text of options that become a part of an address. `object_store` panics at other characters, when it makes a request.
 const ADDRESS: Text = Text {
-    expected: "only characters that a URL has, no blanks and no line break",
-    holds: |text| consists_of(text, b"-._~:/?#[]@!$&'()*+,;=%"),
+    expected: "only characters that a URL has, no blanks and no line break, and no credentials before an \"@\"",
+    holds: |text| consists_of(text, b"-._~:/?#[]!$&'()*+,;=%"),
 };
 
 /// The text of a region.

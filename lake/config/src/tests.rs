@@ -8,7 +8,7 @@ mod unusable;
 
 use super::{Settings, SettingsError};
 
-/// Settings from the text of a file, variables and flags.
+/// Settings from the text of a file, variables and flags; a relative path of the lake as it is written.
 fn load(
     file: &str,
     env: &[(&str, &str)],
@@ -17,7 +17,7 @@ fn load(
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("lakehouse.toml");
     std::fs::write(&path, file).unwrap();
-    Settings::load(Some(&path), owned(env), &owned(flags))
+    Settings::load_as_written(Some(&path), owned(env), &owned(flags))
 }
 
 fn owned(pairs: &[(&str, &str)]) -> Vec<(String, String)> {

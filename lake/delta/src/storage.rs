@@ -9,6 +9,7 @@
 
 mod attempts;
 pub(crate) mod fault;
+mod folder;
 pub mod leftovers;
 mod location;
 pub mod probe;
@@ -77,8 +78,8 @@ pub struct Lake {
 }
 
 impl Lake {
-    /// Opens the lake that the settings name. Nothing is asked of the store yet, but that a local folder
-    /// can be made.
+    /// Opens the lake that the settings name. Nothing is asked of the store yet, and nothing is made: a
+    /// folder that is missing is a lake without tables until something is written.
     pub fn open(
         settings: &LakeSettings,
         clock: Arc<dyn Clock>,
@@ -103,6 +104,16 @@ impl Lake {
         let uri = "memory:///".to_owned();
         let url = Url::parse(&uri).expect("it is a URL");
         Lake { store, url, uri, folder: None, bucket: None, clock, ids, options }
+    }
+
+    /// Makes the folder of a lake on disk, for whoever creates tables.
+    ///
+    /// # Errors
+    /// It can't be made; the message names `lake.uri`.
+    pub fn make_folder(&self) -> Result<(), LakeError> {
+        let Some(folder) = &self.folder else { return Ok(()) };
+        std::fs::create_dir_all(folder)
+            .map_err(|error| location::cannot_be_a_lake(&self.uri, &error))
     }
 
     /// The same lake with its store decorated, so that requests for tables pass through what `decorate` returns.

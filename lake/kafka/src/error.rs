@@ -1,6 +1,6 @@
 //! Failures of Kafka's clients, and whether trying again may help.
 
-use lake_config::Kafka;
+use lake_config::{Kafka, describe_property};
 use lake_model::exit_code::{EXTERNAL_FAILURE, USAGE_ERROR};
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
@@ -15,7 +15,7 @@ pub enum ClientError {
     Setting {
         /// The property.
         key: String,
-        /// Its value.
+        /// Its value for people, without a secret.
         value: String,
         /// What librdkafka says.
         reason: String,
@@ -57,15 +57,15 @@ impl ClientError {
     ) -> impl FnOnce(KafkaError) -> ClientError + use<A> {
         let (action, kafka) = (action.into(), kafka.clone());
         move |error| match error {
-            KafkaError::ClientConfig(_, reason, key, value) => {
-                let is_given = kafka.properties.contains_key(&key);
-                let value =
-                    if is_given { kafka.properties.describe(&key).to_owned() } else { value };
-                ClientError::Setting { key, value, reason }
-            }
-            KafkaError::ClientCreation(reason) => {
-                ClientError::Refused { settings: settings_named(&kafka, &reason), reason }
-            }
+            KafkaError::ClientConfig(_, reason, key, value) => ClientError::Setting {
+                value: describe_property(&key, &value).to_owned(),
+                reason: kafka.properties.redact(&reason),
+                key,
+            },
+            KafkaError::ClientCreation(reason) => ClientError::Refused {
+                settings: settings_named(&kafka, &reason),
+                reason: kafka.properties.redact(&reason),
+            },
             error => ClientError::Brokers {
                 action,
                 brokers: kafka.brokers,
@@ -182,5 +182,28 @@ mod tests {
             "{named}"
         );
         assert!(!named.contains("hunter2"), "{named}");
+    }
+
+    #[test]
+    fn a_secret_that_librdkafka_refuses_is_not_shown() {
+        for name in ["sasl.jaas.config", "sasl.pasword", "sasl.oauthbearer.client.secret.x"] {
+            let error = refused(&[(name, "hunter2")]);
+            let shown = format!("{error} {error:?}");
+            assert!(!shown.contains("hunter2"), "{shown}");
+            assert!(shown.contains(name) && shown.contains("[redacted]"), "{shown}");
+        }
+        let message = refused(&[("fetch.wait.max.ms", "soon")]).to_string();
+        assert!(message.contains("kafka.properties.fetch.wait.max.ms = \"soon\""), "{message}");
+    }
+
+    #[test]
+    fn what_librdkafka_says_of_a_client_is_shown_without_secrets() {
+        let mut kafka = lake_config::Settings::default().kafka;
+        kafka.properties =
+            [("sasl.oauthbearer.config".to_owned(), "hunter2".to_owned())].into_iter().collect();
+        let creation = KafkaError::ClientCreation("unrecognised beginning at: hunter2".to_owned());
+        let error = ClientError::new(&kafka, "create a consumer")(creation);
+        let shown = format!("{error} {error:?}");
+        assert!(!shown.contains("hunter2") && shown.contains("beginning at"), "{shown}");
     }
 }

@@ -4,7 +4,8 @@
 //! All of them are properties of every table. A table that was created with others is refused, since its days or its
 //! offsets would not be those of the settings. One that lacks a property, as earlier releases left out the pipeline's name
 //! and Kafka's ids, is accepted, unless its offsets are of another pipeline, and is given it by the next speed layer that
-//! opens it. Zones are equal if their days are, whatever they are called.
+//! opens it. Zones are equal if their days are, whatever they are called. A lake that holds nothing yet is anybody's: the
+//! next speed layer that opens it makes it its own.
 
 mod rename;
 
@@ -99,15 +100,53 @@ impl LakeIdentity {
         Ok(log)
     }
 
-    /// Checks that the lake, if there is one, is the pipeline's, by its table `events`.
+    /// Checks that the lake, if there is one, is the pipeline's, by its table `events`, or holds nothing yet.
     ///
     /// # Errors
     /// The table can't be read, or belongs to another pipeline.
     pub async fn check_lake(&self, lake: &Lake) -> Result<(), LakeError> {
         match TableLog::open_if_exists(lake, Table::Events).await? {
-            Some(log) => self.check(&log),
+            Some(log) => self.check_or_unused(&log).await,
             None => Ok(()),
         }
+    }
+
+    /// Checks that `log` is the pipeline's, or holds nothing in a lake that holds nothing of another pipeline: what was
+    /// tried first with other settings stands in nobody's way.
+    async fn check_or_unused(&self, log: &TableLog) -> Result<(), LakeError> {
+        let Err(of_another) = self.check(log) else { return Ok(()) };
+        if !is_unused(log.state()) {
+            return Err(of_another);
+        }
+        for table in Table::ALL {
+            if let Some(other) = TableLog::open_if_exists(log.lake(), table).await?
+                && !is_unused(other.state())
+            {
+                self.check(&other)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes an unused table that another pipeline created the pipeline's. Decided on the version that is committed on:
+    /// where somebody has written to it meanwhile, it stays as it is.
+    async fn claim(
+        &self,
+        log: &mut TableLog,
+        properties: &[(String, String)],
+    ) -> Result<(), LakeError> {
+        let claimed = log.change_properties_and_txns("CLAIM TABLE", |state| {
+            let is_other = |(name, value): &&(String, String)| state.property(name) != Some(value);
+            let changed = properties.iter().filter(is_other).filter(|_| is_unused(state));
+            (changed.cloned().collect(), Vec::new())
+        });
+        if claimed.await? {
+            tracing::info!(
+                table = %log.table(),
+                "the lake was made with other settings and holds nothing: it is the pipeline's now"
+            );
+        }
+        self.check(log)
     }
 
     /// Opens the log of `table`, which is created if it is missing, and completed if an earlier release created it.
@@ -130,7 +169,10 @@ impl LakeIdentity {
     ) -> Result<TableLog, LakeError> {
         let properties: Vec<_> = self.properties().into_iter().chain(more).collect();
         let mut log = TableLog::open_or_create(lake, table, &properties).await?;
-        self.check(&log)?;
+        self.check_or_unused(&log).await?;
+        if self.check(&log).is_err() {
+            self.claim(&mut log, &properties).await?;
+        }
         log.complete_properties(&self.properties()).await?;
         Ok(log)
     }
@@ -197,6 +239,22 @@ impl LakeIdentity {
         let rules = ZoneRules::bundled(name).ok().zip(ZoneRules::bundled(&self.time_zone).ok());
         rules.is_some_and(|(one, other)| one.has_days_of(&other))
     }
+}
+
+/// Checks that `log` is still of the pipeline and the topic of `app_ids`: an unused table may have been claimed meanwhile.
+///
+/// # Errors
+/// It is another one's.
+pub fn check_claim(log: &TableLog, app_ids: &AppIds) -> Result<(), LakeError> {
+    let property = |name| log.state().property(name).map(str::to_owned);
+    refuse(log, "kafka.topic", app_ids.topic(), property(TOPIC))?;
+    refuse(log, "pipeline.name", app_ids.pipeline(), property(PIPELINE))
+}
+
+/// Whether nothing has ever landed in a table: it has no files, and its transactions say at most who owns partitions.
+fn is_unused(state: &TableState) -> bool {
+    let says_nothing = |(app_id, version): (&str, i64)| version == 0 || AppIds::is_owner(app_id);
+    state.files().next().is_none() && state.txns().all(says_nothing)
 }
 
 /// Refuses a table that was made with something else than what the settings say.

@@ -45,6 +45,11 @@ impl AppIds {
         AppIds { pipeline: pipeline.to_owned(), topic: topic.to_owned(), prefix }
     }
 
+    /// The pipeline.
+    pub fn pipeline(&self) -> &str {
+        &self.pipeline
+    }
+
     /// The topic.
     pub fn topic(&self) -> &str {
         &self.topic
@@ -78,6 +83,11 @@ impl AppIds {
     /// The transaction that makes `partition` that of `owner`.
     pub fn own(&self, partition: KafkaPartition, owner: OwnerEpoch) -> (String, i64) {
         (self.owner(partition), owner.0)
+    }
+
+    /// Whether `app_id`, of whatever pipeline, is that of the owner of a partition.
+    pub(crate) fn is_owner(app_id: &str) -> bool {
+        app_id.ends_with(":owner")
     }
 
     fn owner(&self, partition: KafkaPartition) -> String {

@@ -7,7 +7,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use lake_config::Kafka;
+use lake_config::{Kafka, describe_property};
 use lake_runtime::Shutdown;
 use rdkafka::ClientContext;
 use rdkafka::config::{ClientConfig, FromClientConfigAndContext, RDKafkaLogLevel};
@@ -188,8 +188,14 @@ impl Sink {
 
 /// The error of properties that librdkafka refuses.
 pub(crate) fn unusable_properties(error: &KafkaError) -> SimulatorError {
+    let problem = match error {
+        KafkaError::ClientConfig(_, reason, name, value) => {
+            format!("kafka.properties.{name} = {:?}: {reason}", describe_property(name, value))
+        }
+        error => format!("kafka.properties: {error}"),
+    };
     SimulatorError::Usage(format!(
-        "kafka.properties: {error}; librdkafka's CONFIGURATION.md lists every property and its values"
+        "{problem}; librdkafka's CONFIGURATION.md lists every property and its values"
     ))
 }
 

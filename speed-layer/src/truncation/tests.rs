@@ -229,7 +229,7 @@ async fn averages_that_were_behind_go_on_with_what_is_landed() {
 
 #[tokio::test]
 async fn a_log_that_was_cut_before_its_averages_began_is_found_by_its_records() {
-    let mut instance = Instance::holding(&lake_with(0).await, &[0]).await;
+    let instance = Instance::holding(&lake_with(0).await, &[0]).await;
     let held = instance.partitions.get(PARTITION).unwrap();
     assert_eq!((held.position(), held.avg_speed_offset), (Offset(0), None));
     for (leader_epoch, contradicts) in [(5, false), (6, true)] {

@@ -72,6 +72,8 @@ const REFUSED_PROPERTIES: [(&str, &str); 9] = [
     ("bootstrap.servers", OWN_BROKERS),
     ("metadata.broker.list", OWN_BROKERS),
 ];
+/// All of librdkafka's settings that a text can set and that have an underscore.
+const WITH_UNDERSCORE: [&str; 2] = ["log_level", "enabled_events"];
 const COMMITS: &str = "offsets are committed only after the tables hold the records";
 const OWN_BROKERS: &str = "kafka.brokers is the setting for it";
 
@@ -79,6 +81,12 @@ fn check_property(name: &str) -> Result<(), NameError> {
     match REFUSED_PROPERTIES.iter().find(|(refused, _)| *refused == name) {
         Some((_, reason)) => Err(NameError::Reserved(reason)),
         None if name.is_empty() => Err(NameError::Malformed("the name of a librdkafka property")),
+        None if name.contains('_') && !WITH_UNDERSCORE.contains(&name) => {
+            Err(NameError::Misspelt {
+                expected: "dots in the name of a librdkafka property; in a variable two underscores stand for a dot",
+                meant: name.replace('_', "."),
+            })
+        }
         None => Ok(()),
     }
 }

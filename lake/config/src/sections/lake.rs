@@ -3,6 +3,7 @@
 //! Once settings are loaded, the options of an S3 lake are all there are: the `AWS_…` variables are
 //! among them, and names are the short ones that `AmazonS3ConfigKey` reads (`access_key_id`).
 
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::rules::LAKE_URI;
@@ -15,8 +16,8 @@ use crate::units::{CENTURY, DAY, HOUR, MILLISECOND, SECOND};
 section! {
     /// Where the tables are, and how their logs are kept.
     pub struct LakeSettings in "lake" {
-        /// Where the tables are: a path, file:///path or s3://bucket/prefix. A relative path is one from
-        /// the current directory.
+        /// Where the tables are: a path, file:///path or s3://bucket/prefix. A relative path counts from
+        /// the folder of the settings file, or from the current one if there is no file.
         uri: String = LAKE_URI, default("./lake");
 
         /// Longest wait for one request to the store.
@@ -53,6 +54,16 @@ section! {
                 ("allow_http", "true"),
             ],
         };
+    }
+}
+
+/// Makes a relative path of a lake one from `folder`.
+pub(crate) fn resolve(uri: &mut String, folder: &Path) {
+    let is_address = uri.starts_with("s3://") || uri.starts_with("file://");
+    if !is_address && !folder.as_os_str().is_empty() && Path::new(uri.as_str()).is_relative() {
+        // Without the "." of "./lake".
+        let path: PathBuf = folder.join(uri.as_str()).components().collect();
+        *uri = path.to_string_lossy().into_owned();
     }
 }
 

@@ -2,9 +2,10 @@
 
 use std::net::IpAddr;
 
-use lake_model::Calendar;
+use lake_model::{Calendar, ZoneRules};
 
-use crate::kind::Text;
+use crate::kind::{Hinted, Text};
+use crate::similar::closest_zone;
 
 /// The name of the pipeline. The tables' transactions are named `<pipeline>:<topic>:<partition>`.
 pub(super) const PIPELINE_NAME: Text = Text {
@@ -13,9 +14,15 @@ pub(super) const PIPELINE_NAME: Text = Text {
 };
 
 /// A time zone.
-pub(super) const TIME_ZONE: Text = Text {
-    expected: "an IANA time-zone name such as UTC or Europe/Moscow",
-    holds: |text| Calendar::new(text).is_ok(),
+pub(super) const TIME_ZONE: Hinted = Hinted {
+    text: Text {
+        expected: "an IANA time-zone name such as UTC or Europe/Moscow",
+        holds: |text| Calendar::new(text).is_ok(),
+    },
+    hint: |text| {
+        let zones = ZoneRules::names().filter(|name| Calendar::new(name).is_ok());
+        closest_zone(text, zones.collect::<Vec<_>>()).map(|name| format!("did you mean {name:?}?"))
+    },
 };
 
 /// A field of a JSON object.
@@ -44,9 +51,15 @@ pub(super) const GROUP: Text = Text {
 };
 
 /// Where the lake is.
-pub(super) const LAKE_URI: Text = Text {
+pub(super) const LAKE_URI: Hinted =
+    Hinted { text: LAKE_ADDRESS, hint: |text| shell_hint(text.trim_start_matches("file://")) };
+
+const LAKE_ADDRESS: Text = Text {
     expected: "a path, file:///path or s3://bucket/prefix",
     holds: |text| {
+        if begins_like_shell(text) {
+            return false;
+        }
         if let Some(rest) = text.strip_prefix("s3://") {
             return is_bucket_and_prefix(rest);
         }
@@ -58,13 +71,31 @@ pub(super) const LAKE_URI: Text = Text {
 };
 
 /// A file for metrics. Prometheus's textfile collector reads no other names.
-pub(super) const PROM_FILE: Text = Text {
+pub(super) const PROM_FILE: Hinted = Hinted { text: PROM_PATH, hint: shell_hint };
+
+const PROM_PATH: Text = Text {
     expected: "the path of a file whose name ends in .prom",
     holds: |text| {
+        if begins_like_shell(text) {
+            return false;
+        }
         let name = text.rsplit('/').next().unwrap_or_default();
         name.len() > 5 && name.ends_with(".prom") && !text.contains('\0')
     },
 };
+
+/// Whether `text` begins with what only a shell replaces by a folder: `~/lake`, `$HOME/lake`.
+fn begins_like_shell(text: &str) -> bool {
+    text.starts_with(['~', '$'])
+}
+
+fn shell_hint(text: &str) -> Option<String> {
+    begins_like_shell(text).then(|| {
+        "only a shell replaces ~ and $, and none reads this; write the whole path, such as \"/var/lib/lambdalake\" \
+         (a folder that is really called so is \"./~…\")"
+            .to_owned()
+    })
+}
 
 fn is_word(text: &str) -> bool {
     !text.contains(|c: char| c.is_whitespace() || c.is_control())

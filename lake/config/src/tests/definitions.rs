@@ -51,6 +51,11 @@ fn keys_are_secret_as_their_family_defines_it_or_their_name_suggests() {
         ("kafka.sasl.password", true),
         ("kafka.topic", false),
         ("AWS_SECRET_ACCESS_KEY", true),
+        ("kafka.properties.ssl_key_pem", true),
+        ("kafka.properties.sasl.pasword", true),
+        ("kafka.properties.ssl.ca.location", false),
+        ("kafka.properties.client.rack", false),
+        ("lake.secert", true),
     ] {
         assert_eq!(table::is_secret(key), is_secret, "{key}");
     }

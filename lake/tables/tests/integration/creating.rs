@@ -2,9 +2,10 @@
 
 use futures::TryStreamExt;
 use lake_delta::{Commit, CommitOutcome, Lake, LakeError, TableLog};
+use lake_model::commit::OwnerEpoch;
 use lake_model::{KafkaPartition, TableVersion, TopicIdentity};
 use lake_tables::Table;
-use lake_tables::identity::LakeIdentity;
+use lake_tables::identity::{LakeIdentity, check_claim};
 use lake_tables::txn::AppIds;
 use object_store::ObjectStoreExt;
 
@@ -143,10 +144,67 @@ pub async fn a_table_of_another_pipeline_is_left_as_it_is(bed: Bed) {
     let text: String = creation.iter().map(|line| format!("{line}\n")).collect();
     let other = text.replace(COLUMNS_WITH_BOUNDS, "lambdalake.topic");
     put_entry(&lake, 0, other).await;
+    let mut log = TableLog::open(&lake, Table::Events).await.unwrap();
+    let _ = log.try_commit(&landed(&lake, "another-topic")).await.unwrap();
     let identity = LakeIdentity::of(&lake_config::Settings::default());
     let error = identity.open_or_create(&lake, Table::Events).await.unwrap_err();
     assert!(error.to_string().contains("kafka.topic"), "{error}");
-    assert_eq!(entry(&lake, 1).await, None);
+    assert_eq!(entry(&lake, 2).await, None);
+}
+
+/// A commit that lands something of `topic`.
+fn landed(lake: &Lake, topic: &str) -> Commit {
+    let next = AppIds::new("camera-speeds", topic).next_offset(KafkaPartition(0));
+    Commit::new(lake, "LAND").txns([(next, 7)])
+}
+
+fn moscow(topic: &str) -> LakeIdentity {
+    let mut settings = lake_config::Settings::default();
+    settings.pipeline.timezone = "Europe/Moscow".to_owned();
+    settings.kafka.topic = topic.to_owned();
+    LakeIdentity::of(&settings)
+}
+
+/// A first try with other settings stands in nobody's way.
+pub async fn a_lake_that_holds_nothing_is_made_that_of_another_zone_and_topic(bed: Bed) {
+    let lake = bed.lake();
+    let first = LakeIdentity::of(&lake_config::Settings::default()).on(topic("first"));
+    for table in Table::ALL {
+        first.open_or_create(&lake, table).await.unwrap();
+    }
+    let mut events = first.open(&lake, Table::Events).await.unwrap();
+    let owner = first.app_ids().own(KafkaPartition(0), OwnerEpoch(3));
+    let _ = events.try_commit(&Commit::new(&lake, "CLAIM").txns([owner])).await.unwrap();
+
+    let second = moscow("other").on(topic("second"));
+    assert!(second.open(&lake, Table::Events).await.is_err(), "who only reads is refused");
+    second.check_lake(&lake).await.unwrap();
+    for table in Table::ALL {
+        second.open_or_create(&lake, table).await.unwrap();
+        second.open(&lake, table).await.unwrap();
+        assert!(first.open(&lake, table).await.is_err());
+    }
+    // Whoever still works with the former settings notices with its next commit.
+    events.refresh().await.unwrap();
+    let error = check_claim(&events, &first.app_ids()).unwrap_err();
+    assert!(error.to_string().contains("kafka.topic = \"camera-events\""), "{error}");
+}
+
+pub async fn a_lake_that_holds_anything_stays_its_pipelines(bed: Bed) {
+    let lake = bed.lake();
+    let first = LakeIdentity::of(&lake_config::Settings::default());
+    for table in Table::ALL {
+        first.open_or_create(&lake, table).await.unwrap();
+    }
+    let mut letters = first.open(&lake, Table::DeadLetters).await.unwrap();
+    let _ = letters.try_commit(&landed(&lake, "camera-events")).await.unwrap();
+    let second = moscow("camera-events");
+    let error = second.check_lake(&lake).await.unwrap_err();
+    assert!(error.to_string().contains("dead_letters"), "{error}");
+    for table in Table::ALL {
+        assert!(second.open_or_create(&lake, table).await.is_err());
+        first.open(&lake, table).await.unwrap();
+    }
 }
 
 /// Kafka's ids of the topic.
@@ -160,9 +218,10 @@ pub async fn a_table_without_kafkas_ids_is_given_them_and_refuses_another_topic(
     identity.open_or_create(&lake, Table::Events).await.unwrap();
     let (first, second) =
         (identity.clone().on(topic("first")), identity.clone().on(topic("second")));
-    let log = first.open_or_create(&lake, Table::Events).await.unwrap();
+    let mut log = first.open_or_create(&lake, Table::Events).await.unwrap();
     assert_eq!(log.state().version(), TableVersion(1));
     assert!(log.state().property(COLUMNS_WITH_BOUNDS).is_some(), "the others are kept");
+    let _ = log.try_commit(&landed(&lake, "camera-events")).await.unwrap();
     let error = second.open_or_create(&lake, Table::Events).await.unwrap_err();
     assert!(matches!(error, LakeError::Configuration(_)));
     for part in ["kafka.topic = \"camera-events\"", "topic id first", "topic id second"] {
@@ -170,7 +229,7 @@ pub async fn a_table_without_kafkas_ids_is_given_them_and_refuses_another_topic(
     }
     // Whoever does not ask Kafka, or a Kafka that knows no ids, goes on.
     let log = identity.open_or_create(&lake, Table::Events).await.unwrap();
-    assert_eq!(log.state().version(), TableVersion(1), "nothing is changed by it");
+    assert_eq!(log.state().version(), TableVersion(2), "nothing is changed by it");
     assert!(first.open(&lake, Table::Events).await.is_ok());
 }
 

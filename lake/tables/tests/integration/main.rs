@@ -54,6 +54,8 @@ on_every_store! {
     creating::a_table_of_an_earlier_release_names_its_columns_with_bounds_from_then_on;
     creating::offsets_of_another_pipeline_are_refused_though_no_property_names_it;
     creating::a_table_of_another_pipeline_is_left_as_it_is;
+    creating::a_lake_that_holds_nothing_is_made_that_of_another_zone_and_topic;
+    creating::a_lake_that_holds_anything_stays_its_pipelines;
     creating::a_renamed_pipeline_goes_on_and_its_former_name_is_refused_and_fenced;
     creating::a_table_without_kafkas_ids_is_given_them_and_refuses_another_topic;
     committing::an_append_is_followed_by_another_log;

@@ -109,7 +109,7 @@ fn check_options(settings: &Settings) {
     }
 }
 
-/// A bucket that the settings name opens, or the fault names a setting. A folder would be made, so that is left alone.
+/// A bucket that the settings name opens, or the fault names a setting. Folders are left alone.
 fn check_bucket(settings: &Settings) {
     match Lake::open(&settings.lake, Arc::new(SystemClock), Arc::new(RandomIds)) {
         Ok(_) => {}
