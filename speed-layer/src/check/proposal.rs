@@ -16,6 +16,9 @@ const TIME: [&str; 7] = ["event_time", "timestamp", "datetime", "time", "date", 
 const SPEED: [&str; 6] = ["speed", "velocity", "skorost", "скорость", "kmh", "v"];
 const PLATE: [&str; 6] = ["plate", "license", "grz", "номер", "registration", "number"];
 
+/// A key, the field that it names now, words in the names of such fields, and whether a value fits.
+type Wanted<'a> = (&'static str, &'a str, &'a [&'a str], fn(&Value) -> bool);
+
 /// What is proposed, and what no setting can change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Proposal {
@@ -57,7 +60,7 @@ pub(super) fn propose(payloads: &[&[u8]], format: &EventFormat) -> Proposal {
     }
     let fields = Fields::of(&objects);
     let mut taken: Vec<String> = Vec::new();
-    let wanted: [(&'static str, &str, &[&str], fn(&Value) -> bool); 4] = [
+    let wanted: [Wanted<'_>; 4] = [
         ("timestamp_field", &format.timestamp_field, &TIME, is_time),
         ("speed_field", &format.speed_field, &SPEED, is_speed),
         ("camera_field", &format.camera_field, &CAMERA, is_camera),
