@@ -3,9 +3,9 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use batch_layer::BatchError;
 use batch_layer::nightly::DayFilter;
 use batch_layer::quarantine::QuarantineOptions;
+use batch_layer::{BatchError, Context};
 use clap::{Args, Parser, Subcommand};
 use lake_model::Day;
 
@@ -51,6 +51,7 @@ pub enum Command {
 const NIGHTLY_EXAMPLES: &str = "\
 Examples:
   batch-layer nightly --config prod.toml
+  batch-layer nightly --date yesterday         exits 1 while that day is open, and says when it closes
   batch-layer nightly --dry-run                say what would be done
   batch-layer nightly --date 2025-04-05 --force
                                                recompute a day even if it is clean
@@ -86,14 +87,14 @@ pub struct NightlyArgs {
     #[command(flatten)]
     config: ConfigArgs,
     /// Only this day
-    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day, conflicts_with_all = ["from", "to"])]
-    date: Option<Day>,
+    #[arg(long, value_name = DAY, value_parser = named_day, conflicts_with_all = ["from", "to"])]
+    date: Option<NamedDay>,
     /// The first day to look at
-    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
-    from: Option<Day>,
+    #[arg(long, value_name = DAY, value_parser = named_day)]
+    from: Option<NamedDay>,
     /// The last day to look at
-    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
-    to: Option<Day>,
+    #[arg(long, value_name = DAY, value_parser = named_day)]
+    to: Option<NamedDay>,
     /// Say what would be done, and change nothing
     #[arg(long)]
     pub dry_run: bool,
@@ -110,8 +111,9 @@ pub struct NightlyArgs {
 
 impl NightlyArgs {
     /// The days that are named.
-    pub fn days(&self) -> Result<DayFilter, BatchError> {
-        let (from, to) = (self.date.or(self.from), self.date.or(self.to));
+    pub fn days(&self, context: &Context) -> Result<DayFilter, BatchError> {
+        let day = |named: Option<NamedDay>| named.map(|named| named.day(context)).transpose();
+        let (from, to) = (day(self.date.or(self.from))?, day(self.date.or(self.to))?);
         match (from, to) {
             (Some(from), Some(to)) if from > to => Err(BatchError::Configuration(format!(
                 "--from {from} is after --to {to}; name the earlier day first"
@@ -137,8 +139,8 @@ pub struct VerifyArgs {
     #[command(flatten)]
     config: ConfigArgs,
     /// The day
-    #[arg(long, value_name = "YYYY-MM-DD", value_parser = day)]
-    pub date: Day,
+    #[arg(long, value_name = DAY, value_parser = named_day)]
+    pub date: NamedDay,
 }
 
 /// Arguments of `maintain`.
@@ -195,6 +197,32 @@ impl Command {
     }
 }
 
-fn day(text: &str) -> Result<Day, String> {
-    Day::parse(text).ok_or_else(|| "expected a day such as 2025-04-05".to_owned())
+/// A day as the command line names it.
+#[derive(Clone, Copy, Debug)]
+pub enum NamedDay {
+    /// That day.
+    Day(Day),
+    /// The day before the present one.
+    Yesterday,
+}
+
+impl NamedDay {
+    /// The day that is meant, in the pipeline's time zone.
+    pub fn day(self, context: &Context) -> Result<Day, BatchError> {
+        match self {
+            NamedDay::Day(day) => Ok(day),
+            NamedDay::Yesterday => context.yesterday(),
+        }
+    }
+}
+
+/// What a day is called in the help.
+const DAY: &str = "YYYY-MM-DD|yesterday";
+
+fn named_day(text: &str) -> Result<NamedDay, String> {
+    match Day::parse(text) {
+        Some(day) => Ok(NamedDay::Day(day)),
+        None if text == "yesterday" => Ok(NamedDay::Yesterday),
+        None => Err("expected a day such as 2025-04-05, or yesterday".to_owned()),
+    }
 }

@@ -3,7 +3,7 @@
 use lake_config::Settings;
 use lake_delta::{Lake, LakeError, TableLog, TableState};
 use lake_kafka::{LogEnds, TopicExtent};
-use lake_model::{Calendar, SpeedLimits, Timestamp};
+use lake_model::{Calendar, Day, SpeedLimits, Timestamp};
 use lake_tables::Table;
 use lake_tables::identity::LakeIdentity;
 use lake_tables::txn::AppIds;
@@ -36,6 +36,15 @@ impl Context {
     /// The present instant.
     pub(crate) fn now(&self) -> Timestamp {
         self.lake.now()
+    }
+
+    /// The day before the present one, in the pipeline's time zone.
+    ///
+    /// # Errors
+    /// The time zone is unknown.
+    pub fn yesterday(&self) -> Result<Day, BatchError> {
+        let calendar = Calendar::of(LakeIdentity::of(&self.settings).bundled_rules()?);
+        Ok(calendar.span_at(self.now()).day.plus(-1))
     }
 
     /// The days by the rules that are in force at a version of `events`.

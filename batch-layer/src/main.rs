@@ -46,7 +46,7 @@ async fn run(command: &Command, settings: Settings) -> anyhow::Result<bool> {
     match command {
         Command::Nightly(args) => {
             let options = NightlyOptions {
-                days: args.days()?,
+                days: args.days(&context)?,
                 dry_run: args.dry_run,
                 force: args.force,
                 wait: args.wait,
@@ -66,7 +66,7 @@ async fn run(command: &Command, settings: Settings) -> anyhow::Result<bool> {
             print_as(args.json, &report, AuditReport::json)?;
             Ok(report.is_ok())
         }
-        Command::Verify(args) => verify(&context, args.date).await,
+        Command::Verify(args) => verify(&context, args.date.day(&context)?).await,
         Command::Maintain(args) => {
             let stop = stop_signal()?;
             let report = maintain::run(&context, &ends, args.dry_run, &stop).await?;

@@ -91,6 +91,11 @@ pub async fn run(
         report.repaired = run.runs.append(&missing).await?;
     }
     report.planned = run.plan(run.events.state(), &missing)?;
+    if let Some(day) = options.days.named()
+        && let Some(reason) = run.why_open(day)?
+    {
+        report.leave(day, &reason);
+    }
     if options.dry_run || !report.has_work() {
         report.record_success(context.now());
         return Ok(report);
@@ -168,6 +173,21 @@ impl<'a> Run<'a> {
             .map(|day| plan::with_unrecorded(day, &self.base, unrecorded))
             .map(|day| PlannedDay::of(&day, day.decision(self.context, self.options.force)));
         Ok(planned.collect())
+    }
+
+    /// Until when `day` is open, if it is: no option makes it final.
+    fn why_open(&self, day: Day) -> Result<Option<String>, LakeError> {
+        let calendar = self.context.calendar_at(self.events.state())?;
+        let closes_at = calendar.span(day).end.saturating_add(self.context.close_after_us());
+        if closes_at <= self.context.now() {
+            return Ok(None);
+        }
+        let zone = &self.context.settings.pipeline.timezone;
+        Ok(Some(format!(
+            "the day is open: it closes at {} ({zone}), batch.close_after = {} after its end; run it again then",
+            calendar.local_text(closes_at),
+            humantime::format_duration(self.context.settings.batch.close_after),
+        )))
     }
 
     async fn wait_for(

@@ -179,7 +179,7 @@ USAGE = {
         [],
         ["weekly"],
         ["nightly", "--date", "2025-02-30"],
-        ["nightly", "--date", "yesterday"],
+        ["nightly", "--date", "tomorrow"],
         ["nightly", "--from", "2025-04-06", "--to", "2025-04-05"],
         ["nightly", "--date", "2025-04-05", "--from", "2025-04-05", "--to", "2025-04-05"],
         ["nightly", "--wait", "3"],

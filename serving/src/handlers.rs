@@ -28,10 +28,11 @@ const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
     params(
         ("id" = String, Path, description = "The camera: 1 to 128 bytes of UTF-8, percent-encoded, so that it may \
             hold any characters (`/` is `%2F`); not `.` or `..`", min_length = 1, example = "KV12345"),
-        ("from" = String, Query, format = DateTime, description = "The first instant, RFC 3339 with any offset and \
-            of any year", example = "2025-04-05T00:00:00Z"),
-        ("to" = String, Query, format = DateTime, description = "The first instant after, later than `from` by at \
-            most 10,000 windows (`serving.max_windows`)", example = "2025-04-06T03:00:00+03:00"),
+        ("from" = String, Query, description = "The first instant, RFC 3339 with any offset and of any year; or a date, \
+            which is the first instant of that day in the pipeline's time zone", example = "2025-04-05T00:00:00Z"),
+        ("to" = String, Query, description = "The first instant after, or a date likewise (so the day after the \
+            last one), later than `from` by at most 10,000 windows (`serving.max_windows`)",
+            example = "2025-04-06"),
         ("interval" = Interval, Query, description = "The length of the windows", example = "1h"),
     ),
     responses(
@@ -50,7 +51,11 @@ const PROMETHEUS_TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
     )
 )]
 pub(crate) async fn avg_speed(State(app): State<App>, uri: Uri) -> Result<Json<AvgSpeed>, Problem> {
-    let query = AvgSpeedQuery::parse(uri.path(), uri.query(), app.settings().max_windows)?;
+    let days = || {
+        let index = app.store().index().map_err(|error| read_problem(&uri, error))?;
+        Ok(index.calendar().clone())
+    };
+    let query = AvgSpeedQuery::parse(uri.path(), uri.query(), app.settings().max_windows, days)?;
     let camera = query.camera.as_str();
     let windows = app.store().windows(camera, query.size, query.from.time, query.to.time).await;
     let windows = windows.map_err(|error| read_problem(&uri, error))?.ok_or_else(|| {

@@ -5,7 +5,8 @@
 
 use std::borrow::Cow;
 
-use lake_model::{CameraId, Timestamp, WindowSize};
+use lake_config::closest;
+use lake_model::{Calendar, CameraId, Day, Timestamp, WindowSize};
 use percent_encoding::percent_decode_str;
 use utoipa::ToSchema;
 
@@ -64,19 +65,25 @@ pub(crate) struct CamerasQuery {
 }
 
 impl AvgSpeedQuery {
-    /// Reads the request for `path` (`/kvfv/{id}/avg-speed`) with the query `raw`.
+    /// Reads the request for `path` (`/kvfv/{id}/avg-speed`) with the query `raw`. `days` are the pipeline's, for bounds that
+    /// are dates.
     pub(crate) fn parse(
         path: &str,
         raw: Option<&str>,
         max_windows: usize,
+        days: impl Fn() -> Result<Calendar, Problem>,
     ) -> Result<AvgSpeedQuery, Problem> {
         let camera = camera_of_path(path)?;
         let given = Parameters::parse(raw, &["from", "to", "interval"])?;
-        let (from, to) = (Bound::parse("from", &given)?, Bound::parse("to", &given)?);
+        let (from, to) = (Bound::parse("from", &given, &days)?, Bound::parse("to", &given, &days)?);
         let interval = given.required("interval", "one of 5m, 1h and 24h")?;
         let size = WindowSize::parse(interval).ok_or_else(|| {
-            let detail =
-                format!("interval = {}: expected 5m, 1h or 24h", quote_truncated(interval));
+            let meant = meant_size(interval).map(|size| format!("; did you mean {size}?"));
+            let detail = format!(
+                "interval = {}: expected 5m, 1h or 24h{}",
+                quote_truncated(interval),
+                meant.unwrap_or_default()
+            );
             Problem::with_parameter("interval", detail)
         })?;
         let query = AvgSpeedQuery { camera, size, from, to };
@@ -87,7 +94,10 @@ impl AvgSpeedQuery {
     fn check_span(&self, max_windows: usize) -> Result<(), Problem> {
         let (from, to, size) = (self.from.to_string(), self.to.to_string(), self.size);
         if self.to.time <= self.from.time {
-            let detail = format!("to = {to} is not after from = {from}: expected a later instant");
+            let detail = format!(
+                "to = {to} is not after from = {from}: expected a later instant; a date is the first instant of \
+                 its day, so to name one day set to to the next"
+            );
             return Err(Problem::with_parameter("to", detail));
         }
         let windows = i64::try_from(max_windows).unwrap_or(i64::MAX);
@@ -104,12 +114,20 @@ impl AvgSpeedQuery {
 }
 
 impl Bound {
-    fn parse(name: &'static str, given: &Parameters) -> Result<Bound, Problem> {
-        let text = given.required(name, "an RFC 3339 time such as 2025-04-05T10:15:30Z")?;
+    fn parse(
+        name: &'static str,
+        given: &Parameters,
+        days: &impl Fn() -> Result<Calendar, Problem>,
+    ) -> Result<Bound, Problem> {
+        let text =
+            given.required(name, "an RFC 3339 time such as 2025-04-05T10:15:30Z, or a date")?;
+        if let Some(day) = Day::parse(text) {
+            return Ok(Bound { time: days()?.span(day).start, text: text.to_owned() });
+        }
         let time = Timestamp::parse(text).ok_or_else(|| {
             let detail = format!(
                 "{name} = {}: expected an RFC 3339 time with an offset, such as 2025-04-05T10:15:30Z or \
-                 2025-04-05T13:15:30+03:00",
+                 2025-04-05T13:15:30+03:00, or a date such as 2025-04-05, a day of the pipeline",
                 quote_truncated(text)
             );
             Problem::with_parameter(name, detail)
@@ -160,6 +178,22 @@ fn limit(text: &str) -> Result<usize, Problem> {
     })
 }
 
+/// The windows that the writer of an unknown interval may have meant: those of the nearest length, or of a similar name.
+fn meant_size(interval: &str) -> Option<WindowSize> {
+    let named = interval.trim().to_lowercase();
+    let length = humantime::parse_duration(&named)
+        .or_else(|_| humantime::parse_duration(&format!("1{named}")));
+    match length {
+        Ok(length) => {
+            let micros = i64::try_from(length.as_micros()).unwrap_or(i64::MAX);
+            WindowSize::ALL.into_iter().min_by_key(|size| size.micros().abs_diff(micros))
+        }
+        Err(_) => {
+            closest(&named, WindowSize::ALL.map(WindowSize::as_str)).and_then(WindowSize::parse)
+        }
+    }
+}
+
 /// The camera id in the path `/kvfv/{id}/avg-speed`.
 fn camera_of_path(path: &str) -> Result<CameraId, Problem> {
     let after = path.strip_prefix("/kvfv/").unwrap_or(path);
@@ -195,8 +229,12 @@ impl<'a> Parameters<'a> {
         let name = percent_decode(raw_name).ok_or_else(|| encoding(raw_name))?;
         if !self.known.contains(&name.as_str()) {
             let known = self.known.join(", ");
-            let detail =
-                format!("unknown parameter {}: expected only {known}", quote_truncated(&name));
+            let meant = closest(&name, self.known.iter().copied());
+            let meant = meant.map(|meant| format!("; did you mean {meant}?")).unwrap_or_default();
+            let detail = format!(
+                "unknown parameter {}: expected only {known}{meant}",
+                quote_truncated(&name)
+            );
             return Err(Problem::with_parameter(&truncated(&name), detail));
         }
         if self.get(&name).is_some() {

@@ -28,6 +28,7 @@ pub use self::error::EngineError;
 use self::pace::Pace;
 use self::retry_gate::RetryGate;
 use self::work::Work;
+use crate::dead_share::DeadShare;
 use crate::source::{AssignedPartition, Source, SourceEvent, Start};
 use crate::stop_at::StopAt;
 use crate::tables::Tables;
@@ -44,6 +45,7 @@ pub struct Engine<S> {
     /// Where to stop, if it is to stop.
     stop_at: Option<StopAt>,
     retry: RetryGate,
+    dead_share: DeadShare,
 }
 
 impl<S: Source> Engine<S> {
@@ -53,6 +55,7 @@ impl<S: Source> Engine<S> {
         Ok(Engine {
             source,
             retry: RetryGate::new(pace.commit_interval),
+            dead_share: DeadShare::new(settings),
             pace,
             work: Work::new(tables, settings)?,
             stop_at: None,
@@ -90,6 +93,14 @@ impl<S: Source> Engine<S> {
             () = too_late => None,
         };
         self.source.close().await;
+        self.dead_share.review(Instant::now());
+        let landed = &self.work.partitions.landed;
+        let (events, dead_letters, reasons) =
+            (landed.events, landed.dead_total(), landed.by_reason());
+        match dead_letters {
+            0 => tracing::info!(events, dead_letters, "landed in this run"),
+            _ => tracing::warn!(events, dead_letters, reasons, "landed in this run"),
+        }
         match finished {
             Some(result) => result,
             None if self.work.partitions.is_ahead() => Err(EngineError::OutOfTime(limit)),
@@ -150,6 +161,7 @@ impl<S: Source> Engine<S> {
                 }
                 _ = averages.tick() => {
                     self.work.record_watermarks();
+                    self.dead_share.review(Instant::now());
                     self.average_if_possible(false).await?;
                     self.look_for_ends_elsewhere().await;
                 }
@@ -168,6 +180,7 @@ impl<S: Source> Engine<S> {
         match event {
             SourceEvent::Records(batch) => {
                 metrics::counter!("lambdalake_speed_records_total").increment(batch.len() as u64);
+                self.dead_share.observe(&batch);
                 let starts = self.work.accept(*batch).await?;
                 self.seek(starts);
                 if self.work.partitions.waiting_bytes() >= self.pace.landing_bytes {

@@ -127,13 +127,18 @@ impl Lander {
             work.push(beside(partition, Table::DeadLetters, files));
         }
         let published = commit_owned(committer, partitions, Table::DeadLetters, &work).await?;
+        let mut reasons = Vec::new();
         for (partition, next) in partitions.committed(&work, &published) {
             for letter in partition.landing.dead_letters() {
                 let reason = letter.reason.as_str();
                 metrics::counter!("lambdalake_speed_dead_letters_total", "reason" => reason)
                     .increment(1);
+                reasons.push(letter.reason);
             }
             partition.landing.clear_dead_letters(next);
+        }
+        for reason in reasons {
+            *partitions.landed.dead.entry(reason).or_default() += 1;
         }
         Ok(published.fenced)
     }
@@ -163,6 +168,7 @@ impl Lander {
         let landed = work.iter().filter(|work| !published.fenced.contains(&work.partition));
         let rows: u64 = landed.flat_map(|work| &work.files).map(|(_, file)| file.rows).sum();
         metrics::counter!("lambdalake_speed_events_landed_total").increment(rows);
+        partitions.landed.events += rows;
         Ok(published.fenced)
     }
 

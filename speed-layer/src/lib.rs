@@ -5,15 +5,18 @@
 //! interval the [`lander`] and the [`averages_writer`] commit both through the [`committer`], which [`publish`]es to the
 //! [`tables`], fenced by the offsets that the tables hold, by the [`ownership`] of partitions and by the bounds of days, whose
 //! rules `zone_rules` keeps there. [`takeover`] and [`recovery`] read all state back from there.
+//! [`dead_share`] watches how many records are no events, and [`mod@check`] shows what a topic's records would become.
 //! [`source`] is what the engine sees of Kafka, [`stop_at`] where a bounded run ends, [`topic_check`] whether the
 //! topic is still the same; [`mod@reset`] sets a watermark back
 //! that a faulty camera clock has carried away, and [`split`] gives each group of provisional rows a file of its own where
 //! another tool has put several into one.
 
 pub mod averages_writer;
+pub mod check;
 pub mod checkpoints;
 pub mod clock;
 pub mod committer;
+pub mod dead_share;
 pub mod engine;
 pub mod kafka;
 pub mod lander;

@@ -1,11 +1,13 @@
-//! `speed-layer run`: settings in, components built and handed to the engine.
+//! The command line of `speed-layer`: settings in, components built and handed to the engine, or to a command.
 
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use clap::builder::TypedValueParser as _;
 use clap::{Args, Parser, Subcommand};
 use lake_config::{Kafka, Settings};
@@ -17,6 +19,7 @@ use lake_runtime::startup::{self, RunOutcome};
 use lake_runtime::{RandomIds, SystemClock, telemetry};
 use lake_tables::identity::LakeIdentity;
 use lake_tables::txn::WatermarkReset;
+use speed_layer::check;
 use speed_layer::kafka::{KafkaSource, check_timestamps};
 use speed_layer::reset::{ResetOutcome, reset_watermark};
 use speed_layer::stop_at::StopAt;
@@ -44,6 +47,7 @@ struct Cli {
 
 const EXAMPLES: &str = "\
 Examples:
+  speed-layer check                            what the topic's records would become; lands nothing
   speed-layer run                              with ./lakehouse.toml, or defaults
   speed-layer run --config prod.toml           until SIGTERM, which commits what is held
                                                (for speed.shutdown_timeout at most)
@@ -52,13 +56,19 @@ Examples:
   speed-layer rename-pipeline --from old-name  the lake goes on under pipeline.name
   LAKEHOUSE__KAFKA__BROKERS=k1:9092,k2:9092 speed-layer run
 
-Exit codes: 0 done, 2 usage or configuration, 3 an external failure (Kafka, the object store).";
+Exit codes: 0 done, 1 a check failed, 2 usage or configuration, 3 an external failure (Kafka, the object store).";
 
 #[derive(Subcommand)]
 enum Command {
     /// Consume, land and aggregate until stopped
     #[command(after_help = lake_config::with_settings_help(EXAMPLES))]
     Run(RunArgs),
+    /// Show what the latest records of the topic would become, and propose settings
+    ///
+    /// Lands nothing, creates nothing, and commits no offset. Exits 1 where more records than speed.max_dead_share would become
+    /// dead letters.
+    #[command(after_help = lake_config::with_settings_help(EXAMPLES))]
+    Check(CheckArgs),
     /// Set a partition's watermark back, after a faulty camera clock
     ///
     /// The speed layer may run: its next commit of the partition finds the reset, and the partition is loaded anew
@@ -70,6 +80,17 @@ enum Command {
     /// runs under the former name, its next commit is refused. Run it again if it was interrupted.
     #[command(after_help = lake_config::with_settings_help(EXAMPLES))]
     RenamePipeline(RenameArgs),
+}
+
+#[derive(Args)]
+struct CheckArgs {
+    /// The settings file [default: ./lakehouse.toml, if it exists]
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+    /// Records to look at
+    #[arg(long, value_name = "N", default_value = "100")]
+    #[arg(value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    records: u32,
 }
 
 #[derive(Args)]
@@ -115,6 +136,10 @@ fn main() -> ExitCode {
     match Cli::parse().command {
         Command::Run(args) => {
             let work = async |settings| run(&settings, args.until_end).await;
+            startup::run(args.config.as_deref(), &[], work, exit_code)
+        }
+        Command::Check(args) => {
+            let work = async |settings| show_check(&settings, args.records).await;
             startup::run(args.config.as_deref(), &[], work, exit_code)
         }
         Command::ResetWatermark(args) => {
@@ -163,6 +188,13 @@ async fn run(settings: &Settings, until_end: bool) -> anyhow::Result<RunOutcome>
     engine.run(stop).await?;
     tracing::info!("everything is committed");
     Ok(RunOutcome::Done)
+}
+
+async fn show_check(settings: &Settings, records: u32) -> anyhow::Result<RunOutcome> {
+    let report = check::run(settings, usize::try_from(records)?).await?;
+    let mut out = std::io::stdout().lock();
+    write!(out, "{report}").context("write the report to standard output")?;
+    Ok(if report.is_ok() { RunOutcome::Done } else { RunOutcome::CheckFailed })
 }
 
 /// Opens the tables on the topic that Kafka has and, where the run is to end there, its ends.

@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 use lake_model::time::SECOND_US;
 use lake_model::{KafkaPartition, Lateness, Offset, Timestamp};
 
+use crate::dead_share::Tally;
 use crate::partition::Partition;
 use crate::publish::{PartitionCommit, Published};
 
@@ -16,6 +17,8 @@ const CLOCK_SKEW_US: i64 = 600 * SECOND_US;
 #[derive(Debug, Default)]
 pub struct PartitionSet {
     held: BTreeMap<KafkaPartition, Partition>,
+    /// What was committed by this instance.
+    pub landed: Tally,
 }
 
 impl PartitionSet {

@@ -70,7 +70,6 @@ pub async fn publish(
 ) -> Result<Published, LakeError> {
     loop {
         let committed = commit_with(log, async |log: &TableLog| {
-            check_claim(log, app_ids)?;
             Ok::<_, LakeError>(match assemble(log, app_ids, calendar, operation, work)? {
                 Some((commit, published)) if commit.is_empty() => {
                     CommitDecision::Nothing(Some(published))
@@ -106,6 +105,7 @@ fn assemble(
     operation: &'static str,
     work: &[PartitionCommit],
 ) -> Result<Option<(Commit, Published)>, LakeError> {
+    check_claim(log, app_ids)?;
     let mut commit = Commit::new(log.lake(), operation);
     let mut published = Published::default();
     for work in work {

@@ -24,6 +24,11 @@ impl DayFilter {
         DayFilter { from: Some(day), to: Some(day) }
     }
 
+    /// The day, if it is one that is asked for by name.
+    pub(super) fn named(&self) -> Option<Day> {
+        self.from.filter(|from| Some(*from) == self.to)
+    }
+
     /// Whether the run looks at `day`.
     pub fn contains(&self, day: Day) -> bool {
         self.from.is_none_or(|from| from <= day) && self.to.is_none_or(|to| day <= to)

@@ -219,6 +219,23 @@ impl Kind<f64> for Kmh {
     }
 }
 
+/// A part of a whole: a number from 0 to 1.
+pub struct Share;
+
+impl Kind<f64> for Share {
+    fn expected(&self) -> String {
+        "a share from 0 to 1, such as 0.1".to_owned()
+    }
+
+    fn parse(&self, text: &str) -> Option<f64> {
+        text.parse().ok().filter(|share| (0.0..=1.0).contains(share))
+    }
+
+    fn spelling(&self) -> Spelling {
+        Spelling::Number
+    }
+}
+
 /// An address to listen on, and examples of one in words.
 pub struct Address(pub &'static str);
 

@@ -77,7 +77,8 @@ impl Follower {
             let cameras = cameras.map(|names| self.shared(names));
             files.push(Arc::new(IndexedFile::new(entry, cameras)));
         }
-        let index = Index::new(state.version(), files, published);
+        let index =
+            Index::new(state.version(), self.identity.calendar_at(state)?, files, published);
         metrics::published(Published {
             version: index.version(),
             files: index.file_count(),

@@ -8,7 +8,7 @@ use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use lake_delta::log::FileEntry;
-use lake_model::{Day, KafkaPartition, TableVersion, Timestamp, WindowSize};
+use lake_model::{Calendar, Day, KafkaPartition, TableVersion, Timestamp, WindowSize};
 
 use super::indexed_file::IndexedFile;
 use super::rows::MergedWindow;
@@ -20,6 +20,8 @@ pub(super) type LatestWindows = HashMap<Arc<str>, Option<MergedWindow>>;
 #[derive(Debug)]
 pub(crate) struct Index {
     version: TableVersion,
+    /// The pipeline's days.
+    calendar: Calendar,
     days: BTreeMap<Option<Day>, Arc<DayFiles>>,
     /// Every camera with the latest day that it has rows in.
     cameras: Arc<BTreeMap<Arc<str>, Option<Day>>>,
@@ -29,6 +31,7 @@ impl Index {
     /// The index of `files`, the active ones at `version`, which shares with `previous` what is the same.
     pub(super) fn new(
         version: TableVersion,
+        calendar: Calendar,
         files: Vec<Arc<IndexedFile>>,
         previous: Option<&Index>,
     ) -> Index {
@@ -44,12 +47,17 @@ impl Index {
         let same = previous.filter(|index| same_cameras(&index.days, &days));
         let cameras =
             same.map_or_else(|| Arc::new(latest_days(&days)), |index| Arc::clone(&index.cameras));
-        Index { version, days, cameras }
+        Index { version, calendar, days, cameras }
     }
 
     /// The table's version.
     pub(crate) fn version(&self) -> TableVersion {
         self.version
+    }
+
+    /// The pipeline's days, by the rules that the table has.
+    pub(crate) fn calendar(&self) -> &Calendar {
+        &self.calendar
     }
 
     /// Whether any row is of that camera.

@@ -52,7 +52,7 @@ async fn every_bad_parameter_of_averages_is_named_with_what_was_expected() {
         (format!("{GOOD}&=x"), "", "unknown parameter"),
         (format!("{GOOD}&interval=1h"), "interval", "more than once"),
         (format!("{GOOD}&%66rom=2025-04-05T00:00:00Z"), "from", "more than once"),
-        (format!("from=2025-04-05&{to}&interval=1h"), "from", rfc_3339),
+        (format!("from=2025-04-05Z&{to}&interval=1h"), "from", rfc_3339),
         (format!("from=2025-04-05T00:00:00&{to}&interval=1h"), "from", rfc_3339),
         (format!("from=2025-04-05%2000:00:00Z&{to}&interval=1h"), "from", rfc_3339),
         (format!("from=2025-04-05+00:00:00Z&{to}&interval=1h"), "from", rfc_3339),

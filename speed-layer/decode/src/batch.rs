@@ -83,6 +83,11 @@ impl DecodedBatch {
         (self.events, self.dead_letters)
     }
 
+    /// The dead letters.
+    pub fn dead_letters(&self) -> &[DeadLetter] {
+        &self.dead_letters
+    }
+
     /// The offset of the last record.
     pub fn last_offset(&self) -> Option<Offset> {
         let letter = self.dead_letters.last().map(|letter| letter.kafka_offset);

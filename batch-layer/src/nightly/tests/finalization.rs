@@ -92,6 +92,33 @@ async fn only_the_days_asked_for_are_recomputed() {
 }
 
 #[tokio::test]
+async fn an_open_day_that_is_asked_for_is_left_and_told_when_it_closes_in_the_pipelines_zone() {
+    let mut world = World::new("Europe/Moscow", "2025-04-05T22:00:00Z").await;
+    world.process(&[seen("KV1", "2025-04-05T10:00:00Z", 60_000)]).await;
+    for asked in [DAY, "2025-04-06", "2030-01-01"] {
+        let days = DayFilter::only(day(asked));
+        let report = world.nightly_with(NightlyOptions { days, ..options() }).await;
+        assert!(!report.is_complete() && report.done.is_empty(), "{report}");
+        let [left] = &*report.left else { panic!("{report}") };
+        assert_eq!(left.day, day(asked));
+        assert!(left.reason.contains("the day is open: it closes at "), "{report}");
+        assert!(left.reason.contains("T04:00:00+03:00 (Europe/Moscow)"), "{report}");
+    }
+    // Nobody asked for that one.
+    assert!(world.nightly().await.is_complete());
+    // Yesterday is the pipeline's.
+    assert_eq!(world.context.yesterday().unwrap(), day(DAY));
+    world.set_clock("2025-04-05T20:59:59Z");
+    assert_eq!(world.context.yesterday().unwrap(), day("2025-04-04"));
+    world.set_clock("2025-04-06T01:00:00Z");
+    let days = DayFilter::only(day(DAY));
+    let report = world.nightly_with(NightlyOptions { days, ..options() }).await;
+    assert_eq!((report.done.len(), report.is_complete()), (1, true));
+    let empty = NightlyOptions { days: DayFilter::only(day("2025-04-01")), ..options() };
+    assert!(world.nightly_with(empty).await.is_complete(), "a closed day without events is done");
+}
+
+#[tokio::test]
 async fn a_clean_day_is_recomputed_by_force_only() {
     let world = world().await;
     world.nightly().await;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::key::{default, section};
-use crate::kind::{Address, Bytes, OrNone, duration};
+use crate::kind::{Address, Bytes, OrNone, Share, duration};
 use crate::units::{CENTURY, HOUR, MB, MILLISECOND, MINUTE, TB};
 
 section! {
@@ -37,6 +37,10 @@ section! {
         /// Decoded records that may wait for the aggregation; beyond it fetching pauses. At least
         /// event.max_record_bytes.
         queue_bytes: u64 = Bytes { min: MB, max: TB }, default("64MB");
+
+        /// The share of records, from 0 to 1, that may become dead letters before that is warned of, and from
+        /// which on `speed-layer check` fails.
+        max_dead_share: f64 = Share, default("0.1");
 
         /// Where the speed layer serves its metrics (GET /metrics); "" turns that off.
         metrics_listen: Option<SocketAddr> = OrNone(Address("127.0.0.1:9101 or [::]:9101")),

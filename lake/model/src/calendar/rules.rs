@@ -86,6 +86,17 @@ impl ZoneRules {
         )
     }
 
+    /// `time` as clocks show it, to the second. Beyond the years that zone rules cover, in UTC.
+    pub(super) fn local_text(&self, time: Timestamp) -> String {
+        match jiff::Timestamp::from_microsecond(time.micros()) {
+            Ok(instant) => {
+                let local = instant.to_zoned(self.zone.clone());
+                local.strftime("%Y-%m-%dT%H:%M:%S%:z").to_string()
+            }
+            Err(_) => time.to_string(),
+        }
+    }
+
     /// The date that clocks show at `time`; near clock changes at midnight a neighbour of its day.
     pub(super) fn local_day(&self, time: Timestamp) -> Day {
         let offset_us = jiff::Timestamp::from_microsecond(time.micros())

@@ -260,3 +260,16 @@ fn releases_of_the_database_are_in_the_order_of_their_dates() {
     let releases = names.map(TzRelease::new);
     assert!(releases.is_sorted() && releases[2] > TzRelease::new("2024A"), "{releases:?}");
 }
+
+#[test]
+fn local_text_is_what_the_clocks_show_with_their_offset() {
+    let new_york = Calendar::new("America/New_York").unwrap();
+    for (utc, local) in [
+        ("2025-04-06T01:00:00Z", "2025-04-05T21:00:00-04:00"),
+        ("2025-11-02T06:30:00Z", "2025-11-02T01:30:00-05:00"),
+    ] {
+        assert_eq!(new_york.local_text(Timestamp::parse(utc).unwrap()), local);
+    }
+    let utc = Timestamp::parse("2025-04-06T01:00:00Z").unwrap();
+    assert_eq!(Calendar::utc().local_text(utc), "2025-04-06T01:00:00+00:00");
+}
