@@ -67,6 +67,9 @@ def normal(message, workspace):
     message = re.sub(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", "ID", message)
     message = re.sub(r" \(after \d+ms in state \w+(, \d+ identical error\(s\) suppressed)?\)", "", message)
     message = re.sub(r" in \d+(\.\d+)?(ms|µs|s)\b", "", message)
+    # librdkafka's words depend on what it was at when the broker closed the connection.
+    closed = r"Disconnected: SSL connection closed by peer(: connecting to a PLAINTEXT broker listener\?)?"
+    message = re.sub(rf"(SSL handshake failed: )?{closed}", "SSL connection closed by peer", message)
     message = " ".join(message.split()).replace("|", "\\|").replace("<", "&lt;")
     return message if len(message) <= LONGEST_MESSAGE else message[:LONGEST_MESSAGE] + "…"
 
