@@ -20,7 +20,7 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-use lake_delta::{LakeError, TableState};
+use lake_delta::TableState;
 use lake_tables::Table;
 
 use crate::batch_runs::BatchRuns;
@@ -43,7 +43,9 @@ pub async fn run(context: &Context) -> Result<AuditReport, BatchError> {
     let mut tries = 1;
     loop {
         match attempt(context).await {
-            Err(BatchError::Lake(error @ LakeError::MissingFile { .. })) if tries < TRIES => {
+            Err(BatchError::Lake(error))
+                if error.data_file_at_fault().is_some() && tries < TRIES =>
+            {
                 tracing::info!(%error, "files were replaced since the logs were read: beginning again");
                 tries += 1;
             }
@@ -91,7 +93,15 @@ async fn note_fault(
     error: impl Into<BatchError>,
     report: &mut AuditReport,
 ) -> Result<FileFault, BatchError> {
-    match faults::judge(context, tables, error).await? {
+    note(faults::judge(context, tables, error).await?, report)
+}
+
+/// The data file at fault, which is now among the findings.
+///
+/// # Errors
+/// The log does not name it any more.
+fn note(judged: Judged, report: &mut AuditReport) -> Result<FileFault, BatchError> {
+    match judged {
         Judged::Moved(error) => Err(error.into()),
         Judged::Fault(fault) => {
             report.fault(fault.clone());

@@ -6,7 +6,13 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use arrow::array::StringArray;
+use futures::TryStreamExt;
 use lake_delta::log::FileEntry;
+use lake_delta::{Lake, LakeError, columns};
+use lake_tables::Table;
+
+use crate::scan::batches;
 
 /// Camera ids from one, inclusive, up to another, exclusive, in byte order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -32,6 +38,39 @@ impl CameraSpan {
         self.from.as_deref().is_none_or(|from| from <= greatest)
             && self.until.as_deref().is_none_or(|until| least < until)
     }
+}
+
+/// A camera of `ids` that lies outside of the bounds that the log has of the file's cameras. Ranges of cameras pass over
+/// such a file where they should not.
+pub(crate) fn outside_bounds(file: &FileEntry, ids: &StringArray) -> Option<String> {
+    let (least, greatest) = file.bounds("camera_id")?;
+    let (least, greatest) = (least.as_str()?, greatest.as_str()?);
+    let astray = ids.iter().flatten().find(|id| *id < least || greatest < *id)?;
+    Some(format!(
+        "a row has camera {astray}, and the log says that they are from {least} to {greatest}"
+    ))
+}
+
+/// The file of `files` that rows were counted in and not read from, in words: `read` of `counted` rows were.
+pub(crate) async fn unread(
+    lake: &Lake,
+    files: &[FileEntry],
+    read: u64,
+    counted: u64,
+) -> Result<LakeError, LakeError> {
+    for file in files {
+        let mut batches = batches(lake.table_store(Table::Events), file, &["camera_id"]).await?;
+        while let Some(batch) = batches.try_next().await? {
+            let ids = columns::string(&batch, "camera_id");
+            let ids = ids.map_err(|error| LakeError::data_file(&file.path, error))?;
+            if let Some(problem) = outside_bounds(file, ids) {
+                return Ok(LakeError::data_file(&file.path, problem));
+            }
+        }
+    }
+    let problem =
+        format!("of {counted} rows of its day, {read} were read: files changed meanwhile");
+    Ok(LakeError::data_file(files.first().map_or("", |file| &file.path), problem))
 }
 
 /// Neighbours in a sorted list of cameras.

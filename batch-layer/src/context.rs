@@ -1,9 +1,11 @@
 //! What every command works with: settings, the lake, its days, the names of offsets in the logs, and the speed limits.
 
+use std::collections::BTreeMap;
+
 use lake_config::Settings;
 use lake_delta::{Lake, LakeError, TableLog, TableState};
 use lake_kafka::{LogEnds, TopicExtent};
-use lake_model::{Calendar, Day, SpeedLimits, Timestamp};
+use lake_model::{Calendar, Day, KafkaPartition, Offset, SpeedLimits, Timestamp};
 use lake_tables::Table;
 use lake_tables::identity::LakeIdentity;
 use lake_tables::txn::AppIds;
@@ -55,6 +57,22 @@ impl Context {
     /// Opens the log of `table`, which must have been made by the pipeline that the settings describe.
     pub(crate) async fn open(&self, table: Table) -> Result<TableLog, BatchError> {
         Ok(LakeIdentity::of(&self.settings).open(&self.lake, table).await?)
+    }
+
+    /// The offset that each partition reaches in `events`, or in `table` where that is ahead: dead letters land first.
+    pub(crate) async fn reached(
+        &self,
+        table: Table,
+    ) -> Result<BTreeMap<KafkaPartition, Offset>, LakeError> {
+        let mut reached: BTreeMap<KafkaPartition, Offset> = BTreeMap::new();
+        for table in [Table::Events, table] {
+            let log = LakeIdentity::of(&self.settings).open(&self.lake, table).await?;
+            for (partition, next) in self.app_ids.partitions(log.state()) {
+                let held = reached.entry(partition).or_insert(next);
+                *held = next.max(*held);
+            }
+        }
+        Ok(reached)
     }
 
     /// What Kafka has of the topic, which must be the one whose offsets `events` holds.

@@ -94,6 +94,18 @@ impl<'a> DayEvents<'a> {
         &self.span
     }
 
+    /// Makes sure that ranges of cameras had every row that was counted, when all of them were read.
+    ///
+    /// # Errors
+    /// There were more or fewer: a file contradicts the log's bounds of its cameras.
+    pub(crate) async fn check_all_read(&self, read: u64) -> Result<(), LakeError> {
+        let counted = self.camera_counts.rows;
+        if read == counted {
+            return Ok(());
+        }
+        Err(cameras::unread(self.lake, &self.files, read, counted).await?)
+    }
+
     /// Reads the distinct events of a range of cameras.
     pub(crate) async fn read(&self, range: &CameraRange) -> Result<DistinctEvents, LakeError> {
         let places: HashMap<Arc<str>, u32> = range

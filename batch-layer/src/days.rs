@@ -120,8 +120,9 @@ fn known(
         event_rows: events.files_of(day).map(|file| file.rows).sum(),
         is_final: found.is_some(),
         last_run_rows: run.and_then(|run| u64::try_from(run.rows_read).ok()),
-        dropped: floor.is_some_and(|floor| day < floor)
-            || context.app_ids.is_quarantined(events, day),
+        dropped: floor.is_some_and(|floor| day < floor),
+        computed_from: found.as_ref().and_then(|found| found.events_version),
+        quarantine: context.app_ids.quarantined(events, day),
     };
     KnownDay { facts, run: run.cloned() }
 }

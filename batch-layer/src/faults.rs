@@ -74,14 +74,31 @@ pub(crate) async fn judge(
         BatchError::Lake(error) if error.data_file_at_fault().is_some() => error,
         other => return Err(other),
     };
-    for table in tables {
-        let log: TableLog = context.open(*table).await?;
-        let named = error.data_file_at_fault().and_then(|path| log.state().file(path));
-        if let Some((file, problem)) = named.zip(error.problem_of_data_file()) {
-            return Ok(Judged::Fault(FileFault::of(*table, file, problem)));
+    let judged = judge_all(context, tables, vec![error]).await?;
+    Ok(judged.into_iter().next().expect("one error is judged once"))
+}
+
+/// As [`judge`], for many errors about data files: the logs are loaded once.
+pub(crate) async fn judge_all(
+    context: &Context,
+    tables: &[Table],
+    errors: Vec<LakeError>,
+) -> Result<Vec<Judged>, BatchError> {
+    let mut logs: Vec<(Table, TableLog)> = Vec::new();
+    if !errors.is_empty() {
+        for table in tables {
+            logs.push((*table, context.open(*table).await?));
         }
     }
-    Ok(Judged::Moved(error))
+    let judged = errors.into_iter().map(|error| {
+        let found = logs.iter().find_map(|(table, log)| {
+            let named = error.data_file_at_fault().and_then(|path| log.state().file(path));
+            let (file, problem) = named.zip(error.problem_of_data_file())?;
+            Some(FileFault::of(*table, file, problem))
+        });
+        found.map_or(Judged::Moved(error), Judged::Fault)
+    });
+    Ok(judged.collect())
 }
 
 impl FileFault {

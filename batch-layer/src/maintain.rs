@@ -41,7 +41,10 @@ use crate::context::Context;
 use crate::days::{self, KnownDay};
 use crate::error::BatchError;
 
-pub use self::report::{MaintainReport, Reason, Rewritten};
+pub use self::report::{LeftWork, MaintainReport, Reason, Rewritten};
+
+/// Why work is left by a run that is stopped.
+const STOPPED: &str = "the run was asked to stop";
 
 /// Maintains every table. With `dry_run` it only reports what it would do.
 ///
@@ -76,6 +79,7 @@ pub async fn run(
     let mut at_rest: BTreeSet<Day> = at_rest.map(|day| day.facts.span.day).collect();
     for day in &at_rest {
         if shutdown.is_requested() {
+            report.leave(Table::Events.spec(), Some(*day), STOPPED.to_owned());
             return Ok(report);
         }
         let compacted = compact::day(context, &mut events, *day, &mut report).await;
@@ -90,6 +94,7 @@ pub async fn run(
     }
     for table in Table::ALL {
         if shutdown.is_requested() {
+            report.leave(table.spec(), None, STOPPED.to_owned());
             return Ok(report);
         }
         tidy(context, table, &mut report).await?;

@@ -10,11 +10,12 @@
 //! Offsets are noted by compare and swap: those that a gap on that very version covers are noted no more. The file is removed on
 //! a version that still names it. What the other files hold does not change meanwhile: compaction keeps rows, and new rows
 //! have offsets that no file had before. The one exception is a file that reads well and is quarantined by force while it is
-//! compacted; then nothing is removed, the command fails, and the audit names the offsets that are accounted for twice.
+//! compacted; then nothing is removed, the command says so and exits with 1, and the audit names the offsets that are accounted for twice.
 //!
-//! Day and run agree by themselves: a final day that lost rows has others than its run read, and is dirty. A final day that
-//! lost its last file has none to be recomputed from; the commit says so (`AppIds::quarantined_day`), and the day is frozen, as
-//! if retention had dropped it.
+//! The commit that removes a file of events says so of its day, with its own version (`AppIds::quarantine`). A final day is
+//! dirty while its rows are of an older version of `events`, whatever landed since. Where the file was the day's last, such
+//! rows can't be recomputed, and the day is frozen, as if retention had dropped it; that also holds for a day that is made
+//! final from the file at the same time.
 //!
 //! # Crash consistency
 //! First `offset_gaps`, then the table. A run that is killed between the two leaves offsets that a gap covers and a file that the
@@ -41,7 +42,6 @@ use object_store::path::Path;
 use self::holdings::{Candidates, Holdings};
 use self::inspection::Inspection;
 use crate::context::Context;
-use crate::days;
 use crate::error::BatchError;
 
 pub use self::report::{Kept, QuarantineReport, Refusal};
@@ -83,8 +83,14 @@ pub async fn run(
     report.kept = keep(context, &target).await;
     report.noted = gaps::note(context, report.offsets.clone()).await?;
     let Target { table, mut log, file } = target;
-    report.removed_in = Some(remove(context, table, &mut log, &file).await?);
-    tracing::warn!(file = report.file, rows = report.rows, "a data file is quarantined");
+    report.removed_in = remove(context, table, &mut log, &file).await?;
+    let was_removed = report.removed_in.is_some();
+    tracing::warn!(
+        file = report.file,
+        rows = report.rows,
+        was_removed,
+        "quarantine of a data file"
+    );
     Ok(report)
 }
 
@@ -177,14 +183,13 @@ fn report_of(
     options: &QuarantineOptions,
 ) -> QuarantineReport {
     let count: i64 = offsets.values().flatten().map(OffsetRange::len).sum();
-    let rows = target.file.rows + holdings.unreadable.iter().map(|fault| fault.rows).sum::<u64>();
     let refusal = if options.force {
         None
     } else if inspection.problem.is_none() {
         Some(Refusal::Sound)
     } else if inspection.offsets.is_none() && crate::LoggedOffsets::of(&target.file).is_none() {
         Some(Refusal::UnknownOffsets)
-    } else if count.unsigned_abs() > rows {
+    } else if count.unsigned_abs() > target.file.rows {
         Some(Refusal::MoreThanItsRows)
     } else {
         None
@@ -226,32 +231,25 @@ async fn keep(context: &Context, target: &Target) -> Kept {
     }
 }
 
-/// Takes the file out of its table; returns the version that does it.
+/// Takes the file out of its table; returns the version that does it, `None` if another program has taken it out.
 async fn remove(
     context: &Context,
     table: Table,
     log: &mut TableLog,
     file: &FileEntry,
-) -> Result<TableVersion, BatchError> {
-    let avg_speed = context.open(Table::AvgSpeed).await?;
-    let is_final = |day| days::final_day(avg_speed.state(), day).is_some();
+) -> Result<Option<TableVersion>, BatchError> {
     let removed = commit_with(log, async |log: &TableLog| {
         if log.state().file(&file.path) != Some(file) {
             return Ok::<_, LakeError>(CommitDecision::Nothing(()));
         }
-        let freezes = |day: &lake_model::Day| {
-            table == Table::Events && is_last_of_its_day(log.state(), file) && is_final(*day)
-        };
-        let frozen = file.partition.filter(freezes);
-        let txn = frozen.map(|day| (context.app_ids.quarantined_day(day), 1));
-        let commit = Commit::new(&context.lake, "QUARANTINE FILE").remove([file.clone()]).txns(txn);
+        let (version, is_last) =
+            (log.state().version().next(), is_last_of_its_day(log.state(), file));
+        let day = file.partition.filter(|_| table == Table::Events);
+        let txns = day.map(|day| context.app_ids.quarantine(day, version, is_last));
+        let commit = Commit::new(&context.lake, "QUARANTINE FILE")
+            .remove([file.clone()])
+            .txns(txns.into_iter().flatten());
         Ok(CommitDecision::Commit(commit, ()))
     });
-    removed.await?.version.ok_or_else(|| {
-        BatchError::Configuration(format!(
-            "--file {table}/{}: another program has taken it out of the table meanwhile; run `batch-layer audit`: if it names \
-             offsets that are accounted for more than once, the file was rewritten and its rows are still there",
-            file.path
-        ))
-    })
+    Ok(removed.await?.version)
 }

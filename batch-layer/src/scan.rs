@@ -33,10 +33,13 @@ pub(crate) async fn batches(
     let batches =
         stream::try_unfold((read, 0_u64, path), move |(mut read, rows, path)| async move {
             match read.try_next().await? {
-                Some(batch) => {
-                    let rows = rows + batch.num_rows() as u64;
-                    Ok(Some((batch, (read, rows, path))))
-                }
+                Some(batch) => match rows + batch.num_rows() as u64 {
+                    rows if rows <= logged => Ok(Some((batch, (read, rows, path)))),
+                    _ => {
+                        let problem = format!("the log says {logged} rows, and there are more");
+                        Err(LakeError::data_file(&path, problem))
+                    }
+                },
                 None if rows == logged => Ok(None),
                 None => {
                     let problem = format!("the log says {logged} rows, and there are {rows}");

@@ -2,6 +2,7 @@
 //! events and keeps provisional rows as docs/contract.md has them.
 
 mod damage;
+mod rewriting;
 mod rows;
 mod speed;
 
@@ -31,6 +32,7 @@ use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
 pub(crate) use self::damage::Damage;
+pub(crate) use self::rewriting::Aftermath;
 pub(crate) use self::speed::{Seen, seen};
 use crate::nightly::{self, DayFilter, NightlyOptions, NightlyReport};
 use crate::{Context, Shutdown};

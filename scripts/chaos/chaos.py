@@ -24,7 +24,7 @@ from pathlib import Path
 
 from chaos import report
 from chaos.disk import Disk
-from chaos.faults import AWAY, World, strike
+from chaos.faults import UNDER_FIRE, World, strike
 from chaos.feed import Feed
 from chaos.inspection import inspect
 from chaos.pipeline import Pipeline, Watch
@@ -231,7 +231,7 @@ class Run:
     def _look_after_the_disk(self):
         """The small disk is for faults: without faults it must not fill up with files that no table needs."""
         if self.world.disk.is_small and self.world.disk.used_share() > 0.5 and not self.world.small.jobs:
-            self.world.small.begin("maintain", codes=AWAY)
+            self.world.small.begin("maintain", codes=UNDER_FIRE)
 
     def _recover(self):
         """Nothing was committed for some cycles: paused instances are continued, and a commit must follow."""

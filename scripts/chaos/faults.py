@@ -18,8 +18,8 @@ from chaos.proxies import Proxies
 from harness.cluster import Cluster
 from harness.lakehouse import Stack
 
-# Under faults, a run of the batch may end with 1 (days that must wait) or 3 (a server is unavailable); killed runs end
-# with -9.
+# Under faults, a run of the batch may end with 1 (days that must wait, files that another run replaced) or 3 (a server is
+# unavailable); killed runs end with -9.
 UNDER_FIRE = {0, 1, GAVE_UP}
 AWAY = {0, GAVE_UP}
 KILLED = -signal.SIGKILL
@@ -258,11 +258,11 @@ def nightly_killed(world, fault):
 
 
 def maintain(world, _):
-    world.main.begin("maintain", codes=AWAY)
+    world.main.begin("maintain", codes=UNDER_FIRE)
 
 
 def maintain_killed(world, fault):
-    return killed_after(world.main.begin("maintain", codes=AWAY | {KILLED}), fault)
+    return killed_after(world.main.begin("maintain", codes=UNDER_FIRE | {KILLED}), fault)
 
 
 def killed_after(program, fault):

@@ -8,10 +8,11 @@ use lake_model::{KafkaPartition, Offset, OffsetRange, OffsetRanges};
 use lake_tables::Table;
 use lake_tables::offset_gaps;
 
-use super::note_fault;
 use super::report::{AuditReport, AuditedPartition};
+use super::{note, note_fault};
 use crate::context::Context;
 use crate::error::BatchError;
+use crate::faults;
 use crate::offset_set::OffsetSet;
 use crate::scan::scan_readable;
 
@@ -70,9 +71,9 @@ pub(super) async fn audit(
         })
         .await?,
     );
-    for error in errors {
-        let fault =
-            note_fault(context, &[Table::Events, Table::DeadLetters], error, report).await?;
+    let tables = [Table::Events, Table::DeadLetters];
+    for judged in faults::judge_all(context, &tables, errors).await? {
+        let fault = note(judged, report)?;
         if let Some(offsets) = fault.offsets {
             for (_, partition) in
                 partitions.iter_mut().filter(|(id, _)| offsets.has_partition(**id))

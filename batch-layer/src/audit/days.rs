@@ -17,7 +17,7 @@ use super::report::{AuditReport, AuditedDay, DayStatus};
 use crate::batch_runs::BatchRuns;
 use crate::cameras::CameraRange;
 use crate::context::Context;
-use crate::day_events::DayEvents;
+use crate::day_events::{DayEvents, DistinctEvents};
 use crate::days::{self, KnownDay};
 use crate::error::BatchError;
 use crate::window_totals::{self, Totals, WindowKey};
@@ -86,32 +86,36 @@ async fn check(
     let final_files: Vec<FileEntry> = avg_speed.files_of(span.day).cloned().collect();
     let day_events = DayEvents::open(&context.lake, span, files).await?;
     let mut differences = Differences { day: span.day, found: 0 };
-    let mut distinct = 0;
+    let (mut distinct, mut read) = (0, 0);
     let max_rows = context.settings.batch.max_rows_in_memory as u64;
     for range in day_events.camera_counts().ranges(max_rows) {
-        distinct += compare(&day_events, &range, &final_files, audited, |difference| {
+        let events = day_events.read(&range).await?;
+        distinct += events.len();
+        read += events.rows_read();
+        compare(&day_events, &events, &range, &final_files, audited, |difference| {
             differences.add(report, &difference);
         })
         .await?;
     }
+    day_events.check_all_read(read).await?;
     differences.report_rest(report);
     audited.distinct_events = Some(distinct);
     Ok(())
 }
 
-/// Compares the windows of a range of cameras, and returns how many distinct events are in it.
+/// Compares the windows of a range of cameras.
 async fn compare(
     day: &DayEvents<'_>,
+    distinct: &DistinctEvents,
     range: &CameraRange,
     final_files: &[FileEntry],
     audited: &mut AuditedDay,
     mut report: impl FnMut(String),
-) -> Result<u64, LakeError> {
+) -> Result<(), LakeError> {
     let mut rows = window_totals::read(day.lake(), final_files, &range.span).await?;
     for (key, totals) in &rows {
         *audited.counts.entry(key.size.as_str()).or_default() += totals.count;
     }
-    let distinct = day.read(range).await?;
     let mut speeds = Vec::new();
     for window in distinct.windows(day.span()) {
         window.speeds_into(&mut speeds);
@@ -132,7 +136,7 @@ async fn compare(
     let mut invented: Vec<_> = rows.into_iter().collect();
     invented.sort_unstable_by(|a, b| a.0.cmp(&b.0));
     invented.into_iter().for_each(|(key, row)| report(difference(&key, Some(row), None)));
-    Ok(distinct.len())
+    Ok(())
 }
 
 fn difference(key: &WindowKey, row: Option<Totals>, events: Option<Totals>) -> String {

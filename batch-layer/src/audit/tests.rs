@@ -12,6 +12,8 @@ use super::report::DayStatus;
 use super::{AuditReport, run};
 use crate::test_support::{Damage, World, at, day, seen};
 
+mod moved;
+
 const DAY: &str = "2025-04-05";
 
 async fn world() -> World {

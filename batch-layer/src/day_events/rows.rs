@@ -123,6 +123,11 @@ impl DistinctEvents {
         self.duplicates
     }
 
+    /// Rows, repeated ones too.
+    pub(crate) fn rows_read(&self) -> u64 {
+        self.len() + self.duplicates
+    }
+
     /// Distinct events.
     pub(crate) fn len(&self) -> u64 {
         self.rows.len() as u64

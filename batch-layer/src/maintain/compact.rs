@@ -21,8 +21,8 @@ use lake_tables::{Table, file_kind};
 
 use super::plan;
 use super::report::{MaintainReport, Rewritten};
-use super::rewrite::{conformed, swap};
-use crate::cameras::{CameraRange, CameraSpan};
+use super::rewrite::{OVERTAKEN, conformed, swap, together};
+use crate::cameras::{CameraRange, CameraSpan, unread};
 use crate::context::Context;
 use crate::day_events::CameraCounts;
 use crate::error::BatchError;
@@ -64,8 +64,13 @@ pub(super) async fn day(
         }
         bar.finish_and_clear();
         let outputs = output.finish().await?;
+        let written: u64 = outputs.iter().map(|file| file.rows).sum();
+        if written != camera_counts.rows {
+            return Err(unread(&context.lake, &inputs, written, camera_counts.rows).await?);
+        }
         rewritten.after = Some(outputs.len());
         if !swap(events, OPERATION, &inputs, outputs).await? {
+            report.leave(events.table(), Some(day), OVERTAKEN.to_owned());
             return Ok(());
         }
     }
@@ -109,6 +114,7 @@ async fn small_files_of(
         let outputs = output.finish().await?;
         rewritten.after = Some(outputs.len());
         if !swap(log, OPERATION, &inputs, outputs).await? {
+            report.leave(log.table(), day, OVERTAKEN.to_owned());
             return Ok(());
         }
     }
@@ -162,10 +168,7 @@ async fn sorted_rows(
     let mut batches: Vec<RecordBatch> = Vec::new();
     let extract = move |batch: &RecordBatch| rows_of(batch, &span);
     scan(&context.lake, Table::Events, &files, &[], extract, |batch| batches.push(batch)).await?;
-    sort(&batches).map_err(|error| {
-        let paths: Vec<&str> = files.iter().map(|file| file.path.as_str()).collect();
-        LakeError::data_file(&paths.join(", "), error)
-    })
+    sort(&batches).map_err(|error| together(&files, &error.to_string()))
 }
 
 /// A batch that rows can't be read from.

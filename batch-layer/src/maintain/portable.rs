@@ -17,8 +17,9 @@ use lake_runtime::Shutdown;
 use lake_tables::file_kind::{self, AvgSpeedFile};
 use lake_tables::{Table, encoding};
 
+use super::STOPPED;
 use super::report::{MaintainReport, Rewritten};
-use super::rewrite::{conformed, swap};
+use super::rewrite::{OVERTAKEN, conformed, swap};
 use crate::context::Context;
 use crate::error::BatchError;
 use crate::progress;
@@ -50,6 +51,7 @@ pub(super) async fn rewrite(
     let mut done = 0;
     for (day, files) in days {
         if shutdown.is_requested() {
+            report.leave(table.spec(), day, STOPPED.to_owned());
             break;
         }
         let mut rewritten = Rewritten::new(table.spec(), day, files.len()).for_readers();
@@ -60,6 +62,7 @@ pub(super) async fn rewrite(
             };
             rewritten.after = Some(copies.len());
             if !swap(&mut log, "REWRITE", &files, copies).await? {
+                report.leave(log.table(), day, OVERTAKEN.to_owned());
                 continue;
             }
             done += files.len();

@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use lake_delta::TableSpec;
 use lake_delta::storage::leftovers::Leftovers;
-use lake_delta::{LakeError, TableSpec};
 use lake_model::Day;
 use lake_tables::Table;
 
@@ -28,6 +28,19 @@ pub struct MaintainReport {
     pub checkpointed: Vec<Table>,
     /// Data files that can't be used, so that what they belong to was left as it is.
     pub faults: Vec<FileFault>,
+    /// What is left to a later run, and why.
+    pub left: Vec<LeftWork>,
+}
+
+/// Work that was due and is left to a later run.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LeftWork {
+    /// The table.
+    pub table: &'static TableSpec,
+    /// The day, in a table that is partitioned by it.
+    pub day: Option<Day>,
+    /// Why.
+    pub reason: String,
 }
 
 /// Files of a table, or of one day of it, that others took the place of.
@@ -67,7 +80,14 @@ impl Rewritten {
 impl MaintainReport {
     /// Whether everything that was due was done.
     pub fn is_complete(&self) -> bool {
-        self.faults.is_empty()
+        self.faults.is_empty() && self.left.is_empty()
+    }
+
+    /// Leaves work to a later run.
+    pub(super) fn leave(&mut self, table: &'static TableSpec, day: Option<Day>, reason: String) {
+        let day_text = day.map(|day| day.to_string());
+        tracing::warn!(%table, day = day_text, reason, "left to a later run");
+        self.left.push(LeftWork { table, day, reason });
     }
 
     pub(super) fn has_fault_of(&self, table: Table, day: Day) -> bool {
@@ -92,10 +112,10 @@ impl MaintainReport {
                 tracing::warn!(table = %fault.table, file = fault.file, problem = fault.problem, "left as it is");
                 self.faults.push(fault);
             }
-            Judged::Moved(error @ LakeError::MissingFile { .. }) => {
-                tracing::warn!(%table, %error, "left to a later run");
+            Judged::Moved(error) => {
+                let reason = format!("another program has replaced files meanwhile ({error})");
+                self.leave(table.spec(), None, reason);
             }
-            Judged::Moved(error) => return Err(error.into()),
         }
         Ok(None)
     }
@@ -115,7 +135,7 @@ impl MaintainReport {
             && self.deleted.is_empty()
             && self.leftovers == Leftovers::default()
             && self.checkpointed.is_empty()
-            && self.faults.is_empty()
+            && self.is_complete()
     }
 }
 
@@ -143,6 +163,10 @@ impl fmt::Display for MaintainReport {
         for fault in &self.faults {
             let day = fault.day.map(|day| format!(" {day}")).unwrap_or_default();
             writeln!(f, "{}{day}: LEFT: {fault}", fault.table)?;
+        }
+        for LeftWork { table, day, reason } in &self.left {
+            let day = day.map(|day| format!(" {day}")).unwrap_or_default();
+            writeln!(f, "{table}{day}: LEFT to a later run: {reason}")?;
         }
         if self.is_empty() {
             writeln!(f, "nothing to maintain")?;

@@ -16,7 +16,7 @@ use lake_delta::log::FileEntry;
 use lake_delta::{
     Commit, CommitDecision, Committed, LakeError, TableLog, commit_with, data_file, read,
 };
-use lake_model::finalization::DayDecision;
+use lake_model::finalization::{DayDecision, DayState};
 use lake_model::{Day, KafkaPartition, Offset, OffsetRange, Timestamp};
 use lake_tables::offset_gaps::{self, GapReason, OffsetGap};
 use lake_tables::{Table, file_kind};
@@ -69,7 +69,9 @@ struct Dropped {
 
 /// The oldest days with events that are not dropped yet, up to the first that has to stay for its own sake.
 fn candidates(context: &Context, known: &[KnownDay], oldest_kept: Timestamp) -> Vec<Day> {
-    let with_events = known.iter().filter(|day| !day.facts.dropped && day.facts.event_rows > 0);
+    let with_events = known
+        .iter()
+        .filter(|day| day.facts.state() != DayState::Frozen && day.facts.event_rows > 0);
     let may_go = |day: &&KnownDay| {
         day.facts.span.end <= oldest_kept && day.decision(context, false) == DayDecision::Clean
     };

@@ -8,6 +8,9 @@ use lake_delta::{Commit, CommitDecision, DataFile, LakeError, TableLog, commit_w
 use object_store::ObjectStoreExt;
 use object_store::path::Path;
 
+/// Why files were not swapped.
+pub(super) const OVERTAKEN: &str = "another program has replaced files of it meanwhile, or the new files were too old to be committed";
+
 /// The columns of `batch` by name, as the table's files have them.
 pub(super) fn conformed(
     batch: &RecordBatch,
@@ -63,7 +66,17 @@ fn check_rows(inputs: &[FileEntry], outputs: &[DataFile]) -> Result<(), LakeErro
     if read == written {
         return Ok(());
     }
-    let paths: Vec<&str> = inputs.iter().map(|file| file.path.as_str()).collect();
-    let problem = format!("the log says {read} rows, and rewriting found {written}");
-    Err(LakeError::data_file(&paths.join(", "), problem))
+    Err(together(inputs, &format!("the log says {read} rows, and rewriting found {written}")))
+}
+
+/// What is wrong with some of `files`, of which only all together are known to be at fault: an error about the first.
+pub(super) fn together(files: &[FileEntry], problem: &str) -> LakeError {
+    let mut paths = files.iter().map(|file| file.path.as_str());
+    let first = paths.next().unwrap_or_default();
+    match paths.len() {
+        0 => LakeError::data_file(first, problem),
+        others => {
+            LakeError::data_file(first, format!("with {others} others of its day: {problem}"))
+        }
+    }
 }

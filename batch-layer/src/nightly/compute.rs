@@ -63,10 +63,13 @@ pub(super) async fn compute(
     let day = DayEvents::open(&context.lake, span, files).await?;
     let mut writer = DayWriter::new(context, run_id, &day, events.version(), started_at);
     let max_rows = context.settings.batch.max_rows_in_memory as u64;
+    let mut read = 0;
     for range in day.camera_counts().ranges(max_rows) {
         let distinct = day.read(&range).await?;
+        read += distinct.rows_read();
         writer.write(&distinct).await?;
     }
+    day.check_all_read(read).await?;
     writer.finish(&day, context.kafka_offsets(events)).await
 }
 
@@ -183,7 +186,7 @@ impl<'a> DayWriter<'a> {
             let at = WindowSize::ALL.iter().position(|size| *size == row.window.size);
             self.sizes[at.expect("ALL holds every size")].push(row).await?;
         }
-        self.progress.inc(events.len() + events.duplicates());
+        self.progress.inc(events.rows_read());
         Ok(())
     }
 

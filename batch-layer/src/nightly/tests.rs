@@ -9,4 +9,5 @@ mod finalization;
 mod oracle;
 mod races;
 mod topic;
+mod work;
 mod zone_rules;

@@ -49,13 +49,30 @@ impl Candidates {
         }
     }
 
+    /// Whether the file may hold that offset.
+    fn has(&self, partition: KafkaPartition, offset: Offset) -> bool {
+        match self {
+            Candidates::Exactly(offsets) => offsets.get(&partition).is_some_and(|ranges| {
+                let at = ranges.partition_point(|range| range.next <= offset);
+                ranges.get(at).is_some_and(|range| range.contains(offset))
+            }),
+            Candidates::Within(logged) => {
+                logged.has_partition(partition) && logged.range().contains(offset)
+            }
+            Candidates::Any => true,
+        }
+    }
+
     /// Whether a file with those bounds may hold some of them.
     fn may_meet(&self, other: LoggedOffsets) -> bool {
-        (other.first_partition.0..=other.last_partition.0).map(KafkaPartition).any(|partition| {
-            let mut ranges = self.of_partition(partition).into_iter();
-            let other = other.range();
-            ranges.any(|range| range.first < other.next && other.first < range.next)
-        })
+        let mut partitions = (other.first_partition.0..=other.last_partition.0).map(KafkaPartition);
+        partitions.any(|partition| self.meets(partition, other.range()))
+    }
+
+    /// Whether some of them are in a range of a partition.
+    fn meets(&self, partition: KafkaPartition, other: OffsetRange) -> bool {
+        let mut ranges = self.of_partition(partition).into_iter();
+        ranges.any(|range| range.first < other.next && other.first < range.next)
     }
 }
 
@@ -77,15 +94,12 @@ pub(super) async fn find(
     file: &FileEntry,
     candidates: &Candidates,
 ) -> Result<Holdings, BatchError> {
-    let mut found = Holdings::default();
+    let reached = context.reached(table).await?.into_iter();
+    let extents = reached.map(|(id, next)| (id, OffsetRange::new(Offset::ZERO, next))).collect();
+    let mut found = Holdings { extents, ..Holdings::default() };
     let mut rows: BTreeMap<KafkaPartition, OffsetSet> = BTreeMap::new();
     for other in [Table::Events, Table::DeadLetters] {
         let log = context.open(other).await?;
-        if other == Table::Events {
-            let next = context.app_ids.partitions(log.state()).into_iter();
-            found.extents =
-                next.map(|(id, next)| (id, OffsetRange::new(Offset::ZERO, next))).collect();
-        }
         let is_other = |entry: &&FileEntry| {
             let meets = LoggedOffsets::of(entry).is_none_or(|bounds| candidates.may_meet(bounds));
             meets && !(other == table && entry.path == file.path)
@@ -93,15 +107,17 @@ pub(super) async fn find(
         let files: Vec<FileEntry> = log.state().files().filter(is_other).cloned().collect();
         let columns = &["kafka_partition", "kafka_offset"];
         let use_all = |offsets: Vec<(KafkaPartition, Offset)>| {
-            for (partition, offset) in offsets {
+            for (partition, offset) in
+                offsets.into_iter().filter(|(id, at)| candidates.has(*id, *at))
+            {
                 rows.entry(partition).or_default().insert(offset);
             }
         };
         let lake = &context.lake;
         let errors =
             scan_readable(lake, other, &files, columns, lake_tables::offsets, use_all).await?;
-        for error in errors {
-            match faults::judge(context, &[other], error).await? {
+        for judged in faults::judge_all(context, &[other], errors).await? {
+            match judged {
                 Judged::Fault(fault) => found.unreadable.push(fault),
                 Judged::Moved(error) => return Err(error.into()),
             }
@@ -113,12 +129,16 @@ pub(super) async fn find(
             held.insert(range);
         });
     }
-    add_gaps(context, &mut found).await?;
+    add_gaps(context, candidates, &mut found).await?;
     Ok(found)
 }
 
 /// Adds what gaps hold. A floor of retention ends what must be accounted for.
-async fn add_gaps(context: &Context, found: &mut Holdings) -> Result<(), BatchError> {
+async fn add_gaps(
+    context: &Context,
+    candidates: &Candidates,
+    found: &mut Holdings,
+) -> Result<(), BatchError> {
     let log = context.open(Table::OffsetGaps).await?;
     let files = log.state().files();
     let rows = offset_gaps::ranges_and_floors;
@@ -126,7 +146,10 @@ async fn add_gaps(context: &Context, found: &mut Holdings) -> Result<(), BatchEr
     for (partition, range, is_floor) in gaps {
         match found.extents.get_mut(&partition) {
             Some(extent) if is_floor => extent.first = extent.first.max(range.next),
-            _ => drop(found.held.entry(partition).or_default().insert(range)),
+            _ if candidates.meets(partition, range) => {
+                found.held.entry(partition).or_default().insert(range);
+            }
+            _ => {}
         }
     }
     Ok(())

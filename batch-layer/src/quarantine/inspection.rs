@@ -1,19 +1,22 @@
 //! Reading the file that is to be quarantined as far as that goes.
-
-use std::collections::BTreeMap;
+//!
+//! A damaged file can decode to offsets that it never held. They are believed only if they are as many as the log has rows
+//! of the file, all of them others, and within its bounds by the log; without such bounds, within what the tables reach.
+//! That bounds the memory too: there is one number for each row that the log has.
 
 use arrow::array::RecordBatch;
 use futures::TryStreamExt;
 use lake_delta::columns;
 use lake_delta::log::FileEntry;
 use lake_delta::{LakeError, TableSpec};
-use lake_model::{Day, DaySpan, KafkaPartition, Timestamp};
+use lake_model::{Day, DaySpan, KafkaPartition, Offset, OffsetRange, OffsetRanges, Timestamp};
 use lake_tables::Table;
 use lake_tables::identity::LakeIdentity;
 
 use super::PartitionOffsets;
+use crate::cameras;
 use crate::context::Context;
-use crate::offset_set::OffsetSet;
+use crate::faults::LoggedOffsets;
 use crate::scan::batches;
 
 /// What reading the file came to.
@@ -51,15 +54,46 @@ async fn offsets(
     file: &FileEntry,
 ) -> Result<PartitionOffsets, LakeError> {
     let columns = ["kafka_partition", "kafka_offset"];
-    let mut found: BTreeMap<KafkaPartition, OffsetSet> = BTreeMap::new();
+    let damaged = |problem: String| LakeError::data_file(&file.path, problem);
+    let logged = LoggedOffsets::of(file);
+    let reached = context.reached(table).await?;
+    let may_be = |partition: KafkaPartition, offset: Offset| match logged {
+        Some(logged) => logged.has_partition(partition) && logged.range().contains(offset),
+        None => reached.get(&partition).is_some_and(|next| (Offset::ZERO..*next).contains(&offset)),
+    };
+    let mut found: Vec<(KafkaPartition, Offset)> = Vec::new();
     let mut batches = batches(context.lake.table_store(table), file, &columns).await?;
     while let Some(batch) = batches.try_next().await? {
-        let offsets = lake_tables::offsets(&batch);
-        for (partition, offset) in offsets.map_err(|e| LakeError::data_file(&file.path, e))? {
-            found.entry(partition).or_default().insert(offset);
+        let offsets = lake_tables::offsets(&batch).map_err(|e| damaged(e.to_string()))?;
+        if let Some((partition, offset)) = offsets.iter().find(|(id, at)| !may_be(*id, *at)) {
+            let bounds = logged.map_or_else(
+                || "what the tables reach".to_owned(),
+                |logged| format!("what the log says of it: {logged}"),
+            );
+            return Err(damaged(format!(
+                "a row has offset {offset} of partition {partition}, which is outside of {bounds}"
+            )));
         }
+        found.extend(offsets);
     }
-    Ok(found.into_iter().map(|(partition, offsets)| (partition, offsets.ranges())).collect())
+    in_ranges(found).map_err(damaged)
+}
+
+/// Offsets, each of which must be there once, as ranges by partition.
+fn in_ranges(mut offsets: Vec<(KafkaPartition, Offset)>) -> Result<PartitionOffsets, String> {
+    offsets.sort_unstable();
+    if let Some(twice) = offsets.windows(2).find(|pair| pair[0] == pair[1]) {
+        let (partition, offset) = twice[0];
+        return Err(format!("two rows have offset {offset} of partition {partition}"));
+    }
+    let of_partition = |rows: &[(KafkaPartition, Offset)]| {
+        let mut ranges = OffsetRanges::default();
+        for (_, offset) in rows {
+            ranges.insert(OffsetRange::single(*offset));
+        }
+        (rows[0].0, ranges.ranges().to_vec())
+    };
+    Ok(offsets.chunk_by(|a, b| a.0 == b.0).map(of_partition).collect())
 }
 
 async fn check_rows(context: &Context, table: Table, file: &FileEntry) -> Result<(), LakeError> {
@@ -68,7 +102,12 @@ async fn check_rows(context: &Context, table: Table, file: &FileEntry) -> Result
     let day = file.partition.map(|day: Day| calendar.span(day));
     let mut batches = batches(context.lake.table_store(table), file, &[]).await?;
     while let Some(batch) = batches.try_next().await? {
+        let camera = || {
+            let ids = columns::string(&batch, "camera_id").ok()?;
+            cameras::outside_bounds(file, ids)
+        };
         problem_of(&batch, table.spec(), day)
+            .or_else(|| camera())
             .map_or(Ok(()), |problem| Err(LakeError::data_file(&file.path, problem)))?;
     }
     Ok(())

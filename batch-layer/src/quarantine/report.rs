@@ -39,7 +39,8 @@ pub struct QuarantineReport {
     pub kept: Kept,
     /// The offsets noted in `offset_gaps`.
     pub noted: PartitionOffsets,
-    /// The version of the table that does not name the file any more.
+    /// The version of the table that does not name the file any more; `None` if nothing was tried, or another program was
+    /// faster.
     pub removed_in: Option<TableVersion>,
 }
 
@@ -70,7 +71,12 @@ pub enum Kept {
 impl QuarantineReport {
     /// Whether the file is quarantined, or would be.
     pub fn is_ok(&self) -> bool {
-        self.refusal.is_none()
+        self.refusal.is_none() && (self.dry_run || self.removed_in.is_some())
+    }
+
+    /// How many offsets nothing else accounts for.
+    fn count(&self) -> i64 {
+        self.offsets.values().flatten().map(OffsetRange::len).sum()
     }
 }
 
@@ -92,7 +98,11 @@ impl fmt::Display for QuarantineReport {
             writeln!(f, "some of them may be those of {}, which can't be used either", fault.file)?;
         }
         if let Some(refusal) = self.refusal {
-            return writeln!(f, "NOT QUARANTINED: {refusal}");
+            write!(f, "NOT QUARANTINED: ")?;
+            return match refusal {
+                Refusal::MoreThanItsRows => self.too_many(f),
+                _ => writeln!(f, "{refusal}"),
+            };
         }
         if self.dry_run {
             writeln!(f, "dry run: nothing was changed")?;
@@ -117,8 +127,35 @@ impl QuarantineReport {
         writeln!(f, "noted in offset_gaps as quarantined: {}", describe(&self.noted))?;
         match self.removed_in {
             Some(version) => writeln!(f, "taken out of {} in version {version}", self.table),
-            None => Ok(()),
+            None => writeln!(
+                f,
+                "NOT QUARANTINED: another program has taken the file out of {} meanwhile; run `batch-layer audit`: if it names \
+                 offsets that are accounted for more than once, the file was rewritten and its rows are still there",
+                self.table
+            ),
         }
+    }
+
+    /// That others than its own offsets are missing, and what to do.
+    fn too_many(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "these are {} offsets, and the file has {} rows, so others are missing too",
+            self.count(),
+            self.rows
+        )?;
+        if self.unreadable.is_empty() {
+            write!(f, ": see `batch-layer audit`")?;
+        } else {
+            let files: Vec<&str> =
+                self.unreadable.iter().map(|other| other.file.as_str()).collect();
+            write!(
+                f,
+                ". Restore {} first; a file that is restored after its offsets were counted as lost counts twice",
+                files.join(", ")
+            )?;
+        }
+        writeln!(f, "; --force counts them all as its own")
     }
 
     /// What becomes of the day.
@@ -146,10 +183,7 @@ impl fmt::Display for Refusal {
             Refusal::UnknownOffsets => {
                 "its offsets are not known; --force counts all that nothing accounts for as its own"
             }
-            Refusal::MoreThanItsRows => {
-                "these are more offsets than it has rows, so others are missing too: see `batch-layer audit`; --force counts \
-                 them all as its own"
-            }
+            Refusal::MoreThanItsRows => "more offsets are missing than it has rows",
         })
     }
 }

@@ -2,7 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod damaged_together;
 mod days;
+mod dead_letters;
 mod refusals;
 
 use lake_delta::Commit;
@@ -200,24 +202,6 @@ async fn offsets_that_others_hold_are_not_noted_again() {
 }
 
 #[tokio::test]
-async fn two_damaged_files_with_offsets_between_each_others_are_both_accounted_for() {
-    let world = world().await;
-    let files = [
-        world.a_file(Table::Events, day(DAYS[0])).await,
-        world.a_file(Table::Events, day(DAYS[1])).await,
-    ];
-    for file in &files {
-        world.damage(Table::Events, file, Damage::Lost).await;
-    }
-    let first = quarantine(&world, &files[0]).await;
-    assert!(first.to_string().contains(&files[1].path), "{first}");
-    assert!(quarantine(&world, &files[1]).await.is_ok());
-    assert_in_order(&world).await;
-    assert!(world.nightly().await.is_complete());
-    assert_in_order(&world).await;
-}
-
-#[tokio::test]
 async fn the_object_is_kept_where_vacuum_does_not_look() {
     let world = world().await;
     let file = world.a_file(Table::Events, day(DAYS[1])).await;
@@ -232,20 +216,4 @@ async fn the_object_is_kept_where_vacuum_does_not_look() {
     assert!(store.head(&Path::parse(&file.path).unwrap()).await.is_err());
     let kept = store.get(&Path::parse(&copy).unwrap()).await.unwrap().bytes().await.unwrap();
     assert_eq!(kept, torn);
-}
-
-#[tokio::test]
-async fn dead_letters_are_quarantined_too() {
-    let mut world = world().await;
-    world.add_dead_letter(day(DAYS[1]), 0, 24).await;
-    let next = (world.context.app_ids.next_offset(KafkaPartition(0)), 25);
-    world.commit(Table::Events, &Commit::new(&world.context.lake, "REACH").txns([next])).await;
-    world.land(&[seen("KV1", "2025-04-06T11:00:00Z", 70_000)]).await;
-    let file = world.a_file(Table::DeadLetters, day(DAYS[1])).await;
-    world.damage(Table::DeadLetters, &file, Damage::Torn).await;
-    assert!(!audit::run(&world.context).await.unwrap().is_ok());
-    let options = quarantine_of(Table::DeadLetters, &file);
-    assert!(run(&world.context, &options).await.unwrap().is_ok());
-    assert_eq!(quarantined(&world).await, [(KafkaPartition(0), Offset(24))]);
-    assert_in_order(&world).await;
 }

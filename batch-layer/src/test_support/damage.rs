@@ -66,6 +66,17 @@ impl World {
 
     /// Swaps the first file of events of `day` for one of the same rows whose statistics lack offsets and partitions.
     pub(crate) async fn without_bounds(&self, day: Day) -> FileEntry {
+        let forget = |stats: &mut Value| {
+            for side in ["minValues", "maxValues"] {
+                let bounds = stats[side].as_object_mut().expect("bounds are an object");
+                bounds.retain(|column, _| !column.starts_with("kafka_"));
+            }
+        };
+        self.restated(day, forget).await
+    }
+
+    /// Swaps the first file of events of `day` for one of the same rows whose statistics are what `change` makes of them.
+    pub(crate) async fn restated(&self, day: Day, change: impl Fn(&mut Value)) -> FileEntry {
         let old = self.a_file(Table::Events, day).await;
         let batch = |batch: &RecordBatch| Ok::<_, String>(vec![batch.clone()]);
         let rows = read::collect(&self.context.lake, Table::Events, [&old], &[], batch).await;
@@ -74,10 +85,7 @@ impl World {
         let new = file_kind::compacted(Table::Events, Some(day), id);
         let mut new = self.write(Table::Events, new, &rows.expect("of one schema")).await;
         let mut stats: Value = serde_json::from_str(&new.stats).expect("statistics are JSON");
-        for side in ["minValues", "maxValues"] {
-            let bounds = stats[side].as_object_mut().expect("bounds are an object");
-            bounds.retain(|column, _| !column.starts_with("kafka_"));
-        }
+        change(&mut stats);
         new.stats = stats.to_string();
         let path = new.path.clone();
         let commit = Commit::new(&self.context.lake, "REWRITE").remove([old]).add([new]);

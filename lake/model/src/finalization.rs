@@ -2,6 +2,7 @@
 //! recomputes: closed by the clock, and not final or dirty. Whoever needs one of these notions asks here.
 
 use crate::calendar::DaySpan;
+use crate::table_version::TableVersion;
 use crate::time::Timestamp;
 
 /// What the tables hold of a day.
@@ -15,8 +16,21 @@ pub struct DayFacts {
     pub is_final: bool,
     /// `rows_read` of the day's last run in `batch_runs`, if any is recorded.
     pub last_run_rows: Option<u64>,
-    /// Whether retention has dropped the day's events, or the last file of them was quarantined after the day was final.
+    /// Whether retention has dropped the day's events.
     pub dropped: bool,
+    /// The version of `events` that the final rows were computed from, if that is known.
+    pub computed_from: Option<TableVersion>,
+    /// Which files of the day were quarantined.
+    pub quarantine: QuarantinedFiles,
+}
+
+/// What quarantine took of a day, as versions of `events`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct QuarantinedFiles {
+    /// The last one that took a file of the day.
+    pub last: Option<TableVersion>,
+    /// The last one that took a file and left the day none.
+    pub emptied: Option<TableVersion>,
 }
 
 /// The state of a day by the tables alone, whatever the clock shows.
@@ -24,7 +38,7 @@ pub struct DayFacts {
 pub enum DayState {
     /// It is final, and nothing landed in it since.
     Clean,
-    /// It is final, and events landed in it since, or no run of it is recorded.
+    /// It is final, and events landed in it or were quarantined since, or no run of it is recorded.
     Dirty,
     /// Its events were dropped by retention, or quarantined to the last file.
     Frozen,
@@ -37,17 +51,25 @@ pub enum DayState {
 impl DayFacts {
     /// The state of the day.
     pub fn state(&self) -> DayState {
-        if self.dropped {
+        if self.dropped || self.were_computed_before(self.quarantine.emptied) {
             DayState::Frozen
         } else if self.event_rows == 0 {
             DayState::Empty
         } else if !self.is_final {
             DayState::NotFinal
-        } else if self.last_run_rows != Some(self.event_rows) {
+        } else if self.last_run_rows != Some(self.event_rows)
+            || self.were_computed_before(self.quarantine.last)
+        {
             DayState::Dirty
         } else {
             DayState::Clean
         }
+    }
+
+    /// Whether there are final rows, of events that are not all there any more since `removal`.
+    fn were_computed_before(&self, removal: Option<TableVersion>) -> bool {
+        let is_before = |removal| self.computed_from.is_none_or(|version| version < removal);
+        self.is_final && removal.is_some_and(is_before)
     }
 
     /// When the day closes: `close_after_us` microseconds after its end.
@@ -80,7 +102,7 @@ pub enum DayDecision {
 pub enum Reason {
     /// It was never final.
     NotFinal,
-    /// Events landed in it after it was made final, or no run of it is recorded.
+    /// Events landed in it or were quarantined after it was made final, or no run of it is recorded.
     Dirty,
     /// It is clean, and the run was asked to recompute clean days.
     Forced,
@@ -121,7 +143,15 @@ mod tests {
 
     fn facts(is_final: bool, last_run_rows: Option<u64>) -> DayFacts {
         let span = Calendar::utc().span(Day::from_days(20_000));
-        DayFacts { span, event_rows: 10, is_final, last_run_rows, dropped: false }
+        DayFacts {
+            span,
+            event_rows: 10,
+            is_final,
+            last_run_rows,
+            dropped: false,
+            computed_from: Some(TableVersion(7)),
+            quarantine: QuarantinedFiles::default(),
+        }
     }
 
     fn decided(facts: &DayFacts, after_close_us: i64, force: bool) -> DayDecision {
@@ -148,6 +178,35 @@ mod tests {
         let clean = facts(true, Some(10));
         assert_eq!(decided(&clean, 0, true), DayDecision::Recompute(Reason::Forced));
         assert_eq!(decided(&DayFacts { dropped: true, ..clean }, 0, true), DayDecision::Frozen);
+    }
+
+    #[test]
+    fn a_final_day_is_dirty_while_its_rows_are_older_than_a_quarantine_however_many_there_are() {
+        let quarantined_in = |version| QuarantinedFiles {
+            last: Some(TableVersion(version)),
+            ..QuarantinedFiles::default()
+        };
+        let clean = facts(true, Some(10));
+        let state = |version| DayFacts { quarantine: quarantined_in(version), ..clean }.state();
+        assert_eq!([6, 7, 8].map(state), [DayState::Clean, DayState::Clean, DayState::Dirty]);
+        let unknown = DayFacts { computed_from: None, quarantine: quarantined_in(1), ..clean };
+        assert_eq!(unknown.state(), DayState::Dirty);
+        assert_eq!(DayFacts { is_final: false, ..unknown }.state(), DayState::NotFinal);
+    }
+
+    #[test]
+    fn final_rows_of_events_that_were_quarantined_to_the_last_file_are_frozen_and_later_ones_not() {
+        let emptied_in = |version| {
+            let version = Some(TableVersion(version));
+            let quarantine = QuarantinedFiles { last: version, emptied: version };
+            DayFacts { event_rows: 0, quarantine, ..facts(true, Some(10)) }
+        };
+        assert_eq!(emptied_in(8).state(), DayState::Frozen);
+        let refilled = |version| DayFacts { event_rows: 10, ..emptied_in(version) };
+        assert_eq!(refilled(8).state(), DayState::Frozen);
+        assert_eq!(refilled(7).state(), DayState::Clean);
+        assert_eq!(DayFacts { is_final: false, ..refilled(8) }.state(), DayState::NotFinal);
+        assert_eq!(DayFacts { is_final: false, ..emptied_in(8) }.state(), DayState::Empty);
     }
 
     #[test]

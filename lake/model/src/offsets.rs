@@ -88,6 +88,11 @@ impl OffsetRange {
         self.next <= self.first
     }
 
+    /// Whether `offset` is in the range.
+    pub fn contains(&self, offset: Offset) -> bool {
+        self.first <= offset && offset < self.next
+    }
+
     /// The offsets of the range, in order.
     pub fn offsets(self) -> impl Iterator<Item = Offset> {
         (self.first.0..self.next.0).map(Offset)

@@ -13,7 +13,8 @@ mod truncations;
 use std::collections::BTreeSet;
 
 use lake_model::commit::OwnerEpoch;
-use lake_model::{Day, KafkaPartition, LeaderEpoch, Offset, Timestamp};
+use lake_model::finalization::QuarantinedFiles;
+use lake_model::{Day, KafkaPartition, LeaderEpoch, Offset, TableVersion, Timestamp};
 
 pub use self::resets::WatermarkReset;
 pub use self::truncations::AcceptedTruncation;
@@ -99,9 +100,24 @@ impl AppIds {
         format!("{}:retention_floor_day", self.pipeline)
     }
 
-    /// The app id that says that the last file of a final day was quarantined: nothing can recompute its rows.
-    pub fn quarantined_day(&self, day: Day) -> String {
+    /// The transactions of the commit `version` of `events`, which takes a quarantined file of `day` out of the table;
+    /// `is_last` if the day has no other.
+    pub fn quarantine(
+        &self,
+        day: Day,
+        version: TableVersion,
+        is_last: bool,
+    ) -> impl Iterator<Item = (String, i64)> {
+        let emptied = is_last.then(|| (self.emptied_in(day), version.0));
+        [(self.quarantined_in(day), version.0)].into_iter().chain(emptied)
+    }
+
+    fn quarantined_in(&self, day: Day) -> String {
         format!("{}:quarantined:{day}", self.pipeline)
+    }
+
+    fn emptied_in(&self, day: Day) -> String {
+        format!("{}:emptied:{day}", self.pipeline)
     }
 
     /// What `state` holds for `partition`.
@@ -164,9 +180,12 @@ impl AppIds {
         if found.contains(&self.pipeline) { None } else { found.into_iter().next() }
     }
 
-    /// Whether the last file of `day` was quarantined after the day was final.
-    pub fn is_quarantined(&self, state: &TableState, day: Day) -> bool {
-        state.txn(&self.quarantined_day(day)).is_some()
+    /// What of `day` was quarantined by `state` of `events`.
+    pub fn quarantined(&self, state: &TableState, day: Day) -> QuarantinedFiles {
+        QuarantinedFiles {
+            last: state.txn(&self.quarantined_in(day)).map(TableVersion),
+            emptied: state.txn(&self.emptied_in(day)).map(TableVersion),
+        }
     }
 
     /// The first day of `state` that retention has not dropped.

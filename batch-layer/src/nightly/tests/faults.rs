@@ -1,19 +1,11 @@
 //! A day whose data can't be read is left, and stands in the way of no other.
 
-use std::sync::Mutex;
-
-use arrow::array::RecordBatch;
-use arrow::compute::concat_batches;
-use lake_delta::log::FileEntry;
-use lake_delta::{Commit, CommitOutcome, Lake, TableLog, data_file, read};
+use lake_tables::Table;
 use lake_tables::avg_speed::AvgSpeedRow;
-use lake_tables::{Table, file_kind};
 use lake_testing::stores::{Intercept, Intercepted, Request};
-use object_store::ObjectStoreExt;
-use object_store::path::Path;
 
 use super::super::{DayFilter, NightlyOptions};
-use crate::test_support::{Damage, World, at, day, options, seen};
+use crate::test_support::{Aftermath, Damage, World, at, day, options, seen};
 use crate::{Shutdown, nightly};
 
 const DAYS: [&str; 3] = ["2025-04-04", "2025-04-05", "2025-04-06"];
@@ -83,6 +75,21 @@ async fn whichever_byte_of_a_file_is_another_its_day_is_computed_or_left() {
 }
 
 #[tokio::test]
+async fn a_day_with_rows_that_were_counted_and_not_used_is_left_and_the_file_named() {
+    let mut world = world().await;
+    world.context.settings.batch.max_rows_in_memory = 1;
+    let astray = |stats: &mut serde_json::Value| {
+        stats["minValues"]["camera_id"] = "KX".into();
+        stats["maxValues"]["camera_id"] = "KX".into();
+    };
+    let file = world.restated(day(DAYS[1]), astray).await;
+    let report = world.nightly().await;
+    let done: Vec<_> = report.done.iter().map(|run| run.day()).collect();
+    assert_eq!(done, [day(DAYS[0]), day(DAYS[2])], "{report}");
+    assert!(report.to_string().contains(&file.path), "{report}");
+}
+
+#[tokio::test]
 async fn an_outage_of_the_store_is_no_fault_of_a_day() {
     let mut world = world().await;
     let file = world.a_file(Table::Events, day(DAYS[1])).await;
@@ -97,10 +104,7 @@ async fn an_outage_of_the_store_is_no_fault_of_a_day() {
 async fn a_file_that_was_rewritten_and_deleted_since_the_log_was_read_is_no_fault() {
     let mut world = world().await;
     let file = world.a_file(Table::Events, day(DAYS[1])).await;
-    let lake = world.context.lake.clone();
-    world.decorate(|behind| {
-        Intercepted::new(behind, Rewriting { lake: Mutex::new(Some(lake)), file: file.clone() })
-    });
+    world.rewrite_before_read(&file, Aftermath::Deleted);
     let report = world.nightly().await;
     assert!(report.is_complete(), "{report}");
     assert_eq!(report.done.len(), 3);
@@ -144,44 +148,4 @@ impl Intercept for Refusing {
             _ => operation.await,
         }
     }
-}
-
-/// Before a data file is read for the first time, another program rewrites it and deletes it.
-#[derive(Debug)]
-struct Rewriting {
-    /// The lake without the decoration, until that has happened.
-    lake: Mutex<Option<Lake>>,
-    file: FileEntry,
-}
-
-impl Intercept for Rewriting {
-    async fn around<T: Send>(
-        &self,
-        request: Request<'_>,
-        operation: impl Future<Output = object_store::Result<T>> + Send,
-    ) -> object_store::Result<T> {
-        if let Request::Get { location } = request
-            && location.as_ref().ends_with(&self.file.path)
-        {
-            let lake = self.lake.lock().unwrap().take();
-            if let Some(lake) = lake {
-                rewrite(&lake, &self.file).await;
-            }
-        }
-        operation.await
-    }
-}
-
-async fn rewrite(lake: &Lake, file: &FileEntry) {
-    let columns = |batch: &RecordBatch| Ok::<_, String>(vec![batch.clone()]);
-    let rows = read::collect(lake, Table::Events, [file], &[], columns).await.unwrap();
-    let rows = concat_batches(&Table::Events.file_schema(), &rows).unwrap();
-    let new = file_kind::compacted(Table::Events, file.partition, lake.unique_id());
-    let new = data_file::write(lake, Table::Events, new, &rows).await.unwrap();
-    let commit = Commit::new(lake, "COMPACT").remove([file.clone()]).add([new]).rearranging();
-    let mut log = TableLog::open(lake, Table::Events).await.unwrap();
-    let outcome = log.try_commit(&commit).await.unwrap();
-    assert!(matches!(outcome, CommitOutcome::Committed { .. }));
-    let path = Path::parse(&file.path).unwrap();
-    lake.table_store(Table::Events).delete(&path).await.unwrap();
 }
