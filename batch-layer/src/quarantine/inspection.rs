@@ -107,7 +107,7 @@ async fn check_rows(context: &Context, table: Table, file: &FileEntry) -> Result
             cameras::outside_bounds(file, ids)
         };
         problem_of(&batch, table.spec(), day)
-            .or_else(|| camera())
+            .or_else(camera)
             .map_or(Ok(()), |problem| Err(LakeError::data_file(&file.path, problem)))?;
     }
     Ok(())
