@@ -1,7 +1,7 @@
 //! `speed-layer check`: shows what the latest records of a topic would become, before anything lands, and proposes
 //! settings where they would become dead letters.
 //!
-//! [`sample`] reads records without joining the group, `proposal` finds the fields in them, and the report decodes them as
+//! `sample` reads records without joining the group, `proposal` finds the fields in them, and the report decodes them as
 //! `run` would, by the settings and by those proposed. No lake is opened, and no offset is committed.
 
 mod proposal;
