@@ -42,6 +42,17 @@ def test_windows_that_start_in_the_span_are_given_and_no_others(served):
     assert client.windows("KV00001", "5m", *moscow) == {start: all_of_them[start] for start in starts[3:9]}
 
 
+def test_dates_are_the_pipelines_days(served):
+    workspace, client, _ = served
+    first, end = map(rfc3339, oracle.day_span(DAY, workspace.rules.zone))
+    spans = {"dates": ("2025-04-05", "2025-04-06"), "instants": (first, end)}
+    given = {
+        name: client.get("/kvfv/KV00001/avg-speed", **{"from": start, "to": end, "interval": "5m"}).json()
+        for name, (start, end) in spans.items()
+    }
+    assert given["dates"]["windows"] and given["dates"] == given["instants"]
+
+
 @pytest.mark.parametrize(
     "span",
     [
@@ -74,7 +85,7 @@ BAD_PARAMETERS = {
     "unknown_parameter": ({"limit": "5"}, "limit"),
     "from_malformed": ({"from": "yesterday"}, "yesterday"),
     "from_without_offset": ({"from": "2025-04-05T00:00:00"}, "RFC 3339"),
-    "from_a_date": ({"from": "2025-04-05"}, "RFC 3339"),
+    "from_no_day_of_the_calendar": ({"from": "2025-04-31"}, "RFC 3339"),
     "from_repeated": ({"from": [FROM, FROM]}, "from"),
     "interval_repeated": ({"interval": ["5m", "5m"]}, "interval"),
     "to_equals_from": ({"to": DECEMBER["from"]}, "to"),
