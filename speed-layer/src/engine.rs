@@ -29,11 +29,10 @@ use self::pace::Pace;
 use self::retry_gate::RetryGate;
 use self::work::Work;
 use crate::dead_share::DeadShare;
-use crate::source::{AssignedPartition, Source, SourceEvent, Start};
+use crate::source::{Source, SourceEvent, Start};
 use crate::stop_at::StopAt;
 use crate::tables::Tables;
 use crate::topic_check::TopicCheck;
-use crate::truncation;
 
 /// The wait between tries at the last commits.
 const LAST_WAIT: Duration = Duration::from_secs(1);
@@ -65,7 +64,7 @@ impl<S: Source> Engine<S> {
     /// Stops once the tables hold everything before these ends.
     #[must_use]
     pub fn until(mut self, ends: impl Into<StopAt>) -> Engine<S> {
-        self.stop_at = Some(ends.into());
+        self.stop_at = Some(ends.into().after_cuts(self.work.committer.tables()));
         self
     }
 
@@ -194,7 +193,9 @@ impl<S: Source> Engine<S> {
             }
             SourceEvent::Assigned { partitions, reply } => {
                 let starts = self.work.load(&partitions).await?;
-                self.end_earlier_where_accepted(&partitions);
+                if let Some(stop_at) = &mut self.stop_at {
+                    stop_at.follow_cuts(self.work.committer.tables(), &partitions);
+                }
                 // Nobody waits any more if the assignment was revoked meanwhile.
                 let _ = reply.send(starts);
             }
@@ -276,18 +277,6 @@ impl<S: Source> Engine<S> {
         stop_at.is_some_and(|stop| {
             stop.is_reached(&self.work.partitions, self.work.committer.tables())
         })
-    }
-
-    /// Of logs that were cut, as is accepted, other ends are reached than were asked for before.
-    fn end_earlier_where_accepted(&mut self, assigned: &[AssignedPartition]) {
-        let (Some(stop_at), tables) = (&mut self.stop_at, self.work.committer.tables()) else {
-            return;
-        };
-        for AssignedPartition { partition, high, .. } in assigned {
-            if let Some(cut) = truncation::accepted(&tables.events, &tables.app_ids, *partition) {
-                stop_at.end_earlier(*partition, cut.position.max(*high));
-            }
-        }
     }
 
     /// Other instances may be what reaches the remaining ends.

@@ -13,6 +13,7 @@ use lake_delta::TableLog;
 use lake_model::{KafkaPartition, Offset};
 
 use crate::partition_set::PartitionSet;
+use crate::source::AssignedPartition;
 use crate::tables::Tables;
 use crate::truncation;
 
@@ -22,6 +23,8 @@ pub struct StopAt {
     ends: BTreeMap<KafkaPartition, Offset>,
     /// Partitions whose log seemed to end before what was landed, with the next offset then.
     short: BTreeMap<KafkaPartition, Offset>,
+    /// How many cuts of a partition's log were accepted when the ends were asked for.
+    cuts: BTreeMap<KafkaPartition, usize>,
 }
 
 impl StopAt {
@@ -37,9 +40,26 @@ impl StopAt {
         beyond(&self.ends, tables).next().is_some()
     }
 
-    /// A cut of the partition's log was accepted, which reaches as far as `end` since.
-    pub fn end_earlier(&mut self, partition: KafkaPartition, end: Offset) {
-        self.ends.entry(partition).and_modify(|asked| *asked = end.min(*asked));
+    /// These ends are of logs whose cuts `tables` hold.
+    #[must_use]
+    pub fn after_cuts(self, tables: &Tables) -> StopAt {
+        let count = |id: &KafkaPartition| cuts(tables, *id).map(|count| (*id, count));
+        StopAt { cuts: self.ends.keys().filter_map(count).collect(), ..self }
+    }
+
+    /// Of a log that was cut after its end was asked for, as is accepted, the end that it has now is reached. An end that was asked
+    /// for later than the cut stays: what Kafka says now may be less for a while.
+    pub fn follow_cuts(&mut self, tables: &Tables, assigned: &[AssignedPartition]) {
+        for AssignedPartition { partition, high, .. } in assigned {
+            let count = cuts(tables, *partition);
+            let newest = truncation::newest(&tables.events, &tables.app_ids, *partition);
+            if let Some((cut, count)) = newest.zip(count)
+                && self.cuts.insert(*partition, count) != Some(count)
+            {
+                let end = cut.position.max(*high);
+                self.ends.entry(*partition).and_modify(|asked| *asked = end.min(*asked));
+            }
+        }
     }
 
     /// Whether the tables or the partitions held reach every end.
@@ -68,8 +88,14 @@ impl StopAt {
 /// Stops at these end offsets, by partition.
 impl From<BTreeMap<KafkaPartition, Offset>> for StopAt {
     fn from(ends: BTreeMap<KafkaPartition, Offset>) -> StopAt {
-        StopAt { ends, short: BTreeMap::new() }
+        StopAt { ends, short: BTreeMap::new(), cuts: BTreeMap::new() }
     }
+}
+
+/// How many cuts of the partition's log were accepted, if any was.
+fn cuts(tables: &Tables, partition: KafkaPartition) -> Option<usize> {
+    let count = tables.app_ids.truncation_count(tables.events.state(), partition);
+    (count > 0).then_some(count)
 }
 
 /// The partitions of which `tables` hold more than what is before these ends, with the next offset.

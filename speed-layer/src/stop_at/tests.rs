@@ -82,16 +82,29 @@ async fn a_log_that_ends_before_what_is_landed_is_not_at_its_end_before_it_was_l
 }
 
 #[tokio::test]
-async fn the_end_of_a_log_whose_cut_was_accepted_is_the_one_that_it_has_since() {
-    let mut instance = Instance::holding(&lake(), &[0]).await;
+async fn the_end_of_a_log_whose_cut_is_accepted_is_the_one_that_it_has_since_unless_asked_for_later()
+ {
+    let lake = lake();
+    let mut instance = Instance::holding(&lake, &[0]).await;
     instance.receive_events(0, 0, 3);
-    let mut stop_at = stop_at([(0, 9)]);
+    instance.land().await;
+    instance.average(true).await;
+    let partition = KafkaPartition(0);
+    let has_now = |high| {
+        [AssignedPartition { partition, low: Offset::ZERO, high: Offset(high), truncation: None }]
+    };
+    let tables = instance.committer.tables_mut();
+    let mut before = stop_at([(0, 9)]).after_cuts(tables);
+    before.follow_cuts(tables, &has_now(2));
+    truncation::accept(tables, partition, Some(Offset(1))).await.unwrap();
+    let mut later = stop_at([(0, 9)]).after_cuts(tables);
+    later.follow_cuts(tables, &has_now(2));
+    let mut regrown = before.clone();
+    regrown.follow_cuts(tables, &has_now(5));
+    before.follow_cuts(tables, &has_now(2));
     let is_reached =
         |stop_at: &StopAt| stop_at.is_reached(&instance.partitions, instance.committer.tables());
-    stop_at.end_earlier(KafkaPartition(0), Offset(4));
-    assert!(!is_reached(&stop_at));
-    stop_at.end_earlier(KafkaPartition(0), Offset(3));
-    assert!(is_reached(&stop_at));
-    stop_at.end_earlier(KafkaPartition(0), Offset(20));
-    assert!(is_reached(&stop_at), "a run goes no further than was asked");
+    assert!(is_reached(&before), "all that is landed, and the log ends before it");
+    assert!(!is_reached(&regrown), "the log goes on behind it");
+    assert!(!is_reached(&later), "the end is of the log after the cut, whatever a broker says now");
 }
