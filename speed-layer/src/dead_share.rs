@@ -7,7 +7,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use lake_config::Settings;
-use lake_model::{DeadLetter, DeadLetterReason, EventFormat};
+use lake_model::{DeadLetter, DeadLetterReason, EventFormat, KafkaPartition, Offset};
 use tokio::time::Instant;
 
 use crate::decode::DecodedBatch;
@@ -99,9 +99,9 @@ impl DeadShare {
         for letter in letters {
             *self.current.dead.entry(letter.reason).or_default() += 1;
         }
-        if let Some(letter) = letters.last() {
-            self.examples.insert(letter.reason, example(letter));
-        }
+        let latest: BTreeMap<_, _> = letters.iter().map(|letter| (letter.reason, letter)).collect();
+        self.examples
+            .extend(latest.into_iter().map(|(reason, letter)| (reason, of_letter(letter))));
     }
 
     /// Sets the metric, and warns where the share is above the setting, once a minute at most.
@@ -144,10 +144,13 @@ impl DeadShare {
     }
 }
 
-/// Where a dead letter is, and what is wrong with it.
-fn example(letter: &DeadLetter) -> String {
-    let DeadLetter { kafka_partition, kafka_offset, detail, .. } = letter;
-    format!("offset {kafka_offset} of partition {kafka_partition}: {detail}")
+fn of_letter(letter: &DeadLetter) -> String {
+    example(letter.kafka_partition, letter.kafka_offset, &letter.detail)
+}
+
+/// Where a record is, and what is wrong with it.
+pub fn example(partition: KafkaPartition, offset: Offset, detail: &str) -> String {
+    format!("offset {offset} of partition {partition}: {detail}")
 }
 
 /// What to change where records are refused for `reason`, with that detail.
@@ -196,7 +199,7 @@ pub fn remedy(reason: DeadLetterReason, detail: &str, format: &EventFormat) -> S
 
 #[cfg(test)]
 mod tests {
-    use lake_model::{KafkaPartition, Offset, Timestamp};
+    use lake_model::Timestamp;
 
     use super::*;
 
@@ -235,6 +238,14 @@ mod tests {
         }
         assert_eq!(share.warning(start + SPAN / 2), None);
         assert!(share.warning(start + SPAN).is_some());
+    }
+
+    #[tokio::test]
+    async fn the_example_is_of_the_main_reason_whatever_comes_last() {
+        let mut share = DeadShare::new(&Settings::default());
+        share.observe(&batch(&[(OTHER, 19), ("{", 1)]));
+        let warning = share.warning(Instant::now()).expect("it is due");
+        assert!(warning.contains("offset 25 of partition 2: the field kvfv_id"), "{warning}");
     }
 
     #[tokio::test]

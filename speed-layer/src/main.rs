@@ -207,21 +207,22 @@ async fn open(
     let identity = LakeIdentity::of(settings);
     // A lake of other settings needs no Kafka to be refused.
     identity.check_lake(&lake).await?;
-    if !until_end {
-        let asking = Kafka {
-            request_timeout: settings.kafka.request_timeout.min(FIRST_ANSWER),
-            ..settings.kafka.clone()
-        };
-        let identity = identity.on(wait_for_topic(&TopicEnds::new(&asking)).await?);
-        lake.make_folder()?;
-        lake.probe().await?;
-        return Ok((Tables::open_as(&lake, identity.clone()).await?, identity, None));
-    }
-    let extent = topic.ends().await?;
-    let identity = identity.on(extent.identity.clone());
+    let ends = if until_end { Some(topic.ends().await?) } else { None };
+    let found = match &ends {
+        Some(extent) => extent.identity.clone(),
+        None => {
+            let asking = Kafka {
+                request_timeout: settings.kafka.request_timeout.min(FIRST_ANSWER),
+                ..settings.kafka.clone()
+            };
+            wait_for_topic(&TopicEnds::new(&asking)).await?
+        }
+    };
+    let identity = identity.on(found);
     lake.make_folder()?;
     lake.probe().await?;
     let tables = Tables::open_as(&lake, identity.clone()).await?;
+    let Some(extent) = ends else { return Ok((tables, identity, None)) };
     identity.check_partitions(&tables.events, |id| extent.partitions.contains_key(&id))?;
     let mut stop_at = StopAt::from(extent.ends());
     if stop_at.is_exceeded(&tables) {

@@ -4,9 +4,9 @@
 //! `offset_gaps`, then `dead_letters`, are committed before `events`. After a crash in between, their rows
 //! cover offsets that `events` does not reach yet; those are read back as covered, and the replay passes
 //! them over, whatever it decodes them to: all other offsets land. That nobody adds to those rows since is what the
-//! claims of [`crate::ownership`] make sure of. `events` and `avg_speed` may be at different offsets: the replay begins at the lesser one,
-//! with the greatest event time stored beside it and the resets that lie ahead of it, and each table passes over
-//! what it has.
+//! claims of [`crate::ownership`] make sure of. `events` and `avg_speed` may be at different offsets: the replay begins
+//! at the lesser one, with the greatest event time stored beside it and the resets that lie ahead of it, and each table
+//! passes over what it has.
 //!
 //! # Consistency
 //! What the tables hold was read from one log. Where Kafka's log was cut below that and has grown again, going on would pass new
@@ -23,6 +23,7 @@ use lake_model::resume::{self, Resume, ResumeFacts};
 use lake_model::{KafkaPartition, Offset, OffsetRange, OffsetRanges, PartitionClock};
 use lake_tables::Table;
 use lake_tables::file_kind::{self, AvgSpeedFile};
+use lake_tables::offset_gaps::GapReason;
 use lake_tables::txn::PartitionProgress;
 use lake_tables::{avg_speed, offset_gaps};
 
@@ -34,7 +35,6 @@ use crate::provisional::Provisional;
 use crate::source::AssignedPartition;
 use crate::tables::{Tables, WRITTEN};
 use crate::truncation;
-use lake_tables::offset_gaps::GapReason;
 
 /// Why a partition can't be continued.
 #[derive(Debug, thiserror::Error)]

@@ -8,7 +8,7 @@ use lake_model::{DeadLetterReason, EventFormat};
 
 use super::proposal::{Proposal, propose};
 use super::sample::SampledRecord;
-use crate::dead_share::{Tally, remedy};
+use crate::dead_share::{Tally, example, remedy};
 
 /// What the records of a sample would become.
 #[derive(Clone, Debug, PartialEq)]
@@ -38,9 +38,7 @@ impl CheckReport {
         let mut problems = BTreeMap::new();
         for record in sampled {
             if let Err(rejection) = record.decode(format) {
-                let SampledRecord { partition, offset, .. } = record;
-                let example =
-                    format!("offset {offset} of partition {partition}: {}", rejection.detail);
+                let example = example(record.partition, record.offset, &rejection.detail);
                 problems.entry(rejection.reason).or_insert_with(|| {
                     (example, remedy(rejection.reason, &rejection.detail, format))
                 });

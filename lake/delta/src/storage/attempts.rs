@@ -21,7 +21,7 @@ use object_store::client::{
 };
 use tokio::time::Instant;
 
-use super::fault::{LastingFault, Refusal, of_connection, of_response};
+use super::fault::{LastingFault, Refusal, chain, of_connection, of_response};
 
 /// For how long a store that has never answered is tried again.
 const FIRST_ANSWER: Duration = Duration::from_secs(8);
@@ -157,8 +157,7 @@ fn unretried(fault: LastingFault) -> HttpError {
     HttpError::new(HttpErrorKind::Unknown, fault)
 }
 
-/// What an error is, and at its root.
+/// What an error is at its root.
 fn error_text(error: &HttpError) -> String {
-    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |e| e.source());
-    causes.last().map_or_else(String::new, ToString::to_string)
+    chain(error).last().map_or_else(String::new, ToString::to_string)
 }
