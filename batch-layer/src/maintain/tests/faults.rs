@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use lake_tables::Table;
 
-use super::{DAY, expired, maintain, rows, world};
+use super::retention::expired;
+use super::{DAY, maintain, rows, world};
 use crate::audit;
 use crate::test_support::{Damage, day};
 
