@@ -78,6 +78,7 @@ fn accepted_truncations(context: &Context, events: &TableState) -> Vec<AuditedTr
         partition: found.partition,
         end: found.end,
         position: found.position,
+        covered_to: found.covered_to,
         accepted_at: found.accepted_at.to_string(),
     });
     audited.collect()

@@ -209,7 +209,9 @@ fn beside(partition: &Partition, table: Table, files: Vec<DataFile>) -> Partitio
     let work = partition.commit_to(table, PartitionProgress::default(), files);
     let at = partition.position();
     let next = work.built_on.map_or(at, |built_on| at.max(built_on.next()));
-    let progress = PartitionProgress { next_offset: Some(next), ..PartitionProgress::default() };
+    let leader_epoch = partition.leader_epoch();
+    let progress =
+        PartitionProgress { next_offset: Some(next), leader_epoch, ..PartitionProgress::default() };
     PartitionCommit { progress, ..work }
 }
 

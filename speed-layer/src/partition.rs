@@ -53,8 +53,8 @@ pub struct Partition {
     position: Offset,
     /// The epoch of the leader that appended what is before the position.
     leader_epoch: Option<LeaderEpoch>,
-    /// What `events` and `avg_speed` hold was read from a log in which no record before that offset has a greater epoch.
-    held_under: [Option<(Offset, LeaderEpoch)>; 2],
+    /// What the tables hold was read from a log in which no record before any of these offsets has a greater epoch.
+    held_under: Vec<(Offset, LeaderEpoch)>,
     /// Its greatest event time.
     pub clock: Clock,
     /// What waits to land.
@@ -86,7 +86,7 @@ impl Partition {
             epoch,
             position,
             leader_epoch: None,
-            held_under: [None; 2],
+            held_under: Vec::new(),
             clock,
             landing,
             provisional,
@@ -103,13 +103,12 @@ impl Partition {
         Partition { ownership, ..self }
     }
 
-    /// The partition with the leader epochs that belong to its position, and to the next offsets of `events` and
-    /// `avg_speed`.
+    /// The partition with the leader epochs that belong to its position, and to the next offsets of the tables.
     #[must_use]
     pub fn with_leader_epochs(
         mut self,
         of_position: Option<LeaderEpoch>,
-        held_under: [Option<(Offset, LeaderEpoch)>; 2],
+        held_under: Vec<(Offset, LeaderEpoch)>,
     ) -> Partition {
         self.leader_epoch = of_position;
         self.held_under = held_under;
@@ -136,13 +135,13 @@ impl Partition {
         self.leader_epoch
     }
 
-    /// Whether records of `batch` are others than those that `events` or `avg_speed` holds under their offsets: a later
+    /// Whether records of `batch` are others than those that a table holds under their offsets: a later
     /// leader appended them than the last of those. Epochs only grow along a log.
     pub fn is_contradicted_by(&self, batch: &DecodedBatch) -> bool {
         let Some((of_batch, first)) = batch.leader_epoch.zip(batch.first_offset()) else {
             return false;
         };
-        let mut held = self.held_under.iter().flatten();
+        let mut held = self.held_under.iter();
         held.any(|(next, epoch)| first < *next && of_batch > *epoch)
     }
 

@@ -14,19 +14,21 @@
 //! the epoch stored beside it. Between that and the further table, records of a later leader than what is landed show it. That
 //! the log ends before what is landed shows nothing where an epoch is known: a broker may lag behind for a while.
 
-use arrow::array::RecordBatch;
-use lake_delta::columns::{self, ColumnError};
-use lake_delta::log::FileEntry;
+mod covered;
+mod error;
+
 use lake_delta::read;
 use lake_delta::{Lake, LakeError, TableLog};
-use lake_model::resume::{self, Resume, ResumeFacts};
-use lake_model::{KafkaPartition, Offset, OffsetRange, OffsetRanges, PartitionClock};
+use lake_model::resume::{self, Reached, Resume, ResumeFacts};
+use lake_model::{KafkaPartition, Offset, OffsetRange, PartitionClock};
 use lake_tables::Table;
+use lake_tables::avg_speed;
 use lake_tables::file_kind::{self, AvgSpeedFile};
 use lake_tables::offset_gaps::GapReason;
 use lake_tables::txn::PartitionProgress;
-use lake_tables::{avg_speed, offset_gaps};
 
+use self::covered::Covered;
+pub use self::error::RecoveryError;
 use crate::clock::Clock;
 use crate::landing::{Landed, LandingBuffer};
 use crate::ownership::Ownership;
@@ -34,67 +36,7 @@ use crate::partition::{Partition, Rules};
 use crate::provisional::Provisional;
 use crate::source::AssignedPartition;
 use crate::tables::{Tables, WRITTEN};
-use crate::truncation;
-
-/// Why a partition can't be continued.
-#[derive(Debug, thiserror::Error)]
-pub enum RecoveryError {
-    /// The tables can't be read.
-    #[error(transparent)]
-    Lake(#[from] LakeError),
-    /// Kafka no longer has the offset wanted.
-    #[error(
-        "partition {partition}: offset {wanted} is wanted and {available} is the first that Kafka still has: \
-         {lost} records are lost; set kafka.on_data_loss = \"accept\" to go on and record the loss in \
-         offset_gaps",
-        lost = available.since(*wanted)
-    )]
-    Gone {
-        /// The partition.
-        partition: KafkaPartition,
-        /// The offset that the tables continue at.
-        wanted: Offset,
-        /// The first offset that Kafka has.
-        available: Offset,
-    },
-    /// The partition's log is not the one that was landed.
-    #[error(
-        "topic {topic}, partition {partition}: Kafka's log was truncated below what is landed, by an unclean leader election, \
-         or the topic was recreated: {lost} are landed and no longer in Kafka, and new records under these offsets can't \
-         be read any more; set kafka.on_data_loss = \"accept\" to go on at offset {wanted} and record that in events, or \
-         use another lake.uri or kafka.topic for a new topic",
-        lost = match end {
-            Some(end) => format!("offsets {end} to {}", wanted.0 - 1),
-            None => format!("offsets before {wanted}"),
-        }
-    )]
-    Truncated {
-        /// The topic.
-        topic: String,
-        /// The partition.
-        partition: KafkaPartition,
-        /// The next offset that the tables hold.
-        wanted: Offset,
-        /// Where the log that was landed ends, as far as Kafka knows.
-        end: Option<Offset>,
-    },
-    /// The partition ends before what is landed, and no leader epoch says whose log that is.
-    #[error(
-        "topic {topic}, partition {partition}: offset {wanted} is wanted and the partition ends at {end}: the topic was \
-         recreated or truncated, and since no leader epoch is stored beside that offset it can't be told which; use another \
-         lake.uri or kafka.topic for the new topic"
-    )]
-    Shorter {
-        /// The topic.
-        topic: String,
-        /// The partition.
-        partition: KafkaPartition,
-        /// The next offset that the tables hold.
-        wanted: Offset,
-        /// The partition's end.
-        end: Offset,
-    },
-}
+use crate::truncation::{self, CutBelowLanded};
 
 /// Loads `assigned` as the tables have it, which are refreshed and whose mixed files are split.
 pub async fn load(
@@ -109,28 +51,45 @@ pub async fn load(
     let of = |log: &TableLog| tables.app_ids.progress(log.state(), id);
     let (events, averages) = (of(&tables.events), of(&tables.avg_speed));
     let is_accepted = truncation::accepted(&tables.events, &tables.app_ids, id).is_some();
-    let verdict = truncation::news(assigned.truncation, &tables.events, &tables.app_ids, id);
-    let assigned = AssignedPartition { truncation: verdict, ..assigned };
+    let cut = truncation::news(assigned.truncation, &tables.events, &tables.app_ids, id)
+        .filter(|_| !is_accepted);
     let stored = lesser(events, averages);
-    let mut landing = LandingBuffer::resumed(Landed {
-        events: events.next_offset,
-        dead_letters: of(&tables.dead_letters).next_offset,
-        offset_gaps: of(&tables.offset_gaps).next_offset,
-        covered: covered(lake, tables, id, stored.next_offset.unwrap_or(Offset::ZERO)).await?,
-    });
-    let cut = assigned.truncation.filter(|_| !is_accepted);
+    let covered =
+        Covered::from(stored.next_offset.unwrap_or(Offset::ZERO), id, tables, lake).await?;
+    let reached: Vec<Reached> = [events, averages]
+        .into_iter()
+        .filter_map(reached)
+        .chain(covered.reached(id, tables))
+        .collect();
+    let furthest = resume::furthest(resume::of_current_log(&reached));
+    let begun = covered.begun.or(events.next_offset.map(|_| Offset::ZERO));
+    let at_least_begun = |progress: PartitionProgress| progress.next_offset.or(begun);
     let facts = ResumeFacts {
-        stored: stored.next_offset,
-        furthest: events.next_offset.max(averages.next_offset),
+        stored: at_least_begun(events).zip(at_least_begun(averages)).map(|(a, b)| a.min(b)),
+        furthest: furthest.map(|held| held.next),
         low: assigned.low,
         high: assigned.high,
-        is_validated: is_accepted || further(events, averages).leader_epoch.is_some(),
+        is_validated: is_accepted || furthest.is_some_and(|held| held.leader_epoch.is_some()),
         cut_before: cut.map(|cut| cut.position),
         cut_at: cut.and_then(|cut| cut.end),
         accept_loss,
     };
-    let truncated = |wanted| truncated(assigned, wanted, tables.app_ids.topic());
-    let position = start(id, resume::decide(facts), &mut landing, truncated)?;
+    let resume = resume::decide(facts);
+    let truncated = |wanted| {
+        let Some(cut) = cut else { return shorter(assigned, wanted, tables.app_ids.topic()) };
+        let position = at_least_begun(events).unwrap_or(Offset::ZERO);
+        let covered_to = covered.end(position);
+        let cut = CutBelowLanded { partition: id, end: cut.end, position, covered_to };
+        RecoveryError::Truncated { topic: tables.app_ids.topic().to_owned(), wanted, cut }
+    };
+    let is_one_log = !is_accepted && !matches!(resume, Resume::AfterLoss { .. });
+    let mut landing = LandingBuffer::resumed(Landed {
+        events: events.next_offset,
+        dead_letters: of(&tables.dead_letters).next_offset,
+        offset_gaps: of(&tables.offset_gaps).next_offset,
+        covered: covered.offsets.clone(),
+    });
+    let position = start(id, resume, &mut landing, truncated)?;
     let resets = tables.app_ids.watermark_resets(tables.events.state(), id);
     let clock_at =
         |next: Option<Offset>, time| Clock::resumed(next.unwrap_or(Offset::ZERO), time, &resets);
@@ -140,26 +99,21 @@ pub async fn load(
     let clock = clock_at(stored.next_offset, stored.max_event_time);
     let epoch_in = |table| tables.app_ids.owner_epoch(tables.log(table).state(), id);
     let ownership = Ownership::after(&WRITTEN.map(|table| (table, epoch_in(table))).into());
-    // A table without an offset has nothing of another log.
-    let is_one_log = !is_accepted && stored.next_offset.is_none_or(|next| next == position);
     // An epoch that is stored beside the position of an accepted cut is of the log before.
     let is_after_cuts = truncation::newest(&tables.events, &tables.app_ids, id)
         .is_none_or(|cut| position > cut.position);
     let of_position = stored.leader_epoch.filter(|_| is_one_log && is_after_cuts);
-    // Epochs only grow along a log: a table that is further with a lesser one was left there by a cut.
-    let is_of_log_before = |held: PartitionProgress| {
-        [events, averages].iter().any(|other| {
-            other.next_offset < held.next_offset && other.leader_epoch > held.leader_epoch
-        })
-    };
-    let held_under = [events, averages].map(|held| {
-        let is_known = is_one_log && !is_of_log_before(held);
-        held.next_offset.zip(held.leader_epoch).filter(|_| is_known)
-    });
+    let of_log = resume::of_current_log(&reached).filter(|_| is_one_log);
+    let held_under = of_log.filter_map(|held| Some((held.next, held.leader_epoch?))).collect();
     let averaged = averages.next_offset;
     Ok(Partition::new(id, epoch, position, clock, landing, provisional, averaged)
         .with_leader_epochs(of_position, held_under)
         .owned(ownership))
+}
+
+fn reached(progress: PartitionProgress) -> Option<Reached> {
+    let PartitionProgress { next_offset, leader_epoch, .. } = progress;
+    Some(Reached { next: next_offset?, leader_epoch })
 }
 
 /// The progress that a replay begins at.
@@ -167,18 +121,10 @@ fn lesser(events: PartitionProgress, averages: PartitionProgress) -> PartitionPr
     if events.next_offset <= averages.next_offset { events } else { averages }
 }
 
-/// The progress of the table that is further.
-fn further(events: PartitionProgress, averages: PartitionProgress) -> PartitionProgress {
-    if events.next_offset >= averages.next_offset { events } else { averages }
-}
-
-/// Why a partition can't be continued at `wanted`, before which its log is another one or ends.
-fn truncated(assigned: AssignedPartition, wanted: Offset, topic: &str) -> RecoveryError {
-    let (topic, partition) = (topic.to_owned(), assigned.partition);
-    match assigned.truncation {
-        Some(cut) => RecoveryError::Truncated { topic, partition, wanted, end: cut.end },
-        None => RecoveryError::Shorter { topic, partition, wanted, end: assigned.high },
-    }
+/// Why a partition can't be continued at `wanted`, before which its log ends, for a reason that Kafka can't say.
+fn shorter(assigned: AssignedPartition, wanted: Offset, topic: &str) -> RecoveryError {
+    let AssignedPartition { partition, high: end, .. } = assigned;
+    RecoveryError::Shorter { topic: topic.to_owned(), partition, wanted, end }
 }
 
 fn start(
@@ -208,63 +154,6 @@ fn start(
         }
         Resume::Truncated { wanted } => Err(truncated(wanted)),
     }
-}
-
-/// Offsets from `next` on that `dead_letters` or `offset_gaps` cover already. Gaps that had records when `events` was
-/// committed are not among them: a replay judges lateness by these records, as it was judged then. Only files are read whose statistics leave
-/// open whether they hold such offsets: few, since whoever commits to those tables commits to `events` right after.
-async fn covered(
-    lake: &Lake,
-    tables: &Tables,
-    partition: KafkaPartition,
-    next: Offset,
-) -> Result<OffsetRanges, LakeError> {
-    let mut covered = OffsetRanges::default();
-    let of = |table, last_column| {
-        let log = tables.log(table);
-        let reaches = tables.app_ids.progress(log.state(), partition).next_offset;
-        let is_ahead = reaches.is_some_and(|reaches| reaches > next);
-        let may_hold = move |file: &&FileEntry| {
-            is_ahead
-                && may_hold(file, "kafka_partition", |least, greatest| {
-                    least <= i64::from(partition.0) && i64::from(partition.0) <= greatest
-                })
-                && may_hold(file, last_column, |_, greatest| greatest >= next.0)
-        };
-        log.state().files().filter(may_hold)
-    };
-    let (table, columns) = (Table::DeadLetters, ["kafka_partition", "kafka_offset"]);
-    let files = of(table, "kafka_offset");
-    for (id, at) in read::collect(lake, table, files, &columns, lake_tables::offsets).await? {
-        if id == partition && at >= next {
-            covered.insert(OffsetRange::single(at));
-        }
-    }
-    let files = of(Table::OffsetGaps, "next_offset");
-    let landed = tables.app_ids.progress(tables.events.state(), partition).next_offset;
-    for (id, range, had_records) in read::collect(lake, Table::OffsetGaps, files, &[], gaps).await?
-    {
-        let next = if had_records { landed.map_or(next, |landed| next.max(landed)) } else { next };
-        if id == partition {
-            covered.insert(OffsetRange::new(range.first.max(next), range.next));
-        }
-    }
-    Ok(covered)
-}
-
-/// The gaps of a batch, with whether they had records.
-fn gaps(batch: &RecordBatch) -> Result<Vec<(KafkaPartition, OffsetRange, bool)>, ColumnError> {
-    let reasons = columns::string(batch, "reason")?;
-    let ranges = offset_gaps::ranges(batch)?.into_iter().enumerate();
-    let had_records = |row| GapReason::had_records(reasons.value(row));
-    Ok(ranges.map(|(row, (id, range))| (id, range, had_records(row))).collect())
-}
-
-/// Whether rows of `file` may have values of `column` as asked for, by the least and the greatest of them.
-fn may_hold(file: &FileEntry, column: &str, is_asked_for: impl Fn(i64, i64) -> bool) -> bool {
-    let bounds = file.bounds(column);
-    let bounds = bounds.and_then(|(least, greatest)| least.as_i64().zip(greatest.as_i64()));
-    bounds.is_none_or(|(least, greatest)| is_asked_for(least, greatest))
 }
 
 /// Reads back the windows that are open by `clock`.

@@ -156,9 +156,9 @@ impl Takeover {
                         suspects.insert(id, wanted);
                         continue;
                     }
-                    Err(RecoveryError::Truncated { partition: id, end, .. }) if accept_loss => {
-                        truncation::accept(tables, id, end).await?;
-                        truncation::apply_accepted(tables, id).await?;
+                    Err(RecoveryError::Truncated { cut, .. }) if accept_loss => {
+                        truncation::accept(tables, cut).await?;
+                        truncation::apply_accepted(tables, cut.partition).await?;
                         recovery::load(&lake, tables, *partition, epoch, accept_loss, rules).await?
                     }
                     loaded => loaded?,

@@ -101,7 +101,16 @@ impl Instance {
     /// Receives events, one a minute, with offsets from `first` on, which the leader of that epoch appended.
     pub(crate) fn receive_under(&mut self, leader_epoch: i64, first: i64, count: i64) {
         let records: Vec<_> = (first..first + count).map(|at| (at, Some(at))).collect();
-        let mut batch = self.batch(0, &records);
+        self.receive_records_under(leader_epoch, &records);
+    }
+
+    /// Receives records of partition 0 as [`Instance::receive`] has them, which the leader of that epoch appended.
+    pub(crate) fn receive_records_under(
+        &mut self,
+        leader_epoch: i64,
+        records: &[(i64, Option<i64>)],
+    ) {
+        let mut batch = self.batch(0, records);
         batch.leader_epoch = LeaderEpoch::new(leader_epoch);
         self.accept(batch);
     }

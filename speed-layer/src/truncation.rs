@@ -1,7 +1,8 @@
 //! Going on after Kafka's log was cut below what is landed, where a setting accepts that.
 //!
 //! What is landed stays landed, and its offsets are covered. New records under these offsets are never read: consuming goes on at
-//! the next offset of `events`, once the log has grown to it. Averages that had not reached it lack what is between, until the batch
+//! the next offset of `events`, once the log has grown to it, and passes over what dead letters and gaps cover beyond that, which
+//! landed ahead of it. Averages that had not reached it lack what is between, until the batch
 //! makes the day final.
 //!
 //! # Consistency
@@ -11,7 +12,7 @@
 //!
 //! Both commits are made only while the partition has the owner epoch that was loaded, and `events` its offset: whoever was
 //! overtaken reads the tables again, and judges by them. Neither commit claims the partition, since nothing is landed by it.
-//! The first moves no offset, so it fences nobody.
+//! The first moves no offset, so it fences nobody; it gives `events` one if it had none.
 //!
 //! # Crash consistency
 //! Nothing goes on before the record is there. Whoever loads the partition next moves `avg_speed`, before anything else, if that was
@@ -28,6 +29,19 @@ use crate::tables::Tables;
 
 const OPERATION: &str = "ACCEPT TRUNCATION";
 const INFO: &str = "acceptedTruncation";
+
+/// A cut of Kafka's log below what is landed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CutBelowLanded {
+    /// The partition.
+    pub partition: KafkaPartition,
+    /// Where the log was cut at most, as far as Kafka says.
+    pub end: Option<Offset>,
+    /// Where consuming can go on: the next offset of `events`.
+    pub position: Offset,
+    /// Where the offsets end that `dead_letters` and `offset_gaps` cover, or `position` if that is beyond them.
+    pub covered_to: Offset,
+}
 
 /// The newest cut of `partition` that was accepted, if `events` has not moved on since.
 pub fn accepted(
@@ -81,15 +95,12 @@ fn overtaken(log: &TableLog) -> LakeError {
     LakeError::Overtaken { table: log.table().name, tries: 1 }
 }
 
-/// Puts on record that the log of `partition` was cut at `end`, below what `events` holds, and that this is accepted.
+/// Puts on record that the log was cut below what is landed, as `tables` have it, and that this is accepted.
 ///
 /// # Errors
 /// The table can't be read or committed to, or another instance has moved or claimed the partition since `tables` were read.
-pub async fn accept(
-    tables: &mut Tables,
-    partition: KafkaPartition,
-    end: Option<Offset>,
-) -> Result<(), LakeError> {
+pub async fn accept(tables: &mut Tables, cut: CutBelowLanded) -> Result<(), LakeError> {
+    let CutBelowLanded { partition, end, position, covered_to } = cut;
     let Tables { events, app_ids, .. } = tables;
     let accepted_at = events.lake().now();
     let judged = standing(events, app_ids, partition);
@@ -97,18 +108,24 @@ pub async fn accept(
         if standing(events, app_ids, partition) != judged {
             return Err(overtaken(events));
         }
-        let next = app_ids.progress(events.state(), partition).next_offset;
-        let Some(position) = next.filter(|_| accepted(events, app_ids, partition).is_none()) else {
+        if accepted(events, app_ids, partition).is_some() {
             return Ok(CommitDecision::Nothing(None));
-        };
-        let truncation = AcceptedTruncation { partition, end, position, accepted_at };
+        }
+        let truncation = AcceptedTruncation { partition, end, position, covered_to, accepted_at };
         let number = app_ids.truncation_count(events.state(), partition) + 1;
         let info = json!({
             "kafkaPartition": partition.0, "end": end.map(|end| end.0), "position": position.0,
+            "coveredTo": covered_to.0,
         });
-        let commit = Commit::new(events.lake(), OPERATION)
+        let mut commit = Commit::new(events.lake(), OPERATION)
             .txns(app_ids.record_truncation(number, &truncation))
             .info(INFO, info);
+        let (next, _) = judged;
+        if next.is_none() {
+            let start =
+                PartitionProgress { next_offset: Some(position), ..PartitionProgress::default() };
+            commit = commit.txns(app_ids.record(partition, start));
+        }
         Ok(CommitDecision::Commit(commit, Some(truncation)))
     });
     if let Some(AcceptedTruncation { position, .. }) = committed.await?.value {
@@ -118,8 +135,9 @@ pub async fn accept(
             partition = partition.0,
             end = end.map(|end| end.0),
             position = position.0,
+            covered_to = covered_to.0,
             "Kafka's log was cut below what is landed; going on at the position, as accepted: records that Kafka has anew \
-             under offsets before it are not read"
+             under offsets before it are not read, nor under those that dead_letters and offset_gaps cover up to covered_to"
         );
     }
     Ok(())

@@ -74,6 +74,8 @@ pub struct AuditedTruncation {
     pub end: Option<Offset>,
     /// The next offset of `events` then: what Kafka has anew before it was not read.
     pub position: Offset,
+    /// Nor under the offsets before this one that `dead_letters` or `offset_gaps` held then; at least `position`.
+    pub covered_to: Offset,
     /// When it was accepted.
     pub accepted_at: String,
 }

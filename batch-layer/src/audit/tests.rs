@@ -204,11 +204,12 @@ async fn resets_of_watermarks_are_told_when_only_a_checkpoint_holds_them() {
 }
 
 #[tokio::test]
-async fn cuts_of_kafkas_log_that_were_accepted_are_told() {
+async fn cuts_of_kafkas_log_that_were_accepted_are_reported() {
     let world = world().await;
     let (partition, position) = (KafkaPartition(1), Offset(3));
     let accepted_at = at("2025-04-06T11:00:00Z");
-    let cut = AcceptedTruncation { partition, end: Some(Offset(1)), position, accepted_at };
+    let (end, covered_to) = (Some(Offset(1)), Offset(5));
+    let cut = AcceptedTruncation { partition, end, position, covered_to, accepted_at };
     let txns = world.context.app_ids.record_truncation(1, &cut);
     world.commit(Table::Events, &Commit::new(&world.context.lake, "ACCEPT").txns(txns)).await;
     let report = audit(&world).await;
@@ -216,7 +217,7 @@ async fn cuts_of_kafkas_log_that_were_accepted_are_told() {
     assert_eq!(
         report.json()["accepted_truncations"],
         serde_json::json!([{
-            "partition": 1, "end": 1, "position": 3, "accepted_at": "2025-04-06T11:00:00Z",
+            "partition": 1, "end": 1, "position": 3, "covered_to": 5, "accepted_at": "2025-04-06T11:00:00Z",
         }])
     );
     assert!(report.to_string().contains("partition 1: Kafka's log was cut at 1"), "{report}");

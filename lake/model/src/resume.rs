@@ -1,13 +1,40 @@
 //! Where consuming a partition begins, decided from what the tables hold and what Kafka still has.
 
+use crate::leader_epoch::LeaderEpoch;
 use crate::offsets::{Offset, OffsetRange};
+
+/// How far a table is with a partition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Reached {
+    /// The offset after what it holds.
+    pub next: Offset,
+    /// The epoch that no record before that offset exceeds in the log that was consumed, if it is known.
+    pub leader_epoch: Option<LeaderEpoch>,
+}
+
+/// Those of `tables` that are not left by a cut that was accepted: epochs only grow along a log, so a table that is further than
+/// another with a lesser epoch is of the log before.
+pub fn of_current_log(tables: &[Reached]) -> impl Iterator<Item = Reached> + '_ {
+    let is_left_by_cut = |held: &Reached| {
+        let mut others = tables.iter();
+        held.leader_epoch.is_some()
+            && others.any(|it| it.next < held.next && it.leader_epoch > held.leader_epoch)
+    };
+    tables.iter().filter(move |held| !is_left_by_cut(held)).copied()
+}
+
+/// The furthest of `tables`, with the epoch of one that is.
+pub fn furthest(tables: impl IntoIterator<Item = Reached>) -> Option<Reached> {
+    tables.into_iter().max_by_key(|held| (held.next, held.leader_epoch))
+}
 
 /// What is known of a partition when it is assigned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResumeFacts {
-    /// The lesser of the next offsets in `events` and `avg_speed`; none before both have one.
+    /// The lesser of the next offsets in `events` and `avg_speed`, where a table without one is where consuming began; none if
+    /// nothing says where that was.
     pub stored: Option<Offset>,
-    /// The greater of the two.
+    /// The furthest that any table reaches.
     pub furthest: Option<Offset>,
     /// The first offset that Kafka still has.
     pub low: Offset,
@@ -114,6 +141,20 @@ mod tests {
         let lost = OffsetRange::new(gone, LOW);
         assert_eq!(decided(Some(gone), true), Resume::AfterLoss { at: LOW, lost });
         assert_eq!(decided(Some(beyond), true), Resume::Truncated { wanted: beyond });
+    }
+
+    #[test]
+    fn a_table_that_is_further_with_a_lesser_epoch_was_left_there_by_a_cut() {
+        let reached =
+            |next, epoch| Reached { next: Offset(next), leader_epoch: LeaderEpoch::new(epoch) };
+        let current = |tables: &[Reached]| of_current_log(tables).collect::<Vec<_>>();
+        let along = [reached(10, 5), reached(8, 4), reached(12, 5), reached(9, -1)];
+        assert_eq!(current(&along), along);
+        let (left, unknown) = (reached(20, 4), reached(15, -1));
+        assert_eq!(current(&[reached(12, 6), left, unknown]), [reached(12, 6), unknown]);
+        assert_eq!(furthest(along), Some(reached(12, 5)));
+        assert_eq!(furthest([reached(9, 3), reached(9, -1)]), Some(reached(9, 3)));
+        assert_eq!(furthest([]), None);
     }
 
     #[test]

@@ -1,8 +1,8 @@
 //! The app ids under which offsets live in the Delta logs, beside the files they count for.
 //!
 //! Per Kafka partition a commit of `events` or `avg_speed` carries the next offset and the greatest event
-//! time so far; `dead_letters` and `offset_gaps` carry the next offset alone. All four tables carry the epoch of the
-//! partition's owner. Where Kafka says which leader appended the record
+//! time so far; `dead_letters` and `offset_gaps` carry an offset that grows with every commit, and that their rows do not reach
+//! beyond. All four tables carry the epoch of the partition's owner. Where Kafka says which leader appended the record
 //! before the next offset, its epoch is there with that offset. An epoch beside another offset says nothing: a program that
 //! knows of no epochs has moved on. Watermarks that were set back are in `resets`, cuts of Kafka's log that were accepted in
 //! `truncations`.

@@ -36,7 +36,7 @@ mod zones;
 
 pub use self::violation::Violation;
 
-use self::expected::Expected;
+use self::expected::{Expected, Landed};
 use self::files::Files;
 use self::log::Log;
 use self::zone::Zone;
@@ -53,6 +53,7 @@ const BATCH_RUNS: &str = "batch_runs";
 struct Case<'a> {
     truth: &'a Truth,
     files: Files<'a>,
+    landed: Landed,
     expected: Expected,
     /// The days by the rules of each process, and by those in force at the end.
     zones: Vec<Zone>,
@@ -96,7 +97,7 @@ fn checked(truth: &Truth, history: &History) -> Result<Vec<Violation>, Box<Viola
     let (offset_gaps, avg_speed, batch_runs) =
         (read(OFFSET_GAPS)?, read(AVG_SPEED)?, read(BATCH_RUNS)?);
     let files = Files::new(history);
-    let landed = landing::landed_offsets(&files, [&events, &dead_letters])?;
+    let landed = landing::landed_offsets(&files, [&events, &dead_letters, &offset_gaps])?;
     let settings = &truth.settings;
     let zone = zones::in_force(settings, &events)?;
     let mut zones = vec![zone.clone(), Zone::new(&settings.timezone)?];
@@ -107,6 +108,7 @@ fn checked(truth: &Truth, history: &History) -> Result<Vec<Violation>, Box<Viola
     let case = Case {
         truth,
         files,
+        landed,
         expected,
         zones,
         events,

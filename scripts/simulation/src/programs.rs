@@ -133,8 +133,8 @@ impl World {
 
     /// Why a speed layer ended. One that refuses to go on after a cut of the log does right, if there was one.
     fn failure(&self, error: EngineError) -> Failure {
-        if let EngineError::Recovery(RecoveryError::Truncated { partition, wanted, .. }) = &error
-            && self.broker.is_cut_before(*partition, *wanted)
+        if let EngineError::Recovery(RecoveryError::Truncated { cut, wanted, .. }) = &error
+            && self.broker.is_cut_before(cut.partition, *wanted)
             && self.accepts_loss_since_us() != Some(0)
         {
             self.note_refusal();

@@ -118,6 +118,7 @@ fn accepted_cuts(history: &History) -> Vec<AcceptedCut> {
         Some(AcceptedCut {
             partition: i32::try_from(said["kafkaPartition"].as_i64()?).ok()?,
             position: said["position"].as_i64()?,
+            covered_to: said["coveredTo"].as_i64()?,
             sequence: entry.sequence,
             at_us: entry.put_at_us,
         })

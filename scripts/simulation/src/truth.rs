@@ -103,6 +103,8 @@ pub struct AcceptedCut {
     pub partition: i32,
     /// The offset that consuming goes on at: what the tables hold before it is of the log before the cut.
     pub position: i64,
+    /// Where the offsets end that dead letters and gaps cover by then, by the log before the cut, if beyond the position.
+    pub covered_to: i64,
     /// The place of the record in the order of puts.
     pub sequence: u64,
     /// When it was put.

@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used)]
 
 use crate::test_instance::{Instance, lake};
+use crate::truncation::CutBelowLanded;
 
 use super::*;
 
@@ -96,7 +97,9 @@ async fn the_end_of_a_log_whose_cut_is_accepted_is_the_one_that_it_has_since_unl
     let tables = instance.committer.tables_mut();
     let mut before = stop_at([(0, 9)]).after_cuts(tables);
     before.follow_cuts(tables, &has_now(2));
-    truncation::accept(tables, partition, Some(Offset(1))).await.unwrap();
+    let (end, position, covered_to) = (Some(Offset(1)), Offset(3), Offset(3));
+    let cut = CutBelowLanded { partition, end, position, covered_to };
+    truncation::accept(tables, cut).await.unwrap();
     let mut later = stop_at([(0, 9)]).after_cuts(tables);
     later.follow_cuts(tables, &has_now(2));
     let mut regrown = before.clone();

@@ -3,10 +3,11 @@
 #![allow(clippy::unwrap_used)]
 
 use lake_delta::Lake;
+use lake_tables::Table;
 
 use crate::recovery::RecoveryError;
 use crate::source::{AssignedPartition, Start};
-use crate::test_instance::{Instance, assigned, lake, whole};
+use crate::test_instance::{Instance, assigned, lake, offsets, whole};
 
 use super::*;
 
@@ -128,4 +129,32 @@ async fn a_partition_that_another_writer_moved_is_loaded_without_what_was_held_o
     let loaded = old.partitions.get(PARTITION).unwrap();
     assert!(loaded.landing.is_empty());
     assert_eq!(loaded.position(), Offset(3));
+}
+
+#[tokio::test]
+async fn records_gone_before_averages_began_are_a_loss_from_where_consuming_began() {
+    for landed in [true, false] {
+        let lake = lake();
+        let mut instance = Instance::on(&lake).await;
+        load(&mut instance, assigned(0, 3, 10)).await.unwrap();
+        instance.receive_events(0, 3, 5);
+        // The program ends before its averages are committed, or even before the events are.
+        if landed {
+            assert!(instance.land().await.is_empty());
+        } else {
+            instance.land_beside_events().await;
+        }
+        let mut new = Instance::on(&lake).await;
+        assert_eq!(load(&mut new, assigned(0, 3, 10)).await.unwrap()[0].offset, Offset(3));
+        let refused = load(&mut new, assigned(0, 6, 10)).await.unwrap_err();
+        let RecoveryError::Gone { wanted, available, .. } = refused else { panic!("{refused}") };
+        assert_eq!((wanted, available), (Offset(3), Offset(6)), "{landed}");
+        new.takeover = Takeover::new(true);
+        assert_eq!(load(&mut new, assigned(0, 6, 10)).await.unwrap()[0].offset, Offset(6));
+        new.receive_events(0, 6, 4);
+        new.land().await;
+        let gaps = if landed { vec![0, 1, 2] } else { vec![0, 1, 2, 3, 4, 5] };
+        let gaps: Vec<_> = gaps.into_iter().map(|offset| (0, offset)).collect();
+        assert_eq!(offsets(&lake, Table::OffsetGaps).await, gaps);
+    }
 }

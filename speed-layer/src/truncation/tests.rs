@@ -32,6 +32,14 @@ async fn load(
 
 const PARTITION: KafkaPartition = KafkaPartition(0);
 
+/// A cut below the ten records that `events` hold.
+const CUT: CutBelowLanded = CutBelowLanded {
+    partition: PARTITION,
+    end: Some(Offset(7)),
+    position: Offset(10),
+    covered_to: Offset(10),
+};
+
 /// A lake whose `events` hold ten records of partition 0, of leaders 4 and 5, and whose averages hold so many of these.
 async fn lake_with(averaged: i64) -> Lake {
     let lake = lake();
@@ -149,6 +157,101 @@ async fn averages_that_are_ahead_of_events_are_of_the_log_that_was_cut_too() {
     assert_eq!(offsets(&lake, Table::Events).await.len(), 12);
 }
 
+/// A lake whose `events` hold ten records, and in which `table` alone covers two more of leader 5: the program ended between
+/// the two commits.
+async fn lake_with_rows_ahead(table: Table) -> Lake {
+    let lake = lake_with(10).await;
+    let mut instance = Instance::holding(&lake, &[0]).await;
+    if table == Table::DeadLetters {
+        instance.receive_records_under(5, &[(10, None), (11, None)]);
+    } else {
+        instance.partitions.iter_mut().for_each(|held| held.advance(Offset(12), epoch(5)));
+    }
+    instance.land_beside_events().await;
+    assert_eq!(offsets(&lake, table).await, [(0, 10), (0, 11)]);
+    lake
+}
+
+#[tokio::test]
+async fn dead_letters_and_gaps_that_are_ahead_of_events_are_of_the_log_that_was_cut_too() {
+    for table in [Table::DeadLetters, Table::OffsetGaps] {
+        let lake = lake_with_rows_ahead(table).await;
+        let refused = load(&mut Instance::on(&lake).await, cut(15, 11)).await.unwrap_err();
+        assert!(refused.to_string().contains("offsets 11 to 11"), "{table:?}: {refused}");
+        // The log has grown again meanwhile, and nobody has seen that it was shorter.
+        let mut instance = Instance::holding(&lake, &[0]).await;
+        let held = instance.partitions.get(PARTITION).unwrap();
+        for (first, leader_epoch, contradicts) in [(10, 5, false), (11, 6, true), (12, 6, false)] {
+            let mut batch = instance.batch(0, &[(first, Some(first))]);
+            batch.leader_epoch = epoch(leader_epoch);
+            assert_eq!(held.is_contradicted_by(&batch), contradicts, "{table:?}, {first}");
+        }
+        // Nothing was cut.
+        instance.receive_under(5, 12, 2);
+        instance.land().await;
+        let end = load(&mut Instance::on(&lake).await, cut(15, 12)).await.unwrap_err();
+        assert!(end.to_string().contains("offsets 12 to 13"), "{table:?}: {end}");
+    }
+}
+
+#[tokio::test]
+async fn where_rows_ahead_of_events_were_cut_the_record_says_how_far_they_reach() {
+    for table in [Table::DeadLetters, Table::OffsetGaps] {
+        let lake = lake_with_rows_ahead(table).await;
+        let mut instance = accepting(&lake).await;
+        for _ in 0..2 {
+            assert_eq!(load(&mut instance, cut(15, 10)).await.unwrap().offset, Offset(10));
+        }
+        let tables = instance.committer.tables();
+        let found = tables.app_ids.accepted_truncations(tables.events.state(), PARTITION);
+        let found: Vec<_> = found.iter().map(|cut| (cut.position.0, cut.covered_to.0)).collect();
+        assert_eq!(found, [(10, 12)], "{table:?}");
+        // What is covered stays, and everything else is read from the new log.
+        instance.receive_under(6, 10, 4);
+        instance.land().await;
+        instance.average(true).await;
+        let all: Vec<_> = (0..10).chain(12..14).map(|offset| (0, offset)).collect();
+        assert_eq!(offsets(&lake, Table::Events).await, all, "{table:?}");
+        let mut strict = Instance::on(&lake).await;
+        assert_eq!(load(&mut strict, whole(0)).await.unwrap().offset, Offset(14));
+    }
+}
+
+#[tokio::test]
+async fn rows_that_a_cut_left_ahead_contradict_nothing_of_the_new_log_once_it_was_accepted() {
+    let lake = lake_with_rows_ahead(Table::DeadLetters).await;
+    let mut instance = accepting(&lake).await;
+    load(&mut instance, cut(15, 10)).await.unwrap();
+    // The first of two records under offsets that are covered already.
+    instance.receive_under(6, 10, 1);
+    instance.land().await;
+    let mut strict = Instance::on(&lake).await;
+    assert_eq!(load(&mut strict, whole(0)).await.unwrap().offset, Offset(10));
+    let mut batch = strict.batch(0, &[(11, Some(11))]);
+    batch.leader_epoch = epoch(6);
+    assert!(!strict.partitions.get(PARTITION).unwrap().is_contradicted_by(&batch));
+}
+
+#[tokio::test]
+async fn a_cut_below_averages_alone_is_accepted_before_events_hold_anything() {
+    let lake = lake();
+    let mut instance = Instance::holding(&lake, &[0]).await;
+    instance.receive_under(4, 0, 2);
+    instance.average(true).await;
+    let refused = load(&mut Instance::on(&lake).await, cut(2, 1)).await.unwrap_err();
+    assert!(refused.to_string().contains("offsets 1 to 1"), "{refused}");
+    let mut instance = accepting(&lake).await;
+    assert_eq!(load(&mut instance, cut(2, 1)).await.unwrap().offset, Offset(0));
+    assert_eq!(on_record(&instance), [(Some(1), 0)]);
+    instance.receive_under(4, 0, 1);
+    instance.receive_under(5, 1, 3);
+    instance.land().await;
+    instance.average(true).await;
+    assert_eq!(offsets(&lake, Table::Events).await, [0, 1, 2, 3].map(|offset| (0, offset)));
+    let mut strict = Instance::on(&lake).await;
+    assert_eq!(load(&mut strict, whole(0)).await.unwrap().offset, Offset(4));
+}
+
 #[tokio::test]
 async fn where_a_cut_is_accepted_consuming_goes_on_at_what_is_landed_and_it_is_on_record_once() {
     let lake = lake_with(10).await;
@@ -216,9 +319,7 @@ async fn a_second_cut_is_accepted_and_recorded_as_another() {
 async fn averages_that_were_behind_go_on_with_what_is_landed() {
     let lake = lake_with(6).await;
     // The program ends between the two commits.
-    accept(Instance::on(&lake).await.committer.tables_mut(), PARTITION, Some(Offset(7)))
-        .await
-        .unwrap();
+    accept(Instance::on(&lake).await.committer.tables_mut(), CUT).await.unwrap();
     let mut instance = Instance::on(&lake).await;
     assert_eq!(load(&mut instance, whole(0)).await.unwrap().offset, Offset(10));
     assert_eq!(instance.partitions.get(PARTITION).unwrap().avg_speed_offset, Some(Offset(10)));
@@ -290,7 +391,8 @@ async fn who_was_overtaken_accepts_nothing_and_judges_again() {
             owner.receive_under(5, 6, 1);
             assert_eq!(owner.average(true).await, Some(BTreeSet::new()));
         }
-        let refused = accept(zombie.committer.tables_mut(), PARTITION, Some(Offset(7))).await;
+        let judged = CutBelowLanded { position: Offset(6), covered_to: Offset(6), ..CUT };
+        let refused = accept(zombie.committer.tables_mut(), judged).await;
         assert!(refused.unwrap_err().is_transient(), "its load is tried again");
         assert!(on_record(&Instance::on(&lake).await).is_empty());
         owner.receive_under(5, 12, 1);
@@ -303,9 +405,7 @@ async fn who_was_overtaken_accepts_nothing_and_judges_again() {
 async fn averages_of_an_owner_that_has_landed_more_are_not_moved_to_where_a_cut_was_accepted() {
     let lake = lake_with(6).await;
     let mut owner = Instance::holding(&lake, &[0]).await;
-    accept(Instance::on(&lake).await.committer.tables_mut(), PARTITION, Some(Offset(7)))
-        .await
-        .unwrap();
+    accept(Instance::on(&lake).await.committer.tables_mut(), CUT).await.unwrap();
     let mut zombie = Instance::on(&lake).await;
     owner.receive_under(5, 6, 6);
     assert!(owner.land().await.is_empty(), "what another has accepted fences nobody");

@@ -18,6 +18,9 @@ pub struct AcceptedTruncation {
     pub end: Option<Offset>,
     /// The next offset of `events`: records below it that Kafka has anew are not read.
     pub position: Offset,
+    /// Where the offsets end that `dead_letters` or `offset_gaps` covered by then, or `position`, which is never beyond it: records
+    /// that Kafka has anew are not read under those of them, either, that lie between the two.
+    pub covered_to: Offset,
     /// When it was accepted.
     pub accepted_at: Timestamp,
 }
@@ -35,7 +38,7 @@ impl AppIds {
         number: usize,
         truncation: &AcceptedTruncation,
     ) -> Vec<(String, i64)> {
-        let AcceptedTruncation { partition, end, position, accepted_at } = *truncation;
+        let AcceptedTruncation { partition, end, position, covered_to, accepted_at } = *truncation;
         let id = |what| self.truncation(partition, number, what);
         let mut txns = vec![
             (self.truncations(partition), i64::try_from(number).unwrap_or(i64::MAX)),
@@ -43,6 +46,8 @@ impl AppIds {
             (id("accepted_at"), accepted_at.micros()),
         ];
         txns.extend(end.map(|end| (id("end"), end.0)));
+        let is_beyond = covered_to > position;
+        txns.extend(is_beyond.then(|| (id("covered_to"), covered_to.0)));
         txns
     }
 
@@ -54,10 +59,12 @@ impl AppIds {
     ) -> Vec<AcceptedTruncation> {
         let truncation = |number| {
             let found = |what| state.txn(&self.truncation(partition, number, what));
+            let position = found("position")?;
             Some(AcceptedTruncation {
                 partition,
                 end: found("end").map(Offset),
-                position: Offset(found("position")?),
+                position: Offset(position),
+                covered_to: Offset(found("covered_to").unwrap_or(position)),
                 accepted_at: Timestamp::from_micros(found("accepted_at")?),
             })
         };

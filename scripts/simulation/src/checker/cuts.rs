@@ -1,7 +1,7 @@
 //! Cuts of Kafka's log by unclean elections: a loss of what is landed is on record, once, where a setting accepts it.
 //!
 //! What the tables hold under an offset that was cut off is of the log before, up to the position on record, and of the
-//! log after it from there on; without a record everything is of the log after. `expected` builds on that, and `landing`
+//! log after it from there on, but for what dead letters and gaps covered by then; without a record everything is of the log after. `expected` builds on that, and `landing`
 //! finds whatever is landed otherwise.
 
 use std::collections::BTreeMap;
@@ -43,7 +43,12 @@ fn problem_of(case: &Case<'_>, log: &TruePartition, accepted: &AcceptedCut) -> O
         return Some(format!("{accepted:?}, which no setting accepts"));
     }
     let next = |log: &Log| next_at(case, log, accepted).unwrap_or(0);
-    let landed = next(&case.events).max(next(&case.avg_speed));
+    let ahead = case.landed.ahead_of(accepted).map(|offset| offset + 1).max();
+    let covered_to = ahead.unwrap_or(0).max(accepted.position);
+    if accepted.covered_to != covered_to {
+        return Some(format!("{accepted:?}, and offsets are covered up to {covered_to}"));
+    }
+    let landed = next(&case.events).max(next(&case.avg_speed)).max(ahead.unwrap_or(0));
     (landed <= cut.offset).then(|| format!("a cut at {}, and {landed} is landed", cut.offset))
 }
 

@@ -75,12 +75,24 @@ pub(super) fn thousandths(kmh: f64) -> i64 {
 }
 
 /// The offsets that have rows.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(super) struct Landed {
     /// In `events`.
     pub(super) events: BTreeSet<(i32, i64)>,
     /// In `dead_letters`.
     pub(super) letters: BTreeSet<(i32, i64)>,
+    /// In `dead_letters` or `offset_gaps`, with the place of the commit in the order of puts.
+    pub(super) beside: BTreeMap<(i32, i64), u64>,
+}
+
+impl Landed {
+    /// The offsets from the position of an accepted cut on that were covered by the log before it.
+    pub(super) fn ahead_of(&self, cut: &AcceptedCut) -> impl Iterator<Item = i64> {
+        let from = (cut.partition, cut.position);
+        let beside = self.beside.range(from..=(cut.partition, i64::MAX));
+        let sequence = cut.sequence;
+        beside.filter(move |(_, at)| **at < sequence).map(|((_, offset), _)| *offset)
+    }
 }
 
 impl Expected {
@@ -90,7 +102,7 @@ impl Expected {
         let partition = |(id, log): (&i32, &TruePartition)| {
             let resets: Vec<WatermarkReset> =
                 truth.watermark_resets.iter().filter(|r| r.partition == *id).copied().collect();
-            let logs = Logs::of(log, super::cuts::accepted(truth, *id));
+            let logs = Logs::of(log, super::cuts::accepted(truth, *id), landed);
             (*id, Partition::of(*id, &logs, truth, &zone, &resets, landed))
         };
         let partitions = truth.partitions.iter().map(partition).collect();
@@ -138,13 +150,16 @@ struct Logs<'a> {
 }
 
 impl<'a> Logs<'a> {
-    /// The log, of which the offsets before the position of the accepted cut were landed before it.
-    fn of(log: &'a TruePartition, accepted: Option<AcceptedCut>) -> Logs<'a> {
+    /// The log, of which the offsets before the position of the accepted cut, and some beyond it, were landed before it.
+    fn of(log: &'a TruePartition, accepted: Option<AcceptedCut>, landed: &Landed) -> Logs<'a> {
         let Some((cut, accepted)) = log.cut.as_ref().zip(accepted) else {
             let records = log.records.iter().map(|record| (record.offset, record)).collect();
             return Logs { log, records, of_other_log: Vec::new(), end: log.end };
         };
-        let is_kept = |record: &&TrueRecord| record.offset < accepted.position;
+        let ahead: BTreeSet<i64> = landed.ahead_of(&accepted).collect();
+        let is_kept = |record: &&TrueRecord| {
+            record.offset < accepted.position || ahead.contains(&record.offset)
+        };
         let before = cut.records.iter().filter(|record| record.offset < cut.stable_end);
         let (kept, cut_off): (Vec<_>, Vec<_>) = before.partition(is_kept);
         let (hidden, after): (Vec<_>, Vec<_>) =

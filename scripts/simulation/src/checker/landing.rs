@@ -14,14 +14,22 @@ use crate::truth::{TrueRecord, WatermarkReset};
 
 type Offset = (i32, i64);
 
-/// The offsets that have ever had a row in `events` or `dead_letters`.
+/// The offsets that have ever had a row.
 pub(super) fn landed_offsets(
     files: &Files<'_>,
-    [events, letters]: [&Log; 2],
+    [events, letters, gaps]: [&Log; 3],
 ) -> Result<Landed, Box<Violation>> {
     let events = files.added(events, rows::events)?;
     let letters = files.added(letters, rows::letters)?;
+    let gaps = files.added(gaps, rows::gaps)?;
+    let of_letters = letters.iter().map(|(put, row)| ((row.partition, row.offset), put.sequence));
+    // A floor of retention covers what had other rows before.
+    let gaps = gaps.iter().filter(|(_, gap)| gap.reason != "retention");
+    let of_gaps = gaps.flat_map(|(put, gap)| {
+        (gap.first..gap.next).map(|offset| ((gap.partition, offset), put.sequence))
+    });
     Ok(Landed {
+        beside: of_letters.chain(of_gaps).collect(),
         events: events.iter().map(|(_, row)| (row.partition, row.offset)).collect(),
         letters: letters.iter().map(|(_, row)| (row.partition, row.offset)).collect(),
     })
