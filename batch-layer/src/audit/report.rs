@@ -164,9 +164,13 @@ impl fmt::Display for AuditReport {
         }
         for t in &self.accepted_truncations {
             let end = t.end.map_or_else(|| "an unknown offset".to_owned(), |end| end.to_string());
+            let ahead = match t.covered_to > t.position {
+                true => format!(", with dead letters and gaps up to {}", t.covered_to),
+                false => String::new(),
+            };
             writeln!(
                 f,
-                "partition {}: Kafka's log was cut at {end}, below what was landed; accepted at offset {}, {}",
+                "partition {}: Kafka's log was cut at {end}, below what was landed; accepted at offset {}{ahead}, {}",
                 t.partition, t.position, t.accepted_at
             )?;
         }
