@@ -6,6 +6,7 @@
 //! consumer has to reach anyhow.
 //! All that librdkafka allocates for the question is released when it returns, whatever the answer.
 
+mod code;
 mod owned;
 
 use std::ffi::{CStr, CString, c_int};
@@ -16,7 +17,8 @@ use rdkafka::client::{Client, ClientContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
 use rdkafka::metadata::{Metadata, MetadataPartition};
 
-use self::owned::{Event, Options, Queue, Topics, succeed};
+use self::code::succeed;
+use self::owned::{Event, Options, Queue, Topics};
 
 /// How much longer the answer is waited for than librdkafka waits itself, so that it is librdkafka that says what failed.
 const GRACE: Duration = Duration::from_secs(1);
@@ -73,8 +75,7 @@ fn ask<C: ClientContext>(client: &Client<C>, topics: &Topics, options: &Options,
 /// What the event that answers the question says of its one topic.
 #[expect(unsafe_code, reason = "only librdkafka's own interface describes topics")]
 fn read(event: &Event) -> KafkaResult<Option<String>> {
-    // SAFETY: the event is valid.
-    succeed(unsafe { sys::rd_kafka_event_error(event.as_ptr()) })?;
+    succeed(code::of_event(event.as_ptr()))?;
     // SAFETY: the event is valid; the result lives as long as it. It is null for an event of another kind.
     let result = unsafe { sys::rd_kafka_event_DescribeTopics_result(event.as_ptr()) };
     let missing = || KafkaError::AdminOp(RDKafkaErrorCode::UnknownTopicOrPartition);
@@ -90,9 +91,8 @@ fn read(event: &Event) -> KafkaResult<Option<String>> {
     // SAFETY: there is at least one description.
     let description = unsafe { *described };
     // SAFETY: the description is valid; it has an error, which may be that there was none.
-    let code =
-        unsafe { sys::rd_kafka_error_code(sys::rd_kafka_TopicDescription_error(description)) };
-    succeed(code)?;
+    let error = unsafe { sys::rd_kafka_TopicDescription_error(description) };
+    succeed(code::of_error(error))?;
     // SAFETY: the description is valid, and the id lives as long as it.
     let id = unsafe { sys::rd_kafka_TopicDescription_topic_id(description) };
     if id.is_null() {

@@ -6,7 +6,8 @@ use std::ptr::{NonNull, null_mut};
 use rdkafka::bindings as sys;
 use rdkafka::client::{Client, ClientContext};
 use rdkafka::error::{KafkaError, KafkaResult, RDKafkaErrorCode};
-use rdkafka::types::RDKafkaRespErr;
+
+use crate::code::succeed;
 
 macro_rules! owned {
     ($(#[$doc:meta])* $name:ident, $native:ty, $destroy:path) => {
@@ -91,7 +92,7 @@ impl Options {
                 sys::rd_kafka_AdminOptions_set_request_timeout(options, timeout_ms, no_text, 0),
             ]
         };
-        codes.into_iter().try_for_each(succeed).map(|()| options)
+        codes.into_iter().try_for_each(|code| succeed(code as c_int)).map(|()| options)
     }
 }
 
@@ -102,13 +103,5 @@ impl Topics {
         // SAFETY: there is one name, which librdkafka copies.
         let topics = unsafe { sys::rd_kafka_TopicCollection_of_topic_names(names.as_mut_ptr(), 1) };
         Topics(NonNull::new(topics).expect("librdkafka always makes the collection"))
-    }
-}
-
-/// What librdkafka returns from most functions.
-pub(crate) fn succeed(code: RDKafkaRespErr) -> KafkaResult<()> {
-    match code {
-        RDKafkaRespErr::RD_KAFKA_RESP_ERR_NO_ERROR => Ok(()),
-        code => Err(KafkaError::AdminOp(code.into())),
     }
 }

@@ -4,7 +4,8 @@
 //! nothing of it counts until the partition was sought where it is, and fetched anew from there, after a while. A fault that
 //! stays ends the program, with all that is needed to find the batch and the setting.
 //!
-//! A position that Kafka does not have is no such fault: [`verdict`] and the partition's bounds say what it is.
+//! A position that Kafka does not have is no such fault: [`verdict`] and the partition's bounds say what it is. One that Kafka has
+//! by its bounds, whatever librdkafka says of it, is.
 
 use std::time::Duration;
 
@@ -46,7 +47,8 @@ pub(super) fn handle(
     }
     match verdict(&fault.reason, start) {
         Some(truncation) => membership.restart_truncated(partition, truncation, link),
-        None => membership.restart_if_out_of_range(start, link),
+        None if membership.restart_if_out_of_range(start, link)? => Ok(()),
+        None => fetch_again(fault, start, link),
     }
 }
 

@@ -81,20 +81,22 @@ impl Membership {
         self.restart(&[partition], Some(truncation), link)
     }
 
-    /// Asks the engine anew about a partition if Kafka does not have its position, and has it sought there otherwise.
+    /// Asks the engine anew about a partition if Kafka does not have its position. Returns whether that is so.
     pub(super) fn restart_if_out_of_range(
         &self,
         start: Start,
         link: &mut Link,
-    ) -> Result<(), Ended> {
+    ) -> Result<bool, Ended> {
         let Start { partition, offset, leader_epoch, .. } = start;
         let bounds = self.bounds_of(partition, link)?;
+        let gone = out_of_range(&[(partition, offset)], &[bounds]);
+        // Without an epoch beside the position, its end alone does not say whether the log was cut or is another topic's. Where it
+        // was cut is not known: the end may lie behind that by now, or before it where a transaction is open.
+        let is_cut = leader_epoch.is_some() && offset > bounds.high;
+        let truncation = is_cut.then_some(Truncation { position: offset, end: None });
         link.positions.invalidate(partition, now());
-        // Without an epoch beside the position, its end alone does not say whether the log was cut or is another topic's.
-        let truncation = leader_epoch
-            .filter(|_| offset > bounds.high)
-            .map(|_| Truncation { position: offset, end: Some(bounds.high) });
-        self.restart(&out_of_range(&[(partition, offset)], &[bounds]), truncation, link)
+        self.restart(&gone, truncation, link)?;
+        Ok(!gone.is_empty())
     }
 
     /// Looks whether logs have grown to where partitions are that wait for it.

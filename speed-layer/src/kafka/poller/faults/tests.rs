@@ -199,3 +199,20 @@ fn a_position_that_a_new_leader_still_has_is_gone_on_from() {
     let [SourceEvent::Records(batch), ..] = &asked[..] else { panic!("{asked:?}") };
     assert_eq!(batch.first_offset(), Some(Offset(3)));
 }
+
+#[test]
+fn a_position_that_kafka_has_and_refuses_for_no_known_reason_ends_the_source_after_some_tries() {
+    let mut bed = Bed::new();
+    bed.fill(0, 5);
+    bed.link.positions.begin(start(0, 3, 1), now());
+    let membership = Membership::new(Arc::default());
+    let refused = Fault { partition: Some(0), ..fault(RDKafkaErrorCode::AutoOffsetReset) };
+    for _ in 0..=TRIES {
+        assert!(bed.sent().is_empty());
+        bed.link.positions.validate(KafkaPartition(0));
+        handle(&refused, KafkaPartition(0), &membership, &mut bed.link).unwrap();
+    }
+    let sent = bed.sent();
+    let [SourceEvent::Failed { problem }] = &sent[..] else { panic!("{sent:?}") };
+    assert!(problem.starts_with("topic records, partition 0, offset 3: "), "{problem}");
+}
