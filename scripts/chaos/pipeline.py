@@ -5,6 +5,7 @@ checked. An instance that gives up with 3, an external failure, is restarted and
 requested, a panic, or a run of the batch that reports wrong tables is a finding.
 """
 
+import contextlib
 import os
 import signal
 import time
@@ -44,6 +45,7 @@ class Pipeline:
         self.asked = []  # programs that were asked to end
         self.not_before = [0.0] * slots  # when an instance is started again, by time.monotonic()
         self.jobs = []  # (program, accepted exit codes)
+        self.has_averages = False  # once the table was seen, which never goes
         self.tally = Counter()
 
     # -- instances
@@ -140,11 +142,13 @@ class Pipeline:
         return day and self.begin("nightly", "--to", str(day), "--wait", "3s", codes=codes)
 
     def last_closed_day(self):
-        """The last day that ended four hours ago by the cameras' clocks; None before the first."""
+        """The last day that ended four hours ago by the cameras' clocks; None before the first, as far as the store can be asked."""
         zone, now_us = self.workspace.rules.zone, self.feed.arrived_us
         day = oracle.day_of(now_us - 4 * oracle.HOUR_US, zone)
         first = oracle.day_of(oracle.day_span(day, zone)[0] - 1, zone)
-        return first if self.workspace.lake.exists("avg_speed") else None
+        with contextlib.suppress(OSError):  # a fault that was struck already keeps the store away
+            self.has_averages = self.has_averages or self.workspace.lake.exists("avg_speed")
+        return first if self.has_averages else None
 
     def finish_jobs(self, limit_s=CATCHING_UP_S):
         """Waits for the runs of the batch that are in progress."""

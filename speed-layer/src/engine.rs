@@ -22,14 +22,15 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use lake_config::Settings;
-use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
+use lake_model::{KafkaPartition, Offset};
+use tokio::time::{Instant, sleep};
 
 pub use self::error::EngineError;
-use self::pace::Pace;
+use self::pace::{Pace, ticks};
 use self::retry_gate::RetryGate;
 use self::work::Work;
 use crate::dead_share::DeadShare;
-use crate::source::{Source, SourceEvent, Start};
+use crate::source::{AssignedPartition, Source, SourceEvent, Start};
 use crate::stop_at::StopAt;
 use crate::tables::Tables;
 use crate::topic_check::TopicCheck;
@@ -187,14 +188,15 @@ impl<S: Source> Engine<S> {
                 }
             }
             SourceEvent::Position { partition, epoch, next, leader_epoch } => {
-                if let Some(partition) = self.work.partitions.current(partition, epoch) {
-                    partition.advance(next, leader_epoch);
+                if let Some(held) = self.work.partitions.current(partition, epoch) {
+                    held.advance(next, leader_epoch);
+                    self.follow_cuts(partition, next);
                 }
             }
             SourceEvent::Assigned { partitions, reply } => {
                 let starts = self.work.load(&partitions).await?;
-                if let Some(stop_at) = &mut self.stop_at {
-                    stop_at.follow_cuts(self.work.committer.tables(), &partitions);
+                for AssignedPartition { partition, high, .. } in &partitions {
+                    self.follow_cuts(*partition, *high);
                 }
                 // Nobody waits any more if the assignment was revoked meanwhile.
                 let _ = reply.send(starts);
@@ -279,6 +281,13 @@ impl<S: Source> Engine<S> {
         })
     }
 
+    /// Stops at the end that the log has now, where it was cut after its end was asked for.
+    fn follow_cuts(&mut self, partition: KafkaPartition, high: Offset) {
+        if let Some(stop_at) = &mut self.stop_at {
+            stop_at.follow_cuts(self.work.committer.tables(), partition, high);
+        }
+    }
+
     /// Other instances may be what reaches the remaining ends.
     async fn look_for_ends_elsewhere(&mut self) {
         let stop_at = self.stop_at.as_ref();
@@ -290,8 +299,5 @@ impl<S: Source> Engine<S> {
     }
 }
 
-fn ticks(period: Duration) -> tokio::time::Interval {
-    let mut ticks = interval(period);
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    ticks
-}
+#[cfg(test)]
+mod tests;

@@ -13,7 +13,6 @@ use lake_delta::TableLog;
 use lake_model::{KafkaPartition, Offset};
 
 use crate::partition_set::PartitionSet;
-use crate::source::AssignedPartition;
 use crate::tables::Tables;
 use crate::truncation;
 
@@ -47,18 +46,16 @@ impl StopAt {
         StopAt { cuts: self.ends.keys().filter_map(count).collect(), ..self }
     }
 
-    /// Of a log that was cut after its end was asked for, as is accepted, the end that it has now is reached. An end that was asked
-    /// for later than the cut stays: what Kafka says now may be less for a while.
-    pub fn follow_cuts(&mut self, tables: &Tables, assigned: &[AssignedPartition]) {
-        for AssignedPartition { partition, high, .. } in assigned {
-            let count = cuts(tables, *partition);
-            let newest = truncation::newest(&tables.events, &tables.app_ids, *partition);
-            if let Some((cut, count)) = newest.zip(count)
-                && self.cuts.insert(*partition, count) != Some(count)
-            {
-                let end = cut.position.max(*high);
-                self.ends.entry(*partition).and_modify(|asked| *asked = end.min(*asked));
-            }
+    /// Of a log that was cut after its end was asked for, as is accepted, the end `high` that it has now is to be reached. An end
+    /// that was asked for later than the cut stays: what Kafka says now may be less for a while.
+    pub fn follow_cuts(&mut self, tables: &Tables, partition: KafkaPartition, high: Offset) {
+        let count = cuts(tables, partition);
+        let newest = truncation::newest(&tables.events, &tables.app_ids, partition);
+        if let Some((cut, count)) = newest.zip(count)
+            && self.cuts.insert(partition, count) != Some(count)
+        {
+            let end = cut.position.max(high);
+            self.ends.entry(partition).and_modify(|asked| *asked = end.min(*asked));
         }
     }
 

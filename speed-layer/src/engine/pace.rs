@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use lake_config::Speed;
+use tokio::time::{Interval, MissedTickBehavior, interval};
 
 /// Intervals and bounds, as the settings have them.
 #[derive(Clone, Copy, Debug)]
@@ -24,4 +25,11 @@ impl Pace {
             landing_bytes: usize::try_from(speed.landing_bytes).unwrap_or(usize::MAX),
         }
     }
+}
+
+/// Ticks at every `period`; where one is late, the next ones are, too.
+pub(super) fn ticks(period: Duration) -> Interval {
+    let mut ticks = interval(period);
+    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    ticks
 }

@@ -91,20 +91,17 @@ async fn the_end_of_a_log_whose_cut_is_accepted_is_the_one_that_it_has_since_unl
     instance.land().await;
     instance.average(true).await;
     let partition = KafkaPartition(0);
-    let has_now = |high| {
-        [AssignedPartition { partition, low: Offset::ZERO, high: Offset(high), truncation: None }]
-    };
     let tables = instance.committer.tables_mut();
     let mut before = stop_at([(0, 9)]).after_cuts(tables);
-    before.follow_cuts(tables, &has_now(2));
+    before.follow_cuts(tables, partition, Offset(2));
     let (end, position, covered_to) = (Some(Offset(1)), Offset(3), Offset(3));
     let cut = CutBelowLanded { partition, end, position, covered_to };
     truncation::accept(tables, cut).await.unwrap();
     let mut later = stop_at([(0, 9)]).after_cuts(tables);
-    later.follow_cuts(tables, &has_now(2));
+    later.follow_cuts(tables, partition, Offset(2));
     let mut regrown = before.clone();
-    regrown.follow_cuts(tables, &has_now(5));
-    before.follow_cuts(tables, &has_now(2));
+    regrown.follow_cuts(tables, partition, Offset(5));
+    before.follow_cuts(tables, partition, Offset(2));
     let is_reached =
         |stop_at: &StopAt| stop_at.is_reached(&instance.partitions, instance.committer.tables());
     assert!(is_reached(&before), "all that is landed, and the log ends before it");
