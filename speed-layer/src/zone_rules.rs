@@ -7,15 +7,16 @@
 //! A day's bounds must not change once a table has rows of it, and both `events` and `avg_speed` are written meanwhile. So
 //! newer rules are *announced* in `avg_speed` first: from that commit on no work is committed there for a day whose bounds
 //! would change ([`crate::publish`] checks it). Then they are put into force in `events`, on exactly a version in which no
-//! day has rows whose bounds change. If there is one, the announcement is changed first, so that this day keeps its
-//! bounds. Nobody uses announced rules, so nothing has been built on them. Whoever held work for a day whose bounds
+//! day has rows whose bounds change, nor has begun. If there is one, the announcement is changed first, so that this day keeps
+//! its bounds. Nobody uses announced rules, so nothing has been built on them. Whoever held work for a day whose bounds
 //! changed is fenced, and loads its partitions anew by the rules in force.
 //!
 //! Rules of an older database are never added, so of programs with different databases the newest prevails and none takes
 //! anything back.
 //!
 //! # Crash consistency
-//! Rules that are announced and not in force are put into force by whoever opens the tables next, or is fenced by them.
+//! Rules that are announced and not in force are put into force by whoever opens the tables next, or is fenced by them. That
+//! may be days later: days that have begun by then keep their bounds.
 
 use std::collections::BTreeSet;
 
@@ -102,7 +103,8 @@ fn next_step(tables: &Tables, own: Option<&ZoneRules>) -> Result<Step, LakeError
             None => Step::None,
         },
         (Some(in_force), Some(announced)) => {
-            let days = days_of(events);
+            let mut days = days_of(events);
+            days.extend(in_force.settled_days(&announced, tables.events.lake().now()));
             if announced.agrees_on(days.iter().copied(), &in_force) {
                 Step::PutIntoForce(announced)
             } else {

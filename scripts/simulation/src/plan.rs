@@ -143,7 +143,7 @@ fn settings(chance: &mut SmallRng) -> Settings {
     settings.lake.checkpoint_interval = chance.random_range(8..40);
     settings.lake.deleted_file_retention = hours([1, 3, 6][chance.random_range(0..3)]);
     settings.lake.log_retention = hours([6, 24, 48][chance.random_range(0..3)]);
-    settings.maintain.orphan_retention = hours(24);
+    settings.maintain.orphan_retention = hours([6, 24][chance.random_range(0..2)]);
     settings.maintain.event_retention = chance.random_bool(0.3).then(|| hours(24));
     if chance.random_bool(0.08) {
         settings.kafka.on_data_loss = OnDataLoss::Accept;

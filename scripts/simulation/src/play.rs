@@ -23,5 +23,7 @@ pub async fn play(scenario: Scenario, director: &mut Director) {
         Scenario::AnswersOfBatchCommitsLost => batch::lost_answers(director).await,
         Scenario::TwoCompactionsOfOneDay => batch::two_compactions(director).await,
         Scenario::VacuumBesideAnUpload => batch::vacuum_beside_an_upload(director).await,
+        Scenario::SuspendedForDays => batch::suspended_for_days(director).await,
+        Scenario::LogCutBelowWhatIsLanded => speed_layer::cut_below_landed(director).await,
     }
 }

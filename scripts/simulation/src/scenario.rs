@@ -30,11 +30,15 @@ pub enum Scenario {
     TwoCompactionsOfOneDay,
     /// Maintenance deletes files while those of a nightly run wait for their commit.
     VacuumBesideAnUpload,
+    /// A nightly run is suspended for days between an upload and its commit, while maintenance deletes what no log names.
+    SuspendedForDays,
+    /// Kafka's log is cut below what is landed, and grows again.
+    LogCutBelowWhatIsLanded,
 }
 
 impl Scenario {
     /// Every scenario.
-    pub const ALL: [Scenario; 12] = [
+    pub const ALL: [Scenario; 14] = [
         Scenario::TwoNightliesOnADayOfLateEvents,
         Scenario::NewPartitionAgainstFinal,
         Scenario::ZombieAfterItsSuccessorLoaded,
@@ -47,6 +51,8 @@ impl Scenario {
         Scenario::AnswersOfBatchCommitsLost,
         Scenario::TwoCompactionsOfOneDay,
         Scenario::VacuumBesideAnUpload,
+        Scenario::SuspendedForDays,
+        Scenario::LogCutBelowWhatIsLanded,
     ];
 
     /// The scenario of a seed.
@@ -82,6 +88,8 @@ impl Scenario {
             }
             Scenario::TwoCompactionsOfOneDay => "scenario: two compactions of one day",
             Scenario::VacuumBesideAnUpload => "scenario: vacuum while files wait for their commit",
+            Scenario::SuspendedForDays => "scenario: suspended for days between upload and commit",
+            Scenario::LogCutBelowWhatIsLanded => "scenario: a log cut below what is landed",
         }
     }
 }

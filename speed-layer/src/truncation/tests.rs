@@ -341,6 +341,22 @@ async fn a_log_that_was_cut_before_its_averages_began_is_found_by_its_records() 
 }
 
 #[tokio::test]
+async fn averages_that_a_cut_left_ahead_contradict_nothing_once_it_was_accepted() {
+    let lake = lake_with_averages_ahead().await;
+    let mut instance = accepting(&lake).await;
+    assert_eq!(load(&mut instance, cut(12, 10)).await.unwrap().offset, Offset(10));
+    instance.receive_under(6, 10, 1);
+    instance.land().await;
+    let instance = Instance::holding(&lake, &[0]).await;
+    let mut batch = instance.batch(0, &[(11, Some(11))]);
+    batch.leader_epoch = epoch(6);
+    let held = instance.partitions.get(PARTITION).unwrap();
+    assert_eq!((held.position(), held.avg_speed_offset), (Offset(11), Some(Offset(12))));
+    assert!(!held.is_contradicted_by(&batch), "it would be accepted again");
+    assert_eq!(on_record(&instance), [(Some(10), 10)]);
+}
+
+#[tokio::test]
 async fn records_of_a_later_leader_than_what_is_landed_under_their_offsets_contradict_it() {
     // Averages are behind: the replay begins where both logs are the same still.
     let mut instance = Instance::holding(&lake_with(6).await, &[0]).await;

@@ -39,8 +39,15 @@ fn rules(release: &str, zone: &str) -> ZoneRules {
 
 /// A lake whose clock stands three days before the tests' day of events: newer rules count from the day before that.
 fn lake() -> Lake {
-    let clock = ManualClock::at(minute(-3 * DAY_MINUTES));
-    lake_in_memory_with(Arc::new(clock), Arc::new(CountedIds::default()))
+    lake_by(&clock())
+}
+
+fn clock() -> ManualClock {
+    ManualClock::at(minute(-3 * DAY_MINUTES))
+}
+
+fn lake_by(clock: &ManualClock) -> Lake {
+    lake_in_memory_with(Arc::new(clock.clone()), Arc::new(CountedIds::default()))
 }
 
 fn settings() -> Settings {
@@ -246,6 +253,21 @@ async fn announced_rules_are_put_into_force_by_whoever_starts_next_or_is_fenced_
         }
         assert_eq!(rules_in(&lake, Table::Events).await, Some(announced));
     }
+}
+
+#[tokio::test]
+async fn days_that_have_begun_when_announced_rules_come_into_force_keep_their_bounds() {
+    let clock = clock();
+    let lake = lake_by(&clock);
+    let announced = announced_only(&lake).await;
+    // Nobody has started since, and the first day that was to begin by the new rules is nearly over.
+    clock.set(minute(-12 * 60));
+    opened(&lake, &old()).await;
+    let in_force = assert_agreed(&lake).await;
+    let [begun, changed] = ["2024-10-03", "2024-10-10"].map(|day| Day::parse(day).unwrap());
+    assert_ne!(announced.span(begun), Calendar::of(old()).span(begun), "or there is nothing to keep");
+    assert_eq!(in_force.span(begun), Calendar::of(old()).span(begun));
+    assert_eq!(in_force.span(changed), Calendar::of(new()).span(changed));
 }
 
 #[tokio::test]

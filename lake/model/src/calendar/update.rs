@@ -49,7 +49,7 @@ impl Calendar {
         if rules.release() <= self.newest_release() {
             return RulesUpdate::Nothing;
         }
-        let first = self.span_at(now.saturating_add(LEAD_US)).day.plus(1);
+        let first = self.last_settled(now).plus(1);
         let updated = |from| self.with_rules_from(from, rules).keeping(self, days_with_data);
         let newest = updated(first);
         let changed = days(first, LAST_COMPARED).find(|day| newest.start(*day) != self.start(*day));
@@ -62,6 +62,16 @@ impl Calendar {
         } else {
             RulesUpdate::Nothing
         }
+    }
+
+    /// The days that have begun as of `now`, or are about to, and that begin at another instant by `newer`.
+    pub fn settled_days(&self, newer: &Calendar, now: Timestamp) -> BTreeSet<Day> {
+        let differing = newer.changes.iter().filter(|change| !self.changes.contains(change));
+        let Some(first) = differing.map(|change| change.from).min() else {
+            return BTreeSet::new();
+        };
+        let settled = days(first, self.last_settled(now));
+        settled.filter(|day| self.start(*day) != newer.start(*day)).collect()
     }
 
     /// This calendar, but with `days` as `earlier` has them.
@@ -93,6 +103,11 @@ impl Calendar {
     /// Whether each of `days` has the same bounds by both.
     pub fn agrees_on(&self, days: impl IntoIterator<Item = Day>, other: &Calendar) -> bool {
         days.into_iter().all(|day| self.span(day) == other.span(day))
+    }
+
+    /// The last day that begins too soon for its bounds to change.
+    fn last_settled(&self, now: Timestamp) -> Day {
+        self.span_at(now.saturating_add(LEAD_US)).day
     }
 
     fn with_rules_from(&self, from: Day, rules: &ZoneRules) -> Calendar {

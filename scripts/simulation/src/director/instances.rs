@@ -72,7 +72,7 @@ impl Director {
     /// Something bad happens to an instance, or to the store.
     pub(super) fn hurt(&mut self) {
         let place = self.chance.random_range(0..self.slots.len());
-        match self.chance.random_range(0..8) {
+        match self.chance.random_range(0..9) {
             0 | 1 => {
                 let death = self.death();
                 if let Some(running) = &self.slots[place].running {
@@ -87,7 +87,8 @@ impl Director {
                     running.stop();
                 }
             }
-            6 => {
+            6 => self.freeze_a_batch(),
+            7 => {
                 let skew_us = self.chance.random_range(-MAX_SKEW_US..=MAX_SKEW_US);
                 if let Some(running) = &self.slots[place].running {
                     self.world.trace.count("clock jump");
@@ -112,10 +113,28 @@ impl Director {
 
     /// Freezes the instance in a slot. It keeps its slot free for a successor, and wakes after a while.
     fn freeze(&mut self, place: usize) {
-        // Seldom for longer than log entries are kept, never for as long as files that no log names.
-        let most = if self.chance.random_bool(0.15) { 45_000 } else { 12_000 };
-        let length = Duration::from_millis(self.chance.random_range(500..most));
+        let length = self.length_of_freeze();
         self.freeze_for(place, length);
+    }
+
+    /// Seldom longer than log entries are kept, or files that no log names.
+    fn length_of_freeze(&mut self) -> Duration {
+        let most = if self.chance.random_bool(0.15) { 90_000 } else { 12_000 };
+        Duration::from_millis(self.chance.random_range(500..most))
+    }
+
+    /// Freezes a nightly or a maintenance run.
+    fn freeze_a_batch(&mut self) {
+        if self.batches.is_empty() {
+            return;
+        }
+        let place = self.chance.random_range(0..self.batches.len());
+        let running = self.batches.remove(place);
+        self.world.trace.count("freeze of a batch run");
+        self.world.trace.say(&format!("{} is frozen", running.process.name()));
+        running.process.freeze(true);
+        let length = self.length_of_freeze();
+        self.frozen.push((Instant::now() + length, running));
     }
 
     fn freeze_for(&mut self, place: usize, length: Duration) {
@@ -129,11 +148,15 @@ impl Director {
     fn wake(&mut self, mut running: Running) {
         let name = running.process.name().to_owned();
         let is_member = self.world.broker.owners().iter().any(|(owner, _)| *owner == name);
-        if !is_member && !running.process.has_ended() {
+        if name.starts_with("speed") && !is_member && !running.process.has_ended() {
             self.world.trace.count("zombie");
         }
         self.world.trace.say(&format!("{name} wakes"));
         running.process.freeze(false);
+        if !name.starts_with("speed") {
+            self.batches.push(running);
+            return;
+        }
         // Its place is taken: it goes once it has done its harm.
         match self.slots.iter_mut().find(|slot| slot.running.is_none()) {
             Some(slot) => slot.running = Some(running),

@@ -147,6 +147,22 @@ pub(super) async fn vacuum_beside_an_upload(director: &mut Director) {
     director.see_out(&run).await;
 }
 
+pub(super) async fn suspended_for_days(director: &mut Director) {
+    land_a_closed_day(director).await;
+    let Some(run) = nightly(director) else { return };
+    let late = Fate::AnsweredLate(Duration::from_secs(8));
+    director.world.faults.plan(run.name(), "avg_speed/event_date", late);
+    wait_for_put(director, &run).await;
+    run.freeze(true);
+    let kept_us = i64::try_from(director.world.settings.maintain.orphan_retention.as_micros());
+    director.world.clock.skip(2 * kept_us.unwrap_or(0));
+    if let Some(maintenance) = maintain(director) {
+        director.see_out(&maintenance).await;
+    }
+    run.freeze(false);
+    director.see_out(&run).await;
+}
+
 /// Lets time pass until `process` has met with what is planned for it, or is over.
 async fn wait_for_put(director: &mut Director, process: &Process) {
     while director.world.faults.has_planned(process.name()) && !process.has_ended() {

@@ -75,6 +75,20 @@ pub(super) async fn different_offsets(director: &mut Director) {
     director.settle(Duration::from_secs(12)).await;
 }
 
+pub(super) async fn cut_below_landed(director: &mut Director) {
+    let partition = director.any_partition();
+    director.producer.burst(20);
+    director.settle(Duration::from_secs(9)).await;
+    let offsets = director.below(15) + 2;
+    director.world.broker.cut(partition, i64::try_from(offsets).unwrap_or(2));
+    for _ in 0..6 {
+        let now_us = director.world.clock.now_us();
+        director.producer.events_at(partition, now_us, MINUTE_US, 4);
+        let wait = Duration::from_millis(director.below(2_500));
+        director.settle(wait).await;
+    }
+}
+
 pub(super) async fn closed_window(director: &mut Director) {
     let settings = &director.world.settings;
     let lateness_us = i64::try_from(settings.speed.allowed_lateness.as_micros()).unwrap_or(0);

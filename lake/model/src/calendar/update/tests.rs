@@ -158,6 +158,14 @@ proptest! {
             prop_assert_eq!(updated.span(settled).start, calendar.span(settled).start);
             // Whoever has the same database changes nothing any more.
             prop_assert_eq!(updated.update(&own, now, &data), RulesUpdate::Nothing);
+            prop_assert_eq!(calendar.settled_days(&updated, now), BTreeSet::new());
+            // Nor do days that have begun meanwhile, where the change comes into force later than it was made.
+            now = now.saturating_add(hours * 3600 * SECOND_US);
+            data.extend(calendar.settled_days(&updated, now));
+            let updated = updated.keeping(&calendar, &data);
+            prop_assert_eq!(calendar.settled_days(&updated, now), BTreeSet::new());
+            let begun = days(settled, calendar.span_at(now).day);
+            prop_assert!(updated.agrees_on(begun, &calendar));
             let far = day.plus(200);
             let by_own = Calendar::of(own);
             prop_assert_eq!(updated.span(far), by_own.span(far));
