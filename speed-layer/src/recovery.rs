@@ -16,21 +16,21 @@
 
 mod covered;
 mod error;
+mod held;
 
 use lake_delta::read;
 use lake_delta::{Lake, LakeError, TableLog};
-use lake_model::resume::{self, Reached, Resume, ResumeFacts};
+use lake_model::resume::{self, Resume};
 use lake_model::{KafkaPartition, Offset, OffsetRange, PartitionClock};
 use lake_tables::Table;
 use lake_tables::avg_speed;
 use lake_tables::file_kind::{self, AvgSpeedFile};
 use lake_tables::offset_gaps::GapReason;
-use lake_tables::txn::PartitionProgress;
 
-use self::covered::Covered;
 pub use self::error::RecoveryError;
+use self::held::Held;
 use crate::clock::Clock;
-use crate::landing::{Landed, LandingBuffer};
+use crate::landing::LandingBuffer;
 use crate::ownership::Ownership;
 use crate::partition::{Partition, Rules};
 use crate::provisional::Provisional;
@@ -48,47 +48,17 @@ pub async fn load(
     rules: &Rules,
 ) -> Result<Partition, RecoveryError> {
     let id = assigned.partition;
-    let of = |log: &TableLog| tables.app_ids.progress(log.state(), id);
-    let (events, averages) = (of(&tables.events), of(&tables.avg_speed));
     let is_accepted = truncation::accepted(&tables.events, &tables.app_ids, id).is_some();
     let cut = truncation::news(assigned.truncation, &tables.events, &tables.app_ids, id)
         .filter(|_| !is_accepted);
-    let stored = lesser(events, averages);
-    let covered =
-        Covered::from(stored.next_offset.unwrap_or(Offset::ZERO), id, tables, lake).await?;
-    let reached: Vec<Reached> = [events, averages]
-        .into_iter()
-        .filter_map(reached)
-        .chain(covered.reached(id, tables))
-        .collect();
-    let furthest = resume::furthest(resume::of_current_log(&reached));
-    let begun = covered.begun.or(events.next_offset.map(|_| Offset::ZERO));
-    let at_least_begun = |progress: PartitionProgress| progress.next_offset.or(begun);
-    let facts = ResumeFacts {
-        stored: at_least_begun(events).zip(at_least_begun(averages)).map(|(a, b)| a.min(b)),
-        furthest: furthest.map(|held| held.next),
-        low: assigned.low,
-        high: assigned.high,
-        is_validated: is_accepted || furthest.is_some_and(|held| held.leader_epoch.is_some()),
-        cut_before: cut.map(|cut| cut.position),
-        cut_at: cut.and_then(|cut| cut.end),
-        accept_loss,
-    };
-    let resume = resume::decide(facts);
-    let truncated = |wanted| {
-        let Some(cut) = cut else { return shorter(assigned, wanted, tables.app_ids.topic()) };
-        let position = at_least_begun(events).unwrap_or(Offset::ZERO);
-        let covered_to = covered.end(position);
-        let cut = CutBelowLanded { partition: id, end: cut.end, position, covered_to };
-        RecoveryError::Truncated { topic: tables.app_ids.topic().to_owned(), wanted, cut }
-    };
+    let held = Held::read(id, tables, lake).await?;
+    let (stored, averages) = (held.stored(), held.averages);
+    let resume = resume::decide(held.facts(assigned, cut, is_accepted, accept_loss));
     let is_one_log = !is_accepted && !matches!(resume, Resume::AfterLoss { .. });
-    let mut landing = LandingBuffer::resumed(Landed {
-        events: events.next_offset,
-        dead_letters: of(&tables.dead_letters).next_offset,
-        offset_gaps: of(&tables.offset_gaps).next_offset,
-        covered: covered.offsets.clone(),
-    });
+    let held_under = held.held_under().filter(|_| is_one_log).collect();
+    let cut = cut.map(|cut| held.below_landed(cut));
+    let truncated = |wanted| truncated(wanted, cut, assigned, tables.app_ids.topic());
+    let mut landing = LandingBuffer::resumed(held.into_landed(tables));
     let position = start(id, resume, &mut landing, truncated)?;
     let resets = tables.app_ids.watermark_resets(tables.events.state(), id);
     let clock_at =
@@ -103,30 +73,27 @@ pub async fn load(
     let is_after_cuts = truncation::newest(&tables.events, &tables.app_ids, id)
         .is_none_or(|cut| position > cut.position);
     let of_position = stored.leader_epoch.filter(|_| is_one_log && is_after_cuts);
-    let of_log = resume::of_current_log(&reached).filter(|_| is_one_log);
-    let held_under = of_log.filter_map(|held| Some((held.next, held.leader_epoch?))).collect();
     let averaged = averages.next_offset;
     Ok(Partition::new(id, epoch, position, clock, landing, provisional, averaged)
         .with_leader_epochs(of_position, held_under)
         .owned(ownership))
 }
 
-fn reached(progress: PartitionProgress) -> Option<Reached> {
-    let PartitionProgress { next_offset, leader_epoch, .. } = progress;
-    Some(Reached { next: next_offset?, leader_epoch })
+/// Why a partition can't be continued at `wanted`, before which its log was cut or ends.
+fn truncated(
+    wanted: Offset,
+    cut: Option<CutBelowLanded>,
+    assigned: AssignedPartition,
+    topic: &str,
+) -> RecoveryError {
+    let (topic, AssignedPartition { partition, high: end, .. }) = (topic.to_owned(), assigned);
+    match cut {
+        Some(cut) => RecoveryError::Truncated { topic, wanted, cut },
+        None => RecoveryError::Shorter { topic, partition, wanted, end },
+    }
 }
 
-/// The progress that a replay begins at.
-fn lesser(events: PartitionProgress, averages: PartitionProgress) -> PartitionProgress {
-    if events.next_offset <= averages.next_offset { events } else { averages }
-}
-
-/// Why a partition can't be continued at `wanted`, before which its log ends, for a reason that Kafka can't say.
-fn shorter(assigned: AssignedPartition, wanted: Offset, topic: &str) -> RecoveryError {
-    let AssignedPartition { partition, high: end, .. } = assigned;
-    RecoveryError::Shorter { topic: topic.to_owned(), partition, wanted, end }
-}
-
+/// Where consuming begins, with what is gone noted as gaps.
 fn start(
     partition: KafkaPartition,
     resume: Resume,

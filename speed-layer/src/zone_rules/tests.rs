@@ -265,7 +265,11 @@ async fn days_that_have_begun_when_announced_rules_come_into_force_keep_their_bo
     opened(&lake, &old()).await;
     let in_force = assert_agreed(&lake).await;
     let [begun, changed] = ["2024-10-03", "2024-10-10"].map(|day| Day::parse(day).unwrap());
-    assert_ne!(announced.span(begun), Calendar::of(old()).span(begun), "or there is nothing to keep");
+    assert_ne!(
+        announced.span(begun),
+        Calendar::of(old()).span(begun),
+        "or there is nothing to keep"
+    );
     assert_eq!(in_force.span(begun), Calendar::of(old()).span(begun));
     assert_eq!(in_force.span(changed), Calendar::of(new()).span(changed));
 }

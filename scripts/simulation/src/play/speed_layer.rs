@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use lake_model::KafkaPartition;
+
 use crate::director::Director;
 use crate::process::Death;
 use crate::producer::{HOUR_US, MINUTE_US};
@@ -79,7 +81,9 @@ pub(super) async fn cut_below_landed(director: &mut Director) {
     let partition = director.any_partition();
     director.producer.burst(20);
     director.settle(Duration::from_secs(9)).await;
-    let offsets = director.below(15) + 2;
+    let most =
+        if director.below(2) == 0 { dead_letters_ahead(director, partition).await } else { 15 };
+    let offsets = director.below(most) + 2;
     director.world.broker.cut(partition, i64::try_from(offsets).unwrap_or(2));
     for _ in 0..6 {
         let now_us = director.world.clock.now_us();
@@ -87,6 +91,23 @@ pub(super) async fn cut_below_landed(director: &mut Director) {
         let wait = Duration::from_millis(director.below(2_500));
         director.settle(wait).await;
     }
+}
+
+/// Ends instances once they have landed the partition's dead letters, and its events not yet. Returns how many letters that may be.
+async fn dead_letters_ahead(director: &mut Director, partition: KafkaPartition) -> u64 {
+    let letters = 5;
+    let path = "dead_letters/_delta_log/";
+    director.doom_all(Death::Put { path, nth: 1, after_effect: true });
+    director.producer.bad_ones(partition, letters);
+    for _ in 0..100 {
+        director.settle(Duration::from_millis(100)).await;
+        let next = |table| director.world.next_offset(table, partition);
+        if next("dead_letters") > next("events") {
+            director.world.trace.count("dead letters ahead of events");
+            break;
+        }
+    }
+    letters as u64
 }
 
 pub(super) async fn closed_window(director: &mut Director) {
