@@ -115,12 +115,12 @@ impl Calendar {
         }
     }
 
-    /// The rules of `day`, and the day since which they count, if others counted before.
     /// `time` as the zone's clocks show it, with their offset from UTC: `2025-04-06T04:00:00+03:00`.
     pub fn local_text(&self, time: Timestamp) -> String {
         self.rules_of(self.span_at(time).day).1.local_text(time)
     }
 
+    /// The rules of `day`, and the day since which they count, if others counted before.
     fn rules_of(&self, day: Day) -> (Option<Day>, &ZoneRules) {
         match self.changes.iter().rfind(|change| change.from <= day) {
             Some(change) => (Some(change.from), &change.rules),

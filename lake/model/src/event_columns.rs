@@ -154,7 +154,7 @@ mod tests {
         let mut columns = EventColumns::default();
         (0..5000).for_each(|offset| columns.push(&event(offset)));
         columns.trim();
-        assert_eq!(columns.len(), 5000);
+        assert_eq!((columns.len(), columns.last_offset()), (5000, Some(Offset(4999))));
         let room = columns.extra.0.values_capacity() + 8 * columns.event_time.capacity();
         let used = columns.extra.0.values_slice().len() + 8 * columns.event_time.len();
         assert!(room <= used + used / 8, "{room} bytes for {used}");

@@ -234,6 +234,8 @@ fn changes_of_rules_ascend() {
         let changes = days.map(change).to_vec();
         assert!(Calendar::from_parts(rules("UTC"), changes).is_err(), "{days:?}");
     }
+    let ascending = Calendar::from_parts(rules("UTC"), [7, 8].map(change).to_vec()).unwrap();
+    assert_eq!(ascending.changes().iter().map(|it| it.from.days()).collect::<Vec<_>>(), [7, 8]);
 }
 
 #[test]
