@@ -94,6 +94,29 @@ GUARDS = [
         "unusable configuration names the key",
         ["test_configuration.py::test_unusable_settings_are_refused"],
     ),
+    (
+        "fault-passed-over",
+        "a batch that cannot be read is not skipped",
+        ["test_broken_logs.py::test_a_batch_that_is_damaged_on_disk_stops_the_speed_layer_with_its_place"],
+    ),
+    (
+        "pipeline-not-compared",
+        "a lake of another pipeline is refused",
+        [
+            "test_configuration.py::test_a_lake_made_with_other_settings_is_refused[name]",
+            "test_rename.py::test_a_renamed_pipeline_goes_on_and_its_former_name_is_refused",
+        ],
+    ),
+    (
+        "folder-decoded",
+        "a lake never touches another",
+        ["test_neighbours.py::test_no_command_touches_a_neighbour_whose_name_is_easily_confused"],
+    ),
+    (
+        "day-at-fault-fatal",
+        "a day that cannot be computed stops no other",
+        ["test_faults.py::test_a_day_with_a_torn_file_is_left_until_the_file_is_quarantined[disk]"],
+    ),
 ]
 
 
