@@ -22,7 +22,7 @@ def neighbours(workspaces, tmp_path):
     with contextlib.ExitStack() as open_workspaces:
         pipelines = {}
         for number, name in enumerate(NAMES):
-            workspace = open_workspaces.enter_context(workspaces.make("neighbour", partitions=1))
+            workspace = open_workspaces.enter_context(workspaces.make("neighbour"))
             workspace.configure(lake__uri=str(tmp_path / name), lake__checkpoint_interval=2)
             workspace.topic.send(traffic(90 + number, FIRST, events=60))
             pipelines[name] = workspace
