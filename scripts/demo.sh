@@ -70,6 +70,10 @@ prepare() {
 [lake]
 uri = "${uri//\"/\\\"}"
 
+# The embedded broker waits until this group has committed its records.
+[kafka]
+group = "demo"
+
 # The embedded broker stores little, so its records must land soon.
 [speed]
 commit_interval = "1s"

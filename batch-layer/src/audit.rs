@@ -1,8 +1,10 @@
-//! `batch-layer audit`: proves from the tables alone that nothing was lost and nothing counted twice.
+//! `batch-layer audit`: proves from the tables alone that nothing was lost and nothing counted twice, and compares them with
+//! what Kafka holds.
 //!
 //! `coverage` checks that of every Kafka partition each offset is in `events`, `dead_letters` or `offset_gaps`,
 //! exactly once. `days` checks that the counts and sums of every final day are those of its distinct events.
-//! Watermarks that were set back are reported: beside the log, lateness depends on them.
+//! Watermarks that were set back are reported: beside the log, lateness depends on them. `kafka` checks that no partition of
+//! the topic is left out or far behind.
 //!
 //! # Consistency
 //! The tables are read while others write them, so their order matters. Dead letters and gaps are committed
@@ -16,11 +18,13 @@
 
 mod coverage;
 mod days;
+mod kafka;
 mod report;
 #[cfg(test)]
 mod tests;
 
 use lake_delta::TableState;
+use lake_kafka::{LogEnds, LogTimes};
 use lake_tables::Table;
 
 use crate::batch_runs::BatchRuns;
@@ -28,14 +32,33 @@ use crate::context::Context;
 use crate::error::BatchError;
 use crate::faults::{self, FileFault, Judged};
 
+pub use self::kafka::{KafkaOptions, KafkaUse};
 pub use self::report::{
-    AuditReport, AuditedDay, AuditedPartition, AuditedReset, AuditedTruncation, DayStatus,
+    AuditReport, AuditedDay, AuditedPartition, AuditedReset, AuditedTruncation, ComparedPartition,
+    DayStatus, KafkaComparison,
 };
 
 /// How often an audit begins while other programs replace files that it is about to read.
 const TRIES: u32 = 3;
 
-/// Audits the lake. What is wrong is in the report.
+/// Audits the lake, and compares it with Kafka. What is wrong is in the report.
+///
+/// # Errors
+/// As [`run`], and Kafka can't be asked though the options require it.
+pub async fn run_beside(
+    context: &Context,
+    kafka: &(impl LogEnds + LogTimes),
+    options: &KafkaOptions,
+) -> Result<AuditReport, BatchError> {
+    // First: where Kafka is required and can't be asked, nobody waits for the tables.
+    let (compared, problems) = kafka::compare(context, kafka, options).await?;
+    let mut report = run(context).await?;
+    report.kafka = compared;
+    problems.into_iter().for_each(|problem| report.problem(problem));
+    Ok(report)
+}
+
+/// Audits the lake by its tables alone. What is wrong is in the report.
 ///
 /// # Errors
 /// The store fails, or the tables are not those of the settings.

@@ -3,10 +3,11 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use batch_layer::audit::{KafkaOptions, KafkaUse};
 use batch_layer::nightly::DayFilter;
 use batch_layer::quarantine::QuarantineOptions;
 use batch_layer::{BatchError, Context};
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use lake_model::Day;
 
 /// Makes closed days final from every event, and proves, checks and maintains the tables.
@@ -34,7 +35,7 @@ pub enum Command {
     /// Recompute every closed day that is not final or is dirty
     #[command(after_help = lake_config::with_settings_help(NIGHTLY_EXAMPLES))]
     Nightly(NightlyArgs),
-    /// Prove from the tables that every offset is accounted for once and that final counts are right
+    /// Prove from the tables that every offset is accounted for once and that final counts are right, and compare them with Kafka
     #[command(after_help = lake_config::with_settings_help(AUDIT_EXAMPLES))]
     Audit(AuditArgs),
     /// Recompute one final day with Polars and compare it bit for bit
@@ -62,6 +63,8 @@ Examples:
 const AUDIT_EXAMPLES: &str = "\
 Examples:
   batch-layer audit
+  batch-layer audit --kafka require            exits 3 where Kafka can't be asked
+  batch-layer audit --kafka skip               from the tables alone
   batch-layer audit --json | jq .problems";
 
 const VERIFY_EXAMPLES: &str = "\
@@ -128,9 +131,35 @@ impl NightlyArgs {
 pub struct AuditArgs {
     #[command(flatten)]
     config: ConfigArgs,
+    /// Whether to ask Kafka what it holds: where it can be reached, in any case, or not at all
+    #[arg(long, value_name = "USE", value_enum, default_value_t = KafkaArg::Auto)]
+    kafka: KafkaArg,
+    /// How old a record in Kafka may be that has not landed
+    #[arg(long, value_name = "DURATION", default_value = "1h", value_parser = humantime::parse_duration)]
+    max_lag: Duration,
     /// Print one JSON object
     #[arg(long)]
     pub json: bool,
+}
+
+/// Whether Kafka is asked.
+#[derive(Clone, Copy, ValueEnum)]
+enum KafkaArg {
+    Auto,
+    Require,
+    Skip,
+}
+
+impl AuditArgs {
+    /// How Kafka is compared.
+    pub fn kafka(&self) -> KafkaOptions {
+        let kafka = match self.kafka {
+            KafkaArg::Auto => KafkaUse::Auto,
+            KafkaArg::Require => KafkaUse::Require,
+            KafkaArg::Skip => KafkaUse::Skip,
+        };
+        KafkaOptions { kafka, max_lag: self.max_lag }
+    }
 }
 
 /// Arguments of `verify`.

@@ -5,13 +5,14 @@ mod cli;
 use std::io::Write;
 use std::process::ExitCode;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
-use batch_layer::audit::AuditReport;
+use batch_layer::audit::{AuditReport, KafkaUse};
 use batch_layer::nightly::{NightlyOptions, NightlyReport};
 use batch_layer::{BatchError, Context, Shutdown, audit, maintain, nightly, quarantine};
 use clap::Parser;
-use lake_config::Settings;
+use lake_config::{Kafka, Settings};
 use lake_delta::Lake;
 use lake_kafka::TopicEnds;
 use lake_model::Day;
@@ -20,6 +21,9 @@ use lake_runtime::startup::{self, RunOutcome};
 use lake_runtime::{RandomIds, SystemClock, telemetry};
 
 use self::cli::{Cli, Command};
+
+/// How long an answer of Kafka is waited for that is not needed: an audit goes on without.
+const ANSWER_IN_PASSING: Duration = Duration::from_secs(10);
 
 fn main() -> ExitCode {
     let command = Cli::parse().command;
@@ -41,6 +45,10 @@ async fn run(command: &Command, settings: Settings) -> anyhow::Result<bool> {
     let lake = Lake::open(&settings.lake, Arc::new(SystemClock), Arc::new(RandomIds))
         .map_err(BatchError::from)?;
     let ends = TopicEnds::new(&settings.kafka);
+    let asked_in_passing = Kafka {
+        request_timeout: settings.kafka.request_timeout.min(ANSWER_IN_PASSING),
+        ..settings.kafka.clone()
+    };
     let metrics_file = settings.batch.metrics_file.clone();
     let context = Context::new(settings, lake)?;
     match command {
@@ -62,7 +70,12 @@ async fn run(command: &Command, settings: Settings) -> anyhow::Result<bool> {
             Ok(report.is_complete())
         }
         Command::Audit(args) => {
-            let report = audit::run(&context).await?;
+            let options = args.kafka();
+            let ends = match options.kafka {
+                KafkaUse::Auto => TopicEnds::new(&asked_in_passing),
+                KafkaUse::Require | KafkaUse::Skip => ends,
+            };
+            let report = audit::run_beside(&context, &ends, &options).await?;
             print_as(args.json, &report, AuditReport::json)?;
             Ok(report.is_ok())
         }

@@ -41,7 +41,7 @@ def test_each_run_is_told_in_batch_runs(finished):
         )
         got = {name: row[name] for name in vars(wanted) if name != "drift_max_kmh"}
         assert got == {name: value for name, value in vars(wanted).items() if name != "drift_max_kmh"}
-        assert row["drift_max_kmh"] == pytest.approx(wanted.drift_max_kmh, abs=1e-9)
+        assert row["drift_max_kmh"] == round(row["drift_max_kmh"], 3) == pytest.approx(wanted.drift_max_kmh, abs=0.000501)
         assert row["events_version"] == before["events"] and json.loads(row["kafka_offsets"]) == ends
         assert row["started_at"] <= row["finished_at"]
 

@@ -60,15 +60,10 @@ def test_there_is_an_example_for_polars_for_duckdb_and_in_sql():
     assert "SELECT" in found["sql"]["code"]
 
 
-@pytest.mark.parametrize("name", examples())
-def test_an_example_of_the_readme_works(folder, home, name):
-    example = examples()[name]
-    program = {
-        "python": example["code"],
-        "sql": f"import duckdb\nprint(*duckdb.sql({example['code']!r}).fetchall(), sep='\\n')",
-    }
+def output(program, folder, home):
+    """What a Python program prints in a folder."""
     ran = subprocess.run(
-        [sys.executable, "-c", program[example["language"]]],
+        [sys.executable, "-c", program],
         cwd=folder,
         env=os.environ | {"HOME": str(home)},
         capture_output=True,
@@ -76,4 +71,36 @@ def test_an_example_of_the_readme_works(folder, home, name):
         timeout=100,
     )
     assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.strip(), "the example shows nothing"
+    return ran.stdout.strip()
+
+
+@pytest.mark.parametrize("name", examples())
+def test_an_example_of_the_readme_works(folder, home, name):
+    example = examples()[name]
+    program = {
+        "python": example["code"],
+        "sql": f"import duckdb\nprint(*duckdb.sql({example['code']!r}).fetchall(), sep='\\n')",
+    }
+    assert output(program[example["language"]], folder, home), "the example shows nothing"
+
+
+# The rows of `distinct`, as each example has them.
+DISTINCT = {
+    "polars": "distinct.rows()",
+    "duckdb": "distinct",
+    "sql": "[tuple(row.values()) for row in pyarrow.table(distinct).to_pylist()]",
+}
+
+
+@pytest.mark.parametrize("name", DISTINCT)
+def test_the_query_for_distinct_events_counts_what_final_rows_count(finished, home, name):
+    workspace = finished[0]
+    code = examples()[name]["code"]
+    program = f"import pyarrow\n{code}\nprint(*sorted((camera, str(day), count) for camera, day, count in {DISTINCT[name]}), sep='\\n')"
+    final = checks.read(workspace.lake, "avg_speed")
+    assert {row["status"] for row in final} == {"final"}
+    wanted = sorted(
+        (row["camera_id"], str(row["event_date"]), row["vehicle_count"]) for row in final if row["window_size"] == "24h"
+    )
+    assert output(program, workspace.folder, home).splitlines()[-len(wanted) :] == [str(row) for row in wanted]
+    assert len(checks.read(workspace.lake, "events")) > sum(count for _, _, count in wanted), "some events are repeated"

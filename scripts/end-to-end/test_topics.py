@@ -39,7 +39,9 @@ def test_a_topic_that_was_created_again_is_refused_by_every_command_that_asks_ka
             for part in ("kafka.topic", first, "deleted and created again", "another lake.uri"):
                 assert part in refused.err, f"{part!r} is not in {command}: {refused.tail()}"
         assert workspace.lake.versions() == before
-        workspace.batch("audit")
+        found = workspace.batch("audit", code=1)
+        assert "PROBLEM kafka.topic" in found.out and first in found.out, found.tail()
+        workspace.batch("audit", "--kafka", "skip")
 
 
 def test_a_topic_that_is_created_again_while_the_speed_layer_runs_stops_it(workspaces):

@@ -45,14 +45,18 @@ pub struct KafkaSource {
 }
 
 impl KafkaSource {
-    /// Joins the group and begins to poll.
-    pub fn start(settings: &Settings) -> Result<KafkaSource, ClientError> {
-        KafkaSource::start_with(settings, Waits::default())
+    /// Joins the consumer group called `group` and begins to poll.
+    pub fn start(settings: &Settings, group: &str) -> Result<KafkaSource, ClientError> {
+        KafkaSource::start_with(settings, group, Waits::default())
     }
 
-    fn start_with(settings: &Settings, waits: Waits) -> Result<KafkaSource, ClientError> {
+    fn start_with(
+        settings: &Settings,
+        group: &str,
+        waits: Waits,
+    ) -> Result<KafkaSource, ClientError> {
         let topic = settings.kafka.topic.clone();
-        let consumer: BaseConsumer<GroupContext> = config::group_consumer(settings)
+        let consumer: BaseConsumer<GroupContext> = config::group_consumer(settings, group)
             .create_with_context(GroupContext::of(&settings.kafka.brokers))
             .map_err(ClientError::new(&settings.kafka, "create the consumer"))?;
         consumer

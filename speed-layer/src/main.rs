@@ -178,7 +178,9 @@ async fn run(settings: &Settings, until_end: bool) -> anyhow::Result<RunOutcome>
     };
     tokio::spawn(check_timestamps(settings.clone()));
     // The group is joined last: from here on the engine sees to it that it is left in good order.
-    let source = KafkaSource::start(settings)?;
+    let group = identity.consumer_group(&settings.kafka, tables.events.state());
+    tracing::info!(group, "joining the consumer group");
+    let source = KafkaSource::start(settings, &group)?;
     let engine = Engine::new(source, tables, settings)?;
     let engine = engine.checking(TopicCheck::Asking(Arc::new(topic), identity));
     let engine = match stop_at {

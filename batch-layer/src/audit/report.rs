@@ -21,6 +21,8 @@ pub struct AuditReport {
     pub accepted_truncations: Vec<AuditedTruncation>,
     /// Data files that can't be used; each is among the problems too.
     pub faults: Vec<FileFault>,
+    /// How the lake compares with Kafka.
+    pub kafka: KafkaComparison,
     /// What is wrong; nothing if the lake is in order.
     pub problems: Vec<String>,
 }
@@ -48,6 +50,44 @@ pub struct AuditedPartition {
     pub repeated: Vec<[Offset; 2]>,
     /// Rows whose offset another row has.
     pub repeated_rows: u64,
+}
+
+/// How the lake compares with what Kafka has of its topic.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum KafkaComparison {
+    /// Nobody asked Kafka.
+    #[default]
+    Skipped,
+    /// Kafka could not be asked.
+    NotReached {
+        /// Why not.
+        reason: String,
+    },
+    /// Kafka has another topic, or none; the problem says which.
+    Differs,
+    /// Every partition that Kafka has of the topic was compared.
+    Compared {
+        /// For how long Kafka may hold a record before it has to have landed, in seconds.
+        max_lag_s: u64,
+        /// The partitions.
+        partitions: Vec<ComparedPartition>,
+    },
+}
+
+/// A partition as Kafka has it, and what of it has landed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct ComparedPartition {
+    /// The partition.
+    pub partition: KafkaPartition,
+    /// The first offset that Kafka still has.
+    pub first_offset: Offset,
+    /// The last stable offset.
+    pub end: Offset,
+    /// The next offset of `events`; 0 where nothing has landed.
+    pub landed: Offset,
+    /// Offsets that had to have landed and have not.
+    pub overdue: i64,
 }
 
 /// One reset of a watermark. Times are RFC 3339.
@@ -126,6 +166,7 @@ impl AuditReport {
             "watermark_resets": self.watermark_resets,
             "accepted_truncations": self.accepted_truncations,
             "unreadable_files": self.faults,
+            "kafka": self.kafka,
             "problems": self.problems,
         })
     }
@@ -174,12 +215,31 @@ impl fmt::Display for AuditReport {
                 t.partition, t.position, t.accepted_at
             )?;
         }
+        self.kafka.fmt(f)?;
         for problem in &self.problems {
             writeln!(f, "PROBLEM {problem}")?;
         }
         match self.problems.len() {
             0 => writeln!(f, "audit: in order, every offset is accounted for exactly once"),
             problems => writeln!(f, "audit: {problems} problem(s)"),
+        }
+    }
+}
+
+impl fmt::Display for KafkaComparison {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            KafkaComparison::Skipped | KafkaComparison::Differs => Ok(()),
+            KafkaComparison::NotReached { reason } => {
+                writeln!(f, "Kafka: not compared, only the tables are audited: {reason}")
+            }
+            KafkaComparison::Compared { partitions, .. } => partitions.iter().try_for_each(|p| {
+                let ComparedPartition { partition, first_offset, end, landed, .. } = p;
+                writeln!(
+                    f,
+                    "Kafka: partition {partition} holds offsets [{first_offset}, {end}), landed up to {landed}"
+                )
+            }),
         }
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use lake_delta::log::FileEntry;
 use lake_delta::{Lake, LakeError};
+use lake_model::Speed;
 
 use super::compute::{ComputedDay, NewWindow};
 use crate::cameras;
@@ -19,7 +20,7 @@ const MAX_WINDOWS: u64 = 1_000_000;
 pub(super) struct Drift {
     /// Windows whose count or sum changed, or that only one side has.
     pub(super) windows: u64,
-    /// The greatest change of an average among windows on both sides, in km/h.
+    /// The greatest change of an average among windows on both sides, in km/h to the thousandth.
     pub(super) max_kmh: f64,
 }
 
@@ -74,8 +75,8 @@ impl Drift {
             self.windows += 1;
         }
         if let Some(old) = old {
-            let change = (new.average_kmh() - old.average_kmh()).abs();
-            self.max_kmh = self.max_kmh.max(change);
+            let change = Speed::rounded((new.average_kmh() - old.average_kmh()).abs());
+            self.max_kmh = self.max_kmh.max(change.kmh());
         }
     }
 }
@@ -103,5 +104,14 @@ mod tests {
         assert_eq!(drift, Drift { windows: 2, max_kmh: 2.0 });
         drift.compare(old, None);
         assert_eq!(drift, Drift { windows: 3, max_kmh: 2.0 });
+    }
+
+    #[test]
+    fn the_greatest_change_is_whole_thousandths() {
+        let mut drift = Drift::default();
+        drift.compare(Totals { count: 1, sum: 83_800 }, Some(Totals { count: 1, sum: 60_100 }));
+        assert_eq!(drift.max_kmh.to_string(), "23.7", "83.8 - 60.1 is 23.699999999999996");
+        drift.compare(Totals { count: 3, sum: 200_000 }, Some(Totals { count: 1, sum: 0 }));
+        assert_eq!(drift.max_kmh.to_string(), "66.667");
     }
 }

@@ -42,8 +42,6 @@ pub struct Key<T: 'static> {
 pub enum Fallback<T: 'static> {
     /// The value that this text stands for.
     Text(&'static str),
-    /// What another key has.
-    Same(&'static Key<T>),
     /// No value, as its type expresses it.
     Unset(fn() -> T),
 }
@@ -51,11 +49,6 @@ pub enum Fallback<T: 'static> {
 /// The default of a key, as text.
 pub const fn default<T>(text: &'static str) -> Fallback<T> {
     Fallback::Text(text)
-}
-
-/// The value of another key instead of a default.
-pub const fn same_as<T>(key: &'static Key<T>) -> Fallback<T> {
-    Fallback::Same(key)
 }
 
 /// No default.
@@ -67,20 +60,19 @@ impl<T> Key<T> {
     /// The value that is given, or else the default. One that is not of the key's kind is reported,
     /// and the default stands in for it, so that one run finds every problem.
     pub fn read(&self, given: &Given, problems: &mut Problems) -> T {
-        let Some(entry) = given.get(self.name) else { return self.fall_back(given) };
+        let Some(entry) = given.get(self.name) else { return self.fall_back() };
         self.kind.read(entry).unwrap_or_else(|| {
             let fault = format!("expected {}", self.expected());
             let hint = entry.value.as_str().and_then(|text| self.kind.hint(text));
             let remedy = hint.unwrap_or_else(|| self.remedy(self.example()));
             problems.with_key(self.name, entry, fault, remedy);
-            self.fall_back(given)
+            self.fall_back()
         })
     }
 
-    fn fall_back(&self, given: &Given) -> T {
+    fn fall_back(&self) -> T {
         match self.fallback {
             Fallback::Text(text) => self.kind.parse(text).expect("a default is of its key's kind"),
-            Fallback::Same(key) => key.read(given, &mut Problems::default()),
             Fallback::Unset(none) => none(),
         }
     }
@@ -128,7 +120,7 @@ impl<T> AnyKey for Key<T> {
     fn default_text(&self) -> Option<&'static str> {
         match self.fallback {
             Fallback::Text(text) => Some(text),
-            Fallback::Same(_) | Fallback::Unset(_) => None,
+            Fallback::Unset(_) => None,
         }
     }
 

@@ -3,18 +3,23 @@
 use arrow::datatypes::{DataType, Field, Schema};
 use serde_json::{Value, json};
 
-/// The Delta schema string of `schema` (Delta protocol, "Schema Serialization Format").
-pub(crate) fn schema_string(schema: &Schema) -> String {
-    let fields: Vec<Value> = schema.fields().iter().map(|field| field_json(field)).collect();
-    json!({ "type": "struct", "fields": fields }).to_string()
+use crate::spec::TableSpec;
+
+/// The Delta schema string of `table` (Delta protocol, "Schema Serialization Format").
+pub(crate) fn schema_string(table: &TableSpec) -> String {
+    let schema: Schema = (table.schema)();
+    let fields = schema.fields().iter().map(|field| field_json(field, table.comments));
+    json!({ "type": "struct", "fields": fields.collect::<Vec<Value>>() }).to_string()
 }
 
-fn field_json(field: &Field) -> Value {
+fn field_json(field: &Field, comments: &[(&str, &str)]) -> Value {
+    let comment = comments.iter().find(|(column, _)| *column == field.name().as_str());
+    let metadata = comment.map_or_else(|| json!({}), |(_, text)| json!({ "comment": text }));
     json!({
         "name": field.name(),
         "type": type_name(field.data_type()),
         "nullable": field.is_nullable(),
-        "metadata": {},
+        "metadata": metadata,
     })
 }
 

@@ -16,6 +16,8 @@ pub struct TableSpec {
     pub file_schema: LazyLock<SchemaRef>,
     /// All columns in the order that readers see, the partition column included.
     pub schema: fn() -> Schema,
+    /// What readers are shown beside a column, where its name alone may mislead.
+    pub comments: &'static [(&'static str, &'static str)],
     /// Columns of free text, whose bounds would only make the log longer.
     pub without_bounds: &'static [&'static str],
     /// Encodings and compression of the data files, set on top of what every table has.

@@ -10,6 +10,9 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
+/// The group of a consumer that joins none: librdkafka wants a name all the same.
+pub const NO_GROUP: &str = "lambdalake-no-group";
+
 /// The context of a client that leaves what goes wrong to the one that consumes, which meets the same.
 #[derive(Clone, Copy, Debug)]
 pub struct Quiet;
@@ -60,12 +63,17 @@ pub fn client(kafka: &Kafka) -> ClientConfig {
     config
 }
 
-/// A consumer of committed records that commits no offset by itself.
+/// A consumer of committed records that joins no group.
 pub fn consumer(kafka: &Kafka) -> ClientConfig {
+    group_consumer(kafka, NO_GROUP)
+}
+
+/// A consumer of committed records for the group called `group`; it commits no offset by itself.
+pub fn group_consumer(kafka: &Kafka, group: &str) -> ClientConfig {
     let mut config = client(kafka);
     config
         .set("isolation.level", "read_committed")
-        .set("group.id", &kafka.group)
+        .set("group.id", group)
         .set("enable.auto.commit", "false");
     config
 }

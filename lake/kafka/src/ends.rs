@@ -17,7 +17,7 @@ use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
 use crate::bounds::partition_bounds;
 use crate::client::{self, Remembering};
-use crate::error::ClientError;
+use crate::error::{ClientError, is_missing_topic};
 use crate::extent::{PartitionExtent, TopicExtent};
 
 /// Events of a client that is seldom asked are dropped, so many each time that it is.
@@ -62,6 +62,11 @@ impl TopicEnds {
     /// The topic that `kafka` names. Nothing is asked yet.
     pub fn new(kafka: &Kafka) -> TopicEnds {
         TopicEnds { kafka: kafka.clone(), identity_client: Arc::default() }
+    }
+
+    /// The settings of the topic's brokers.
+    pub(crate) fn kafka(&self) -> &Kafka {
+        &self.kafka
     }
 
     /// Asks, and blocks for as long as `kafka.request_timeout` per request, and longer while a partition has no leader.
@@ -126,7 +131,7 @@ impl TopicEnds {
         };
         drop_events(consumer);
         let asked = lake_kafka_describe::topic_id(consumer.client(), topic, *request_timeout);
-        let topic_id = asked.map_err(|error| match is_missing(&error) {
+        let topic_id = asked.map_err(|error| match is_missing_topic(&error) {
             true => failed(missing_topic(topic))(error),
             false => failed(asking)(error).because(cause_of(consumer)),
         })?;
@@ -137,7 +142,7 @@ impl TopicEnds {
         Ok(TopicIdentity { cluster_id: cluster_id.clone(), topic_id })
     }
 
-    async fn blocking<T: Send + 'static>(
+    pub(crate) async fn blocking<T: Send + 'static>(
         &self,
         ask: impl FnOnce(&TopicEnds) -> Result<T, ClientError> + Send + 'static,
     ) -> Result<T, ClientError> {
@@ -152,11 +157,6 @@ fn missing_topic(topic: &str) -> String {
     format!("find topic {topic}; create it or correct kafka.topic")
 }
 
-fn is_missing(error: &KafkaError) -> bool {
-    use RDKafkaErrorCode::{UnknownTopic, UnknownTopicOrPartition};
-    matches!(error, KafkaError::AdminOp(UnknownTopic | UnknownTopicOrPartition))
-}
-
 /// Receives what has come, and nothing else: errors go to the client's context.
 fn drop_events(consumer: &BaseConsumer<Remembering>) {
     (0..MOST_DROPPED).find(|_| consumer.poll(Duration::ZERO).is_none());
@@ -164,7 +164,7 @@ fn drop_events(consumer: &BaseConsumer<Remembering>) {
 
 /// What the connections of a client failed with last. A client hands over one event at a time, and some of them look like
 /// none.
-fn cause_of(consumer: &BaseConsumer<Remembering>) -> Option<String> {
+pub(crate) fn cause_of(consumer: &BaseConsumer<Remembering>) -> Option<String> {
     (0..CAUSE_POLLS).find_map(|_| {
         consumer.poll(Duration::from_millis(1));
         consumer.client().context().cause()

@@ -86,6 +86,14 @@ impl ClientError {
         }
     }
 
+    /// Whether Kafka answered that it has no such topic.
+    pub fn is_missing_topic(&self) -> bool {
+        match self {
+            ClientError::Setting { .. } | ClientError::Refused { .. } => false,
+            ClientError::Brokers { error, .. } => is_missing_topic(error),
+        }
+    }
+
     /// Whether asking Kafka again would not help.
     pub fn is_permanent(&self) -> bool {
         match self {
@@ -126,14 +134,24 @@ fn is_property(name: &str) -> bool {
     PREFIXES.iter().any(|prefix| name.starts_with(prefix))
 }
 
-/// Whether asking Kafka again would not help.
-pub fn is_permanent(error: &KafkaError) -> bool {
-    let code = match error {
+/// Whether Kafka answered that it has no such topic.
+pub(crate) fn is_missing_topic(error: &KafkaError) -> bool {
+    use RDKafkaErrorCode::{UnknownTopic, UnknownTopicOrPartition};
+    matches!(code_of(error), Some(UnknownTopic | UnknownTopicOrPartition))
+}
+
+/// The code of an error, also of one from a request that administrates.
+fn code_of(error: &KafkaError) -> Option<RDKafkaErrorCode> {
+    match error {
         KafkaError::AdminOp(code) => Some(*code),
         error => error.rdkafka_error_code(),
-    };
+    }
+}
+
+/// Whether asking Kafka again would not help.
+pub fn is_permanent(error: &KafkaError) -> bool {
     matches!(
-        code,
+        code_of(error),
         Some(
             RDKafkaErrorCode::TopicAuthorizationFailed
                 | RDKafkaErrorCode::ClusterAuthorizationFailed

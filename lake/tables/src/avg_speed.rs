@@ -21,12 +21,27 @@ const SUM_TYPE: DataType = DataType::Decimal128(20, 3);
 /// The column that provisional percentiles are merged and resumed from.
 pub const HISTOGRAM: &str = "speed_histogram";
 
+/// What an analyst must know of every column that is added up.
+const OF_ONE_SIZE: &str =
+    "every event is in one window of each size (5m, 1h, 24h): add up rows of one window_size only";
+
 /// The table.
 pub(crate) static SPEC: TableSpec = TableSpec {
     name: "avg_speed",
     partition_column: Some("event_date"),
     file_schema: LazyLock::new(|| Arc::new(Schema::new(fields()))),
     schema,
+    comments: &[
+        ("window_size", OF_ONE_SIZE),
+        ("vehicle_count", OF_ONE_SIZE),
+        ("speed_sum_kmh", OF_ONE_SIZE),
+        ("over_limit_count", OF_ONE_SIZE),
+        (
+            "kafka_partition",
+            "null in final rows; provisional rows of a camera may be spread over several",
+        ),
+        (HISTOGRAM, "for the speed layer: speeds counted in bins of 0.5 km/h; null in final rows"),
+    ],
     without_bounds: &[],
     encoding: encode,
 };

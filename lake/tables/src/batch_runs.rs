@@ -24,6 +24,13 @@ pub(crate) static SPEC: TableSpec = TableSpec {
     partition_column: None,
     file_schema: LazyLock::new(|| Arc::new(Schema::new(fields()))),
     schema: || Schema::new(fields()),
+    comments: &[
+        (
+            "drift_max_kmh",
+            "largest change of an average, to the thousandth, among windows before and after",
+        ),
+        ("late_rows", "counted before duplicates were dropped"),
+    ],
     without_bounds: &["run_id", "kafka_offsets"],
     encoding: encode,
 };

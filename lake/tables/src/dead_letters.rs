@@ -19,6 +19,7 @@ pub(crate) static SPEC: TableSpec = TableSpec {
     partition_column: Some("landed_date"),
     file_schema: LazyLock::new(|| Arc::new(Schema::new(fields()))),
     schema: || with_partition(&Schema::new(fields()), "landed_date"),
+    comments: &[("landed_date", "day of kafka_timestamp")],
     without_bounds: &["detail"],
     encoding: encode,
 };

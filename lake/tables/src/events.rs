@@ -21,6 +21,13 @@ pub(crate) static SPEC: TableSpec = TableSpec {
     partition_column: Some("event_date"),
     file_schema: LazyLock::new(|| Arc::new(Schema::new(fields()))),
     schema: || with_partition(&Schema::new(fields()), "event_date"),
+    comments: &[
+        (
+            "late",
+            "arrived after its window was closed to provisional averages; counted in final ones",
+        ),
+        ("speed_kmh", "as sent; a repeated event has a row for each time it was sent"),
+    ],
     without_bounds: &["plate_number", "extra"],
     encoding: encode_events,
 };

@@ -7,6 +7,7 @@
 //! opens it. Zones are equal if their days are, whatever they are called. A lake that holds nothing yet is anybody's: the
 //! next speed layer that opens it makes it its own.
 
+mod group;
 mod rename;
 
 use lake_config::Settings;
@@ -157,7 +158,8 @@ impl LakeIdentity {
         self.open_or_create_with(lake, table, None).await
     }
 
-    /// As [`LakeIdentity::open_or_create`]; a table that is created has the property `more` too.
+    /// As [`LakeIdentity::open_or_create`]; a table that is created has the property `more` too. With `events` the lake
+    /// gets its id.
     ///
     /// # Errors
     /// As there.
@@ -168,7 +170,9 @@ impl LakeIdentity {
         more: Option<(String, String)>,
     ) -> Result<TableLog, LakeError> {
         let properties: Vec<_> = self.properties().into_iter().chain(more).collect();
-        let mut log = TableLog::open_or_create(lake, table, &properties).await?;
+        let lake_id = (table == Table::Events).then(|| group::new_lake_id(lake));
+        let at_creation: Vec<_> = properties.iter().cloned().chain(lake_id).collect();
+        let mut log = TableLog::open_or_create(lake, table, &at_creation).await?;
         self.check_or_unused(&log).await?;
         if self.check(&log).is_err() {
             self.claim(&mut log, &properties).await?;

@@ -20,6 +20,7 @@ pub(crate) static SPEC: TableSpec = TableSpec {
     partition_column: None,
     file_schema: LazyLock::new(|| Arc::new(Schema::new(fields()))),
     schema: || Schema::new(fields()),
+    comments: &[("next_offset", "the offset after the last one of the range")],
     without_bounds: &[],
     encoding: encode,
 };

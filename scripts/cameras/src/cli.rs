@@ -27,6 +27,7 @@ Examples:
     camera-simulator --live --rate 500
 
   No Kafka at hand: a broker inside this process, for a speed layer started beside it:
+    export LAKEHOUSE__KAFKA__GROUP=demo
     camera-simulator --embedded-broker --broker-file /tmp/brokers --keep-broker
     LAKEHOUSE__KAFKA__BROKERS=$(cat /tmp/brokers) speed-layer run
 

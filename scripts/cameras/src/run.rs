@@ -107,10 +107,15 @@ impl Target {
         settings: &Settings,
         out: &mut dyn Write,
     ) -> Result<(Target, String), SimulatorError> {
+        let group = settings.kafka.group.clone().ok_or_else(|| {
+            let fault = "kafka.group is not set: the embedded broker waits for what the consumer group has \
+                         committed; set kafka.group = \"camera-speeds\" for the speed layer too";
+            SimulatorError::Usage(fault.to_owned())
+        })?;
         let embedded = Embedded::start(Hosting {
             topic: settings.kafka.topic.clone(),
             partitions: cli.partitions(),
-            group: settings.kafka.group.clone(),
+            group,
             consumer_wait: cli.consumer_wait,
         })?;
         let brokers = embedded.brokers().to_owned();

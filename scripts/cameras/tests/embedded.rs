@@ -63,7 +63,9 @@ impl Simulator {
         let own_cli = cli.clone();
         let thread = std::thread::spawn(move || {
             let mut out = Lines(sender, Vec::new());
-            run(&own_cli, &Settings::default(), &SystemClock, &shutdown, &mut out)
+            let mut settings = Settings::default();
+            settings.kafka.group = Some(GROUP.to_owned());
+            run(&own_cli, &settings, &SystemClock, &shutdown, &mut out)
         });
         let line = lines.recv_timeout(TIMEOUT).unwrap();
         let brokers = line.strip_prefix("brokers=").unwrap().to_owned();
@@ -203,4 +205,14 @@ fn offsets_of_another_group_do_not_count() {
     other.commit(&all, CommitMode::Sync).unwrap();
     let error = simulator.thread.join().unwrap().unwrap_err();
     assert!(matches!(error, SimulatorError::NoConsumer { .. }), "{error}");
+}
+
+#[test]
+fn without_the_name_of_the_group_to_wait_for_no_broker_is_started() {
+    let cli = Cli::parse_from(["camera-simulator", "--quiet", "--embedded-broker"]);
+    let shutdown = Shutdown::never();
+    let error =
+        run(&cli, &Settings::default(), &SystemClock, &shutdown, &mut Vec::new()).unwrap_err();
+    assert_eq!(error.exit_code(), 2);
+    assert!(error.to_string().contains("kafka.group is not set"), "{error}");
 }

@@ -5,8 +5,8 @@ use lake_config::Settings;
 use lake_kafka::client;
 use rdkafka::ClientConfig;
 
-/// The group's consumer.
-pub(super) fn group_consumer(settings: &Settings) -> ClientConfig {
+/// A consumer of the group called `group`.
+pub(super) fn group_consumer(settings: &Settings, group: &str) -> ClientConfig {
     let mut config = ClientConfig::new();
     // librdkafka's own queue is bounded per consumer, and overshot by one answer of each broker; larger answers
     // save requests while catching up.
@@ -21,7 +21,7 @@ pub(super) fn group_consumer(settings: &Settings) -> ClientConfig {
         // A batch that was damaged on a disk or on its way is a fault then, and not whatever it can be read as.
         .set("check.crcs", "true")
         .set("statistics.interval.ms", "5000");
-    for (key, value) in client::consumer(&settings.kafka).config_map() {
+    for (key, value) in client::group_consumer(&settings.kafka, group).config_map() {
         config.set(key.to_owned(), value.to_owned());
     }
     config

@@ -52,7 +52,7 @@ async fn a_seek_of_an_earlier_assignment_is_passed_over_and_one_of_this_is_made(
     let mut settings = Settings::default();
     settings.kafka.brokers.clone_from(&brokers);
     settings.kafka.topic = TOPIC.to_owned();
-    let mut source = KafkaSource::start(&settings).unwrap();
+    let mut source = KafkaSource::start(&settings, "readers").unwrap();
     let start = |offset, epoch| Start {
         partition: KafkaPartition(0),
         offset: Offset(offset),

@@ -38,13 +38,14 @@ fn earlier_spec(table: Table) -> &'static TableSpec {
         Table::Events => LazyLock::new(|| Table::Events.file_schema()),
         _ => LazyLock::new(|| Table::AvgSpeed.file_schema()),
     };
-    let TableSpec { name, partition_column, schema, without_bounds, .. } = *table.spec();
+    let TableSpec { name, partition_column, schema, comments, without_bounds, .. } = *table.spec();
     let encoding = earlier;
     Box::leak(Box::new(TableSpec {
         name,
         partition_column,
         file_schema,
         schema,
+        comments,
         without_bounds,
         encoding,
     }))

@@ -2,11 +2,10 @@
 
 use std::time::Duration;
 
-use super::pipeline;
 use super::rules::{BROKERS, GROUP, TOPIC};
 use crate::family::{NameError, Rules};
-use crate::key::{default, same_as, section};
-use crate::kind::{OneOf, Property, duration};
+use crate::key::{default, section, unset};
+use crate::kind::{OneOf, Optional, Property, duration};
 use crate::properties::{Properties, is_secret};
 use crate::units::{HOUR, MILLISECOND};
 
@@ -29,8 +28,10 @@ section! {
         topic: String = TOPIC, default("camera-events");
 
         /// The consumer group. Its offsets are for tools that show lag; the tables hold the true ones.
-        /// Without it the group is called what pipeline.name says.
-        group: String = GROUP, same_as(&pipeline::KEYS.name), such_as "camera-speeds";
+        /// Two lakes of one topic must not share a group: each would get a part of the partitions.
+        /// Without it the group is lambdalake-NAME-ID, of pipeline.name and of the id that the lake was created with.
+        /// A lake of a release without such ids keeps the group that it had: the value of pipeline.name.
+        group: Option<String> = Optional(GROUP), unset(), such_as "camera-speeds";
 
         /// What to do where Kafka no longer holds records that have not landed, or where its log was cut
         /// below what has landed (an unclean leader election): stop with an error, or record the loss, in

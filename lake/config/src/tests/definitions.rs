@@ -85,6 +85,7 @@ fn the_sample_file_uncommented_names_every_key_with_its_default() {
     settings.kafka.properties = Properties::default();
     settings.lake.storage = Properties::default();
     settings.speed_limits = Settings::default().speed_limits;
+    assert!(settings.kafka.group.take().is_some());
     assert_eq!(settings, Settings::default());
     let toml: toml::Table = uncommented.parse().unwrap();
     for key in table::keys() {

@@ -15,7 +15,7 @@ fn nothing_given_is_the_documented_defaults() {
     assert!(!std::path::Path::new(DEFAULT_FILE).exists(), "tests run where there is no such file");
     assert_eq!(settings, Settings::default());
     assert_eq!(settings.pipeline.name, "camera-speeds");
-    assert_eq!(settings.kafka.group, "camera-speeds");
+    assert_eq!(settings.kafka.group, None);
     assert_eq!(settings.kafka.on_data_loss, OnDataLoss::Fail);
     assert_eq!(settings.event.max_record_bytes, 1024 * 1024);
     assert_eq!(settings.speed.allowed_lateness, Duration::from_secs(3 * 3600));
@@ -48,6 +48,7 @@ fn a_bad_value_that_is_overridden_does_no_harm() {
 fn variables_are_read_as_every_kind_of_value() {
     let env = [
         ("LAKEHOUSE__PIPELINE__NAME", "123"),
+        ("LAKEHOUSE__KAFKA__GROUP", "123"),
         ("LAKEHOUSE__SPEED__COMMIT_INTERVAL", "1m30s"),
         ("LAKEHOUSE__SPEED__LANDING_BYTES", "1000000"),
         ("LAKEHOUSE__SPEED__QUEUE_BYTES", "2 MiB"),
@@ -64,7 +65,7 @@ fn variables_are_read_as_every_kind_of_value() {
     ];
     let settings = load("", &env, &[]).unwrap();
     assert_eq!(settings.pipeline.name, "123");
-    assert_eq!(settings.kafka.group, "123");
+    assert_eq!(settings.kafka.group.as_deref(), Some("123"));
     assert_eq!(settings.speed.commit_interval, Duration::from_secs(90));
     assert_eq!(settings.speed.landing_bytes, 1_000_000);
     assert_eq!(settings.speed.queue_bytes, 2 * 1024 * 1024);

@@ -177,7 +177,7 @@ pub(super) fn creation(
             "id": lake.unique_id().to_string(),
             "name": table.name,
             "format": { "provider": "parquet", "options": {} },
-            "schemaString": schema_json::schema_string(&(table.schema)()),
+            "schemaString": schema_json::schema_string(table),
             "partitionColumns": partition_columns,
             "createdTime": lake.now().micros().div_euclid(1000),
             "configuration": configuration,

@@ -90,6 +90,21 @@ fn columns(delta: &DeltaTable) -> Vec<String> {
     schema["fields"].as_array().unwrap().iter().map(column).collect()
 }
 
+/// Every comment is of a column that there is, and shown.
+fn assert_comments(table: Table, delta: &DeltaTable) {
+    let schema = serde_json::to_value(delta.snapshot().unwrap().schema()).unwrap();
+    let fields = schema["fields"].as_array().unwrap().iter();
+    let shown = fields.filter_map(|field| {
+        Some((
+            field["name"].as_str()?.to_owned(),
+            field["metadata"]["comment"].as_str()?.to_owned(),
+        ))
+    });
+    let pair = |(column, text): &(&str, &str)| ((*column).to_owned(), (*text).to_owned());
+    let wanted: BTreeMap<String, String> = table.spec().comments.iter().map(pair).collect();
+    assert_eq!(shown.collect::<BTreeMap<_, _>>(), wanted, "{table}");
+}
+
 pub async fn deltalake_sees_the_tables_as_the_contract_has_them(bed: Bed) {
     let lake = bed.lake();
     let properties = [("lambdalake.topic".to_owned(), "camera-events".to_owned())];
@@ -97,6 +112,7 @@ pub async fn deltalake_sees_the_tables_as_the_contract_has_them(bed: Bed) {
         let log = TableLog::open_or_create(&lake, table, &properties).await.unwrap();
         let delta = housekeeping::delta_table(&lake, table).await.unwrap();
         assert_eq!(columns(&delta), contract(table), "{table}");
+        assert_comments(table, &delta);
         let snapshot = delta.snapshot().unwrap();
         let protocol = snapshot.protocol();
         assert_eq!((protocol.min_reader_version(), protocol.min_writer_version()), (1, 2));

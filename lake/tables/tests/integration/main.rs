@@ -19,6 +19,7 @@ mod deltalake_view;
 mod encodings;
 mod files;
 mod foreign;
+mod groups;
 mod kinds;
 mod neighbours;
 mod rivals;
@@ -58,6 +59,9 @@ on_every_store! {
     creating::a_lake_that_holds_anything_stays_its_pipelines;
     creating::a_renamed_pipeline_goes_on_and_its_former_name_is_refused_and_fenced;
     creating::a_table_without_kafkas_ids_is_given_them_and_refuses_another_topic;
+    groups::each_lake_has_a_group_of_its_own_that_stays;
+    groups::a_lake_of_a_release_without_ids_keeps_its_group;
+    groups::a_group_that_is_named_is_never_changed;
     committing::an_append_is_followed_by_another_log;
     committing::a_long_way_behind_is_caught_up_in_order;
     committing::a_taken_version_is_a_conflict_on_a_refreshed_state_and_the_same_files_commit_again;

@@ -16,6 +16,9 @@ use rdkafka::message::{BorrowedMessage, Message};
 /// Longest wait for a record.
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// The name of a group that is not joined.
+const GROUP: &str = "bench-stages";
+
 /// The logs of a topic's partitions.
 pub type Input = BTreeMap<KafkaPartition, Log>;
 
@@ -125,7 +128,7 @@ fn consumer(settings: &Kafka) -> anyhow::Result<BaseConsumer> {
     }
     config
         .set("bootstrap.servers", &settings.brokers)
-        .set("group.id", &settings.group)
+        .set("group.id", GROUP)
         .set("isolation.level", "read_committed")
         .set("enable.auto.commit", "false")
         .set("enable.partition.eof", "true")

@@ -43,7 +43,9 @@ pub struct BatchEnd {
 pub async fn read(settings: &Settings) -> anyhow::Result<Reading> {
     let mut open = TopicEnds::new(&settings.kafka).ends().await?.stable();
     let begun = processor_time();
-    let mut source = KafkaSource::start(settings)?;
+    let group =
+        settings.kafka.group.as_deref().context("set kafka.group, to one of no other member")?;
+    let mut source = KafkaSource::start(settings, group)?;
     let mut batches = Vec::new();
     while !open.is_empty() {
         let event = timeout(PATIENCE, source.next()).await;
@@ -61,10 +63,7 @@ pub async fn read(settings: &Settings) -> anyhow::Result<Reading> {
                 open.retain(|id, end| *id != partition || end.next > next);
             }
             SourceEvent::Revoked { .. } | SourceEvent::Lost { .. } => {
-                bail!(
-                    "group {} took partitions away: name one of no other member",
-                    settings.kafka.group
-                )
+                bail!("group {group} took partitions away: name one of no other member")
             }
             SourceEvent::Failed { problem } => bail!(problem),
         }

@@ -77,7 +77,8 @@ fn pairs(lines: &[u8]) -> Pairs {
 fn check_settings(settings: &Settings) {
     let Settings { pipeline, event, kafka, lake, speed, batch, maintain, serving, .. } = settings;
     assert!(Calendar::new(&pipeline.timezone).is_ok(), "{pipeline:?}");
-    assert!(!pipeline.name.is_empty() && !kafka.group.is_empty() && !kafka.topic.is_empty());
+    assert!(!pipeline.name.is_empty() && !kafka.topic.is_empty());
+    assert!(kafka.group.as_ref().is_none_or(|group| !group.is_empty()));
     let fields =
         [&event.camera_field, &event.timestamp_field, &event.speed_field, &event.plate_field];
     let repeated = |at: usize| fields[..at].contains(&fields[at]);

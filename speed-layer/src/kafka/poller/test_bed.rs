@@ -50,7 +50,7 @@ impl Bed {
         let mut settings = Settings::default();
         settings.kafka.brokers = cluster.bootstrap_servers();
         let consumer: BaseConsumer<GroupContext> =
-            group_consumer(&settings).create_with_context(GroupContext::default()).unwrap();
+            group_consumer(&settings, TOPIC).create_with_context(GroupContext::default()).unwrap();
         let consumer = Arc::new(consumer);
         let runtime = Runtime::new().unwrap();
         let (sender, engine) = queue::bounded(queue_bytes);

@@ -75,14 +75,13 @@ impl Bed {
         let mut settings = Settings::default();
         settings.kafka.brokers.clone_from(&self.brokers);
         settings.kafka.topic.clone_from(&self.topic);
-        settings.kafka.group.clone_from(&self.topic);
         settings.speed.queue_bytes = 1;
         settings
     }
 
     /// A source whose queue has room for a batch, which it has filled and waited for until it has paused.
     async fn paused(&self) -> KafkaSource {
-        let mut source = KafkaSource::start_with(&self.settings(), SHORT).unwrap();
+        let mut source = KafkaSource::start_with(&self.settings(), &self.topic, SHORT).unwrap();
         match next(&mut source).await {
             SourceEvent::Assigned { reply, .. } => reply.send(vec![start(0, 1)]).unwrap(),
             other => panic!("{other:?}"),
@@ -163,8 +162,9 @@ async fn a_partition_whose_offsets_are_gone_is_fetched_from_where_it_is_told() {
 async fn fetched_records_do_not_pile_up_before_a_slow_engine() {
     let bed = Bed::with("slow-engine", 40_000).await;
     let settings = bed.settings();
-    let consumer: BaseConsumer<GroupContext> =
-        config::group_consumer(&settings).create_with_context(GroupContext::default()).unwrap();
+    let consumer: BaseConsumer<GroupContext> = config::group_consumer(&settings, &bed.topic)
+        .create_with_context(GroupContext::default())
+        .unwrap();
     consumer.subscribe(&[&bed.topic]).unwrap();
     let (sender, mut engine) = queue::bounded(settings.speed.queue_bytes);
     let stop = Arc::new(AtomicBool::new(false));
