@@ -37,7 +37,8 @@ fn exit_code(error: &anyhow::Error) -> u8 {
 
 /// Carries out the command; returns whether everything was in order.
 async fn run(command: &Command, settings: Settings) -> anyhow::Result<bool> {
-    let recorder = telemetry::install_metrics();
+    let pipeline = settings.pipeline.name.clone();
+    let recorder = telemetry::install_metrics("batch-layer", &pipeline);
     let lake = Lake::open(&settings.lake, Arc::new(SystemClock), Arc::new(RandomIds))
         .map_err(BatchError::from)?;
     let ends = TopicEnds::new(&settings.kafka);
@@ -53,8 +54,10 @@ async fn run(command: &Command, settings: Settings) -> anyhow::Result<bool> {
             };
             let done = nightly::run(&context, &ends, &options, &stop_signal()?).await;
             let written = match metrics_file {
-                Some(path) => telemetry::write_textfile(&recorder, &path).await,
-                None => Ok(()),
+                Some(path) if !args.dry_run => {
+                    telemetry::write_textfile(&recorder, &pipeline, &path).await
+                }
+                _ => Ok(()),
             };
             let report = done?;
             print_as(args.json, &report, NightlyReport::json)?;
