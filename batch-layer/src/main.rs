@@ -18,6 +18,7 @@ use lake_model::Day;
 use lake_model::exit_code::EXTERNAL_FAILURE;
 use lake_runtime::startup::{self, RunOutcome};
 use lake_runtime::{RandomIds, SystemClock, telemetry};
+use lake_tables::last_runs::Command as Recorded;
 
 use self::cli::{Cli, Command};
 
@@ -60,12 +61,16 @@ async fn run(command: &Command, settings: Settings) -> anyhow::Result<bool> {
                 _ => Ok(()),
             };
             let report = done?;
+            if options.days.is_unbounded() && !args.dry_run {
+                context.record_run(Recorded::Nightly, report.is_complete()).await;
+            }
             print_as(args.json, &report, NightlyReport::json)?;
             written?;
             Ok(report.is_complete())
         }
         Command::Audit(args) => {
             let report = audit::run(&context).await?;
+            context.record_run(Recorded::Audit, report.is_ok()).await;
             print_as(args.json, &report, AuditReport::json)?;
             Ok(report.is_ok())
         }
@@ -73,6 +78,9 @@ async fn run(command: &Command, settings: Settings) -> anyhow::Result<bool> {
         Command::Maintain(args) => {
             let stop = stop_signal()?;
             let report = maintain::run(&context, &ends, args.dry_run, &stop).await?;
+            if !args.dry_run {
+                context.record_run(Recorded::Maintain, report.is_complete()).await;
+            }
             print(&report)?;
             Ok(report.is_complete())
         }

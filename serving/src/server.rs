@@ -92,6 +92,7 @@ impl Server {
                 ended.map_err(|source| ServingError::System { action, source })?;
             }
             () = drained => warn!("requests that did not end within {DRAIN_TIMEOUT:?} are dropped"),
+            never = store.follow_runs() => match never {},
             error = store.follow(self.refresh_interval) => return Err(error.into()),
         }
         Ok(())

@@ -25,7 +25,7 @@ impl DayFilter {
     }
 
     /// Whether the run looks at every day.
-    pub(super) fn is_unbounded(&self) -> bool {
+    pub fn is_unbounded(&self) -> bool {
         self.from.is_none() && self.to.is_none()
     }
 
