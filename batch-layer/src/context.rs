@@ -8,6 +8,7 @@ use lake_kafka::{LogEnds, TopicExtent};
 use lake_model::{Calendar, Day, KafkaPartition, Offset, SpeedLimits, Timestamp};
 use lake_tables::Table;
 use lake_tables::identity::LakeIdentity;
+use lake_tables::last_runs::{Command, LastRun};
 use lake_tables::txn::AppIds;
 
 use crate::error::BatchError;
@@ -73,6 +74,15 @@ impl Context {
             }
         }
         Ok(reached)
+    }
+
+    /// Puts on record that a run of `command` has ended. One that may not write there, as an audit with rights to read only, has
+    /// done its work all the same.
+    pub async fn record_run(&self, command: Command, is_in_order: bool) {
+        if let Err(error) = LastRun::record(&self.lake, command, is_in_order).await {
+            let command = command.as_str();
+            tracing::warn!(%error, command, "not recorded that it ran; metrics of serving will not show it");
+        }
     }
 
     /// What Kafka has of the topic, which must be the one whose offsets `events` holds.

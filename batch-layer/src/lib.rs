@@ -19,6 +19,7 @@ mod days;
 mod error;
 mod faults;
 pub mod maintain;
+mod metrics;
 pub mod nightly;
 mod offset_set;
 mod progress;

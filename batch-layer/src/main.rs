@@ -19,6 +19,7 @@ use lake_model::Day;
 use lake_model::exit_code::EXTERNAL_FAILURE;
 use lake_runtime::startup::{self, RunOutcome};
 use lake_runtime::{RandomIds, SystemClock, telemetry};
+use lake_tables::last_runs::Command as Recorded;
 
 use self::cli::{Cli, Command};
 
@@ -41,7 +42,8 @@ fn exit_code(error: &anyhow::Error) -> u8 {
 
 /// Carries out the command; returns whether everything was in order.
 async fn run(command: &Command, settings: Settings) -> anyhow::Result<bool> {
-    let recorder = telemetry::install_metrics();
+    let pipeline = settings.pipeline.name.clone();
+    let recorder = telemetry::install_metrics("batch-layer", &pipeline);
     let lake = Lake::open(&settings.lake, Arc::new(SystemClock), Arc::new(RandomIds))
         .map_err(BatchError::from)?;
     let ends = TopicEnds::new(&settings.kafka);
@@ -61,10 +63,15 @@ async fn run(command: &Command, settings: Settings) -> anyhow::Result<bool> {
             };
             let done = nightly::run(&context, &ends, &options, &stop_signal()?).await;
             let written = match metrics_file {
-                Some(path) => telemetry::write_textfile(&recorder, &path).await,
-                None => Ok(()),
+                Some(path) if !args.dry_run => {
+                    telemetry::write_textfile(&recorder, &pipeline, &path).await
+                }
+                _ => Ok(()),
             };
             let report = done?;
+            if options.days.is_unbounded() && !args.dry_run {
+                context.record_run(Recorded::Nightly, report.is_complete()).await;
+            }
             print_as(args.json, &report, NightlyReport::json)?;
             written?;
             Ok(report.is_complete())
@@ -76,6 +83,7 @@ async fn run(command: &Command, settings: Settings) -> anyhow::Result<bool> {
                 KafkaUse::Require | KafkaUse::Skip => ends,
             };
             let report = audit::run_beside(&context, &ends, &options).await?;
+            context.record_run(Recorded::Audit, report.is_ok()).await;
             print_as(args.json, &report, AuditReport::json)?;
             Ok(report.is_ok())
         }
@@ -83,6 +91,9 @@ async fn run(command: &Command, settings: Settings) -> anyhow::Result<bool> {
         Command::Maintain(args) => {
             let stop = stop_signal()?;
             let report = maintain::run(&context, &ends, args.dry_run, &stop).await?;
+            if !args.dry_run {
+                context.record_run(Recorded::Maintain, report.is_complete()).await;
+            }
             print(&report)?;
             Ok(report.is_complete())
         }

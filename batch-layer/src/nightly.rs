@@ -52,6 +52,7 @@ use crate::context::Context;
 use crate::days;
 use crate::error::BatchError;
 use crate::faults::{self, FileFault, Judged};
+use crate::metrics;
 
 pub use self::plan::{DayFilter, PlannedDay};
 pub use self::report::{LeftDay, NightlyReport};
@@ -83,6 +84,22 @@ pub async fn run(
     options: &NightlyOptions,
     shutdown: &Shutdown,
 ) -> Result<NightlyReport, BatchError> {
+    metrics::begin();
+    let ended = look_and_recompute(context, ends, options, shutdown).await;
+    if let Ok(report) = &ended
+        && !options.dry_run
+    {
+        report.record_end(context.now(), options.days.is_unbounded());
+    }
+    ended
+}
+
+async fn look_and_recompute(
+    context: &Context,
+    ends: &dyn LogEnds,
+    options: &NightlyOptions,
+    shutdown: &Shutdown,
+) -> Result<NightlyReport, BatchError> {
     let mut run = Run::open(context, options, shutdown).await?;
     let mut report = NightlyReport { dry_run: options.dry_run, ..NightlyReport::default() };
     let files = run.avg_speed.state().files();
@@ -97,7 +114,6 @@ pub async fn run(
         report.leave(day, &reason);
     }
     if options.dry_run || !report.has_work() {
-        report.record_success(context.now());
         return Ok(report);
     }
     let topic = context.topic(ends, &run.events).await?;
@@ -114,7 +130,6 @@ pub async fn run(
             report.leave_all(&short.reason_on(&topic));
         }
     }
-    report.record_success(context.now());
     Ok(report)
 }
 

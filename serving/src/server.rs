@@ -50,7 +50,8 @@ impl Server {
         let listen_error = |source| ServingError::Listen { address, source };
         let listener = TcpListener::bind(address).await.map_err(listen_error)?;
         let address = listener.local_addr().map_err(listen_error)?;
-        let app = App::new(&lake, settings, telemetry::install_metrics());
+        let recorder = telemetry::install_metrics("serving", &settings.pipeline.name);
+        let app = App::new(&lake, settings, recorder);
         Ok(Server { listener, address, app, refresh_interval: settings.serving.refresh_interval })
     }
 
@@ -91,6 +92,7 @@ impl Server {
                 ended.map_err(|source| ServingError::System { action, source })?;
             }
             () = drained => warn!("requests that did not end within {DRAIN_TIMEOUT:?} are dropped"),
+            never = store.follow_runs() => match never {},
             error = store.follow(self.refresh_interval) => return Err(error.into()),
         }
         Ok(())

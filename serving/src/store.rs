@@ -20,6 +20,7 @@ mod indexed_file;
 mod latest;
 mod rows;
 
+use std::convert::Infallible;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -28,8 +29,9 @@ use lake_delta::{Lake, LakeError};
 use lake_model::{TableVersion, Timestamp, WindowSize};
 use lake_tables::Table;
 use lake_tables::identity::LakeIdentity;
+use lake_tables::last_runs::{Command, LastRun};
 use tokio::sync::{Mutex as AsyncMutex, watch};
-use tracing::{info, warn};
+use tracing::{debug, info, warn};
 
 use self::files::FileCache;
 use self::follower::Follower;
@@ -39,6 +41,9 @@ use crate::metrics::{self, Sample};
 
 /// Tries of a read whose files are deleted under it.
 const READ_TRIES: u32 = 3;
+
+/// Time between looks at when the commands of the batch layer ran.
+const RUNS_INTERVAL: Duration = Duration::from_secs(30);
 
 /// Why a read failed.
 #[derive(Clone, Debug)]
@@ -57,6 +62,8 @@ pub struct Store {
     follower: AsyncMutex<Follower>,
     published: watch::Sender<Option<Arc<Index>>>,
     health: Mutex<Health>,
+    /// Time between the end of a day and when it is due to be made final, in microseconds.
+    close_after: i64,
 }
 
 /// How following the log goes.
@@ -79,6 +86,7 @@ impl Store {
             files,
             published: watch::Sender::new(None),
             health: Mutex::default(),
+            close_after: i64::try_from(settings.batch.close_after.as_micros()).unwrap_or(i64::MAX),
         }
     }
 
@@ -120,14 +128,40 @@ impl Store {
     /// Sets the metrics that change without an event: ages, and what the cache holds.
     pub(crate) async fn record_sample(&self) {
         let now = self.lake.now();
-        let newest = self.index().ok().and_then(|index| index.newest_computed_at());
+        let index = self.index().ok();
+        let newest = index.as_ref().and_then(|index| index.newest_computed_at());
+        let overdue = |index: &Arc<Index>| {
+            let due = index.oldest_provisional_end()?.saturating_add(self.close_after);
+            Some(now.saturating_since(due).max(0))
+        };
         let (cache_bytes, cache_rows) = self.files.held().await;
         metrics::sampled(Sample {
             refresh_age: self.health().refreshed_at.map(|time| now.saturating_since(time)),
             newest_row_age: newest.map(|time| now.saturating_since(time)),
+            last_final: index.as_ref().and_then(|index| index.newest_final_at()),
+            day_overdue: index.map(|index| overdue(&index).unwrap_or(0)),
             cache_bytes,
             cache_rows,
         });
+    }
+
+    /// Looks for as long as the future is polled when the commands of the batch layer ran, by the records that they keep.
+    pub async fn follow_runs(&self) -> Infallible {
+        loop {
+            self.look_at_runs().await;
+            tokio::time::sleep(RUNS_INTERVAL).await;
+        }
+    }
+
+    /// Looks once when the commands of the batch layer ran. What a store that fails does not say stays as it was.
+    pub async fn look_at_runs(&self) {
+        for command in Command::ALL {
+            match LastRun::of(&self.lake, command).await {
+                Ok(Some(run)) => metrics::command_ran(command, run),
+                Ok(None) => {}
+                Err(error) => debug!(%error, "the record of runs can't be read; trying again"),
+            }
+        }
     }
 
     /// The windows of a camera that start in `[from, to)`, ascending; `None` if the camera is unknown.

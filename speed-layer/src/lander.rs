@@ -163,6 +163,7 @@ impl Lander {
         for (partition, next) in partitions.committed(&work, &published) {
             metrics::counter!("lambdalake_speed_late_events_total")
                 .increment(partition.landing.late_rows());
+            partition.record_landed();
             partition.landing.clear_events(next);
         }
         let landed = work.iter().filter(|work| !published.fenced.contains(&work.partition));

@@ -21,6 +21,7 @@ pub mod engine;
 pub mod kafka;
 pub mod lander;
 pub mod landing;
+mod metrics;
 pub mod ownership;
 pub mod partition;
 pub mod partition_set;
@@ -40,4 +41,5 @@ pub mod truncation;
 mod zone_rules;
 
 pub use engine::{Engine, EngineError};
+pub use metrics::describe as describe_metrics;
 pub use speed_layer_decode as decode;

@@ -165,7 +165,8 @@ fn exit_code(error: &anyhow::Error) -> u8 {
 }
 
 async fn run(settings: &Settings, until_end: bool) -> anyhow::Result<RunOutcome> {
-    let recorder = telemetry::install_metrics();
+    let recorder = telemetry::install_metrics("speed-layer", &settings.pipeline.name);
+    speed_layer::describe_metrics();
     if let Some(listen) = settings.speed.metrics_listen {
         tokio::spawn(telemetry::serve_metrics(listen, recorder));
     }

@@ -150,6 +150,15 @@ impl Partition {
         self.newest_record
     }
 
+    /// Records how far the tables reach by Kafka's time, once all that is held is in them.
+    pub fn record_landed(&self) {
+        let Some(newest) = self.newest_record else { return };
+        metrics::gauge!(
+            "lambdalake_speed_landed_record_timestamp_seconds", "partition" => self.id.to_string()
+        )
+        .set(newest.micros() as f64 / 1e6);
+    }
+
     /// What a commit of all that is held records.
     pub fn progress(&self) -> PartitionProgress {
         PartitionProgress {

@@ -24,6 +24,11 @@ impl DayFilter {
         DayFilter { from: Some(day), to: Some(day) }
     }
 
+    /// Whether the run looks at every day.
+    pub fn is_unbounded(&self) -> bool {
+        self.from.is_none() && self.to.is_none()
+    }
+
     /// The day, if it is one that is asked for by name.
     pub(super) fn named(&self) -> Option<Day> {
         self.from.filter(|from| Some(*from) == self.to)

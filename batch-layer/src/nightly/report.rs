@@ -56,11 +56,13 @@ impl NightlyReport {
         })
     }
 
-    /// Records in the metrics when a run last left nothing to do.
-    pub(super) fn record_success(&self, now: Timestamp) {
-        if self.is_complete() && !self.dry_run {
-            metrics::gauge!("lambdalake_batch_last_success_timestamp_seconds")
-                .set(now.micros() as f64 / 1e6);
+    /// Records in the metrics when a run has ended, and whether no day is due after it. Only a run that looks at every day
+    /// knows that.
+    pub(super) fn record_end(&self, now: Timestamp, looked_at_every_day: bool) {
+        let seconds = now.micros() as f64 / 1e6;
+        metrics::gauge!("lambdalake_batch_last_run_timestamp_seconds").set(seconds);
+        if self.is_complete() && looked_at_every_day {
+            metrics::gauge!("lambdalake_batch_last_success_timestamp_seconds").set(seconds);
         }
     }
 

@@ -11,6 +11,7 @@ pub mod error;
 pub mod housekeeping;
 pub mod log;
 mod log_problem;
+mod metrics;
 mod protocol;
 pub mod read;
 mod schema_json;
@@ -23,5 +24,6 @@ pub use log::{
     Commit, CommitDecision, CommitOutcome, Committed, TableLog, TableState, commit_with,
 };
 pub use log_problem::LogProblem;
+pub use metrics::describe as describe_metrics;
 pub use spec::{FileUse, TableSpec};
 pub use storage::Lake;

@@ -12,6 +12,7 @@ pub(crate) mod fault;
 mod folder;
 pub mod leftovers;
 mod location;
+mod notes;
 pub mod probe;
 mod uploads;
 

@@ -8,10 +8,10 @@ mod endpoint;
 mod process;
 #[cfg(test)]
 mod test_support;
+mod textfile;
 
 use std::io;
 use std::io::IsTerminal;
-use std::path::Path;
 use std::sync::OnceLock;
 use std::time::Duration;
 
@@ -21,6 +21,7 @@ use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::LevelFilter;
 
 pub use self::endpoint::serve_metrics;
+pub use self::textfile::write_textfile;
 
 /// Time between the recorder's housekeeping, without which its histograms keep every sample.
 const UPKEEP_INTERVAL: Duration = Duration::from_secs(5);
@@ -58,45 +59,25 @@ pub fn init_logging() {
     };
 }
 
-/// Makes the process's recorder of metrics, with a thread for its housekeeping. Further calls
-/// return the same one.
-pub fn install_metrics() -> PrometheusHandle {
+/// Makes the process's recorder of metrics, with a thread for its housekeeping. Every series has the name of the `pipeline` as a
+/// label, and one series has the version of the `program`. Further calls return the same recorder.
+pub fn install_metrics(program: &'static str, pipeline: &str) -> PrometheusHandle {
     static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
     HANDLE
         .get_or_init(|| {
-            let handle = recorder_builder()
+            let handle = recorder_builder(pipeline)
                 .install_recorder()
                 .expect("nothing else in these programs installs a recorder");
             start_upkeep(handle.clone());
+            process::record_build(program);
             handle
         })
         .clone()
 }
 
-/// Writes the metrics to the file `path` for Prometheus's textfile collector, which sees the old text
-/// or the new one, never a part.
-///
-/// # Errors
-/// The file cannot be written; the message names it and the setting.
-pub async fn write_textfile(handle: &PrometheusHandle, path: &Path) -> io::Result<()> {
-    let mut temporary = path.as_os_str().to_owned();
-    temporary.push(format!(".{}.tmp", std::process::id()));
-    let written = async {
-        tokio::fs::write(&temporary, handle.render()).await?;
-        tokio::fs::rename(&temporary, path).await
-    };
-    let Err(error) = written.await else { return Ok(()) };
-    // What is left of it is of no use, and of no harm: the collector ignores the name.
-    let _ = tokio::fs::remove_file(&temporary).await;
-    let message = format!(
-        "write the metrics to batch.metrics_file = {path:?}: {error}; name a file in a folder that \
-         exists and that this user may write, or \"\" for none"
-    );
-    Err(io::Error::new(error.kind(), message))
-}
-
-fn recorder_builder() -> PrometheusBuilder {
+fn recorder_builder(pipeline: &str) -> PrometheusBuilder {
     PrometheusBuilder::new()
+        .add_global_label("pipeline", pipeline)
         .set_buckets_for_metric(Matcher::Suffix("_seconds".to_owned()), &SECONDS_BUCKETS)
         .expect("there are buckets")
 }
@@ -117,37 +98,20 @@ fn start_upkeep(handle: PrometheusHandle) {
 
 #[cfg(test)]
 mod tests {
-    #![allow(clippy::unwrap_used)]
-
-    use super::test_support::recorded;
     use super::*;
-
-    #[tokio::test]
-    async fn the_text_file_is_replaced_whole_and_nothing_else_is_left() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("lambdalake.prom");
-        std::fs::write(&path, "old").unwrap();
-        write_textfile(&recorded(), &path).await.unwrap();
-        assert!(std::fs::read_to_string(&path).unwrap().contains("lakehouse_things_total 3"));
-        assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 1);
-    }
-
-    #[tokio::test]
-    async fn a_text_file_that_cannot_be_written_names_the_setting_and_the_file() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("missing").join("lambdalake.prom");
-        let message = write_textfile(&recorded(), &path).await.unwrap_err().to_string();
-        assert!(message.contains("batch.metrics_file = "), "{message}");
-        assert!(message.contains("lambdalake.prom"), "{message}");
-        assert!(message.contains("folder that exists"), "{message}");
-    }
 
     #[test]
     fn metrics_are_installed_once_however_often_they_are_asked_for() {
-        let first = install_metrics();
+        let first = install_metrics("speed-layer", "cameras");
         metrics::counter!("lakehouse_installed_total").increment(1);
         assert!(first.render().contains("lakehouse_installed_total"));
-        assert!(install_metrics().render().contains("lakehouse_installed_total"));
+        let second = install_metrics("speed-layer", "cameras");
+        assert!(second.render().contains("lakehouse_installed_total{pipeline=\"cameras\"} 1"));
+        let version = env!("CARGO_PKG_VERSION");
+        let build = format!(
+            "lambdalake_build_info{{pipeline=\"cameras\",program=\"speed-layer\",version=\"{version}\"}} 1"
+        );
+        assert!(second.render().contains(&build), "{}", second.render());
     }
 
     #[test]

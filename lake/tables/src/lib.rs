@@ -3,7 +3,8 @@
 //!
 //! [`Table`] names a table; each has a module with its row type, to and from record batches. [`file_kind`] knows what a
 //! data file holds, [`txn`] which app ids offsets are kept under, [`identity`] which pipeline a lake belongs to,
-//! [`zone_rules`] by which rules its days are computed.
+//! [`zone_rules`] by which rules its days are computed,
+//! [`last_runs`] when the batch layer's commands last ran.
 
 pub mod avg_speed;
 pub mod batch_runs;
@@ -12,6 +13,7 @@ pub mod encoding;
 pub mod events;
 pub mod file_kind;
 pub mod identity;
+pub mod last_runs;
 pub mod offset_gaps;
 mod offsets;
 pub mod txn;

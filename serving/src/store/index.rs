@@ -127,6 +127,19 @@ impl Index {
     pub(crate) fn newest_computed_at(&self) -> Option<Timestamp> {
         self.days.values().filter_map(|day| day.newest_computed_at).max()
     }
+
+    /// When the newest final row was computed.
+    pub(crate) fn newest_final_at(&self) -> Option<Timestamp> {
+        let finals = self.files().filter(|file| file.is_final());
+        finals.filter_map(|file| file.newest_computed_at).max()
+    }
+
+    /// When the oldest day ended that is not final.
+    pub(crate) fn oldest_provisional_end(&self) -> Option<Timestamp> {
+        let is_provisional = |day: &DayFiles| day.files.iter().any(|file| file.is_provisional());
+        let mut days = self.days.iter().filter(|(_, files)| is_provisional(files));
+        days.find_map(|(day, _)| *day).map(|day| self.calendar.span(day).end)
+    }
 }
 
 /// The files of a day.

@@ -91,6 +91,16 @@ impl IndexedFile {
         }
     }
 
+    /// Whether it holds rows of the speed layer alone.
+    pub(super) fn is_provisional(&self) -> bool {
+        matches!(self.kind, Some(AvgSpeedFile::Provisional(_)))
+    }
+
+    /// Whether it holds rows of the batch.
+    pub(super) fn is_final(&self) -> bool {
+        matches!(self.kind, Some(AvgSpeedFile::Final { .. }))
+    }
+
     /// The Kafka partition of a file that holds the rows of one.
     pub(super) fn kafka_partition(&self) -> Option<KafkaPartition> {
         match self.kind.as_ref()? {

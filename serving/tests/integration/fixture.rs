@@ -136,7 +136,8 @@ impl Fixture {
     pub fn without_table(settings: &Settings) -> Fixture {
         let outage = Outage::on(Arc::new(InMemory::new()));
         let lake = lake_on(outage.clone());
-        let app = App::new(&lake, settings, telemetry::install_metrics());
+        let recorder = telemetry::install_metrics("serving", &settings.pipeline.name);
+        let app = App::new(&lake, settings, recorder);
         Fixture {
             router: router(app.clone()),
             lake,

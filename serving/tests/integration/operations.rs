@@ -2,6 +2,7 @@
 
 use axum::http::{Method, StatusCode, header};
 use lake_config::Settings;
+use lake_tables::last_runs::{Command, LastRun};
 use metrics_exporter_prometheus::PrometheusBuilder;
 use serde_json::Value;
 use serving::{App, router};
@@ -67,6 +68,38 @@ async fn metrics_tell_what_is_served_held_and_asked() {
     assert_eq!(value(&format!("requests_total{{{averages},status=\"400\"}}")), 1.0);
     assert_eq!(value("requests_total{route=\"other\",status=\"404\"}"), 1.0);
     assert_eq!(value(&format!("request_duration_seconds_count{{{averages}}}")), 2.0);
+}
+
+#[tokio::test]
+async fn metrics_tell_which_day_is_overdue_and_when_the_batch_layer_ran() {
+    let recorder = PrometheusBuilder::new().build_recorder();
+    let _recording = metrics::set_default_local_recorder(&recorder);
+    let mut fixture = Fixture::new().await;
+    fixture.app = App::new(&fixture.lake, &Settings::default(), recorder.handle());
+    fixture.router = router(fixture.app.clone());
+    fixture.land([event("KV1", "2025-04-05T10:15:30Z", 50_000)]).await;
+    fixture.app.store().look_at_runs().await;
+    let before = fixture.get("/metrics").await.body;
+    assert!(metric(&before, "lambdalake_serving_day_overdue_seconds") > 86_400.0, "{before}");
+    assert!(!before.contains("last_final"), "{before}");
+    assert!(!before.contains("last_run_timestamp_seconds{"), "{before}");
+
+    fixture.finalize("2025-04-05").await;
+    LastRun::record(&fixture.lake, Command::Nightly, true).await.unwrap();
+    LastRun::record(&fixture.lake, Command::Audit, false).await.unwrap();
+    fixture.app.store().look_at_runs().await;
+    let after = fixture.get("/metrics").await.body;
+    assert_eq!(metric(&after, "lambdalake_serving_day_overdue_seconds"), 0.0);
+    assert!(metric(&after, "lambdalake_serving_last_final_timestamp_seconds") > 0.0);
+    for (series, is_there) in [
+        ("last_run_timestamp_seconds{command=\"nightly\"}", true),
+        ("last_success_timestamp_seconds{command=\"nightly\"}", true),
+        ("last_run_timestamp_seconds{command=\"audit\"}", true),
+        ("last_success_timestamp_seconds{command=\"audit\"}", false),
+        ("last_run_timestamp_seconds{command=\"maintain\"}", false),
+    ] {
+        assert_eq!(after.contains(&format!("lambdalake_serving_{series}")), is_there, "{after}");
+    }
 }
 
 #[tokio::test]

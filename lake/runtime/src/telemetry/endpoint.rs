@@ -130,9 +130,13 @@ mod tests {
         {
             let answered = ask(request).await;
             assert!(answered.starts_with("HTTP/1.1 200 OK\r\n"), "{answered}");
-            assert!(answered.contains("lakehouse_things_total 3"), "{answered}");
             assert!(
-                answered.contains("lakehouse_commit_seconds_bucket{le=\"0.5\"} 1"),
+                answered.contains("lakehouse_things_total{pipeline=\"cameras\"} 3"),
+                "{answered}"
+            );
+            assert!(
+                answered
+                    .contains("lakehouse_commit_seconds_bucket{pipeline=\"cameras\",le=\"0.5\"} 1"),
                 "{answered}"
             );
         }

@@ -43,7 +43,7 @@ fn main() -> ExitCode {
 #[expect(clippy::print_stdout, reason = "the line is the program's output")]
 async fn run(settings: &Settings, average_every: u64) -> anyhow::Result<RunOutcome> {
     // Metrics are recorded on the way, as the speed layer does it.
-    telemetry::install_metrics();
+    telemetry::install_metrics("bench-stages", "bench");
     let reading = reading::read(settings).await?;
     let kafka = settings.kafka.clone();
     let input = tokio::task::spawn_blocking(move || input::read(&kafka)).await;

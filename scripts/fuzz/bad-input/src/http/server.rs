@@ -86,7 +86,9 @@ impl Server {
 async fn loaded_router() -> Router {
     let lake = lake_testing::lake_in_memory();
     fill(&lake).await.expect("a table in memory can be written");
-    let app = App::new(&lake, &Settings::default(), telemetry::install_metrics());
+    let settings = Settings::default();
+    let recorder = telemetry::install_metrics("serving", &settings.pipeline.name);
+    let app = App::new(&lake, &settings, recorder);
     app.store().refresh().await.expect("a table in memory can be read");
     router(app)
 }
