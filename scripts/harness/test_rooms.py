@@ -9,7 +9,8 @@ from harness.lakehouse import REPOSITORY
 
 SCRIPTS = REPOSITORY / "scripts"
 # What each room in Python may import from the others.
-MAY_IMPORT = {"harness": set()} | {room: {"harness"} for room in ("end-to-end", "readers", "chaos", "soak", "bench")}
+ROOMS = ("end-to-end", "deploy", "readers", "chaos", "soak", "bench")
+MAY_IMPORT = {"harness": set()} | {room: {"harness"} for room in ROOMS}
 MAPS = ["CONTRIBUTING.md", "docs/architecture.md"]
 
 

@@ -36,7 +36,7 @@ METRICS = {
     "kafka_queue_bytes": "lambdalake_kafka_queue_bytes",
 }
 COMMIT_SECONDS = "lambdalake_speed_commit_duration_seconds"
-LAST_COMMIT = 'lambdalake_speed_last_commit_timestamp_seconds{table="avg_speed"}'
+LAST_COMMIT = "lambdalake_speed_last_commit_timestamp_seconds"
 STORE_EVERY_S = 30
 
 
@@ -64,14 +64,21 @@ def page_figures(page):
         found = [value for key, value in values.items() if key.partition("{")[0] == name]
         if found:
             figures[figure] = sum(found)
-    if LAST_COMMIT in values:
-        figures["commit_age_s"] = time.time() - values[LAST_COMMIT]
+    last_commit = of_table(values, LAST_COMMIT, "avg_speed")
+    if last_commit is not None:
+        figures["commit_age_s"] = time.time() - last_commit
     for table in COMMITTED:
         for part in ("sum", "count"):
-            value = values.get(f'{COMMIT_SECONDS}_{part}{{table="{table}"}}')
+            value = of_table(values, f"{COMMIT_SECONDS}_{part}", table)
             if value is not None:
                 figures[f"commit_{part}:{table}"] = value
     return figures
+
+
+def of_table(values, name, table):
+    """The value of a metric for a table, whatever its other labels; None if it has none."""
+    keys = (key for key in values if key.partition("{")[0] == name and f'table="{table}"' in key)
+    return next((values[key] for key in keys), None)
 
 
 class StoreWatch:
