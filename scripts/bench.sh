@@ -19,6 +19,8 @@ usage: scripts/bench.sh speed     [--events N] [--runs N] [--store disk|minio|bo
        scripts/bench.sh scale     [--events N]
        scripts/bench.sh commits   [--commits N]
        scripts/bench.sh garbage   [--records N] [--seed S]
+       scripts/bench.sh sizing    [--cameras N] [--events N] [--partitions N] [--instances N] [--servings N]
+                                  [--commit-interval S] [--landing-interval S] [--seconds N]
 
   speed      the speed layer from a cold start at the earliest offset of a full topic to its end, into a new lake, and
              consumers that do nothing: CPU seconds, throughput, resident memory, commits, files, bytes
@@ -63,6 +65,17 @@ usage: scripts/bench.sh speed     [--events N] [--runs N] [--store disk|minio|bo
     --records N  records (default 10000000)
     --seed S     the seed of the records and their damage (default 1)
 
+  sizing     what a pipeline of some size needs: S3 requests and USD a month, cameras per machine, memory. Counts the
+             requests of all programs against a store in memory, and measures one instance under the whole load
+    --cameras N           cameras (default 1000)
+    --events N            events of each camera a day (default 1000000)
+    --partitions N        partitions of the topic (default 12)
+    --instances N         instances of the speed layer (default 1)
+    --servings N          instances of serving (default 1)
+    --commit-interval S   speed.commit_interval in seconds (default 5)
+    --landing-interval S  speed.landing_interval in seconds (default 30)
+    --seconds N           how long requests are counted, and the load is measured (default 120)
+
 All accept --bin-dir DIR, the folder of the programs (default: a release build, made first), and --docs DIR, where benchmarks.md
 and the folder benchmarks are written (default docs). Until a command ends, its results so far are in
 benchmarks/COMMAND.steps.jsonl there.
@@ -90,6 +103,10 @@ parse() {
         scale) defaults=([--events]=5000000) ;;
         commits) defaults=([--commits]=100000) ;;
         garbage) defaults=([--records]=10000000 [--seed]=1) ;;
+        sizing)
+            defaults=([--cameras]=1000 [--events]=1000000 [--partitions]=12 [--instances]=1 [--servings]=1
+                [--commit-interval]=5 [--landing-interval]=30 [--seconds]=120)
+            ;;
         help | --help | -h)
             usage
             exit 0
@@ -145,6 +162,10 @@ if [ "$what" = garbage ]; then
     build garbage
     exec python3 -m bench.garbage --program "$programs/garbage" "${options[@]}" --docs "$docs"
 fi
-build speed-layer camera-simulator bench-kafka bench-commits bench-stages
+if [ "$what" = sizing ]; then
+    build speed-layer batch-layer serving camera-simulator
+else
+    build speed-layer camera-simulator bench-kafka bench-commits bench-stages
+fi
 make_venv scripts/harness/requirements-figures.txt
 LAMBDALAKE_BIN=$programs exec "$PYTHON" -m "bench.$what" "${options[@]}" --docs "$docs"

@@ -112,13 +112,14 @@ class Bed:
 
     def speed_layer(self, topic, lake, *arguments, **settings):
         """The speed layer, from a topic to a lake; `settings` as in `speed__commit_interval="1s"`."""
-        return self._between("speed-layer", "run", *arguments, topic=topic, lake=lake, **settings)
+        return self.program_between("speed-layer", "run", *arguments, topic=topic, lake=lake, **settings)
 
     def stages(self, topic, lake, *arguments):
         """The speed layer's stages one after another, from a topic to a lake."""
-        return self._between("bench-stages", *arguments, topic=topic, lake=lake)
+        return self.program_between("bench-stages", *arguments, topic=topic, lake=lake)
 
-    def _between(self, name, *arguments, topic, lake, **settings):
+    def program_between(self, name, *arguments, topic, lake, **settings):
+        """A program with the addresses of a topic and a lake."""
         storage = {f"lake__storage__{option}": value for option, value in lake.storage.items()}
         where = {"lake__uri": lake.uri, "kafka__group": self.new_name("bench"), "speed__metrics_listen": ""}
         return self._program(name, *arguments, topic=topic, **(where | storage | settings))

@@ -5,6 +5,8 @@ from pathlib import Path
 
 # Where a lake is.
 STORES = ("disk", "minio")
+# What a pipeline of some size has.
+SIZES = ("cameras", "partitions", "instances", "servings", "commit-interval", "landing-interval")
 # How records may be compressed.
 COMPRESSIONS = ("lz4", "none")
 
@@ -28,7 +30,7 @@ def one_or_both(all_there_are):
     return read
 
 
-NUMBERS = ("events", "runs", "seconds", "commits", "records", "seed")
+NUMBERS = ("events", "runs", "seconds", "commits", "records", "seed", *SIZES)
 OPTIONS = {name: {"type": int} for name in NUMBERS} | {
     "store": {"type": one_or_both(STORES)},
     "compression": {"type": one_or_both(COMPRESSIONS)},

@@ -14,6 +14,7 @@ import ssl
 import subprocess
 import threading
 import urllib.parse
+from email.utils import format_datetime
 from xml.sax.saxutils import escape, unescape
 
 
@@ -26,6 +27,7 @@ class Store(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), Handler)
         self.fault = fault or (lambda request: None)
         self.objects = {}
+        self.modified = {}  # by key: when
         self.uploads = {}  # by id: the key, when it began, the parts
         self.lock = threading.Lock()
         self.scheme = "http"
@@ -143,8 +145,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
         elif self.headers["If-None-Match"] and self.key in self.server.objects:
             return self.refuse(412, "PreconditionFailed", "it is there")
         else:
-            self.server.objects[self.key] = self.body
+            self.keep(self.body)
         self.answer(200, headers={"ETag": '"1"'})
+
+    def keep(self, content):
+        """Creates or replaces the object of the request."""
+        self.server.objects[self.key] = content
+        self.server.modified[self.key] = datetime.datetime.now(datetime.UTC)
 
     def on_get(self):
         if "uploads" in self.query:
@@ -160,7 +167,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             last = min(int(span[2]), size - 1) if span[1] and span[2] else size - 1
             found, status = found[first : last + 1], 206
             headers = {"Content-Range": f"bytes {first}-{last}/{size}"}
-        self.answer(status, found, {"ETag": '"1"', "Last-Modified": "Sat, 05 Apr 2025 10:00:00 GMT", **headers})
+        modified = format_datetime(self.server.modified[self.key], usegmt=True)
+        self.answer(status, found, {"ETag": '"1"', "Last-Modified": modified, **headers})
 
     on_head = on_get
 
@@ -182,8 +190,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             upload = self.server.begin_upload(self.key)
             body = f"<InitiateMultipartUploadResult><UploadId>{upload}</UploadId></InitiateMultipartUploadResult>"
             return self.answer(200, body.encode())
-        key, _, parts = self.server.uploads.pop(self.query["uploadId"])
-        self.server.objects[key] = b"".join(parts[number] for number in sorted(parts))
+        _, _, parts = self.server.uploads.pop(self.query["uploadId"])
+        self.keep(b"".join(parts[number] for number in sorted(parts)))
         result = "<CompleteMultipartUploadResult><ETag>1</ETag></CompleteMultipartUploadResult>"
         self.answer(200, result.encode())
 
@@ -199,7 +207,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 continue
             contents.append(
                 f"<Contents><Key>{escape(key)}</Key><Size>{len(content)}</Size><ETag>1</ETag>"
-                "<LastModified>2025-04-05T10:00:00.000Z</LastModified></Contents>"
+                f"<LastModified>{self.server.modified[key]:%Y-%m-%dT%H:%M:%S.000Z}</LastModified></Contents>"
             )
         contents += [f"<CommonPrefixes><Prefix>{escape(name)}</Prefix></CommonPrefixes>" for name in sorted(folders)]
         self.answer(200, f"<ListBucketResult>{''.join(contents)}</ListBucketResult>".encode())

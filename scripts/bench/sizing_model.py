@@ -1,0 +1,125 @@
+"""What a pipeline of some size needs: requests to S3 and their price, processor time, memory. Pure arithmetic over counted figures.
+
+Requests of the speed layer are counted per commit, those of serving per refresh, those of the batch per data file; the settings
+say how many of these a month has. docs/benchmarks.md has the formulas.
+"""
+
+import math
+
+from dataclasses import dataclass
+
+# Amazon S3 Standard, us-east-1, https://aws.amazon.com/s3/pricing/. USD; requests per 1,000, DELETE is free.
+USD_PER_1000_WRITES = 0.005  # PUT, COPY, POST, LIST
+USD_PER_1000_READS = 0.0004  # GET, HEAD and all others
+USD_PER_GB_MONTH = 0.023  # the first 50 TB
+
+DAY_S = 86_400
+DAYS_IN_MONTH = 365.25 / 12
+MONTH_S = DAYS_IN_MONTH * DAY_S
+MIB, GB = 1 << 20, 1_000_000_000
+# Defaults of lake.checkpoint_interval, serving.refresh_interval and batch.max_rows_in_memory.
+CHECKPOINT_INTERVAL = 100
+REFRESH_INTERVAL_S = 1.0
+MAX_ROWS_IN_MEMORY = 8_000_000
+# The share of the cores that a machine's load may have: the rest is for rush hours and for catching up.
+LOAD = 0.5
+
+
+@dataclass(frozen=True)
+class Requests:
+    """Numbers of requests by what S3 charges for them."""
+
+    writes: float = 0.0
+    reads: float = 0.0
+
+    def __add__(self, other):
+        return Requests(self.writes + other.writes, self.reads + other.reads)
+
+    def __mul__(self, factor):
+        return Requests(self.writes * factor, self.reads * factor)
+
+    def usd(self):
+        return self.writes / 1000 * USD_PER_1000_WRITES + self.reads / 1000 * USD_PER_1000_READS
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """A pipeline, as its owner plans it."""
+
+    cameras: int
+    events: int  # of each camera, a day
+    partitions: int
+    instances: int
+    servings: int
+    commit_interval_s: float
+    landing_interval_s: float
+
+    def events_per_second(self):
+        return self.cameras * self.events / DAY_S
+
+    def average_commits(self):
+        """Commits of averages a month: each instance commits its partitions by itself."""
+        return self.instances * MONTH_S / self.commit_interval_s
+
+    def landings(self):
+        """Commits of events a month. Each may have one of dead letters beside it."""
+        return self.instances * MONTH_S / self.landing_interval_s
+
+    def landed_files(self):
+        """Data files of events a month: a landing has one for each partition of its instance."""
+        return self.partitions * MONTH_S / self.landing_interval_s
+
+    def nightly_passes(self):
+        """How often a nightly run reads the files of a day: it holds the rows of some cameras at a time."""
+        return max(1, math.ceil(self.cameras * self.events / MAX_ROWS_IN_MEMORY))
+
+
+@dataclass(frozen=True)
+class Counted:
+    """Counted requests of one of each."""
+
+    average_commit: Requests
+    landing: Requests
+    dead_letters: Requests  # of a landing that has some
+    checkpoint: Requests
+    refresh: Requests  # of one serving without clients, at the pipeline's interval of commits
+    nightly_file: Requests  # of the nightly run, for each landed file
+    nightly_pass_file: Requests  # of each further pass, for each landed file
+    maintain_file: Requests
+    audit_file: Requests
+
+
+def requests(pipeline, counted):
+    """Requests a month by who makes them."""
+    averages, landings, files = pipeline.average_commits(), pipeline.landings(), pipeline.landed_files()
+    # Three tables have commits, and so checkpoints.
+    commits = averages + 2 * landings
+    refreshes = pipeline.servings * MONTH_S / REFRESH_INTERVAL_S
+    return {
+        "speed layer, averages": counted.average_commit * averages,
+        "speed layer, events": counted.landing * landings,
+        "speed layer, dead letters": counted.dead_letters * landings,
+        "speed layer, checkpoints": counted.checkpoint * (commits / CHECKPOINT_INTERVAL),
+        "serving, without clients": counted.refresh * refreshes,
+        "nightly, once a day": counted.nightly_file * files + counted.nightly_pass_file * (files * (pipeline.nightly_passes() - 1)),
+        "maintain, once a day": counted.maintain_file * files,
+        "audit, once a day": counted.audit_file * files,
+    }
+
+
+def stored_gb(pipeline, bytes_per_event):
+    """What the events of a month occupy."""
+    return pipeline.cameras * pipeline.events * DAYS_IN_MONTH * bytes_per_event / GB
+
+
+def cameras_per_machine(pipeline, cores_used, cores):
+    """How many cameras a machine carries at `LOAD`, where this pipeline's speed layer uses so many cores."""
+    return int(pipeline.cameras * cores * LOAD / cores_used)
+
+
+def memory_bound_mib(pipeline, lateness_h=3):
+    """What resident memory of an instance of the speed layer stays below: the sum of docs/operations.md with the default settings
+    and one broker, for an instance that has all cameras."""
+    landing, queue, fetched = 64e6 / MIB, 64e6 / MIB, 8 + 4
+    windows = pipeline.cameras * (12 * (lateness_h + 1) + 1) * 1.5 / 1024
+    return 1.5 * (100 + 4 * landing + 2 * queue + pipeline.partitions + 8 * fetched + windows)
