@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chaos.bench import PARTITIONS, RECORDS, STRUCK, Bench
+from chaos.report import say
 from harness import checks
 from harness.cluster import Cluster
 from harness.lakehouse import QUICK, Workspaces, a_stack, until
@@ -266,10 +267,6 @@ def parse():
         say(f"--drill '{unknown[0]}': expected all, or some of {', '.join(DRILLS)}")
         sys.exit(2)
     return arguments
-
-
-def say(text):
-    print(f"chaos: {text}", file=sys.stderr, flush=True)
 
 
 def run(arguments):
