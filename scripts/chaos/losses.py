@@ -142,8 +142,8 @@ def cut_log(world, fault):
     if moment == "landed" and not accepts:
         scene.pipeline.stop_wanted = stop
     regrown = scene.chance.choice((LOST // 4, LOST, 2 * LOST))
-    policy = "accepted from the start" if accepts else "refused first"
-    say(f"partition {scene.partition} is cut at {scene.first}: {moment}, {policy}, {regrown} new records")
+    policy = "accept" if accepts else "fail, then accept"
+    say(f"partition {scene.partition} is cut at {scene.first}: {moment} (if so: {policy}), {regrown} new records")
     cut = world.cluster.truncate(
         scene.topic, scene.partition, lambda: lose(scene, moment), lambda: scene.send("NEW", regrown)
     )

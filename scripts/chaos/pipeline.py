@@ -215,12 +215,13 @@ class Watch:
     def __init__(self, folder):
         self.changed_at = time.monotonic()
         self.longest_stall_s = 0.0
-        self.folder = None
+        self.folder, self.versions, self.earlier = None, [], 0
         self.follow(folder)
 
     def follow(self, folder):
         """Follows the tables in this folder from now on, if they are other ones."""
         if folder != self.folder:
+            self.earlier += sum(version + 1 for version in self.versions)  # commits to the tables followed until now
             self.folder = folder
             self.logs = [Path(folder) / table / "_delta_log" for table in ("events", "avg_speed")]
             self.versions = [-1, -1]
@@ -233,7 +234,7 @@ class Watch:
         self.longest_stall_s = max(self.longest_stall_s, now - self.changed_at)
         if sum(self.versions) != before:
             self.changed_at = now
-        return sum(self.versions) + 2
+        return self.earlier + sum(version + 1 for version in self.versions)
 
     def rest(self):
         """Time in which nothing is produced, so it is not a stall."""
