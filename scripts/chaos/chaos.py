@@ -7,7 +7,7 @@ remaining records are processed, and the tables are inspected (inspection.py).
     feed.py ─▶ Kafka ─▶ 3 instances ─▶ the lake on MinIO          schedule.py ─▶ faults.py ─▶ all of it
             ─▶ Kafka ─▶ 1 instance  ─▶ the lake on a small disk   pipeline.py supervises, proxies.py is between
 
-Faults after which rows cannot all be correct are in drills.py.
+In a cluster, Kafka loses records, too: losses.py. drills.py has such faults one at a time.
 """
 
 import argparse
@@ -29,7 +29,8 @@ from chaos.feed import Feed
 from chaos.inspection import inspect
 from chaos.pipeline import Pipeline, Watch
 from chaos.proxies import Proxies
-from chaos.schedule import SLOTS, kinds, plan
+from chaos.report import say
+from chaos.schedule import LOSS_KINDS, SLOTS, kinds, plan
 from harness.cluster import Cluster
 from harness.lakehouse import Workspaces, a_stack, until
 from harness.readers import Lake
@@ -102,15 +103,10 @@ def parse():
     parser.add_argument("--cycles", type=int, required=True)
     parser.add_argument("--seed", type=int, required=True)
     parser.add_argument("--brokers", type=int, default=1)
-    parser.add_argument("--flip-bits", action="store_true")
     parser.add_argument("--report", type=Path, help="a file for the report, as Markdown")
     parser.add_argument("--work", type=Path, required=True, help="a folder for logs and for the small disk")
     parser.add_argument("--toxiproxy", type=Path, required=True, help="the program")
     return parser.parse_args()
-
-
-def say(text):
-    print(f"chaos: {text}", file=sys.stderr, flush=True)
 
 
 class Run:
@@ -128,10 +124,9 @@ class Run:
         self.lifts = []  # (cycle in which it ends, the function that ends it)
         self.zone = ZONES[arguments.seed % len(ZONES)]
         self.strategy = STRATEGIES[arguments.seed % len(STRATEGIES)]
-        self.kinds = kinds(arguments.brokers, arguments.flip_bits)
+        self.kinds = kinds(arguments.brokers)
         self.command = f"scripts/chaos.sh --cycles {arguments.cycles} --seed {arguments.seed}"
         self.command += f" --brokers {arguments.brokers}" * (arguments.brokers > 1)
-        self.command += " --flip-bits" * arguments.flip_bits
 
     def go(self):
         """All cycles, and the inspection after them."""
@@ -181,8 +176,7 @@ class Run:
             feed.start()
         world = World(servers, proxies, *pipelines, disk, Cluster(servers) if brokers > 1 else None)
         stack.callback(world.wait_for_restarts)
-        on_server = Path(servers.folder) / "minio" / "data" / main.lake.uri.removeprefix("s3://")
-        self.watch = Watch(on_server)
+        self.watch = Watch(on_server(servers, main.lake))
         self.world, self.was_small = world, disk.is_small
         self._resume()
         self._wait_for_commits(3, "the first commits")
@@ -202,6 +196,9 @@ class Run:
             pipeline.feed.allow(pipeline.feed.rate * CYCLE_S)
         for fault in cycle.faults:
             self.faults[fault.kind] += 1
+            if fault.kind in LOSS_KINDS:
+                self._lose(fault)
+                continue
             lift = strike(self.world, fault)
             self.lifts.append((cycle.number + fault.cycles, lift or (lambda: None)))
         self._pass_time(cycle.hold_s)
@@ -212,6 +209,13 @@ class Run:
         if len(self.stalls) == STALE_CYCLES and not any(self.stalls):
             self._recover()
         say(f"{cycle}: {commits} commits, {time.monotonic() - begun:.1f} s")
+
+    def _lose(self, fault):
+        """Lets Kafka lose records once all other faults are over; then the cameras continue."""
+        self._heal()
+        strike(self.world, fault)
+        self.watch.follow(on_server(self.world.stack, self.world.main.workspace.lake))
+        self._resume()
 
     def _pass_time(self, seconds):
         end = time.monotonic() + seconds
@@ -255,14 +259,18 @@ class Run:
     def _inspect(self, *, to_the_end):
         """Removes all faults, and compares both lakes with what was produced."""
         begun = time.monotonic()
-        self._lift(sys.maxsize)
-        self.world.heal()
-        for pipeline in self.pipelines:
-            pipeline.wake_all()
+        self._heal()
         for name, pipeline in (("MinIO", self.world.main), ("disk", self.world.small)):
             self.found[name] = inspect(pipeline, to_the_end=to_the_end)
             self.found[name]["commits"] = sum(version + 1 for version in pipeline.workspace.lake.versions().values())
         say(f"inspected after cycle {self.cycle}: every row is correct, {time.monotonic() - begun:.1f} s; {self.found}")
+
+    def _heal(self):
+        """Removes all faults."""
+        self._lift(sys.maxsize)
+        self.world.heal()
+        for pipeline in self.pipelines:
+            pipeline.wake_all()
 
     def _resume(self):
         for pipeline in self.pipelines:
@@ -274,6 +282,11 @@ class Run:
 def simulated_days(cycles):
     """How many days of the cameras a run covers: a few, whatever its length, so that some of them end."""
     return 3 + cycles // 60
+
+
+def on_server(servers, lake):
+    """The folder of a lake on MinIO's disk."""
+    return Path(servers.folder) / "minio" / "data" / lake.uri.removeprefix("s3://")
 
 
 def keep(servers, folder):

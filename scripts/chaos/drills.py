@@ -1,9 +1,9 @@
 """Drills: one fault of a cluster at a time, against a running pipeline. Started by scripts/chaos.sh --drill.
 
-The faults of the schedule leave nothing wrong behind: Kafka has what it acknowledged, and every row must be correct. Most
-of the faults here do. A partition may have other records at offsets that have landed, or a batch may not be readable: then
-rows must be those that Kafka had delivered, and the product must say what is lost, or stop. What it must do is written
-as `bench.must`.
+Most of these faults leave something wrong behind: a partition has other records at offsets that have landed, or a batch is not
+readable. Then rows must be those that Kafka had delivered, and the product must say what is lost, or stop. What it must do
+is written as `bench.must`. The schedule of chaos.py deals some of them among other faults, briefly; here each has the time
+that it needs, and in more variants.
 
     records ─▶ 3 brokers ─▶ wire_proxy.py, a door for each broker ─▶ 2 instances ─▶ a lake on local disk
 """
@@ -18,6 +18,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from chaos.bench import PARTITIONS, RECORDS, STRUCK, Bench
+from chaos.report import say
 from harness import checks
 from harness.cluster import Cluster
 from harness.lakehouse import QUICK, Workspaces, a_stack, until
@@ -266,10 +267,6 @@ def parse():
         say(f"--drill '{unknown[0]}': expected all, or some of {', '.join(DRILLS)}")
         sys.exit(2)
     return arguments
-
-
-def say(text):
-    print(f"chaos: {text}", file=sys.stderr, flush=True)
 
 
 def run(arguments):

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from confluent_kafka import KafkaException
 
+from chaos import losses
 from chaos.disk import Disk
 from chaos.pipeline import GAVE_UP, Pipeline
 from chaos.proxies import Proxies
@@ -168,6 +169,11 @@ def leader_killed(world, fault):
     return (lambda: world.bring_back(leader)) if leader and world.kill_broker(leader) else None
 
 
+def follower_killed(world, fault):
+    broker = int(world.proxies.ways[fault.slot].rack.removeprefix("rack-"))
+    return (lambda: world.bring_back(broker)) if world.kill_broker(broker) else None
+
+
 def bit_flip(world, fault):
     """On some of the instance's connections, at least one in five, and a few times."""
     world.proxies.flip_bits(fault.slot, 0.2 + 0.8 * fault.strength, 1 + fault.seed % 4)
@@ -298,8 +304,12 @@ KINDS_OF_FAULT = {
     "leave": leave,
     "broker-restart": broker_restart,
     "leader-killed": leader_killed,
+    "follower-killed": follower_killed,
     "bit-flip": bit_flip,
     "hanging": hanging,
+    "cut-log": losses.cut_log,
+    "deleted-records": losses.delete_records,
+    "remade-topic": losses.remake_topic,
     "store-restart": store_restart,
     "store-503": answers("refuse"),
     "store-lost-answer": answers("lose"),

@@ -55,6 +55,15 @@ class Ledger:
         assert page[offset] == 0, f"Kafka acknowledged two records at offset {offset} of partition {partition}"
         page[offset] = digest
 
+    def cut(self, partition, end):
+        """The log is cut there: what follows is lost, and its offsets are given away again."""
+        del self.digests[partition][end:]
+
+    def forget(self, partition, first):
+        """The records before this offset are deleted."""
+        page = self.digests[partition]
+        page[:first] = array("Q", bytes(8 * min(first, len(page))))
+
     def compare(self, records):
         """Asserts that these records, which are all that Kafka delivers, are those of the ledger."""
         found = {(record.partition, record.offset): digest_of(record) for record in records}
@@ -159,6 +168,27 @@ class Feed(threading.Thread):
     def wish(self, kind, seed):
         """Requests unusual records, to be produced soon."""
         self.wishes.append((getattr(self, "_" + kind.replace("-", "_")), random.Random(seed)))
+
+    # -- for losses, which strike while nothing is produced
+
+    def send_at_once(self, camera, partition, count, chance):
+        """Sends so many records of a camera to a partition; returns when Kafka has acknowledged them."""
+        assert self.idle.is_set(), "the thread must be paused"
+        producer = self._producer()
+        for _ in range(count):
+            time_us = self.arrived_us - chance.randrange(MINUTE_US)
+            message = data.event(
+                camera, time_us, chance.randrange(30, 120), partition=partition, arrival_us=self.arrived_us
+            )
+            self._produce(producer, message, self.ledger.enter)
+        left = producer.flush(PATIENCE_S)
+        assert left == 0, f"Kafka did not acknowledge {left} of {count} records within {PATIENCE_S} s"
+        self.check()
+
+    def begin_anew(self):
+        """The topic is another one, and empty."""
+        assert self.idle.is_set(), "the thread must be paused"
+        self.ledger, self.producer = Ledger(self.topic.partitions), self._producer()
 
     # -- the thread
 

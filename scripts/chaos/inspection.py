@@ -1,7 +1,8 @@
 """The proof: all faults are removed, all records processed, and then every row is compared with what was produced.
 
-Kafka is compared with the ledger of what it acknowledged; the tables, read by Python deltalake, with what the oracle of
-scripts/harness computes from Kafka's records. The product's own `audit` and `verify` must succeed too.
+Kafka is compared with the ledger of what it acknowledged, less what it lost at the harness's request; the tables, read by
+Python deltalake, with what the oracle of scripts/harness computes from Kafka's records, and from those that had landed
+before they were lost (history.py). The product's own `audit` and `verify` must succeed too.
 """
 
 from collections import Counter
@@ -25,12 +26,22 @@ def inspect(pipeline, *, to_the_end):
     assert workspace.has_landed_all(), "speed-layer run --until-end ended with 0 before the end of the topic"
     records = workspace.topic.records()
     feed.ledger.compare(records)
-    expected = checks.landed(workspace, oracle.land(records, workspace.rules))
-    checks.coverage(workspace, not_delivered(records, workspace.topic.ends()))
-    checks.provisional(workspace, expected.events, final_days(workspace))
+    held = pipeline.history.held(records)
+    expected = check_records(workspace, pipeline.history, held, workspace.topic.ends())
+    checks.provisional(workspace, expected.events, final_days(workspace), pipeline.history.undecided())
     days = make_final(pipeline, expected, to_the_end)
     nothing_more(pipeline, days if to_the_end else days[-2:])
-    return found(records, expected, days)
+    return found(held, expected, days)
+
+
+def check_records(workspace, history, held, ends):
+    """Compares events, dead letters and gaps with the records that they must hold; every loss is on record."""
+    expected = checks.landed(workspace, oracle.land(held, workspace.rules))
+    checks.coverage(workspace, history.gaps(held, ends))
+    for partition in ends:
+        cuts, wanted = workspace.accepted_cuts(partition), history.cuts(partition)
+        assert cuts == wanted, f"cuts of the log of partition {partition} on record: {cuts} instead of {wanted}"
+    return expected
 
 
 def run(workspace, program, *arguments):
@@ -50,14 +61,6 @@ def is_stable(topic):
         consumer.close()
 
 
-def not_delivered(records, ends):
-    """The offsets that Kafka does not deliver: aborted records and markers."""
-    delivered = {partition: set() for partition in ends}
-    for record in records:
-        delivered[record.partition].add(record.offset)
-    return {(p, "not_delivered"): set(range(end)) - delivered[p] for p, end in ends.items()}
-
-
 def final_days(workspace):
     """The days that the batch has made final."""
     return {row["event_date"] for row in checks.status_rows(workspace, "final")}
@@ -71,7 +74,7 @@ def make_final(pipeline, expected, to_the_end):
     days = set(checks.days_of(expected.events, workspace.rules.zone))
     days = days if to_the_end else {day for day in days if day <= last}
     checks.final(workspace, expected.events, days)
-    checks.provisional(workspace, expected.events, days)
+    checks.provisional(workspace, expected.events, days, pipeline.history.undecided())
     return sorted(days)
 
 

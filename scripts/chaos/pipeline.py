@@ -12,6 +12,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
+from chaos.bench import last_error
+from chaos.history import History
 from harness import oracle
 from harness.lakehouse import until
 
@@ -33,6 +35,21 @@ RESTART_S = 1
 CATCHING_UP_S = 600
 
 
+class Stop:
+    """How the instances must end by themselves: with one of these exit codes, and all of these words in the last error."""
+
+    def __init__(self, of, codes, *words):
+        self.of, self.codes, self.words = of, codes, words
+        self.seen = 0
+
+    def is_of(self, program):
+        error = last_error(program)
+        return program.process.returncode in self.codes and all(word in error for word in self.words)
+
+    def __str__(self):
+        return f"{sorted(self.codes)}: {' … '.join(self.words)}"
+
+
 class Pipeline:
     """A workspace with `slots` instances of the speed layer; `ways` are the connections of each of them to the servers."""
 
@@ -46,6 +63,9 @@ class Pipeline:
         self.not_before = [0.0] * slots  # when an instance is started again, by time.monotonic()
         self.jobs = []  # (program, accepted exit codes)
         self.has_averages = False  # once the table was seen, which never goes
+        self.history = History()
+        self.losses = 0  # that the harness has caused
+        self.stop_wanted = None  # the Stop that is expected now
         self.tally = Counter()
 
     # -- instances
@@ -107,6 +127,9 @@ class Pipeline:
         code = program.process.wait()
         told = self._read(program)
         self.workspace.programs.remove(program)
+        if self.stop_wanted and self.stop_wanted.is_of(program):
+            self.stop_wanted.seen += 1
+            return
         assert code in codes, f"{program.err_path} ended with {code}, expected {sorted(codes)}:\n{program.tail()}"
         if code == GAVE_UP:
             self._judge_giving_up(program, told["rebalances"] > 0 and 0 not in codes)
@@ -194,10 +217,18 @@ class Watch:
     """Follows the versions of a pipeline's tables on the disk of the server: shows progress without load."""
 
     def __init__(self, folder):
-        self.logs = [Path(folder) / table / "_delta_log" for table in ("events", "avg_speed")]
-        self.versions = [-1, -1]
         self.changed_at = time.monotonic()
         self.longest_stall_s = 0.0
+        self.folder, self.versions, self.earlier = None, [], 0
+        self.follow(folder)
+
+    def follow(self, folder):
+        """Follows the tables in this folder from now on, if they are other ones."""
+        if folder != self.folder:
+            self.earlier += sum(version + 1 for version in self.versions)  # commits to the tables followed until now
+            self.folder = folder
+            self.logs = [Path(folder) / table / "_delta_log" for table in ("events", "avg_speed")]
+            self.versions = [-1, -1]
 
     def look(self):
         """The number of commits so far."""
@@ -207,7 +238,7 @@ class Watch:
         self.longest_stall_s = max(self.longest_stall_s, now - self.changed_at)
         if sum(self.versions) != before:
             self.changed_at = now
-        return sum(self.versions) + 2
+        return self.earlier + sum(version + 1 for version in self.versions)
 
     def rest(self):
         """Time in which nothing is produced, so it is not a stall."""

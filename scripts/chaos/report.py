@@ -1,4 +1,4 @@
-"""The result of a run: a few lines at its end, and a report as Markdown."""
+"""What a run says: lines while it runs, a few at its end, and a report as Markdown."""
 
 import datetime as dt
 import os
@@ -10,13 +10,17 @@ from pathlib import Path
 SCRIPTS = Path(__file__).resolve().parent.parent
 
 
+def say(text):
+    """A line on standard error."""
+    print(f"chaos: {text}", file=sys.stderr, flush=True)
+
+
 def tell(run, failure, wall_s):
     """The verdict, on standard error."""
     verdict = f"FAILED in cycle {run.cycle}" if failure else "every row is correct"
-    print(
-        f"chaos: {verdict}: seed {run.arguments.seed}, {run.cycle} cycles, {sum(run.faults.values())} faults of "
-        f"{len(run.faults)} kinds, {wall_s:.0f} s",
-        file=sys.stderr,
+    say(
+        f"{verdict}: seed {run.arguments.seed}, {run.cycle} cycles, {sum(run.faults.values())} faults of "
+        f"{len(run.faults)} kinds, {wall_s:.0f} s"
     )
 
 
@@ -32,15 +36,17 @@ reproducible.
 
 PROOF = """
 Python `deltalake` and an oracle that shares no code with the product compared row by row: Kafka with what it had
-acknowledged; `events`, `dead_letters` and `offset_gaps` with Kafka; provisional rows before, and final rows after the
-nightly run. Then `batch-layer audit`, and `batch-layer verify` of every final day, succeeded. Running `nightly` and
-`speed-layer run --until-end` again changed nothing.
+acknowledged, less what a fault made it lose; `events`, `dead_letters` and `offset_gaps` with Kafka, and with what Kafka
+had before a loss; provisional rows before, and final rows after the nightly run. Then `batch-layer audit`, and
+`batch-layer verify` of every final day, succeeded. Running `nightly` and `speed-layer run --until-end` again changed
+nothing.
 """
 
 
 def markdown(run, failure, wall_s):
     """The whole report."""
-    verdict = f"FAILED in cycle {run.cycle}" if failure else "nothing lost, nothing repeated, every row correct."
+    lost = "nothing lost silently" if run.world and run.world.main.losses else "nothing lost"
+    verdict = f"FAILED in cycle {run.cycle}" if failure else f"{lost}, nothing repeated, every row correct."
     parts = [
         HEAD.format(command=run.command, verdict=verdict),
         *([f"```\n{failure}\n```\n"] if failure else []),

@@ -65,15 +65,21 @@ KINDS = {
 # What only a cluster of brokers can have, in addition.
 CLUSTER_KINDS = {
     "leader-killed": (3, "the leader of a partition is killed, and is back some cycles later"),
+    "follower-killed": (2, "the replica that an instance fetches from is killed, and is back some cycles later"),
     "hanging": (2, "a transaction hangs, and is aborted some cycles later by fencing its producer"),
+    "bit-flip": (2, "a bit of some record batches is flipped between broker and instance"),
 }
-# Only if it is asked for.
-WIRE_KINDS = {"bit-flip": (2, "a bit of some record batches is flipped between broker and instance")}
+# Losses: each begins when all other faults are over.
+LOSS_KINDS = {
+    "cut-log": (3, "an unclean election: records are lost, and others get their offsets"),
+    "deleted-records": (1, "records are deleted before they have landed"),
+    "remade-topic": (1, "the topic is deleted, and created again; it gets another lake"),
+}
 
 
-def kinds(brokers=1, flip_bits=False):
+def kinds(brokers=1):
     """The kinds of a run: name, and as in KINDS."""
-    return KINDS | (CLUSTER_KINDS if brokers > 1 else {}) | (WIRE_KINDS if flip_bits else {})
+    return KINDS | (CLUSTER_KINDS | LOSS_KINDS if brokers > 1 else {})
 
 
 @dataclass(frozen=True)
@@ -135,6 +141,8 @@ def a_slot(chance, kind):
     """An instance for faults of instances; a connection, sometimes all of them, for faults of connections."""
     if kind in ("kill", "pause", "zombie", "overtaken", "leave", "bit-flip"):
         return chance.randrange(SLOTS)
+    if kind == "follower-killed":  # the first instance fetches from leaders
+        return chance.randrange(1, SLOTS)
     if kind.startswith(("kafka-", "store-")) and kind != "store-restart":
         return chance.choice((*range(SLOTS), None))
     return None
@@ -144,6 +152,6 @@ def lasting(chance, kind):
     """The number of further cycles: sometimes longer than the product keeps trying."""
     outage = chance.choice((0, 0, 1, 2)) if kind in OUTAGES else 0
     lasts = {"zombie": chance.randint(2, 8), "leave": chance.randint(0, 3)}
-    if kind in ("leader-killed", "hanging"):  # drawn for these alone: the schedules of others stay what they are
+    if kind in ("leader-killed", "follower-killed", "hanging"):  # drawn for these alone: the schedules of others stay what they are
         return chance.randint(0, 3)
     return lasts.get(kind, outage)

@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from chaos import faults, feed, schedule
-from chaos.pipeline import Pipeline
+from chaos.pipeline import Pipeline, Stop
 from harness.lakehouse import Program, until
 from harness.oracle import Record
 
@@ -34,7 +34,7 @@ def test_a_seed_decides_the_schedule_and_a_longer_run_begins_alike():
 
 
 def test_every_kind_of_fault_can_be_struck_and_comes_up():
-    every = schedule.kinds(brokers=3, flip_bits=True)
+    every = schedule.kinds(brokers=3)
     assert faults.KINDS_OF_FAULT.keys() == every.keys()
     for kinds in (schedule.KINDS, every):
         assert {fault.kind for cycle in schedule.plan(3, 100, kinds) for fault in cycle.faults} == kinds.keys()
@@ -110,11 +110,16 @@ def test_a_transaction_of_unknown_end_is_visible_whole_or_not_at_all():
 
 # ---- the supervisor ----------------------------------------------------------------------------------------------
 
-# Ends with 0 when it is asked to, and gives up with 3 at SIGUSR1; logs a line once it handles both.
+# Ends with 0 when it is asked to, gives up with 3 at SIGUSR1 and with an error and 2 at SIGUSR2; logs a line once it
+# handles them.
 INSTANCE = """
 import signal, sys
+def refuse(*_):
+    print("ERROR kafka.topic is another one", file=sys.stderr)
+    sys.exit(2)
 signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
 signal.signal(signal.SIGUSR1, lambda *_: sys.exit(3))
+signal.signal(signal.SIGUSR2, refuse)
 print("ready", file=sys.stderr, flush=True)
 signal.pause()
 """
@@ -153,6 +158,19 @@ def test_a_pipeline_stops_although_an_instance_gave_up_and_was_not_started_again
     pipeline.instances[1].process.wait()
     pipeline.stop()
     assert pipeline.instances == [None, None] and pipeline.workspace.programs == []
+
+
+def test_an_instance_that_stops_otherwise_than_it_must_is_a_finding(pipeline):
+    pipeline.stop_wanted = Stop("a remade topic", {2}, "kafka.topic")
+    pipeline.signal(0, signal.SIGUSR2)
+    pipeline.instances[0].process.wait()
+    pipeline.supervise()
+    assert pipeline.stop_wanted.seen == 1
+    pipeline.stop_wanted = Stop("a remade topic", {2}, "another lake.uri")
+    pipeline.signal(1, signal.SIGUSR2)
+    pipeline.instances[1].process.wait()
+    with pytest.raises(AssertionError, match="ended with 2"):
+        pipeline.supervise()
 
 
 # ---- the proxy of the store --------------------------------------------------------------------------------------

@@ -45,14 +45,6 @@ def cut_below_what_landed(cluster, workspace, regrow):
     return speed, cluster.truncate(workspace.topic, 0, lose, lambda: workspace.topic.send(events("KV-NEW", regrow)))
 
 
-def truncations(workspace, partition=0):
-    """The cuts that are on record in `events`: where the log was cut, and where consuming went on."""
-    delta = workspace.lake.delta("events")
-    found = lambda what: delta.transaction_version(workspace.app_id(partition, what))  # noqa: E731
-    count = found(":truncations") or 0
-    return [tuple(found(f":truncation:{n}:{what}") for what in ("end", "position")) for n in range(1, count + 1)]
-
-
 # ---- cut logs ----------------------------------------------------------------------------------------------------
 
 
@@ -78,7 +70,7 @@ def test_a_log_that_was_cut_and_has_grown_again_while_stopped_is_a_loss(cluster,
         workspace.configure(kafka__on_data_loss="accept")
         accepted = workspace.land()
         assert accepted.err.count("Kafka's log was cut below what is landed") == 1, accepted.tail()
-        assert truncations(workspace) == [(cut.first, cut.end)]
+        assert workspace.accepted_cuts(0) == [(cut.first, cut.end)]
         assert cameras(workspace) == ["KV-FIRST"] * 10 + ["KV-LOST"] * 20 + ["KV-NEW"] * 20
         checks.coverage(workspace, gaps={})
         workspace.batch("audit")
@@ -86,7 +78,7 @@ def test_a_log_that_was_cut_and_has_grown_again_while_stopped_is_a_loss(cluster,
         workspace.configure(kafka__on_data_loss="fail")
         topic.send(events("KV-LAST", 5))
         workspace.land()
-        assert truncations(workspace) == [(cut.first, cut.end)]
+        assert workspace.accepted_cuts(0) == [(cut.first, cut.end)]
         assert cameras(workspace)[-5:] == ["KV-LAST"] * 5
 
 
@@ -103,8 +95,8 @@ def test_a_log_that_was_cut_and_is_still_shorter_is_waited_for_where_loss_is_acc
     with on_cluster.make("cut-short", partitions=1, replicas=BROKERS, **settings) as workspace:
         topic = workspace.topic
         speed, cut = cut_below_what_landed(cluster, workspace, 5)
-        until(lambda: truncations(workspace), "the cut is on record")
-        assert truncations(workspace) == [(cut.first, cut.end)]
+        until(lambda: workspace.accepted_cuts(0), "the cut is on record")
+        assert workspace.accepted_cuts(0) == [(cut.first, cut.end)]
         topic.send(events("KV-PASSED", cut.end - cut.first - 5))
         topic.send(events("KV-AGAIN", 7))
         until(workspace.has_landed_all, "what comes after the position landed")

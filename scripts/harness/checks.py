@@ -142,12 +142,15 @@ def coverage(workspace, gaps=None):
 # ---- averages ----------------------------------------------------------------------------------------------------
 
 
-def provisional(workspace, expected_events, final_days=()):
-    """Asserts that the provisional rows are those of the events, except for final days."""
+def provisional(workspace, expected_events, final_days=(), undecided=()):
+    """Asserts that the provisional rows are those of the events, except for final days, and for each (camera, partition)
+    that is undecided."""
     wanted = oracle.provisional(expected_events, workspace.rules)
     zone = workspace.rules.zone
-    wanted = {key: row for key, row in wanted.items() if oracle.day_of(key[2], zone) not in final_days}
+    is_decided = lambda key: (key[0], key[3]) not in undecided  # noqa: E731
+    wanted = {k: row for k, row in wanted.items() if oracle.day_of(k[2], zone) not in final_days and is_decided(k)}
     rows = by_key([r for r in read(workspace.lake, "avg_speed") if r["status"] == "provisional"], row_key)
+    rows = {key: row for key, row in rows.items() if is_decided(key)}
     same(
         "provisional rows",
         {k: figures(r) for k, r in rows.items()},

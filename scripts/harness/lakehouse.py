@@ -286,6 +286,15 @@ class Workspace:
         delta = self.lake.delta(table)
         return {p: delta.transaction_version(self.app_id(p)) or 0 for p in range(self.topic.partitions)}
 
+    def accepted_cuts(self, partition):
+        """The cuts of Kafka's log that are on record in `events`: where it was cut, and where consuming went on."""
+        if not self.lake.exists("events"):
+            return []
+        delta = self.lake.delta("events")
+        found = lambda what: delta.transaction_version(self.app_id(partition, what))  # noqa: E731
+        numbers = range(1, (found(":truncations") or 0) + 1)
+        return [tuple(found(f":truncation:{number}:{what}") for what in ("end", "position")) for number in numbers]
+
     def has_landed_all(self):
         """Whether both tables reach the end of the topic."""
         ends = self.topic.ends()
