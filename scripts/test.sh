@@ -4,7 +4,8 @@
 # preparation, and ends at the first step that fails.
 #
 # Needs a Rust toolchain (rustup), Go, Java, Maven, Python 3.11 or newer and a C/C++ compiler; on Debian as root it
-# installs the missing ones with apt, except Rust and Go. Downloads and builds are kept in
+# installs the missing ones with apt, except Rust and Go. promtool, of Prometheus, is the one in PATH, or is unpacked from Debian's
+# package. Downloads and builds are kept in
 # ${LAMBDALAKE_CACHE:-${XDG_CACHE_HOME:-~/.cache}/lambdalake}, which may be deleted at any time.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
