@@ -38,9 +38,6 @@ pub use self::report::{
     DayStatus, KafkaComparison,
 };
 
-/// How often an audit begins while other programs replace files that it is about to read.
-const TRIES: u32 = 3;
-
 /// Audits the lake, and compares it with Kafka. What is wrong is in the report.
 ///
 /// # Errors
@@ -63,18 +60,7 @@ pub async fn run_beside(
 /// # Errors
 /// The store fails, or the tables are not those of the settings.
 pub async fn run(context: &Context) -> Result<AuditReport, BatchError> {
-    let mut tries = 1;
-    loop {
-        match attempt(context).await {
-            Err(BatchError::Lake(error))
-                if error.data_file_at_fault().is_some() && tries < TRIES =>
-            {
-                tracing::info!(%error, "files were replaced since the logs were read: beginning again");
-                tries += 1;
-            }
-            result => return result,
-        }
-    }
+    faults::on_newest_files(async || attempt(context).await).await
 }
 
 async fn attempt(context: &Context) -> Result<AuditReport, BatchError> {

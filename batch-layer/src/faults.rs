@@ -17,6 +17,30 @@ use serde::{Serialize, Serializer};
 use crate::context::Context;
 use crate::error::BatchError;
 
+/// How often a command begins while other programs replace files that it is about to read.
+const TRIES: u32 = 3;
+
+/// What `attempt` returns, which is made again where another program has replaced a file since the logs were read.
+///
+/// # Errors
+/// As `attempt`.
+pub(crate) async fn on_newest_files<T>(
+    attempt: impl AsyncFn() -> Result<T, BatchError>,
+) -> Result<T, BatchError> {
+    let mut tries = 1;
+    loop {
+        match attempt().await {
+            Err(BatchError::Lake(error))
+                if error.data_file_at_fault().is_some() && tries < TRIES =>
+            {
+                tracing::info!(%error, "files were replaced since the logs were read: beginning again");
+                tries += 1;
+            }
+            result => return result,
+        }
+    }
+}
+
 /// A data file that the log names and that can't be used.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct FileFault {

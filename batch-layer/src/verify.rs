@@ -34,6 +34,10 @@ pub use self::report::{Verdict, VerifyReport};
 /// # Errors
 /// The store or Polars fails. A data file that can't be used is a verdict, and no error.
 pub async fn run(context: &Context, day: Day) -> Result<VerifyReport, BatchError> {
+    faults::on_newest_files(async || attempt(context, day).await).await
+}
+
+async fn attempt(context: &Context, day: Day) -> Result<VerifyReport, BatchError> {
     let avg_speed = context.open(Table::AvgSpeed).await?;
     let runs = BatchRuns::open(context).await?;
     let events = context.open(Table::Events).await?;

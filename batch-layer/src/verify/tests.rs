@@ -8,7 +8,7 @@ use lake_tables::Table;
 use lake_tables::avg_speed::AvgSpeedRow;
 
 use super::{Verdict, VerifyReport, run};
-use crate::test_support::{Damage, MINUTE_US, Seen, World, day, seen};
+use crate::test_support::{Aftermath, Damage, MINUTE_US, Seen, World, day, seen};
 
 const DAY: &str = "2025-10-26";
 
@@ -138,4 +138,16 @@ async fn a_row_outside_its_day_is_the_reason_why_a_day_is_not_verified() {
     assert_eq!(report.verdict, Verdict::Unreadable, "{report}");
     let text = report.to_string();
     assert!(text.contains(&file.path) && text.contains("are not in 2025-10-26"), "{text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_another_program_replaces_meanwhile_is_read_where_its_rows_are_now() {
+    for aftermath in [Aftermath::Deleted, Aftermath::Torn] {
+        let mut world = world().await;
+        world.nightly().await;
+        let file = world.a_file(Table::Events, day(DAY)).await;
+        world.rewrite_before_read(&file, aftermath);
+        let report = verify(&world).await;
+        assert_eq!(report.verdict, Verdict::Equal, "{aftermath:?}: {report}");
+    }
 }

@@ -27,7 +27,9 @@ mod tests {
 
     #[test]
     fn only_what_kafka_counts_is_an_epoch() {
-        assert_eq!(LeaderEpoch::new(0).map(LeaderEpoch::number), Some(0));
+        for number in [0, 7] {
+            assert_eq!(LeaderEpoch::new(number.into()).map(LeaderEpoch::number), Some(number));
+        }
         assert_eq!(LeaderEpoch::new(-1), None);
         assert_eq!(LeaderEpoch::new(1 << 31), None);
     }
