@@ -21,7 +21,7 @@ from harness.topics import PATIENCE_S
 
 WIRE_PROXY = Path(__file__).resolve().parent / "wire_proxy.py"
 LONGEST_TRANSACTION_MS = 15 * 60 * 1000  # the longest that brokers allow
-ELECTION_S = 60
+ELECTION_S = 180
 ANSWER_S = 5
 CARELESS = {"unclean.leader.election.enable": "true", "min.insync.replicas": "1"}
 
