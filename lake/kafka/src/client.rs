@@ -10,7 +10,8 @@ use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::consumer::ConsumerContext;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 
-/// The group of a consumer that joins none: librdkafka wants a name all the same.
+/// The group of a consumer that joins none: librdkafka wants a name all the same. It has the prefix of the default groups, for
+/// which the client has rights.
 pub const NO_GROUP: &str = "lambdalake-no-group";
 
 /// The context of a client that leaves what goes wrong to the one that consumes, which meets the same.
@@ -63,9 +64,10 @@ pub fn client(kafka: &Kafka) -> ClientConfig {
     config
 }
 
-/// A consumer of committed records that joins no group.
+/// A consumer of committed records that joins no group. Where a group is set it is named, because the client may have rights
+/// on no other.
 pub fn consumer(kafka: &Kafka) -> ClientConfig {
-    group_consumer(kafka, NO_GROUP)
+    group_consumer(kafka, kafka.group.as_deref().unwrap_or(NO_GROUP))
 }
 
 /// A consumer of committed records for the group called `group`; it commits no offset by itself.

@@ -196,14 +196,10 @@ impl Partition {
             partition.max_event_times.push((clock.least_us, clock.most_us));
             let fate = match visible {
                 _ if log.first_consumed.is_none_or(|first| offset < first) => Fate::BeforeStart,
-                visible if may_be_lost && !is_landed => {
+                // What is never delivered can't be lost: it may be on record as such from before the loss.
+                Some(record) if may_be_lost && !is_landed => {
                     let mut clock = Clock { ..clock };
-                    match visible.map(|record| meaning(record, zone, &mut clock)) {
-                        Some(Meaning { event: Some(event), .. }) => {
-                            Fate::Lost(Some(Box::new(event)))
-                        }
-                        _ => Fate::Lost(None),
-                    }
+                    Fate::Lost(meaning(record, zone, &mut clock).event.map(Box::new))
                 }
                 None => Fate::Nothing,
                 Some(record) => match meaning(record, zone, &mut clock) {
