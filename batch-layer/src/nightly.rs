@@ -304,7 +304,8 @@ impl<'a> Run<'a> {
         if base.is_covered_by(&self.context.app_ids, pinned) {
             return Ok(None);
         }
-        match self.wait_for(base.offsets()).await? {
+        let wanted = base.to_reach(&self.context.app_ids, self.events.state());
+        match self.wait_for(&wanted).await? {
             LandingWait::Reached => *pinned = self.events.state().clone(),
             short => return Ok(Some(short.reason())),
         }

@@ -41,6 +41,8 @@ pub struct CutBelowLanded {
     pub position: Offset,
     /// Where the offsets end that `dead_letters` and `offset_gaps` cover, or `position` if that is beyond them.
     pub covered_to: Offset,
+    /// The next offset of `avg_speed`, or `position` if that is not beyond it.
+    pub averaged_to: Offset,
 }
 
 /// The newest cut of `partition` that was accepted, if `events` has not moved on since.
@@ -100,7 +102,7 @@ fn overtaken(log: &TableLog) -> LakeError {
 /// # Errors
 /// The table can't be read or committed to, or another instance has moved or claimed the partition since `tables` were read.
 pub async fn accept(tables: &mut Tables, cut: CutBelowLanded) -> Result<(), LakeError> {
-    let CutBelowLanded { partition, end, position, covered_to } = cut;
+    let CutBelowLanded { partition, end, position, covered_to, averaged_to } = cut;
     let Tables { events, app_ids, .. } = tables;
     let accepted_at = events.lake().now();
     let judged = standing(events, app_ids, partition);
@@ -111,7 +113,8 @@ pub async fn accept(tables: &mut Tables, cut: CutBelowLanded) -> Result<(), Lake
         if accepted(events, app_ids, partition).is_some() {
             return Ok(CommitDecision::Nothing(None));
         }
-        let truncation = AcceptedTruncation { partition, end, position, covered_to, accepted_at };
+        let truncation =
+            AcceptedTruncation { partition, end, position, covered_to, averaged_to, accepted_at };
         let number = app_ids.truncation_count(events.state(), partition) + 1;
         let info = json!({
             "kafkaPartition": partition.0, "end": end.map(|end| end.0), "position": position.0,

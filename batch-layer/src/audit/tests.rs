@@ -209,7 +209,8 @@ async fn cuts_of_kafkas_log_that_were_accepted_are_reported() {
     let (partition, position) = (KafkaPartition(1), Offset(3));
     let accepted_at = at("2025-04-06T11:00:00Z");
     let (end, covered_to) = (Some(Offset(1)), Offset(5));
-    let cut = AcceptedTruncation { partition, end, position, covered_to, accepted_at };
+    let averaged_to = position;
+    let cut = AcceptedTruncation { partition, end, position, covered_to, averaged_to, accepted_at };
     let txns = world.context.app_ids.record_truncation(1, &cut);
     world.commit(Table::Events, &Commit::new(&world.context.lake, "ACCEPT").txns(txns)).await;
     let report = audit(&world).await;

@@ -59,12 +59,16 @@ impl Base {
 
     /// Whether `events` reaches every offset that the provisional rows hold.
     pub(super) fn is_covered_by(&self, app_ids: &AppIds, events: &TableState) -> bool {
-        missing(app_ids, events, &self.offsets).is_empty()
+        missing(app_ids, events, &self.to_reach(app_ids, events)).is_empty()
     }
 
     /// The offsets that `events` has to reach.
-    pub(super) fn offsets(&self) -> &BTreeMap<KafkaPartition, Offset> {
-        &self.offsets
+    pub(super) fn to_reach(
+        &self,
+        app_ids: &AppIds,
+        events: &TableState,
+    ) -> BTreeMap<KafkaPartition, Offset> {
+        that_can_land(app_ids, events, self.offsets.clone())
     }
 }
 
@@ -184,7 +188,7 @@ fn facts(
     });
     let app_ids = &context.app_ids;
     let offsets = provisional_offsets(app_ids, avg_speed, new.iter().copied());
-    let uncovered = missing(app_ids, pinned, &offsets);
+    let uncovered = missing(app_ids, pinned, &that_can_land(app_ids, pinned, offsets));
     Facts {
         events_version: computed.events_version,
         new_finals: new_finals.collect(),
@@ -208,6 +212,20 @@ fn provisional_offsets<'a>(
         .filter(|file| !AvgSpeedFile::is_final(file))
         .flat_map(|file| days::partitions_of(file, &all));
     counted.filter_map(|partition| Some((partition, *known.get(&partition)?))).collect()
+}
+
+/// `offsets` of provisional rows without those of partitions whose averages were there already when a cut of Kafka's log was
+/// accepted: what they count beyond `events` was cut off, and the log may never grow that far again.
+fn that_can_land(
+    app_ids: &AppIds,
+    events: &TableState,
+    mut offsets: BTreeMap<KafkaPartition, Offset>,
+) -> BTreeMap<KafkaPartition, Offset> {
+    offsets.retain(|partition, next| {
+        let newest_cut = app_ids.accepted_truncations(events, *partition).pop();
+        newest_cut.is_none_or(|cut| *next > cut.averaged_to)
+    });
+    offsets
 }
 
 fn batch_run(context: &Context, computed: &ComputedDay, drift: Drift) -> BatchRun {

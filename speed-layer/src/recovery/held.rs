@@ -73,8 +73,14 @@ impl Held {
     /// What `cut`, which is below what is landed, leaves to be accepted.
     pub(super) fn below_landed(&self, cut: Truncation) -> CutBelowLanded {
         let position = self.at_least_begun(self.events).unwrap_or(Offset::ZERO);
-        let covered_to = self.covered.end(position);
-        CutBelowLanded { partition: self.partition, end: cut.end, position, covered_to }
+        let averages = self.averages.next_offset;
+        CutBelowLanded {
+            partition: self.partition,
+            end: cut.end,
+            position,
+            covered_to: self.covered.end(position),
+            averaged_to: averages.map_or(position, |next| next.max(position)),
+        }
     }
 
     /// The offsets that tables end before, each with an epoch that no record before it exceeds in the log that was consumed.

@@ -94,8 +94,9 @@ async fn the_end_of_a_log_whose_cut_is_accepted_is_the_one_that_it_has_since_unl
     let tables = instance.committer.tables_mut();
     let mut before = stop_at([(0, 9)]).after_cuts(tables);
     before.follow_cuts(tables, partition, Offset(2));
-    let (end, position, covered_to) = (Some(Offset(1)), Offset(3), Offset(3));
-    let cut = CutBelowLanded { partition, end, position, covered_to };
+    let (end, next) = (Some(Offset(1)), Offset(3));
+    let cut =
+        CutBelowLanded { partition, end, position: next, covered_to: next, averaged_to: next };
     truncation::accept(tables, cut).await.unwrap();
     let mut later = stop_at([(0, 9)]).after_cuts(tables);
     later.follow_cuts(tables, partition, Offset(2));

@@ -38,6 +38,7 @@ const CUT: CutBelowLanded = CutBelowLanded {
     end: Some(Offset(7)),
     position: Offset(10),
     covered_to: Offset(10),
+    averaged_to: Offset(10),
 };
 
 /// A lake whose `events` hold ten records of partition 0, of leaders 4 and 5, and whose averages hold so many of these.
@@ -345,6 +346,9 @@ async fn averages_that_a_cut_left_ahead_contradict_nothing_once_it_was_accepted(
     let lake = lake_with_averages_ahead().await;
     let mut instance = accepting(&lake).await;
     assert_eq!(load(&mut instance, cut(12, 10)).await.unwrap().offset, Offset(10));
+    let tables = instance.committer.tables();
+    let newest = newest(&tables.events, &tables.app_ids, PARTITION).unwrap();
+    assert_eq!((newest.position, newest.averaged_to), (Offset(10), Offset(12)));
     instance.receive_under(6, 10, 1);
     instance.land().await;
     let instance = Instance::holding(&lake, &[0]).await;
@@ -407,7 +411,8 @@ async fn who_was_overtaken_accepts_nothing_and_judges_again() {
             owner.receive_under(5, 6, 1);
             assert_eq!(owner.average(true).await, Some(BTreeSet::new()));
         }
-        let judged = CutBelowLanded { position: Offset(6), covered_to: Offset(6), ..CUT };
+        let next = Offset(6);
+        let judged = CutBelowLanded { position: next, covered_to: next, averaged_to: next, ..CUT };
         let refused = accept(zombie.committer.tables_mut(), judged).await;
         assert!(refused.unwrap_err().is_transient(), "its load is tried again");
         assert!(on_record(&Instance::on(&lake).await).is_empty());

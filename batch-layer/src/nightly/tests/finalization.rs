@@ -1,9 +1,10 @@
 //! Which days a run recomputes, and when.
 
 use lake_delta::Commit;
-use lake_model::TableVersion;
 use lake_model::finalization::DayDecision;
+use lake_model::{KafkaPartition, Offset, TableVersion};
 use lake_tables::Table;
+use lake_tables::txn::AcceptedTruncation;
 
 use super::super::{DayFilter, NightlyOptions};
 use crate::nightly;
@@ -161,6 +162,29 @@ async fn provisional_rows_ahead_of_events_leave_the_day_until_their_events_have_
     assert!(reason.contains("partition 0 has landed up to offset 3 of 4"), "{reason}");
     world.land(&newer).await;
     assert_eq!(world.nightly().await.done[0].rows_read, 4);
+}
+
+#[tokio::test]
+async fn provisional_rows_of_records_that_were_cut_off_do_not_hold_their_day_back() {
+    let mut world = world().await;
+    let (partition, position, end) = (KafkaPartition(0), Offset(3), Some(Offset(2)));
+    world.average(&[seen("KV1", "2025-04-05T11:00:00Z", 90_000)]).await;
+    let accepted = AcceptedTruncation {
+        partition,
+        end,
+        position,
+        covered_to: position,
+        averaged_to: Offset(4),
+        accepted_at: at("2025-04-06T11:00:00Z"),
+    };
+    let txns = world.context.app_ids.record_truncation(1, &accepted);
+    world.commit(Table::Events, &Commit::new(&world.context.lake, "ACCEPT").txns(txns)).await;
+    assert_eq!(world.nightly().await.done[0].rows_read, 3);
+    // Those of the log after the cut do.
+    world.process(&[seen("KV1", "2025-04-04T11:00:00Z", 90_000)]).await;
+    world.average(&[seen("KV1", "2025-04-04T11:01:00Z", 90_000)]).await;
+    let report = world.nightly().await;
+    assert!(report.done.is_empty(), "{report}");
 }
 
 #[tokio::test]

@@ -21,6 +21,9 @@ pub struct AcceptedTruncation {
     /// Where the offsets end that `dead_letters` or `offset_gaps` covered by then, or `position`, which is never beyond it: records
     /// that Kafka has anew are not read under those of them, either, that lie between the two.
     pub covered_to: Offset,
+    /// The next offset of `avg_speed` then, or `position` if that is not beyond it: provisional rows count what the log had between the
+    /// two before it was cut, which never lands.
+    pub averaged_to: Offset,
     /// When it was accepted.
     pub accepted_at: Timestamp,
 }
@@ -38,7 +41,8 @@ impl AppIds {
         number: usize,
         truncation: &AcceptedTruncation,
     ) -> Vec<(String, i64)> {
-        let AcceptedTruncation { partition, end, position, covered_to, accepted_at } = *truncation;
+        let AcceptedTruncation { partition, end, position, covered_to, averaged_to, accepted_at } =
+            *truncation;
         let id = |what| self.truncation(partition, number, what);
         let mut txns = vec![
             (self.truncations(partition), i64::try_from(number).unwrap_or(i64::MAX)),
@@ -46,8 +50,9 @@ impl AppIds {
             (id("accepted_at"), accepted_at.micros()),
         ];
         txns.extend(end.map(|end| (id("end"), end.0)));
-        let is_beyond = covered_to > position;
-        txns.extend(is_beyond.then(|| (id("covered_to"), covered_to.0)));
+        let beyond = [("covered_to", covered_to), ("averaged_to", averaged_to)];
+        let beyond = beyond.into_iter().filter(|(_, to)| *to > position);
+        txns.extend(beyond.map(|(what, to)| (id(what), to.0)));
         txns
     }
 
@@ -65,6 +70,7 @@ impl AppIds {
                 end: found("end").map(Offset),
                 position: Offset(position),
                 covered_to: Offset(found("covered_to").unwrap_or(position)),
+                averaged_to: Offset(found("averaged_to").unwrap_or(position)),
                 accepted_at: Timestamp::from_micros(found("accepted_at")?),
             })
         };
