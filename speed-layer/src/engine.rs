@@ -190,13 +190,13 @@ impl<S: Source> Engine<S> {
             SourceEvent::Position { partition, epoch, next, leader_epoch } => {
                 if let Some(held) = self.work.partitions.current(partition, epoch) {
                     held.advance(next, leader_epoch);
-                    self.follow_cuts(partition, next);
+                    self.observe_end(partition, next);
                 }
             }
             SourceEvent::Assigned { partitions, reply } => {
                 let starts = self.work.load(&partitions).await?;
                 for AssignedPartition { partition, high, .. } in &partitions {
-                    self.follow_cuts(*partition, *high);
+                    self.observe_end(*partition, *high);
                 }
                 // Nobody waits any more if the assignment was revoked meanwhile.
                 let _ = reply.send(starts);
@@ -277,21 +277,21 @@ impl<S: Source> Engine<S> {
     fn is_at_its_end(&self) -> bool {
         let stop_at = self.stop_at.as_ref();
         stop_at.is_some_and(|stop| {
-            stop.is_reached(&self.work.partitions, self.work.committer.tables())
+            stop.is_reached(&self.work.partitions, self.work.committer.tables(), Instant::now())
         })
     }
 
-    /// Stops at the end that the log has now, where it was cut after its end was asked for.
-    fn follow_cuts(&mut self, partition: KafkaPartition, high: Offset) {
+    fn observe_end(&mut self, partition: KafkaPartition, high: Offset) {
         if let Some(stop_at) = &mut self.stop_at {
-            stop_at.follow_cuts(self.work.committer.tables(), partition, high);
+            let tables = self.work.committer.tables();
+            stop_at.observe_end(tables, partition, high, Instant::now());
         }
     }
 
     /// Other instances may be what reaches the remaining ends.
     async fn look_for_ends_elsewhere(&mut self) {
         let stop_at = self.stop_at.as_ref();
-        if stop_at.is_some_and(|stop| stop.is_reached_here(&self.work.partitions))
+        if stop_at.is_some_and(|stop| stop.is_reached_here(&self.work.partitions, Instant::now()))
             && let Err(error) = self.work.committer.tables_mut().refresh().await
         {
             tracing::warn!(%error, "the tables can't be read");

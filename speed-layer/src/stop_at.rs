@@ -5,16 +5,23 @@
 //!
 //! An end may also lie before what the tables hold. Then either others have landed more since it was asked for, or the log
 //! was cut, or is another topic's: that shows when the partition is loaded, and it is not at its end before. Where a cut is
-//! accepted, the end is one of a log that is gone, and the end that the log has by then takes its place.
+//! accepted, the end may be one of a log that is gone. Then the end that the log has by then takes its place, once the log has not
+//! grown for a while: whichever broker says where it ends may lag behind.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use lake_delta::TableLog;
 use lake_model::{KafkaPartition, Offset};
+use tokio::time::Instant;
 
 use crate::partition_set::PartitionSet;
 use crate::tables::Tables;
 use crate::truncation;
+
+/// How long a log must not have grown for its end to count. Brokers let a replica lag behind for half as long
+/// (`replica.lag.time.max.ms`) before they elect it no more.
+const SETTLED_AFTER: Duration = Duration::from_secs(60);
 
 /// The end offsets that a run stops at, by partition.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,8 +29,17 @@ pub struct StopAt {
     ends: BTreeMap<KafkaPartition, Offset>,
     /// Partitions whose log seemed to end before what was landed, with the next offset then.
     short: BTreeMap<KafkaPartition, Offset>,
-    /// How many cuts of a partition's log were accepted when the ends were asked for.
+    /// How many cuts of a partition's log are known to be accepted.
     cuts: BTreeMap<KafkaPartition, usize>,
+    /// The ends of logs whose cut was accepted since their ends were asked for.
+    after_cuts: BTreeMap<KafkaPartition, EndAfterCut>,
+}
+
+/// The end of a log that was cut, as far as it was seen, and since when.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct EndAfterCut {
+    end: Offset,
+    since: Instant,
 }
 
 impl StopAt {
@@ -46,46 +62,61 @@ impl StopAt {
         StopAt { cuts: self.ends.keys().filter_map(count).collect(), ..self }
     }
 
-    /// Of a log that was cut after its end was asked for, as is accepted, the end `high` that it has now is to be reached. An end
-    /// that was asked for later than the cut stays: what Kafka says now may be less for a while.
-    pub fn follow_cuts(&mut self, tables: &Tables, partition: KafkaPartition, high: Offset) {
-        let count = cuts(tables, partition);
+    /// The log of the partition reaches `high` at least, as Kafka says now. If a cut of it was accepted after its end was asked for,
+    /// that may be its end.
+    pub fn observe_end(
+        &mut self,
+        tables: &Tables,
+        partition: KafkaPartition,
+        high: Offset,
+        now: Instant,
+    ) {
         let newest = truncation::newest(&tables.events, &tables.app_ids, partition);
-        if let Some((cut, count)) = newest.zip(count)
-            && self.cuts.insert(partition, count) != Some(count)
-        {
-            let end = cut.position.max(high);
-            self.ends.entry(partition).and_modify(|asked| *asked = end.min(*asked));
+        let Some((cut, count)) = newest.zip(cuts(tables, partition)) else { return };
+        let is_another_cut = self.cuts.insert(partition, count) != Some(count);
+        let observed = EndAfterCut { end: cut.position.max(high), since: now };
+        match self.after_cuts.get_mut(&partition) {
+            Some(before) if is_another_cut || before.end < observed.end => *before = observed,
+            None if is_another_cut => drop(self.after_cuts.insert(partition, observed)),
+            _ => {}
         }
     }
 
+    /// The ends to reach by what is known at `now`.
+    fn ends(&self, now: Instant) -> impl Iterator<Item = (KafkaPartition, Offset)> {
+        self.ends.iter().map(move |(id, asked)| {
+            let settled = self.after_cuts.get(id).filter(|it| now - it.since >= SETTLED_AFTER);
+            (*id, settled.map_or(*asked, |it| it.end.min(*asked)))
+        })
+    }
+
     /// Whether the tables or the partitions held reach every end.
-    pub fn is_reached(&self, partitions: &PartitionSet, tables: &Tables) -> bool {
-        self.ends.iter().all(|(id, end)| match partitions.get(*id) {
-            Some(partition) => partition.position() >= *end,
+    pub fn is_reached(&self, partitions: &PartitionSet, tables: &Tables, now: Instant) -> bool {
+        self.ends(now).all(|(id, end)| match partitions.get(id) {
+            Some(partition) => partition.position() >= end,
             None => {
                 let next = |log: &TableLog| {
-                    tables.app_ids.progress(log.state(), *id).next_offset.unwrap_or(Offset::ZERO)
+                    tables.app_ids.progress(log.state(), id).next_offset.unwrap_or(Offset::ZERO)
                 };
-                let is_in_doubt = self.short.get(id) == Some(&next(&tables.events))
-                    && truncation::accepted(&tables.events, &tables.app_ids, *id).is_none();
-                !is_in_doubt && next(&tables.events).min(next(&tables.avg_speed)) >= *end
+                let is_in_doubt = self.short.get(&id) == Some(&next(&tables.events))
+                    && truncation::accepted(&tables.events, &tables.app_ids, id).is_none();
+                !is_in_doubt && next(&tables.events).min(next(&tables.avg_speed)) >= end
             }
         })
     }
 
     /// Whether the partitions held reach their ends, so that only other instances can reach those that are left.
-    pub fn is_reached_here(&self, partitions: &PartitionSet) -> bool {
-        partitions.iter().all(|partition| {
-            self.ends.get(&partition.id()).is_none_or(|end| partition.position() >= *end)
-        })
+    pub fn is_reached_here(&self, partitions: &PartitionSet, now: Instant) -> bool {
+        let mut held = self.ends(now).filter_map(|(id, end)| Some((partitions.get(id)?, end)));
+        held.all(|(partition, end)| partition.position() >= end)
     }
 }
 
 /// Stops at these end offsets, by partition.
 impl From<BTreeMap<KafkaPartition, Offset>> for StopAt {
     fn from(ends: BTreeMap<KafkaPartition, Offset>) -> StopAt {
-        StopAt { ends, short: BTreeMap::new(), cuts: BTreeMap::new() }
+        let (short, cuts, after_cuts) = (BTreeMap::new(), BTreeMap::new(), BTreeMap::new());
+        StopAt { ends, short, cuts, after_cuts }
     }
 }
 

@@ -20,11 +20,11 @@ async fn the_end_of_a_partition_held_is_reached_by_its_position() {
     let mut instance = Instance::holding(&lake(), &[0]).await;
     let stop_at = stop_at([(0, 3)]);
     instance.receive_events(0, 0, 2);
-    assert!(!stop_at.is_reached(&instance.partitions, instance.committer.tables()));
-    assert!(!stop_at.is_reached_here(&instance.partitions));
+    assert!(!stop_at.is_reached(&instance.partitions, instance.committer.tables(), Instant::now()));
+    assert!(!stop_at.is_reached_here(&instance.partitions, Instant::now()));
     instance.receive_events(0, 2, 1);
-    assert!(stop_at.is_reached(&instance.partitions, instance.committer.tables()));
-    assert!(stop_at.is_reached_here(&instance.partitions));
+    assert!(stop_at.is_reached(&instance.partitions, instance.committer.tables(), Instant::now()));
+    assert!(stop_at.is_reached_here(&instance.partitions, Instant::now()));
 }
 
 #[tokio::test]
@@ -36,10 +36,13 @@ async fn the_end_of_another_instances_partition_is_reached_once_both_tables_are_
     other.receive_events(0, 0, 3);
     other.land().await;
     here.committer.tables_mut().refresh().await.unwrap();
-    assert!(!stop_at.is_reached(&here.partitions, here.committer.tables()), "averages are behind");
+    assert!(
+        !stop_at.is_reached(&here.partitions, here.committer.tables(), Instant::now()),
+        "averages are behind"
+    );
     other.average(true).await;
     here.committer.tables_mut().refresh().await.unwrap();
-    assert!(stop_at.is_reached(&here.partitions, here.committer.tables()));
+    assert!(stop_at.is_reached(&here.partitions, here.committer.tables(), Instant::now()));
 }
 
 #[tokio::test]
@@ -47,8 +50,8 @@ async fn an_end_is_not_reached_while_another_partitions_is_not() {
     let mut instance = Instance::holding(&lake(), &[0, 1]).await;
     let stop_at = stop_at([(0, 2), (1, 2)]);
     instance.receive_events(0, 0, 2);
-    assert!(!stop_at.is_reached(&instance.partitions, instance.committer.tables()));
-    assert!(!stop_at.is_reached_here(&instance.partitions));
+    assert!(!stop_at.is_reached(&instance.partitions, instance.committer.tables(), Instant::now()));
+    assert!(!stop_at.is_reached_here(&instance.partitions, Instant::now()));
 }
 
 #[tokio::test]
@@ -56,8 +59,11 @@ async fn a_run_is_at_its_ends_here_whatever_others_still_have_to_reach() {
     let mut instance = Instance::holding(&lake(), &[0, 7]).await;
     let stop_at = stop_at([(0, 2), (1, 5)]);
     instance.receive_events(0, 0, 2);
-    assert!(stop_at.is_reached_here(&instance.partitions), "partition 7 has no end");
-    assert!(!stop_at.is_reached(&instance.partitions, instance.committer.tables()));
+    assert!(
+        stop_at.is_reached_here(&instance.partitions, Instant::now()),
+        "partition 7 has no end"
+    );
+    assert!(!stop_at.is_reached(&instance.partitions, instance.committer.tables(), Instant::now()));
 }
 
 #[tokio::test]
@@ -73,13 +79,19 @@ async fn a_log_that_ends_before_what_is_landed_is_not_at_its_end_before_it_was_l
     let stop_at = stop_at([(0, 2)]);
     assert!(stop_at.is_exceeded(tables));
     let others_landed_more = stop_at.clone().doubting(tables, &offsets([(0, 3)]));
-    assert!(others_landed_more.is_reached(&here.partitions, tables));
+    assert!(others_landed_more.is_reached(&here.partitions, tables, Instant::now()));
     let is_short = stop_at.doubting(tables, &offsets([(0, 2)]));
-    assert!(!is_short.is_reached(&here.partitions, tables), "nobody has compared the logs");
+    assert!(
+        !is_short.is_reached(&here.partitions, tables, Instant::now()),
+        "nobody has compared the logs"
+    );
     other.receive_events(0, 3, 1);
     other.land().await;
     tables.refresh().await.unwrap();
-    assert!(is_short.is_reached(&here.partitions, tables), "its owner has gone on with it");
+    assert!(
+        is_short.is_reached(&here.partitions, tables, Instant::now()),
+        "its owner has gone on with it"
+    );
 }
 
 #[tokio::test]
@@ -93,19 +105,31 @@ async fn the_end_of_a_log_whose_cut_is_accepted_is_the_one_that_it_has_since_unl
     let partition = KafkaPartition(0);
     let tables = instance.committer.tables_mut();
     let mut before = stop_at([(0, 9)]).after_cuts(tables);
-    before.follow_cuts(tables, partition, Offset(2));
+    let seen = Instant::now();
+    before.observe_end(tables, partition, Offset(2), seen);
     let (end, next) = (Some(Offset(1)), Offset(3));
     let cut =
         CutBelowLanded { partition, end, position: next, covered_to: next, averaged_to: next };
     truncation::accept(tables, cut).await.unwrap();
     let mut later = stop_at([(0, 9)]).after_cuts(tables);
-    later.follow_cuts(tables, partition, Offset(2));
+    later.observe_end(tables, partition, Offset(2), seen);
     let mut regrown = before.clone();
-    regrown.follow_cuts(tables, partition, Offset(5));
-    before.follow_cuts(tables, partition, Offset(2));
-    let is_reached =
-        |stop_at: &StopAt| stop_at.is_reached(&instance.partitions, instance.committer.tables());
-    assert!(is_reached(&before), "all that is landed, and the log ends before it");
-    assert!(!is_reached(&regrown), "the log goes on behind it");
-    assert!(!is_reached(&later), "the end is of the log after the cut, whatever a broker says now");
+    regrown.observe_end(tables, partition, Offset(5), seen);
+    before.observe_end(tables, partition, Offset(2), seen);
+    let mut growing = before.clone();
+    let (soon, settled) = (seen + SETTLED_AFTER / 2, seen + SETTLED_AFTER);
+    growing.observe_end(tables, partition, Offset(3), soon);
+    let is_reached = |stop_at: &StopAt, now| {
+        stop_at.is_reached(&instance.partitions, instance.committer.tables(), now)
+    };
+    assert!(!is_reached(&before, soon), "the broker may lag behind");
+    assert!(is_reached(&before, settled), "all that is landed, and the log ends before it");
+    assert!(is_reached(&growing, settled), "it is where it was");
+    growing.observe_end(instance.committer.tables(), partition, Offset(4), soon);
+    assert!(!is_reached(&growing, settled), "it has grown since");
+    assert!(!is_reached(&regrown, settled), "the log goes on behind it");
+    assert!(
+        !is_reached(&later, settled),
+        "the end is of the log after the cut, whatever a broker says now"
+    );
 }
