@@ -278,6 +278,9 @@ class Feed(threading.Thread):
             {
                 "bootstrap.servers": self.topic.brokers,
                 "enable.idempotence": True,
+                # With more, librdkafka takes a request without an answer for received once a later one is answered. A
+                # leader that has lost the producer's state may have appended the later one alone.
+                "max.in.flight": 1,
                 "message.timeout.ms": 0,
                 "linger.ms": 5,
                 "socket.timeout.ms": 5000,

@@ -242,8 +242,8 @@ class Watch:
 
     def rest(self):
         """Time in which nothing is produced, so it is not a stall."""
-        self.look()
         self.changed_at = time.monotonic()
+        self.look()
 
 
 def follow(log, version):
