@@ -4,6 +4,7 @@
 kind of the schedule has its function in KINDS_OF_FAULT.
 """
 
+import contextlib
 import signal
 import threading
 import time
@@ -17,7 +18,7 @@ from chaos.disk import Disk
 from chaos.pipeline import GAVE_UP, Pipeline
 from chaos.proxies import Proxies
 from harness.cluster import Cluster
-from harness.lakehouse import Stack
+from harness.lakehouse import Stack, until
 
 # Under faults, a run of the batch may end with 1 (days that must wait, files that another run replaced) or 3 (a server is
 # unavailable); killed runs end with -9.
@@ -26,6 +27,7 @@ AWAY = {0, GAVE_UP}
 KILLED = -signal.SIGKILL
 SESSION_S = 2
 GATHER_S = 0.8
+FLIPPING_S = 10
 
 
 @dataclass
@@ -175,9 +177,16 @@ def follower_killed(world, fault):
 
 
 def bit_flip(world, fault):
-    """On some of the instance's connections, at least one in five, and a few times."""
-    world.proxies.flip_bits(fault.slot, 0.2 + 0.8 * fault.strength, 1 + fault.seed % 4)
-    return lambda: world.proxies.stop_flipping(fault.slot)
+    """A few times, and until it has happened, unless the instance fetches nothing for a while."""
+    before = world.proxies.flipped(fault.slot)
+    world.proxies.flip_bits(fault.slot, 1, 1 + fault.seed % 4)
+
+    def stop():
+        with contextlib.suppress(AssertionError):
+            until(lambda: world.proxies.flipped(fault.slot) > before, "a bit is flipped", FLIPPING_S, 0.1)
+        world.proxies.stop_flipping(fault.slot)
+
+    return stop
 
 
 def store_restart(world, _):

@@ -137,6 +137,10 @@ class Proxies:
         for door in range(slot * self.brokers, (slot + 1) * self.brokers):
             self.wire.flip(door, share, times)
 
+    def flipped(self, slot):
+        """How many responses to a slot have been altered so far."""
+        return sum(self.wire.counts()["altered"][slot * self.brokers : (slot + 1) * self.brokers])
+
     def stop_flipping(self, slot):
         """Passes everything on as it is."""
         self.flip_bits(slot, 0, None)
