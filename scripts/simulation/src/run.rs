@@ -20,7 +20,7 @@ use crate::play::play;
 use crate::producer::HOUR_US;
 use crate::trace::{Record, Trace};
 use crate::truth::{AcceptedCut, History, ObjectVersion, Truth, WatermarkReset};
-use crate::world::{Fortune, Running, World};
+use crate::world::{AGAIN, Fortune, Running, World};
 
 /// How long anything may take once nothing goes wrong any more, in the runtime's time.
 const CALM_LIMIT: Duration = Duration::from_secs(120);
@@ -151,7 +151,7 @@ async fn conclude(world: &Arc<World>) {
     must(world, "the drain", world.speed_layer("drain".to_owned(), calm, Some(ends.clone()))).await;
     world.broker.catch_up();
     close_every_day(world);
-    for again in ["", "-again"] {
+    for again in ["", AGAIN] {
         let before = commits(world);
         let wait = Duration::from_secs(5);
         let nightly = world.nightly(format!("last-nightly{again}"), calm, wait);

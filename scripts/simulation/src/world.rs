@@ -26,6 +26,8 @@ use crate::truth::TrueSettings;
 
 /// The release of the time-zone database that processes of the second release have, later than any that there is.
 pub const LATER_TZ_RELEASE: &str = "2099a";
+/// How the name ends of a run that repeats the one of the name before it.
+pub const AGAIN: &str = "-again";
 
 /// A world.
 #[derive(Debug)]
@@ -105,8 +107,10 @@ impl World {
         })
     }
 
-    /// What a process of that name does by its release.
+    /// What a process of that name does by its release. A run that repeats another is of the same release: the first run of a newer
+    /// one has rules of the zone to add.
     fn release_of(&self, name: &str) -> SecondRelease {
+        let name = name.strip_suffix(AGAIN).unwrap_or(name);
         let is_second = self.faults.draw(&["release", name]).happens(500);
         if is_second { self.second_release } else { SecondRelease::default() }
     }
