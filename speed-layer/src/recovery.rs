@@ -52,6 +52,7 @@ pub async fn load(
     let cut = truncation::news(assigned.truncation, &tables.events, &tables.app_ids, id)
         .filter(|_| !is_accepted);
     let held = Held::read(id, tables, lake).await?;
+    let cut = cut.filter(|cut| held.is_judged_by(cut));
     let (stored, averages) = (held.stored(), held.averages);
     let resume = resume::decide(held.facts(assigned, cut, is_accepted, accept_loss));
     let is_one_log = !is_accepted && !matches!(resume, Resume::AfterLoss { .. });

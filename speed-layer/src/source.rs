@@ -75,6 +75,9 @@ pub struct Truncation {
     pub position: Offset,
     /// Up to here at most the log is the one that was read, as far as Kafka knows.
     pub end: Option<Offset>,
+    /// The epoch of the leader up to which the log was read before that position: the verdict is about that log alone. Where it is
+    /// absent, about whatever is landed.
+    pub leader_epoch: Option<LeaderEpoch>,
 }
 
 /// Where a partition starts.

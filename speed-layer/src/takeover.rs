@@ -124,7 +124,7 @@ impl Takeover {
         rules: &Rules,
     ) -> Result<Vec<Start>, RecoveryError> {
         partitions.remove(partition);
-        let truncation = Some(Truncation { position: first, end: Some(first) });
+        let truncation = Some(Truncation { position: first, end: Some(first), leader_epoch: None });
         let assigned = AssignedPartition { truncation, ..unknown(partition) };
         self.load(&[assigned], partitions, committer, rules).await
     }

@@ -38,10 +38,15 @@ impl World {
         self.context.lake = lake.decorated(|behind| decorate(behind));
     }
 
-    /// The first file of `day` in the log of `table`.
+    /// The file of `day` in the log of `table` that has the least Kafka partition and offsets, or the first one where the log
+    /// says nothing of them.
     pub(crate) async fn a_file(&self, table: Table, day: Day) -> FileEntry {
         let log = self.log(table).await;
-        log.state().files_of(day).next().expect("the day has files").clone()
+        let least = |file: &&FileEntry| {
+            let bound = |column| file.bounds(column).and_then(|(least, _)| least.as_i64());
+            (bound("kafka_partition"), bound("kafka_offset"))
+        };
+        log.state().files_of(day).min_by_key(least).expect("the day has files").clone()
     }
 
     /// Swaps the first file of `day` for one of the same rows that says nothing of itself, as another program's.

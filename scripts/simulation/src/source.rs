@@ -155,8 +155,8 @@ impl SimulatedSource {
         }
         fetched.validated = Some(leader);
         let end = self.broker.end_of_epoch(partition, fetched.leader_epoch?.number());
-        let position = fetched.position;
-        (end < position).then_some(Truncation { position, end: Some(end) })
+        let (position, leader_epoch) = (fetched.position, fetched.leader_epoch);
+        (end < position).then_some(Truncation { position, end: Some(end), leader_epoch })
     }
 
     /// It was expelled: goes on for a while, then loses what it has and joins anew.

@@ -42,6 +42,14 @@ impl Held {
         lesser(self.events, self.averages)
     }
 
+    /// Whether `cut` is about what the tables hold: what was read under a later leader than it was found for is of a log that it
+    /// says nothing of.
+    pub(super) fn is_judged_by(&self, cut: &Truncation) -> bool {
+        let furthest = resume::furthest(self.of_current_log());
+        let held_under = furthest.and_then(|held| held.leader_epoch);
+        held_under.zip(cut.leader_epoch).is_none_or(|(held, found)| held <= found)
+    }
+
     /// What is to be known for the decision where it begins, where Kafka found that `cut`.
     pub(super) fn facts(
         &self,

@@ -57,7 +57,8 @@ async fn lake_with(averaged: i64) -> Lake {
 
 /// Kafka's verdict over `position`: the log that was read ends at `end`.
 fn cut(position: i64, end: i64) -> AssignedPartition {
-    let truncation = Truncation { position: Offset(position), end: Some(Offset(end)) };
+    let (position, end) = (Offset(position), Some(Offset(end)));
+    let truncation = Truncation { position, end, leader_epoch: None };
     AssignedPartition { truncation: Some(truncation), ..whole(0) }
 }
 
@@ -395,6 +396,26 @@ async fn a_verdict_that_was_accepted_already_says_nothing_of_what_has_landed_sin
     assert_eq!(on_record(&zombie), [(Some(7), 10)]);
     assert_eq!(version(&lake, Table::AvgSpeed).await, before);
     assert_eq!(owner.average(true).await, Some(BTreeSet::new()));
+}
+
+#[tokio::test]
+async fn a_verdict_over_what_was_never_landed_says_nothing_of_what_a_later_leader_has_landed_since()
+{
+    for (found_for, is_refused) in [(5, false), (6, true), (7, true)] {
+        let lake = lake_with(10).await;
+        // It read on and was suspended; the log was cut where the tables end, and its successor landed what came then.
+        let mut successor = Instance::holding(&lake, &[0]).await;
+        successor.receive_under(6, 10, 6);
+        successor.land().await;
+        successor.average(true).await;
+        let mut verdict = cut(14, 10);
+        verdict.truncation =
+            verdict.truncation.map(|it| Truncation { leader_epoch: epoch(found_for), ..it });
+        let mut zombie = accepting(&lake).await;
+        assert_eq!(load(&mut zombie, verdict).await.unwrap().offset, Offset(16));
+        let accepted = usize::from(is_refused);
+        assert_eq!(on_record(&zombie).len(), accepted, "found for a log up to leader {found_for}");
+    }
 }
 
 #[tokio::test]

@@ -83,7 +83,7 @@ pub(super) fn verdict(reason: &str, start: Start) -> Option<Truncation> {
     let validated = format!("offset {position} (leader epoch {})", leader_epoch?.number());
     let (_, end) = reason.split_once(&validated)?.1.split_once("broker end offset is ")?;
     let digits = end.split(|c: char| !c.is_ascii_digit()).next()?;
-    Some(Truncation { position, end: digits.parse().ok().map(Offset) })
+    Some(Truncation { position, end: digits.parse().ok().map(Offset), leader_epoch })
 }
 
 /// What to say of a fault that stays.

@@ -70,7 +70,7 @@ impl Membership {
         truncation: Truncation,
         link: &mut Link,
     ) -> Result<(), Ended> {
-        let Truncation { position, end } = truncation;
+        let Truncation { position, end, .. } = truncation;
         let (partition_id, position, end) = (partition.0, position.0, end.map(|end| end.0));
         tracing::warn!(
             partition = partition_id,
@@ -93,7 +93,7 @@ impl Membership {
         // Without an epoch beside the position, its end alone does not say whether the log was cut or is another topic's. Where it
         // was cut is not known: the end may lie behind that by now, or before it where a transaction is open.
         let is_cut = leader_epoch.is_some() && offset > bounds.high;
-        let truncation = is_cut.then_some(Truncation { position: offset, end: None });
+        let truncation = is_cut.then_some(Truncation { position: offset, end: None, leader_epoch });
         link.positions.invalidate(partition, now());
         self.restart(&gone, truncation, link)?;
         Ok(!gone.is_empty())

@@ -75,14 +75,15 @@ fn a_verdict_is_of_the_position_and_the_epoch_that_it_names() {
     let text = "Partition log truncation detected at offset 106 (leader epoch 4): broker end offset is 100 (offset \
                 leader epoch 5). Reset to INVALID.";
     let found = verdict(text, start_under(0, 106, 4));
-    assert_eq!(found, Some(Truncation { position: Offset(106), end: Some(Offset(100)) }));
+    let (position, leader_epoch) = (Offset(106), LeaderEpoch::new(4));
+    assert_eq!(found, Some(Truncation { position, end: Some(Offset(100)), leader_epoch }));
     assert_eq!(verdict(text, start_under(0, 105, 4)), None, "librdkafka had fetched further");
     assert_eq!(verdict(text, start_under(0, 106, 3)), None);
     assert_eq!(verdict(text, start(0, 106, 1)), None);
     let none_left = "No epoch found less or equal to offset 106 (leader epoch 4): broker end offset is -1 (offset \
                      leader epoch -1). Reset using configured policy.";
     let found = verdict(none_left, start_under(0, 106, 4));
-    assert_eq!(found, Some(Truncation { position: Offset(106), end: None }));
+    assert_eq!(found, Some(Truncation { position, end: None, leader_epoch }));
     let gone = "fetch failed due to requested offset not available on the broker: Broker: Offset out of range";
     assert_eq!(verdict(gone, start_under(0, 106, 4)), None);
 }
@@ -189,8 +190,8 @@ fn a_position_in_a_log_that_was_cut_below_it_and_has_grown_again_is_asked_about_
     let [SourceEvent::Lost { .. }, SourceEvent::Assigned { partitions, .. }] = &asked[..] else {
         panic!("{asked:?}")
     };
-    let cut = Truncation { position: Offset(5), end: Some(Offset(3)) };
-    assert_eq!(partitions[0].truncation, Some(cut));
+    let cut = partitions[0].truncation.unwrap();
+    assert_eq!((cut.position, cut.end), (Offset(5), Some(Offset(3))));
 }
 
 #[test]
