@@ -42,12 +42,16 @@ impl Held {
         lesser(self.events, self.averages)
     }
 
-    /// Whether `cut` is about what the tables hold: what was read under a later leader than it was found for is of a log that it
-    /// says nothing of.
+    /// Whether `cut` is below what a table holds of the log that it is about: what was read under a later leader than it was found
+    /// for is of a log that it says nothing of.
     pub(super) fn is_judged_by(&self, cut: &Truncation) -> bool {
-        let furthest = resume::furthest(self.of_current_log());
-        let held_under = furthest.and_then(|held| held.leader_epoch);
-        held_under.zip(cut.leader_epoch).is_none_or(|(held, found)| held <= found)
+        self.of_current_log().any(|held| {
+            let epochs = held.leader_epoch.zip(cut.leader_epoch);
+            let is_of_that_log =
+                epochs.is_none_or(|(held_under, found_for)| held_under <= found_for);
+            let is_cut = cut.position <= held.next || cut.end.is_some_and(|end| end < held.next);
+            is_of_that_log && is_cut
+        })
     }
 
     /// What is to be known for the decision where it begins, where Kafka found that `cut`.

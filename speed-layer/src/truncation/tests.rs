@@ -419,6 +419,18 @@ async fn a_verdict_over_what_was_never_landed_says_nothing_of_what_a_later_leade
 }
 
 #[tokio::test]
+async fn a_verdict_over_averages_counts_though_a_later_leader_was_elected_before_events_landed() {
+    let lake = lake_with(10).await;
+    let mut instance = Instance::holding(&lake, &[0]).await;
+    instance.receive_under(6, 10, 2);
+    instance.land().await;
+    let mut verdict = cut(10, 7);
+    verdict.truncation = verdict.truncation.map(|it| Truncation { leader_epoch: epoch(5), ..it });
+    let refused = load(&mut Instance::on(&lake).await, verdict).await.unwrap_err();
+    assert!(refused.to_string().contains("offsets 7 to 11"), "{refused}");
+}
+
+#[tokio::test]
 async fn who_was_overtaken_accepts_nothing_and_judges_again() {
     for lands in [false, true] {
         let lake = lake_with(6).await;
