@@ -5,6 +5,7 @@ A topic is read with a consumer of committed records, so the oracle uses what Ka
 
 import contextlib
 import threading
+import time
 import uuid
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -206,7 +207,17 @@ class Topic:
     def committed(self, group):
         """The offsets that a consumer group has committed, by partition."""
         asked = [ConsumerGroupTopicPartitions(group)]
-        found = ask(self.brokers, lambda admin: admin.list_consumer_group_offsets(asked, request_timeout=PATIENCE_S))
+        last_try = time.monotonic() + PATIENCE_S
+        while True:
+            try:
+                options = {"request_timeout": PATIENCE_S}
+                found = ask(self.brokers, lambda admin: admin.list_consumer_group_offsets(asked, **options))
+                break
+            except KafkaException as error:
+                # The coordinator may only be reading what the group has committed.
+                if error.args[0].code() not in NO_COORDINATOR or time.monotonic() > last_try:
+                    raise
+                time.sleep(0.1)
         return {place.partition: place.offset for place in found[group].topic_partitions if place.offset >= 0}
 
     def shares(self, group):
