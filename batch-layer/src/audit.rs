@@ -26,6 +26,7 @@ mod tests;
 use lake_delta::TableState;
 use lake_kafka::{LogEnds, LogTimes};
 use lake_tables::Table;
+use lake_tables::txn::AcceptedTruncation;
 
 use crate::batch_runs::BatchRuns;
 use crate::context::Context;
@@ -83,12 +84,12 @@ fn accepted_truncations(context: &Context, events: &TableState) -> Vec<AuditedTr
     let partitions = app_ids.partitions(events).into_iter();
     let found =
         partitions.flat_map(|(partition, _)| app_ids.accepted_truncations(events, partition));
-    let audited = found.map(|found| AuditedTruncation {
-        partition: found.partition,
-        end: found.end,
-        position: found.position,
-        covered_to: found.covered_to,
-        accepted_at: found.accepted_at.to_string(),
+    let audited = found.map(|AcceptedTruncation { cut, accepted_at }| AuditedTruncation {
+        partition: cut.partition,
+        end: cut.end,
+        position: cut.position,
+        covered_to: cut.covered_to,
+        accepted_at: accepted_at.to_string(),
     });
     audited.collect()
 }

@@ -46,11 +46,8 @@ async fn run(command: &Command, settings: Settings) -> anyhow::Result<bool> {
     let recorder = telemetry::install_metrics("batch-layer", &pipeline);
     let lake = Lake::open(&settings.lake, Arc::new(SystemClock), Arc::new(RandomIds))
         .map_err(BatchError::from)?;
-    let ends = TopicEnds::new(&settings.kafka);
-    let asked_in_passing = Kafka {
-        request_timeout: settings.kafka.request_timeout.min(ANSWER_IN_PASSING),
-        ..settings.kafka.clone()
-    };
+    let kafka = settings.kafka.clone();
+    let ends = TopicEnds::new(&kafka);
     let metrics_file = settings.batch.metrics_file.clone();
     let context = Context::new(settings, lake)?;
     match command {
@@ -79,7 +76,7 @@ async fn run(command: &Command, settings: Settings) -> anyhow::Result<bool> {
         Command::Audit(args) => {
             let options = args.kafka();
             let ends = match options.kafka {
-                KafkaUse::Auto => TopicEnds::new(&asked_in_passing),
+                KafkaUse::Auto => asked_in_passing(kafka),
                 KafkaUse::Require | KafkaUse::Skip => ends,
             };
             let report = audit::run_beside(&context, &ends, &options).await?;
@@ -103,6 +100,12 @@ async fn run(command: &Command, settings: Settings) -> anyhow::Result<bool> {
             Ok(report.is_ok())
         }
     }
+}
+
+/// Asks Kafka without waiting for long.
+fn asked_in_passing(mut kafka: Kafka) -> TopicEnds {
+    kafka.request_timeout = kafka.request_timeout.min(ANSWER_IN_PASSING);
+    TopicEnds::new(&kafka)
 }
 
 #[cfg(feature = "verify")]

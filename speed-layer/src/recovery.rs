@@ -26,6 +26,7 @@ use lake_tables::Table;
 use lake_tables::avg_speed;
 use lake_tables::file_kind::{self, AvgSpeedFile};
 use lake_tables::offset_gaps::GapReason;
+use lake_tables::txn::CutBelowLanded;
 
 pub use self::error::RecoveryError;
 use self::held::Held;
@@ -36,7 +37,7 @@ use crate::partition::{Partition, Rules};
 use crate::provisional::Provisional;
 use crate::source::AssignedPartition;
 use crate::tables::{Tables, WRITTEN};
-use crate::truncation::{self, CutBelowLanded};
+use crate::truncation;
 
 /// Loads `assigned` as the tables have it, which are refreshed and whose mixed files are split.
 pub async fn load(
@@ -49,15 +50,13 @@ pub async fn load(
 ) -> Result<Partition, RecoveryError> {
     let id = assigned.partition;
     let is_accepted = truncation::accepted(&tables.events, &tables.app_ids, id).is_some();
-    let cut = truncation::news(assigned.truncation, &tables.events, &tables.app_ids, id)
-        .filter(|_| !is_accepted);
+    let verdict = truncation::news(assigned.truncation, &tables.events, &tables.app_ids, id);
     let held = Held::read(id, tables, lake).await?;
-    let cut = cut.filter(|cut| held.is_judged_by(cut));
+    let cut = verdict.filter(|_| !is_accepted).and_then(|cut| held.below_landed(cut));
     let (stored, averages) = (held.stored(), held.averages);
-    let resume = resume::decide(held.facts(assigned, cut, is_accepted, accept_loss));
+    let resume = resume::decide(held.facts(assigned, cut.is_some(), is_accepted, accept_loss));
     let is_one_log = !is_accepted && !matches!(resume, Resume::AfterLoss { .. });
     let held_under = held.held_under().filter(|_| is_one_log).collect();
-    let cut = cut.map(|cut| held.below_landed(cut));
     let truncated = |wanted| truncated(wanted, cut, assigned, tables.app_ids.topic());
     let mut landing = LandingBuffer::resumed(held.into_landed(tables));
     let position = start(id, resume, &mut landing, truncated)?;
@@ -72,7 +71,7 @@ pub async fn load(
     let ownership = Ownership::after(&WRITTEN.map(|table| (table, epoch_in(table))).into());
     // An epoch that is stored beside the position of an accepted cut is of the log before.
     let is_after_cuts = truncation::newest(&tables.events, &tables.app_ids, id)
-        .is_none_or(|cut| position > cut.position);
+        .is_none_or(|accepted| position > accepted.cut.position);
     let of_position = stored.leader_epoch.filter(|_| is_one_log && is_after_cuts);
     let averaged = averages.next_offset;
     Ok(Partition::new(id, epoch, position, clock, landing, provisional, averaged)

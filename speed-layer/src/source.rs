@@ -5,6 +5,7 @@
 //! another matter: it counts Kafka's leaders, and tells whether the log is still the one that was read.
 
 use async_trait::async_trait;
+pub use lake_model::resume::Truncation;
 use lake_model::{KafkaPartition, LeaderEpoch, Offset};
 use tokio::sync::oneshot;
 
@@ -66,18 +67,6 @@ pub struct AssignedPartition {
     pub high: Offset,
     /// What Kafka says of a log that is no longer the one that was read.
     pub truncation: Option<Truncation>,
-}
-
-/// Kafka's verdict that records before a position are gone, whatever it has under their offsets now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Truncation {
-    /// The position that was to be continued at.
-    pub position: Offset,
-    /// Up to here at most the log is the one that was read, as far as Kafka knows.
-    pub end: Option<Offset>,
-    /// The epoch of the leader up to which the log was read before that position: the verdict is about that log alone. Where it is
-    /// absent, about whatever is landed.
-    pub leader_epoch: Option<LeaderEpoch>,
 }
 
 /// Where a partition starts.

@@ -72,9 +72,9 @@ impl StopAt {
         now: Instant,
     ) {
         let newest = truncation::newest(&tables.events, &tables.app_ids, partition);
-        let Some((cut, count)) = newest.zip(cuts(tables, partition)) else { return };
+        let Some((accepted, count)) = newest.zip(cuts(tables, partition)) else { return };
         let is_another_cut = self.cuts.insert(partition, count) != Some(count);
-        let observed = EndAfterCut { end: cut.position.max(high), since: now };
+        let observed = EndAfterCut { end: accepted.cut.position.max(high), since: now };
         match self.after_cuts.get_mut(&partition) {
             Some(before) if is_another_cut || before.end < observed.end => *before = observed,
             None if is_another_cut => drop(self.after_cuts.insert(partition, observed)),

@@ -173,7 +173,8 @@ pub(crate) fn assigned(partition: i32, low: i64, high: i64) -> AssignedPartition
     AssignedPartition { partition: KafkaPartition(partition), low, high, truncation: None }
 }
 
-fn event(time: Timestamp) -> String {
+/// An event of one camera at that time, as it is sent.
+pub(crate) fn event(time: Timestamp) -> String {
     format!(r#"{{"kvfv_id":"KV1","timestamp":"{time}","vehicle_speed":85.2}}"#)
 }
 

@@ -21,7 +21,7 @@
 use lake_delta::{Commit, CommitDecision, Committed, LakeError, TableLog, commit_with};
 use lake_model::commit::OwnerEpoch;
 use lake_model::{KafkaPartition, Offset};
-use lake_tables::txn::{AcceptedTruncation, AppIds, PartitionProgress};
+use lake_tables::txn::{AcceptedTruncation, AppIds, CutBelowLanded, PartitionProgress};
 use serde_json::json;
 
 use crate::source::Truncation;
@@ -30,21 +30,6 @@ use crate::tables::Tables;
 const OPERATION: &str = "ACCEPT TRUNCATION";
 const INFO: &str = "acceptedTruncation";
 
-/// A cut of Kafka's log below what is landed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct CutBelowLanded {
-    /// The partition.
-    pub partition: KafkaPartition,
-    /// Where the log was cut at most, as far as Kafka says.
-    pub end: Option<Offset>,
-    /// Where consuming can go on: the next offset of `events`.
-    pub position: Offset,
-    /// Where the offsets end that `dead_letters` and `offset_gaps` cover, or `position` if that is beyond them.
-    pub covered_to: Offset,
-    /// The next offset of `avg_speed`, or `position` if that is not beyond it.
-    pub averaged_to: Offset,
-}
-
 /// The newest cut of `partition` that was accepted, if `events` has not moved on since.
 pub fn accepted(
     events: &TableLog,
@@ -52,7 +37,7 @@ pub fn accepted(
     partition: KafkaPartition,
 ) -> Option<AcceptedTruncation> {
     let next = app_ids.progress(events.state(), partition).next_offset;
-    newest(events, app_ids, partition).filter(|newest| Some(newest.position) == next)
+    newest(events, app_ids, partition).filter(|newest| Some(newest.cut.position) == next)
 }
 
 /// The newest cut of `partition` that was accepted.
@@ -74,7 +59,7 @@ pub fn news(
 ) -> Option<Truncation> {
     let newest = newest(events, app_ids, partition);
     let is_known = |verdict: &Truncation| {
-        newest.is_some_and(|known| {
+        newest.is_some_and(|AcceptedTruncation { cut: known, .. }| {
             let ends_before = verdict.end.is_none_or(|end| end < known.position);
             ends_before && verdict.position <= known.position
         })
@@ -102,7 +87,7 @@ fn overtaken(log: &TableLog) -> LakeError {
 /// # Errors
 /// The table can't be read or committed to, or another instance has moved or claimed the partition since `tables` were read.
 pub async fn accept(tables: &mut Tables, cut: CutBelowLanded) -> Result<(), LakeError> {
-    let CutBelowLanded { partition, end, position, covered_to, averaged_to } = cut;
+    let CutBelowLanded { partition, end, position, covered_to, .. } = cut;
     let Tables { events, app_ids, .. } = tables;
     let accepted_at = events.lake().now();
     let judged = standing(events, app_ids, partition);
@@ -111,10 +96,9 @@ pub async fn accept(tables: &mut Tables, cut: CutBelowLanded) -> Result<(), Lake
             return Err(overtaken(events));
         }
         if accepted(events, app_ids, partition).is_some() {
-            return Ok(CommitDecision::Nothing(None));
+            return Ok(CommitDecision::Nothing(false));
         }
-        let truncation =
-            AcceptedTruncation { partition, end, position, covered_to, averaged_to, accepted_at };
+        let truncation = AcceptedTruncation { cut, accepted_at };
         let number = app_ids.truncation_count(events.state(), partition) + 1;
         let info = json!({
             "kafkaPartition": partition.0, "end": end.map(|end| end.0), "position": position.0,
@@ -129,9 +113,9 @@ pub async fn accept(tables: &mut Tables, cut: CutBelowLanded) -> Result<(), Lake
                 PartitionProgress { next_offset: Some(position), ..PartitionProgress::default() };
             commit = commit.txns(app_ids.record(partition, start));
         }
-        Ok(CommitDecision::Commit(commit, Some(truncation)))
+        Ok(CommitDecision::Commit(commit, true))
     });
-    if let Some(AcceptedTruncation { position, .. }) = committed.await?.value {
+    if committed.await?.value {
         metrics::counter!("lambdalake_speed_accepted_truncations_total").increment(1);
         tracing::error!(
             topic = app_ids.topic(),

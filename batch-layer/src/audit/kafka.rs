@@ -122,7 +122,7 @@ async fn ask(
 /// Up to where a cut of Kafka's log was accepted.
 fn accepted_position(context: &Context, events: &TableState, id: KafkaPartition) -> Option<Offset> {
     let cuts = context.app_ids.accepted_truncations(events, id);
-    cuts.into_iter().map(|cut| cut.position).max()
+    cuts.into_iter().map(|accepted| accepted.cut.position).max()
 }
 
 /// What is known of a partition.

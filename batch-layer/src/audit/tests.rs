@@ -6,7 +6,7 @@ use lake_delta::{Commit, housekeeping};
 use lake_model::{KafkaPartition, Offset, OffsetRange, Summary, WindowSize};
 use lake_tables::Table;
 use lake_tables::offset_gaps::{GapReason, OffsetGap};
-use lake_tables::txn::{AcceptedTruncation, WatermarkReset};
+use lake_tables::txn::{AcceptedTruncation, CutBelowLanded, WatermarkReset};
 
 use super::report::DayStatus;
 use super::{AuditReport, run};
@@ -210,8 +210,9 @@ async fn cuts_of_kafkas_log_that_were_accepted_are_reported() {
     let accepted_at = at("2025-04-06T11:00:00Z");
     let (end, covered_to) = (Some(Offset(1)), Offset(5));
     let averaged_to = position;
-    let cut = AcceptedTruncation { partition, end, position, covered_to, averaged_to, accepted_at };
-    let txns = world.context.app_ids.record_truncation(1, &cut);
+    let cut = CutBelowLanded { partition, end, position, covered_to, averaged_to };
+    let accepted = AcceptedTruncation { cut, accepted_at };
+    let txns = world.context.app_ids.record_truncation(1, &accepted);
     world.commit(Table::Events, &Commit::new(&world.context.lake, "ACCEPT").txns(txns)).await;
     let report = audit(&world).await;
     assert!(report.is_ok(), "{report}");

@@ -222,8 +222,8 @@ fn that_can_land(
     mut offsets: BTreeMap<KafkaPartition, Offset>,
 ) -> BTreeMap<KafkaPartition, Offset> {
     offsets.retain(|partition, next| {
-        let newest_cut = app_ids.accepted_truncations(events, *partition).pop();
-        newest_cut.is_none_or(|cut| *next > cut.averaged_to)
+        let newest = app_ids.accepted_truncations(events, *partition).pop();
+        newest.is_none_or(|accepted| *next > accepted.cut.averaged_to)
     });
     offsets
 }

@@ -28,6 +28,29 @@ pub fn furthest(tables: impl IntoIterator<Item = Reached>) -> Option<Reached> {
     tables.into_iter().max_by_key(|held| (held.next, held.leader_epoch))
 }
 
+/// Kafka's verdict that records before a position are gone, whatever it has under their offsets now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Truncation {
+    /// The position that was to be continued at.
+    pub position: Offset,
+    /// Up to here at most the log is the one that was read, as far as Kafka knows.
+    pub end: Option<Offset>,
+    /// The epoch of the leader up to which the log was read before that position: the verdict is about that log alone. Where it is
+    /// absent, about whatever is landed.
+    pub leader_epoch: Option<LeaderEpoch>,
+}
+
+impl Truncation {
+    /// Whether it is below what a table holds. What was read and had not landed may have been cut without harm, and of what was
+    /// read under a later leader the verdict says nothing.
+    pub fn is_below(&self, held: Reached) -> bool {
+        let epochs = held.leader_epoch.zip(self.leader_epoch);
+        let is_of_that_log = epochs.is_none_or(|(held_under, found_for)| held_under <= found_for);
+        let is_cut = self.position <= held.next || self.end.is_some_and(|end| end < held.next);
+        is_of_that_log && is_cut
+    }
+}
+
 /// What is known of a partition when it is assigned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ResumeFacts {
@@ -43,10 +66,8 @@ pub struct ResumeFacts {
     /// Whether the leader epoch of what is before `furthest` is known: then Kafka, or records of a later leader, are to say
     /// whether the log is the one that was consumed. Its end does not: a broker may lag behind for a while.
     pub is_validated: bool,
-    /// Before this position, Kafka says, its log is no longer the one that was consumed.
-    pub cut_before: Option<Offset>,
-    /// Up to here at most it is that one, as far as Kafka says so.
-    pub cut_at: Option<Offset>,
+    /// Whether Kafka says that its log was cut below what a table holds.
+    pub is_cut: bool,
     /// Whether a setting accepts that records are gone.
     pub accept_loss: bool,
 }
@@ -82,14 +103,9 @@ pub enum Resume {
 
 /// Decides where consuming begins.
 pub fn decide(facts: ResumeFacts) -> Resume {
-    let ResumeFacts { stored, furthest, low, high, is_validated, accept_loss, .. } = facts;
-    // What was read and had not landed may have been cut without harm: only what lies before `reached` counts.
-    let is_cut = |reached| {
-        facts.cut_before.is_some_and(|cut| cut <= reached)
-            || facts.cut_at.is_some_and(|cut| cut < reached)
-            || (!is_validated && reached > high.max(low))
-    };
-    if let Some(wanted) = furthest.filter(|furthest| is_cut(*furthest)) {
+    let ResumeFacts { stored, furthest, low, high, is_validated, is_cut, accept_loss } = facts;
+    let ends_before = |reached| !is_validated && reached > high.max(low);
+    if let Some(wanted) = furthest.filter(|reached| is_cut || ends_before(*reached)) {
         return Resume::Truncated { wanted };
     }
     match stored {
@@ -116,8 +132,7 @@ mod tests {
             low: LOW,
             high: HIGH,
             is_validated: false,
-            cut_before: None,
-            cut_at: None,
+            is_cut: false,
             accept_loss,
         }
     }
@@ -161,22 +176,32 @@ mod tests {
     fn a_log_that_was_cut_below_the_further_table_is_another_log() {
         let shorter = ResumeFacts { furthest: Some(HIGH.next()), ..facts(Some(Offset(19)), true) };
         assert_eq!(decide(shorter), Resume::Truncated { wanted: HIGH.next() });
-        let regrown = ResumeFacts { cut_before: Some(Offset(19)), ..facts(Some(Offset(19)), true) };
+        let regrown = ResumeFacts { is_cut: true, ..facts(Some(Offset(19)), true) };
         assert_eq!(decide(regrown), Resume::Truncated { wanted: Offset(19) });
         let judged_by_kafka = ResumeFacts { is_validated: true, ..facts(Some(HIGH.next()), false) };
         assert_eq!(decide(judged_by_kafka), Resume::At(HIGH.next()));
-        let and_refused = ResumeFacts { cut_before: Some(HIGH.next()), ..judged_by_kafka };
+        let and_refused = ResumeFacts { is_cut: true, ..judged_by_kafka };
         assert_eq!(decide(and_refused), Resume::Truncated { wanted: HIGH.next() });
-        // What was read and had not landed was read from a log that is gone: that of the tables is whole.
-        let ahead = ResumeFacts { cut_before: Some(HIGH), ..facts(Some(Offset(19)), true) };
-        assert_eq!(decide(ahead), Resume::At(Offset(19)));
-        let at_its_end = ResumeFacts { cut_at: Some(Offset(19)), ..ahead };
-        assert_eq!(decide(at_its_end), Resume::At(Offset(19)));
-        let of_one_table = ResumeFacts { stored: None, cut_before: Some(Offset(19)), ..regrown };
+        let of_one_table = ResumeFacts { stored: None, ..regrown };
         assert_eq!(decide(of_one_table), Resume::Truncated { wanted: Offset(19) });
-        let below = ResumeFacts { cut_at: Some(Offset(18)), is_validated: true, ..ahead };
-        assert_eq!(decide(below), Resume::Truncated { wanted: Offset(19) });
-        let shorter = ResumeFacts { cut_before: Some(Offset(40)), ..facts(Some(Offset(30)), true) };
-        assert_eq!(decide(shorter), Resume::Truncated { wanted: Offset(30) });
+    }
+
+    #[test]
+    fn a_verdict_counts_only_for_what_landed_of_the_log_that_it_is_about() {
+        let verdict = |position, end| {
+            let (position, end) = (Offset(position), Some(Offset(end)));
+            Truncation { position, end, leader_epoch: LeaderEpoch::new(5) }
+        };
+        let held = |epoch| Reached { next: Offset(19), leader_epoch: LeaderEpoch::new(epoch) };
+        assert!(verdict(19, 15).is_below(held(5)));
+        // What was read and had not landed was read from a log that is gone: that of the tables is whole.
+        assert!(!verdict(20, 19).is_below(held(5)));
+        assert!(verdict(40, 18).is_below(held(5)), "the cut is below what has landed, too");
+        assert!(!Truncation { end: None, ..verdict(20, 0) }.is_below(held(5)));
+        for (epoch, counts) in [(4, true), (6, false), (-1, true)] {
+            assert_eq!(verdict(19, 15).is_below(held(epoch)), counts, "{epoch}");
+        }
+        let about_all = Truncation { leader_epoch: None, ..verdict(19, 15) };
+        assert!(about_all.is_below(held(6)));
     }
 }

@@ -17,7 +17,7 @@ use lake_model::finalization::QuarantinedFiles;
 use lake_model::{Day, KafkaPartition, LeaderEpoch, Offset, TableVersion, Timestamp};
 
 pub use self::resets::WatermarkReset;
-pub use self::truncations::AcceptedTruncation;
+pub use self::truncations::{AcceptedTruncation, CutBelowLanded};
 use lake_delta::TableState;
 
 /// The app ids of one pipeline on one topic.

@@ -3,7 +3,7 @@
 use axum::http::{Method, StatusCode, header};
 use lake_config::Settings;
 use lake_tables::last_runs::{Command, LastRun};
-use metrics_exporter_prometheus::PrometheusBuilder;
+use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use serde_json::Value;
 use serving::{App, router};
 
@@ -37,13 +37,19 @@ fn metric(text: &str, name: &str) -> f64 {
     line.rsplit(' ').next().unwrap().parse().unwrap()
 }
 
+/// An empty lake whose metrics are those of `recorder`.
+async fn recorded_by(recorder: &PrometheusRecorder) -> Fixture {
+    let mut fixture = Fixture::new().await;
+    fixture.app = App::new(&fixture.lake, &Settings::default(), recorder.handle());
+    fixture.router = router(fixture.app.clone());
+    fixture
+}
+
 #[tokio::test]
 async fn metrics_tell_what_is_served_held_and_asked() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let _recording = metrics::set_default_local_recorder(&recorder);
-    let mut fixture = Fixture::new().await;
-    fixture.app = App::new(&fixture.lake, &Settings::default(), recorder.handle());
-    fixture.router = router(fixture.app.clone());
+    let mut fixture = recorded_by(&recorder).await;
     let spread = event("KV1", "2025-04-05T10:15:30Z", 50_000);
     fixture.land([spread.clone(), spread.of_partition(1)]).await;
     fixture.land([event("KV2", "2025-04-05T10:15:30Z", 50_000).of_partition(1)]).await;
@@ -74,9 +80,7 @@ async fn metrics_tell_what_is_served_held_and_asked() {
 async fn metrics_tell_which_day_is_overdue_and_when_the_batch_layer_ran() {
     let recorder = PrometheusBuilder::new().build_recorder();
     let _recording = metrics::set_default_local_recorder(&recorder);
-    let mut fixture = Fixture::new().await;
-    fixture.app = App::new(&fixture.lake, &Settings::default(), recorder.handle());
-    fixture.router = router(fixture.app.clone());
+    let mut fixture = recorded_by(&recorder).await;
     fixture.land([event("KV1", "2025-04-05T10:15:30Z", 50_000)]).await;
     fixture.app.store().look_at_runs().await;
     let before = fixture.get("/metrics").await.body;

@@ -12,7 +12,7 @@ use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::decode::DecodedBatch;
-use crate::test_instance::{Instance, lake, minute, offsets, whole};
+use crate::test_instance::{Instance, event, lake, minute, offsets, whole};
 
 use super::*;
 
@@ -54,9 +54,7 @@ impl Source for Regrown {
             let mut batch = DecodedBatch::new(partition, epoch);
             batch.leader_epoch = leader_epoch;
             for offset in start.offset.0..end.0 {
-                let time = minute(offset);
-                let event =
-                    format!(r#"{{"kvfv_id":"KV1","timestamp":"{time}","vehicle_speed":1}}"#);
+                let event = event(minute(offset));
                 let payload = Some(event.as_bytes());
                 batch.push(Offset(offset), minute(48 * 60), None, payload, &self.settings.event);
             }

@@ -2,8 +2,7 @@
 
 use lake_delta::LakeError;
 use lake_model::{KafkaPartition, Offset};
-
-use crate::truncation::CutBelowLanded;
+use lake_tables::txn::CutBelowLanded;
 
 /// Why a partition can't be continued.
 #[derive(Debug, thiserror::Error)]

@@ -3,13 +3,12 @@
 use lake_delta::{Lake, LakeError, TableLog};
 use lake_model::resume::{self, Reached, ResumeFacts};
 use lake_model::{KafkaPartition, LeaderEpoch, Offset};
-use lake_tables::txn::PartitionProgress;
+use lake_tables::txn::{CutBelowLanded, PartitionProgress};
 
 use super::covered::Covered;
 use crate::landing::Landed;
 use crate::source::{AssignedPartition, Truncation};
 use crate::tables::Tables;
-use crate::truncation::CutBelowLanded;
 
 /// What the tables hold of a partition.
 pub(super) struct Held {
@@ -42,23 +41,11 @@ impl Held {
         lesser(self.events, self.averages)
     }
 
-    /// Whether `cut` is below what a table holds of the log that it is about: what was read under a later leader than it was found
-    /// for is of a log that it says nothing of.
-    pub(super) fn is_judged_by(&self, cut: &Truncation) -> bool {
-        self.of_current_log().any(|held| {
-            let epochs = held.leader_epoch.zip(cut.leader_epoch);
-            let is_of_that_log =
-                epochs.is_none_or(|(held_under, found_for)| held_under <= found_for);
-            let is_cut = cut.position <= held.next || cut.end.is_some_and(|end| end < held.next);
-            is_of_that_log && is_cut
-        })
-    }
-
-    /// What is to be known for the decision where it begins, where Kafka found that `cut`.
+    /// What is to be known for the decision where it begins; `is_cut` if Kafka found a cut below what a table holds.
     pub(super) fn facts(
         &self,
         assigned: AssignedPartition,
-        cut: Option<Truncation>,
+        is_cut: bool,
         is_accepted: bool,
         accept_loss: bool,
     ) -> ResumeFacts {
@@ -70,8 +57,7 @@ impl Held {
             low: assigned.low,
             high: assigned.high,
             is_validated: is_accepted || furthest.is_some_and(|held| held.leader_epoch.is_some()),
-            cut_before: cut.map(|cut| cut.position),
-            cut_at: cut.and_then(|cut| cut.end),
+            is_cut,
             accept_loss,
         }
     }
@@ -82,17 +68,20 @@ impl Held {
         progress.next_offset.or_else(begun)
     }
 
-    /// What `cut`, which is below what is landed, leaves to be accepted.
-    pub(super) fn below_landed(&self, cut: Truncation) -> CutBelowLanded {
+    /// What `cut` leaves to be accepted, if it is below what a table holds.
+    pub(super) fn below_landed(&self, cut: Truncation) -> Option<CutBelowLanded> {
+        if !self.of_current_log().any(|held| cut.is_below(held)) {
+            return None;
+        }
         let position = self.at_least_begun(self.events).unwrap_or(Offset::ZERO);
         let averages = self.averages.next_offset;
-        CutBelowLanded {
+        Some(CutBelowLanded {
             partition: self.partition,
             end: cut.end,
             position,
             covered_to: self.covered.end(position),
             averaged_to: averages.map_or(position, |next| next.max(position)),
-        }
+        })
     }
 
     /// The offsets that tables end before, each with an epoch that no record before it exceeds in the log that was consumed.

@@ -2,8 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+use lake_tables::txn::CutBelowLanded;
+
 use crate::test_instance::{Instance, lake};
-use crate::truncation::CutBelowLanded;
 
 use super::*;
 

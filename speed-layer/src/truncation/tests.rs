@@ -2,6 +2,9 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod ahead;
+mod rivals;
+
 use std::collections::BTreeSet;
 
 use lake_delta::Lake;
@@ -66,10 +69,20 @@ fn epoch(number: i64) -> Option<LeaderEpoch> {
     LeaderEpoch::new(number)
 }
 
+/// Whether records from that offset on, of that leader, contradict what the instance has loaded.
+fn is_contradicted(instance: &Instance, offset: i64, leader_epoch: Option<i64>) -> bool {
+    let mut batch = instance.batch(0, &[(offset, Some(offset)), (offset + 1, None)]);
+    batch.leader_epoch = leader_epoch.and_then(epoch);
+    instance.partitions.get(PARTITION).unwrap().is_contradicted_by(&batch)
+}
+
 fn on_record(instance: &Instance) -> Vec<(Option<i64>, i64)> {
     let tables = instance.committer.tables();
     let found = tables.app_ids.accepted_truncations(tables.events.state(), PARTITION);
-    found.iter().map(|found| (found.end.map(|end| end.0), found.position.0)).collect()
+    found
+        .iter()
+        .map(|AcceptedTruncation { cut, .. }| (cut.end.map(|end| end.0), cut.position.0))
+        .collect()
 }
 
 async fn accepting(lake: &Lake) -> Instance {
@@ -129,129 +142,6 @@ async fn a_verdict_over_what_had_not_landed_counts_where_the_cut_is_below_what_h
     let mut new = Instance::on(&lake_with(10).await).await;
     let refused = load(&mut new, cut(15, 7)).await.unwrap_err().to_string();
     assert!(refused.contains("offsets 7 to 9"), "{refused}");
-}
-
-/// A lake whose averages hold two records more than its `events`, which hold ten.
-async fn lake_with_averages_ahead() -> Lake {
-    let lake = lake_with(10).await;
-    let mut instance = Instance::holding(&lake, &[0]).await;
-    instance.receive_under(5, 10, 2);
-    instance.average(true).await;
-    lake
-}
-
-#[tokio::test]
-async fn averages_that_are_ahead_of_events_are_of_the_log_that_was_cut_too() {
-    let lake = lake_with_averages_ahead().await;
-    let mut new = Instance::on(&lake).await;
-    let refused = load(&mut new, cut(15, 11)).await.unwrap_err().to_string();
-    assert!(refused.contains("offsets 11 to 11"), "{refused}");
-    // The log has grown again meanwhile, and nobody has seen that it was shorter.
-    let mut instance = Instance::holding(&lake, &[0]).await;
-    let held = instance.partitions.get(PARTITION).unwrap();
-    for (first, leader_epoch, contradicts) in [(10, 5, false), (11, 6, true), (12, 6, false)] {
-        let mut batch = instance.batch(0, &[(first, Some(first))]);
-        batch.leader_epoch = epoch(leader_epoch);
-        assert_eq!(held.is_contradicted_by(&batch), contradicts, "{first}");
-    }
-    instance.receive_under(5, 10, 2);
-    instance.land().await;
-    assert_eq!(offsets(&lake, Table::Events).await.len(), 12);
-}
-
-/// A lake whose `events` hold ten records, and in which `table` alone covers two more of leader 5: the program ended between
-/// the two commits.
-async fn lake_with_rows_ahead(table: Table) -> Lake {
-    let lake = lake_with(10).await;
-    let mut instance = Instance::holding(&lake, &[0]).await;
-    if table == Table::DeadLetters {
-        instance.receive_records_under(5, &[(10, None), (11, None)]);
-    } else {
-        instance.partitions.iter_mut().for_each(|held| held.advance(Offset(12), epoch(5)));
-    }
-    instance.land_beside_events().await;
-    assert_eq!(offsets(&lake, table).await, [(0, 10), (0, 11)]);
-    lake
-}
-
-#[tokio::test]
-async fn dead_letters_and_gaps_that_are_ahead_of_events_are_of_the_log_that_was_cut_too() {
-    for table in [Table::DeadLetters, Table::OffsetGaps] {
-        let lake = lake_with_rows_ahead(table).await;
-        let refused = load(&mut Instance::on(&lake).await, cut(15, 11)).await.unwrap_err();
-        assert!(refused.to_string().contains("offsets 11 to 11"), "{table:?}: {refused}");
-        // The log has grown again meanwhile, and nobody has seen that it was shorter.
-        let mut instance = Instance::holding(&lake, &[0]).await;
-        let held = instance.partitions.get(PARTITION).unwrap();
-        for (first, leader_epoch, contradicts) in [(10, 5, false), (11, 6, true), (12, 6, false)] {
-            let mut batch = instance.batch(0, &[(first, Some(first))]);
-            batch.leader_epoch = epoch(leader_epoch);
-            assert_eq!(held.is_contradicted_by(&batch), contradicts, "{table:?}, {first}");
-        }
-        // Nothing was cut.
-        instance.receive_under(5, 12, 2);
-        instance.land().await;
-        let end = load(&mut Instance::on(&lake).await, cut(15, 12)).await.unwrap_err();
-        assert!(end.to_string().contains("offsets 12 to 13"), "{table:?}: {end}");
-    }
-}
-
-#[tokio::test]
-async fn where_rows_ahead_of_events_were_cut_the_record_says_how_far_they_reach() {
-    for table in [Table::DeadLetters, Table::OffsetGaps] {
-        let lake = lake_with_rows_ahead(table).await;
-        let mut instance = accepting(&lake).await;
-        for _ in 0..2 {
-            assert_eq!(load(&mut instance, cut(15, 10)).await.unwrap().offset, Offset(10));
-        }
-        let tables = instance.committer.tables();
-        let found = tables.app_ids.accepted_truncations(tables.events.state(), PARTITION);
-        let found: Vec<_> = found.iter().map(|cut| (cut.position.0, cut.covered_to.0)).collect();
-        assert_eq!(found, [(10, 12)], "{table:?}");
-        // What is covered stays, and everything else is read from the new log.
-        instance.receive_under(6, 10, 4);
-        instance.land().await;
-        instance.average(true).await;
-        let all: Vec<_> = (0..10).chain(12..14).map(|offset| (0, offset)).collect();
-        assert_eq!(offsets(&lake, Table::Events).await, all, "{table:?}");
-        let mut strict = Instance::on(&lake).await;
-        assert_eq!(load(&mut strict, whole(0)).await.unwrap().offset, Offset(14));
-    }
-}
-
-#[tokio::test]
-async fn rows_that_a_cut_left_ahead_contradict_nothing_of_the_new_log_once_it_was_accepted() {
-    let lake = lake_with_rows_ahead(Table::DeadLetters).await;
-    let mut instance = accepting(&lake).await;
-    load(&mut instance, cut(15, 10)).await.unwrap();
-    // The first of two records under offsets that are covered already.
-    instance.receive_under(6, 10, 1);
-    instance.land().await;
-    let mut strict = Instance::on(&lake).await;
-    assert_eq!(load(&mut strict, whole(0)).await.unwrap().offset, Offset(10));
-    let mut batch = strict.batch(0, &[(11, Some(11))]);
-    batch.leader_epoch = epoch(6);
-    assert!(!strict.partitions.get(PARTITION).unwrap().is_contradicted_by(&batch));
-}
-
-#[tokio::test]
-async fn a_cut_below_averages_alone_is_accepted_before_events_hold_anything() {
-    let lake = lake();
-    let mut instance = Instance::holding(&lake, &[0]).await;
-    instance.receive_under(4, 0, 2);
-    instance.average(true).await;
-    let refused = load(&mut Instance::on(&lake).await, cut(2, 1)).await.unwrap_err();
-    assert!(refused.to_string().contains("offsets 1 to 1"), "{refused}");
-    let mut instance = accepting(&lake).await;
-    assert_eq!(load(&mut instance, cut(2, 1)).await.unwrap().offset, Offset(0));
-    assert_eq!(on_record(&instance), [(Some(1), 0)]);
-    instance.receive_under(4, 0, 1);
-    instance.receive_under(5, 1, 3);
-    instance.land().await;
-    instance.average(true).await;
-    assert_eq!(offsets(&lake, Table::Events).await, [0, 1, 2, 3].map(|offset| (0, offset)));
-    let mut strict = Instance::on(&lake).await;
-    assert_eq!(load(&mut strict, whole(0)).await.unwrap().offset, Offset(4));
 }
 
 #[tokio::test]
@@ -318,160 +208,26 @@ async fn a_second_cut_is_accepted_and_recorded_as_another() {
 }
 
 #[tokio::test]
-async fn averages_that_were_behind_go_on_with_what_is_landed() {
-    let lake = lake_with(6).await;
-    // The program ends between the two commits.
-    accept(Instance::on(&lake).await.committer.tables_mut(), CUT).await.unwrap();
-    let mut instance = Instance::on(&lake).await;
-    assert_eq!(load(&mut instance, whole(0)).await.unwrap().offset, Offset(10));
-    assert_eq!(instance.partitions.get(PARTITION).unwrap().avg_speed_offset, Some(Offset(10)));
-    let before = version(&lake, Table::AvgSpeed).await;
-    load(&mut instance, whole(0)).await.unwrap();
-    assert_eq!(version(&lake, Table::AvgSpeed).await, before);
-}
-
-#[tokio::test]
 async fn a_log_that_was_cut_before_its_averages_began_is_found_by_its_records() {
     let instance = Instance::holding(&lake_with(0).await, &[0]).await;
     let held = instance.partitions.get(PARTITION).unwrap();
     assert_eq!((held.position(), held.avg_speed_offset), (Offset(0), None));
-    for (leader_epoch, contradicts) in [(5, false), (6, true)] {
-        let mut batch = instance.batch(0, &[(0, Some(0))]);
-        batch.leader_epoch = epoch(leader_epoch);
-        assert_eq!(held.is_contradicted_by(&batch), contradicts, "{leader_epoch}");
-    }
-}
-
-#[tokio::test]
-async fn averages_that_a_cut_left_ahead_contradict_nothing_once_it_was_accepted() {
-    let lake = lake_with_averages_ahead().await;
-    let mut instance = accepting(&lake).await;
-    assert_eq!(load(&mut instance, cut(12, 10)).await.unwrap().offset, Offset(10));
-    let tables = instance.committer.tables();
-    let newest = newest(&tables.events, &tables.app_ids, PARTITION).unwrap();
-    assert_eq!((newest.position, newest.averaged_to), (Offset(10), Offset(12)));
-    instance.receive_under(6, 10, 1);
-    instance.land().await;
-    let instance = Instance::holding(&lake, &[0]).await;
-    let mut batch = instance.batch(0, &[(11, Some(11))]);
-    batch.leader_epoch = epoch(6);
-    let held = instance.partitions.get(PARTITION).unwrap();
-    assert_eq!((held.position(), held.avg_speed_offset), (Offset(11), Some(Offset(12))));
-    assert!(!held.is_contradicted_by(&batch), "it would be accepted again");
-    assert_eq!(on_record(&instance), [(Some(10), 10)]);
+    assert!(!is_contradicted(&instance, 0, Some(5)));
+    assert!(is_contradicted(&instance, 0, Some(6)));
 }
 
 #[tokio::test]
 async fn records_of_a_later_leader_than_what_is_landed_under_their_offsets_contradict_it() {
     // Averages are behind: the replay begins where both logs are the same still.
     let mut instance = Instance::holding(&lake_with(6).await, &[0]).await;
-    let held = instance.partitions.get(PARTITION).unwrap();
-    for (first, leader_epoch, contradicts) in [(6, 5, false), (8, 6, true), (10, 6, false)] {
-        let mut batch = instance.batch(0, &[(first, Some(first)), (first + 1, None)]);
-        batch.leader_epoch = epoch(leader_epoch);
-        assert_eq!(held.is_contradicted_by(&batch), contradicts, "{first}");
+    for (offset, leader_epoch, contradicts) in
+        [(6, Some(5), false), (8, Some(6), true), (10, Some(6), false), (8, None, false)]
+    {
+        assert_eq!(is_contradicted(&instance, offset, leader_epoch), contradicts, "{offset}");
     }
-    let mut unknown = instance.batch(0, &[(8, None)]);
-    unknown.leader_epoch = None;
-    assert!(!held.is_contradicted_by(&unknown));
     let (held, committer) = (&mut instance.partitions, &mut instance.committer);
     let (takeover, rules) = (&mut instance.takeover, &instance.rules);
     let refused =
         takeover.reload_truncated(PARTITION, Offset(8), held, committer, rules).await.unwrap_err();
     assert!(refused.to_string().contains("offsets 8 to 9"), "{refused}");
-}
-
-#[tokio::test]
-async fn a_verdict_that_was_accepted_already_says_nothing_of_what_has_landed_since() {
-    let lake = lake_with(10).await;
-    let mut owner = accepting(&lake).await;
-    load(&mut owner, cut(10, 7)).await.unwrap();
-    owner.receive_under(6, 10, 2);
-    assert!(owner.land().await.is_empty());
-    // It was suspended with Kafka's verdict from before the cut was accepted.
-    let mut zombie = accepting(&lake).await;
-    let before = version(&lake, Table::AvgSpeed).await;
-    let start = load(&mut zombie, cut(10, 7)).await.unwrap();
-    assert_eq!((start.offset.0, start.leader_epoch), (10, None), "it would be refused again");
-    assert_eq!(on_record(&zombie), [(Some(7), 10)]);
-    assert_eq!(version(&lake, Table::AvgSpeed).await, before);
-    assert_eq!(owner.average(true).await, Some(BTreeSet::new()));
-}
-
-#[tokio::test]
-async fn a_verdict_over_what_was_never_landed_says_nothing_of_what_a_later_leader_has_landed_since()
-{
-    for (found_for, is_refused) in [(5, false), (6, true), (7, true)] {
-        let lake = lake_with(10).await;
-        // It read on and was suspended; the log was cut where the tables end, and its successor landed what came then.
-        let mut successor = Instance::holding(&lake, &[0]).await;
-        successor.receive_under(6, 10, 6);
-        successor.land().await;
-        successor.average(true).await;
-        let mut verdict = cut(14, 10);
-        verdict.truncation =
-            verdict.truncation.map(|it| Truncation { leader_epoch: epoch(found_for), ..it });
-        let mut zombie = accepting(&lake).await;
-        assert_eq!(load(&mut zombie, verdict).await.unwrap().offset, Offset(16));
-        let accepted = usize::from(is_refused);
-        assert_eq!(on_record(&zombie).len(), accepted, "found for a log up to leader {found_for}");
-    }
-}
-
-#[tokio::test]
-async fn a_verdict_over_averages_counts_though_a_later_leader_was_elected_before_events_landed() {
-    let lake = lake_with(10).await;
-    let mut instance = Instance::holding(&lake, &[0]).await;
-    instance.receive_under(6, 10, 2);
-    instance.land().await;
-    let mut verdict = cut(10, 7);
-    verdict.truncation = verdict.truncation.map(|it| Truncation { leader_epoch: epoch(5), ..it });
-    let refused = load(&mut Instance::on(&lake).await, verdict).await.unwrap_err();
-    assert!(refused.to_string().contains("offsets 7 to 11"), "{refused}");
-}
-
-#[tokio::test]
-async fn who_was_overtaken_accepts_nothing_and_judges_again() {
-    for lands in [false, true] {
-        let lake = lake_with(6).await;
-        let mut zombie = accepting(&lake).await;
-        let mut owner = Instance::holding(&lake, &[0]).await;
-        if lands {
-            owner.receive_under(5, 6, 6);
-            assert!(owner.land().await.is_empty());
-        } else {
-            // Its first news are of averages: `events` is claimed and its offset stays.
-            owner.receive_under(5, 6, 1);
-            assert_eq!(owner.average(true).await, Some(BTreeSet::new()));
-        }
-        let next = Offset(6);
-        let judged = CutBelowLanded { position: next, covered_to: next, averaged_to: next, ..CUT };
-        let refused = accept(zombie.committer.tables_mut(), judged).await;
-        assert!(refused.unwrap_err().is_transient(), "its load is tried again");
-        assert!(on_record(&Instance::on(&lake).await).is_empty());
-        owner.receive_under(5, 12, 1);
-        assert!(owner.land().await.is_empty());
-        assert_eq!(owner.average(true).await, Some(BTreeSet::new()));
-    }
-}
-
-#[tokio::test]
-async fn averages_of_an_owner_that_has_landed_more_are_not_moved_to_where_a_cut_was_accepted() {
-    let lake = lake_with(6).await;
-    let mut owner = Instance::holding(&lake, &[0]).await;
-    accept(Instance::on(&lake).await.committer.tables_mut(), CUT).await.unwrap();
-    let mut zombie = Instance::on(&lake).await;
-    owner.receive_under(5, 6, 6);
-    assert!(owner.land().await.is_empty(), "what another has accepted fences nobody");
-    let refused = apply_accepted(zombie.committer.tables_mut(), PARTITION).await;
-    assert!(refused.unwrap_err().is_transient(), "its load is tried again");
-    assert_eq!(owner.average(true).await, Some(BTreeSet::new()));
-    assert_eq!(averaged(&lake).await, Some(Offset(12)));
-}
-
-/// The next offset of `avg_speed`.
-async fn averaged(lake: &Lake) -> Option<Offset> {
-    let instance = Instance::on(lake).await;
-    let tables = instance.committer.tables();
-    tables.app_ids.progress(tables.avg_speed.state(), PARTITION).next_offset
 }

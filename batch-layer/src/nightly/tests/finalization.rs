@@ -4,7 +4,7 @@ use lake_delta::Commit;
 use lake_model::finalization::DayDecision;
 use lake_model::{KafkaPartition, Offset, TableVersion};
 use lake_tables::Table;
-use lake_tables::txn::AcceptedTruncation;
+use lake_tables::txn::{AcceptedTruncation, CutBelowLanded};
 
 use super::super::{DayFilter, NightlyOptions};
 use crate::nightly;
@@ -169,14 +169,9 @@ async fn provisional_rows_of_records_that_were_cut_off_do_not_hold_their_day_bac
     let mut world = world().await;
     let (partition, position, end) = (KafkaPartition(0), Offset(3), Some(Offset(2)));
     world.average(&[seen("KV1", "2025-04-05T11:00:00Z", 90_000)]).await;
-    let accepted = AcceptedTruncation {
-        partition,
-        end,
-        position,
-        covered_to: position,
-        averaged_to: Offset(4),
-        accepted_at: at("2025-04-06T11:00:00Z"),
-    };
+    let (covered_to, averaged_to) = (position, Offset(4));
+    let cut = CutBelowLanded { partition, end, position, covered_to, averaged_to };
+    let accepted = AcceptedTruncation { cut, accepted_at: at("2025-04-06T11:00:00Z") };
     let txns = world.context.app_ids.record_truncation(1, &accepted);
     world.commit(Table::Events, &Commit::new(&world.context.lake, "ACCEPT").txns(txns)).await;
     assert_eq!(world.nightly().await.done[0].rows_read, 3);

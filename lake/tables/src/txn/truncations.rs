@@ -9,21 +9,28 @@ use lake_model::{KafkaPartition, Offset, Timestamp};
 use super::AppIds;
 use lake_delta::TableState;
 
-/// A cut that was accepted.
+/// A cut of Kafka's log below what is landed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AcceptedTruncation {
+pub struct CutBelowLanded {
     /// The partition.
     pub partition: KafkaPartition,
     /// The first offset that the new log has other records under, or none: where the cut was, as far as Kafka says.
     pub end: Option<Offset>,
-    /// The next offset of `events`: records below it that Kafka has anew are not read.
+    /// The next offset of `events`, at which consuming can go on: records below it that Kafka has anew are not read.
     pub position: Offset,
-    /// Where the offsets end that `dead_letters` or `offset_gaps` covered by then, or `position`, which is never beyond it: records
+    /// Where the offsets end that `dead_letters` or `offset_gaps` cover, or `position`, which is never beyond it: records
     /// that Kafka has anew are not read under those of them, either, that lie between the two.
     pub covered_to: Offset,
-    /// The next offset of `avg_speed` then, or `position` if that is not beyond it: provisional rows count what the log had between the
+    /// The next offset of `avg_speed`, or `position` if that is not beyond it: provisional rows count what the log had between the
     /// two before it was cut, which never lands.
     pub averaged_to: Offset,
+}
+
+/// A cut that was accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AcceptedTruncation {
+    /// The cut, by what the tables held when it was accepted.
+    pub cut: CutBelowLanded,
     /// When it was accepted.
     pub accepted_at: Timestamp,
 }
@@ -41,8 +48,8 @@ impl AppIds {
         number: usize,
         truncation: &AcceptedTruncation,
     ) -> Vec<(String, i64)> {
-        let AcceptedTruncation { partition, end, position, covered_to, averaged_to, accepted_at } =
-            *truncation;
+        let AcceptedTruncation { cut, accepted_at } = *truncation;
+        let CutBelowLanded { partition, end, position, covered_to, averaged_to } = cut;
         let id = |what| self.truncation(partition, number, what);
         let mut txns = vec![
             (self.truncations(partition), i64::try_from(number).unwrap_or(i64::MAX)),
@@ -65,14 +72,15 @@ impl AppIds {
         let truncation = |number| {
             let found = |what| state.txn(&self.truncation(partition, number, what));
             let position = found("position")?;
-            Some(AcceptedTruncation {
+            let cut = CutBelowLanded {
                 partition,
                 end: found("end").map(Offset),
                 position: Offset(position),
                 covered_to: Offset(found("covered_to").unwrap_or(position)),
                 averaged_to: Offset(found("averaged_to").unwrap_or(position)),
-                accepted_at: Timestamp::from_micros(found("accepted_at")?),
-            })
+            };
+            let accepted_at = Timestamp::from_micros(found("accepted_at")?);
+            Some(AcceptedTruncation { cut, accepted_at })
         };
         (1..=self.truncation_count(state, partition)).filter_map(truncation).collect()
     }

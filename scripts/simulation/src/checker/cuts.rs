@@ -1,8 +1,8 @@
 //! Cuts of Kafka's log by unclean elections: a loss of what is landed is on record, once, where a setting accepts it.
 //!
 //! What the tables hold under an offset that was cut off is of the log before, up to the position on record, and of the
-//! log after it from there on, but for what dead letters and gaps covered by then; without a record everything is of the log after. `expected` builds on that, and `landing`
-//! finds whatever is landed otherwise.
+//! log after it from there on, but for what dead letters and gaps covered by then; without a record everything is of the log
+//! after. `expected` builds on that, and `landing` finds whatever is landed otherwise.
 
 use std::collections::BTreeMap;
 

@@ -130,16 +130,18 @@ impl Director {
         }
         let place = self.chance.random_range(0..self.batches.len());
         let running = self.batches.remove(place);
-        self.world.trace.count("freeze of a batch run");
-        self.world.trace.say(&format!("{} is frozen", running.process.name()));
-        running.process.freeze(true);
         let length = self.length_of_freeze();
-        self.frozen.push((Instant::now() + length, running));
+        self.freeze_running(running, "freeze of a batch run", length);
     }
 
     fn freeze_for(&mut self, place: usize, length: Duration) {
-        let Some(running) = self.slots[place].running.take() else { return };
-        self.world.trace.count("freeze");
+        if let Some(running) = self.slots[place].running.take() {
+            self.freeze_running(running, "freeze", length);
+        }
+    }
+
+    fn freeze_running(&mut self, running: Running, counted_as: &'static str, length: Duration) {
+        self.world.trace.count(counted_as);
         self.world.trace.say(&format!("{} is frozen", running.process.name()));
         running.process.freeze(true);
         self.frozen.push((Instant::now() + length, running));

@@ -135,12 +135,18 @@ pub(super) async fn two_compactions(director: &mut Director) {
     }
 }
 
-pub(super) async fn vacuum_beside_an_upload(director: &mut Director) {
+/// A nightly run that waits for the answer to its first upload.
+async fn nightly_that_uploads(director: &mut Director) -> Option<Arc<Process>> {
     land_a_closed_day(director).await;
-    let Some(run) = nightly(director) else { return };
+    let run = nightly(director)?;
     let late = Fate::AnsweredLate(Duration::from_secs(8));
     director.world.faults.plan(run.name(), "avg_speed/event_date", late);
     wait_for_put(director, &run).await;
+    Some(run)
+}
+
+pub(super) async fn vacuum_beside_an_upload(director: &mut Director) {
+    let Some(run) = nightly_that_uploads(director).await else { return };
     if let Some(maintenance) = maintain(director) {
         director.see_out(&maintenance).await;
     }
@@ -148,11 +154,7 @@ pub(super) async fn vacuum_beside_an_upload(director: &mut Director) {
 }
 
 pub(super) async fn suspended_for_days(director: &mut Director) {
-    land_a_closed_day(director).await;
-    let Some(run) = nightly(director) else { return };
-    let late = Fate::AnsweredLate(Duration::from_secs(8));
-    director.world.faults.plan(run.name(), "avg_speed/event_date", late);
-    wait_for_put(director, &run).await;
+    let Some(run) = nightly_that_uploads(director).await else { return };
     run.freeze(true);
     let kept_us = i64::try_from(director.world.settings.maintain.orphan_retention.as_micros());
     director.world.clock.skip(2 * kept_us.unwrap_or(0));

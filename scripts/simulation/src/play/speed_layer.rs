@@ -8,6 +8,9 @@ use crate::director::Director;
 use crate::process::Death;
 use crate::producer::{HOUR_US, MINUTE_US};
 
+/// Dead letters that land ahead of the events.
+const LETTERS_AHEAD: usize = 5;
+
 pub(super) async fn zombie(director: &mut Director) {
     director.fill_slots();
     director.producer.burst(25);
@@ -81,8 +84,11 @@ pub(super) async fn cut_below_landed(director: &mut Director) {
     let partition = director.any_partition();
     director.producer.burst(20);
     director.settle(Duration::from_secs(9)).await;
-    let most =
-        if director.below(2) == 0 { dead_letters_ahead(director, partition).await } else { 15 };
+    let mut most = 15;
+    if director.below(2) == 0 {
+        dead_letters_ahead(director, partition).await;
+        most = LETTERS_AHEAD as u64;
+    }
     let offsets = director.below(most) + 2;
     director.world.broker.cut(partition, i64::try_from(offsets).unwrap_or(2));
     for _ in 0..6 {
@@ -93,12 +99,11 @@ pub(super) async fn cut_below_landed(director: &mut Director) {
     }
 }
 
-/// Ends instances once they have landed the partition's dead letters, and its events not yet. Returns how many letters that may be.
-async fn dead_letters_ahead(director: &mut Director, partition: KafkaPartition) -> u64 {
-    let letters = 5;
+/// Ends instances once they have landed the partition's dead letters, and its events not yet.
+async fn dead_letters_ahead(director: &mut Director, partition: KafkaPartition) {
     let path = "dead_letters/_delta_log/";
     director.doom_all(Death::Put { path, nth: 1, after_effect: true });
-    director.producer.bad_ones(partition, letters);
+    director.producer.bad_ones(partition, LETTERS_AHEAD);
     for _ in 0..100 {
         director.settle(Duration::from_millis(100)).await;
         let next = |table| director.world.next_offset(table, partition);
@@ -107,7 +112,6 @@ async fn dead_letters_ahead(director: &mut Director, partition: KafkaPartition) 
             break;
         }
     }
-    letters as u64
 }
 
 pub(super) async fn closed_window(director: &mut Director) {
