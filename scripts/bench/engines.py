@@ -5,7 +5,6 @@ into place, so an incomplete folder is never used.
 """
 
 import hashlib
-import os
 import shutil
 import subprocess
 import tempfile
@@ -13,11 +12,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from bench.bed import fail, tell
+from harness.lakehouse import CACHE
 
 PEERS = Path(__file__).resolve().parent / "peers"
-CACHE = Path(
-    os.environ.get("LAMBDALAKE_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lambdalake"
-)
 # This collector uses fewer CPU seconds than the default. Nothing is written to the system's folder for temporary files.
 JAVA = ["java", "-XX:+UseParallelGC", "-XX:-UsePerfData"]
 

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 
 from bench.bed import fail, tell
-from bench.engines import CACHE
+from harness.lakehouse import CACHE
 
 VERSION = "0.12.8"
 HOME = CACHE / f"inferno-{VERSION}"

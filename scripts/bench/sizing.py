@@ -10,13 +10,12 @@ Three runs on a real Kafka and a store that counts requests (`counting`):
 `sizing_model` multiplies all that by what a month has.
 """
 
-import sys
 import time
 from dataclasses import asdict
 
 from bench import process, sizing_model
 from bench.bed import a_bed, fail, tell
-from bench.command_line import options
+from bench.command_line import SIZES, options
 from bench.counting import counting_store, total
 from bench.report import Steps, publish
 from bench.sizing_model import Counted, Pipeline, Requests
@@ -38,7 +37,7 @@ PIECEMEAL = {"speed__landing_bytes": 1_000_000, "speed__landing_interval": "200m
 
 
 def main():
-    parser = options(__doc__, "cameras", "events", "partitions", "instances", "servings", "commit-interval", "landing-interval", "seconds")
+    parser = options(__doc__, *SIZES, "events", "seconds")
     arguments = parser.parse_args()
     pipeline = Pipeline(
         arguments.cameras,
@@ -238,4 +237,4 @@ def text(report, pipeline, counted):
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -5,8 +5,9 @@ say how many of these a month has. docs/benchmarks.md has the formulas.
 """
 
 import math
-
 from dataclasses import dataclass
+
+from harness import memory
 
 # Amazon S3 Standard, us-east-1, https://aws.amazon.com/s3/pricing/. USD; requests per 1,000, DELETE is free.
 USD_PER_1000_WRITES = 0.005  # PUT, COPY, POST, LIST
@@ -16,11 +17,13 @@ USD_PER_GB_MONTH = 0.023  # the first 50 TB
 DAY_S = 86_400
 DAYS_IN_MONTH = 365.25 / 12
 MONTH_S = DAYS_IN_MONTH * DAY_S
-MIB, GB = 1 << 20, 1_000_000_000
+GB = 1_000_000_000
 # Defaults of lake.checkpoint_interval, serving.refresh_interval and batch.max_rows_in_memory.
 CHECKPOINT_INTERVAL = 100
 REFRESH_INTERVAL_S = 1.0
 MAX_ROWS_IN_MEMORY = 8_000_000
+# What an open window of a camera occupies, as docs/operations.md says.
+WINDOW_BYTES = 1.5 * 1024
 # The share of the cores that a machine's load may have: the rest is for rush hours and for catching up.
 LOAD = 0.5
 
@@ -118,8 +121,6 @@ def cameras_per_machine(pipeline, cores_used, cores):
 
 
 def memory_bound_mib(pipeline, lateness_h=3):
-    """What resident memory of an instance of the speed layer stays below: the sum of docs/operations.md with the default settings
-    and one broker, for an instance that has all cameras."""
-    landing, queue, fetched = 64e6 / MIB, 64e6 / MIB, 8 + 4
-    windows = pipeline.cameras * (12 * (lateness_h + 1) + 1) * 1.5 / 1024
-    return 1.5 * (100 + 4 * landing + 2 * queue + pipeline.partitions + 8 * fetched + windows)
+    """What resident memory of an instance of the speed layer stays below, if it has all cameras."""
+    windows = pipeline.cameras * (12 * (lateness_h + 1) + 1)
+    return memory.bound_mib(pipeline.partitions, windows * WINDOW_BYTES)

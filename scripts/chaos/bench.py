@@ -4,6 +4,7 @@ import contextlib
 import re
 from dataclasses import dataclass, field
 
+from chaos.history import History
 from harness import checks, data, oracle
 from harness.cluster import Cluster, WireProxy
 from harness.lakehouse import Workspace, until
@@ -106,11 +107,7 @@ class Bench:
         """Everything that Kafka delivers is in the tables once, and nothing else."""
         records, ends = self.topic.records(), self.topic.ends()
         expected = oracle.land(records, self.workspace.rules)
-        delivered = {(record.partition, record.offset) for record in records}
-        gaps = {
-            (p, "not_delivered"): {offset for offset in range(end) if (p, offset) not in delivered}
-            for p, end in ends.items()
-        }
+        gaps = History().gaps(records, ends)
         self.must_pass(lambda: checks.landed(self.workspace, expected), "every record is in the tables as it was sent")
         self.must_pass(lambda: checks.coverage(self.workspace, gaps), "every offset is covered once")
         self.must_pass(lambda: checks.provisional(self.workspace, expected.events), "provisional rows are right")

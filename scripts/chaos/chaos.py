@@ -12,7 +12,6 @@ In a cluster, Kafka loses records, too: losses.py. drills.py has such faults one
 
 import argparse
 import contextlib
-import os
 import shutil
 import signal
 import subprocess
@@ -155,13 +154,11 @@ class Run:
         spaces = Workspaces(servers, folder)
         common |= {"replicas": brokers}
         main = stack.enter_context(spaces.make("main", store="minio", partitions=6, **SETTINGS, **common))
-        small = stack.enter_context(
-            spaces.make("small", partitions=2, **SMALL, **common, lake__uri=str(disk.folder / "lake"))
-        )
+        small = stack.enter_context(spaces.make("small", partitions=2, **SMALL, **common))
+        small.use_lake(Lake(str(disk.folder / "lake")))
         if brokers > 1:
             for workspace in (main, small):
                 workspace.topic.alter({"min.insync.replicas": "2"})
-        small.lake = Lake(str(disk.folder / "lake"))
         seed, a_day = arguments.seed, RATE * CYCLE_S * arguments.cycles // simulated_days(arguments.cycles)
         feeds = [
             Feed(main.topic, seed, self.zone, rate=RATE, day_records=a_day),

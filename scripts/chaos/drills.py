@@ -2,8 +2,8 @@
 
 Most of these faults leave something wrong behind: a partition has other records at offsets that have landed, or a batch is not
 readable. Then rows must be those that Kafka had delivered, and the product must say what is lost, or stop. What it must do
-is written as `bench.must`. The schedule of chaos.py deals some of them among other faults, briefly; here each has the time
-that it needs, and in more variants.
+is written as `bench.must`. chaos.py causes some of these faults too, for a short time and among others. Here each fault is
+alone, lasts as long as it needs, and comes in more variants.
 
     records ─▶ 3 brokers ─▶ wire_proxy.py, a door for each broker ─▶ 2 instances ─▶ a lake on local disk
 """

@@ -179,7 +179,7 @@ def follower_killed(world, fault):
 def bit_flip(world, fault):
     """A few times, and until it has happened, unless the instance fetches nothing for a while."""
     before = world.proxies.flipped(fault.slot)
-    world.proxies.flip_bits(fault.slot, 1, 1 + fault.seed % 4)
+    world.proxies.flip_bits(fault.slot, 1 + fault.seed % 4)
 
     def stop():
         with contextlib.suppress(AssertionError):
@@ -291,7 +291,7 @@ def killed_after(program, fault):
 
 
 def audit(world, _):
-    """The tables are consistent at every moment, or the store is unavailable. Records may be behind under fire."""
+    """The tables are consistent at every moment, unless the store is unavailable. Records may wait in Kafka meanwhile."""
     world.main.begin("audit", "--kafka", "skip", codes=AWAY)
 
 

@@ -56,7 +56,7 @@ class Ledger:
         page[offset] = digest
 
     def cut(self, partition, end):
-        """The log is cut there: what follows is lost, and its offsets are given away again."""
+        """The records from this offset on are lost, and other records will have their offsets."""
         del self.digests[partition][end:]
 
     def forget(self, partition, first):
@@ -185,7 +185,7 @@ class Feed(threading.Thread):
         assert left == 0, f"Kafka did not acknowledge {left} of {count} records within {PATIENCE_S} s"
         self.check()
 
-    def begin_anew(self):
+    def reset(self):
         """The topic is another one, and empty."""
         assert self.idle.is_set(), "the thread must be paused"
         self.ledger, self.producer = Ledger(self.topic.partitions), self._producer()

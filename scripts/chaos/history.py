@@ -39,7 +39,7 @@ class History:
 
     def held(self, records):
         """The records that the tables must hold once everything has landed; `records` are those that Kafka has now."""
-        went_on = self._went_on()
+        went_on = {loss.partition: loss.went_on for loss in self.losses}
         now = [record for record in records if record.offset >= went_on.get(record.partition, 0)]
         earlier = [record for kept in self.kept.values() for record in kept]
         return sorted(earlier + now, key=lambda record: (record.partition, record.offset))
@@ -65,6 +65,3 @@ class History:
     def undecided(self):
         """Cameras of partitions whose provisional rows the product does not promise (docs/guarantees.md)."""
         return frozenset().union(*(loss.undecided for loss in self.losses))
-
-    def _went_on(self):
-        return {loss.partition: loss.went_on for loss in self.losses}

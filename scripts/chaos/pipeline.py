@@ -62,11 +62,16 @@ class Pipeline:
         self.asked = []  # programs that were asked to end
         self.not_before = [0.0] * slots  # when an instance is started again, by time.monotonic()
         self.jobs = []  # (program, accepted exit codes)
-        self.has_averages = False  # once the table was seen, which never goes
+        self.has_averages = False  # whether avg_speed was seen in the lake; it is never removed
         self.history = History()
         self.losses = 0  # that the harness has caused
         self.stop_wanted = None  # the Stop that is expected now
         self.tally = Counter()
+
+    def use_lake(self, lake):
+        """Another lake, without tables, from now on."""
+        self.workspace.use_lake(lake)
+        self.has_averages, self.history = False, History()
 
     # -- instances
 

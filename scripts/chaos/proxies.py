@@ -64,10 +64,14 @@ class Proxies:
         return json.loads(self.store_proxy.stdout.readline())
 
     def _start_wire_proxy(self, stack, slots, seed, log_folder):
-        """A door for each slot and broker: that of broker b (from 1) for slot n is door n * brokers + b - 1."""
+        """A door for each slot and broker, in the order of `_wire_doors`."""
         folders = [stack / f"kafka-{broker}" for broker in range(1, self.brokers + 1)]
         to = [port_in(folder / f"proxied-{slot + 1}-port") for slot in range(slots) for folder in folders]
         return WireProxy([(0, port) for port in to], seed, (log_folder / "wire-proxy.log").open("wb"))
+
+    def _wire_doors(self, slot):
+        """The doors of the wire proxy for a slot, by broker."""
+        return range(slot * self.brokers, (slot + 1) * self.brokers)
 
     def _start_toxiproxy(self, toxiproxy, log_folder):
         port = free_port()
@@ -98,7 +102,7 @@ class Proxies:
             folder = stack / (f"kafka-{broker}" if self.wire else "kafka")
             port, behind = port_in(folder / f"proxy-{number}-port"), port_in(folder / f"proxied-{number}-port")
             if self.wire:
-                behind = self.wire.ports[slot * self.brokers + broker - 1]
+                behind = self.wire.ports[self._wire_doors(slot)[broker - 1]]
             self._make_proxy(f"kafka-{slot}", f"kafka-{slot}-{broker}", port, behind)
             kafka_ports.append(port)
         # The first slot fetches from leaders; each other one from the replicas of a rack.
@@ -132,18 +136,20 @@ class Proxies:
             self.ask("POST", f"/proxies/{member}", {"enabled": False})
             self.ask("POST", f"/proxies/{member}", {"enabled": True})
 
-    def flip_bits(self, slot, share, times):
-        """Alters so many responses of each broker, on this share of the connections of a slot."""
-        for door in range(slot * self.brokers, (slot + 1) * self.brokers):
-            self.wire.flip(door, share, times)
+    def flip_bits(self, slot, times):
+        """Alters so many responses of each broker to a slot."""
+        for door in self._wire_doors(slot):
+            self.wire.flip(door, times=times)
 
     def flipped(self, slot):
         """How many responses to a slot have been altered so far."""
-        return sum(self.wire.counts()["altered"][slot * self.brokers : (slot + 1) * self.brokers])
+        altered = self.wire.counts()["altered"]
+        return sum(altered[door] for door in self._wire_doors(slot))
 
     def stop_flipping(self, slot):
         """Passes everything on as it is."""
-        self.flip_bits(slot, 0, None)
+        for door in self._wire_doors(slot):
+            self.wire.stop_flipping(door)
 
     def answer_falsely(self, door, **shares):
         """Sets the shares of a door of the store's proxy: refuse, lose, late; nothing means none."""

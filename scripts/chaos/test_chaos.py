@@ -2,6 +2,7 @@
 based.
 """
 
+import datetime as dt
 import http.server
 import json
 import signal
@@ -13,13 +14,19 @@ import urllib.request
 from collections import Counter
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
+import pyarrow
 import pytest
+from deltalake import write_deltalake
 
 from chaos import faults, feed, schedule
+from chaos.history import History, Loss
 from chaos.pipeline import Pipeline, Stop
-from harness.lakehouse import Program, until
+from harness.data import at
+from harness.lakehouse import Program, Workspace, until
 from harness.oracle import Record
+from harness.readers import Lake
 
 STORE_PROXY = Path(__file__).resolve().parent / "store_proxy.py"
 RECORDS = [Record(partition, offset, 1000 + offset, b"KV1", b"{}") for partition in (0, 1) for offset in (0, 1, 3)]
@@ -158,6 +165,21 @@ def test_a_pipeline_stops_although_an_instance_gave_up_and_was_not_started_again
     pipeline.instances[1].process.wait()
     pipeline.stop()
     assert pipeline.instances == [None, None] and pipeline.workspace.programs == []
+
+
+def test_a_pipeline_with_another_lake_has_no_closed_day_before_that_lake_has_averages(tmp_path):
+    old, new = (Lake(str(tmp_path / name)) for name in ("old", "new"))
+    workspace = Workspace(None, tmp_path, None, old, {"pipeline.timezone": "UTC"})
+    pipeline = Pipeline(workspace, SimpleNamespace(arrived_us=at("2025-04-05T12:00:00+00:00")), slots=1)
+    averages = pyarrow.table({"vehicle_count": [1]})
+    write_deltalake(old.path("avg_speed"), averages)
+    pipeline.history.note(Loss(0, held=0, went_on=1, cut_at=None), [])
+    assert pipeline.last_closed_day() == dt.date(2025, 4, 4)
+    pipeline.use_lake(new)
+    assert pipeline.last_closed_day() is None and pipeline.history == History()
+    assert workspace.settings["lake.uri"] == new.uri
+    write_deltalake(new.path("avg_speed"), averages)
+    assert pipeline.last_closed_day() == dt.date(2025, 4, 4)
 
 
 def test_an_instance_that_stops_otherwise_than_it_must_is_a_finding(pipeline):

@@ -25,6 +25,11 @@ def alerts():
     return {rule["alert"]: rule for rule in rules() if "alert" in rule}
 
 
+def documented_metrics():
+    """The names in the tables of metrics in docs/operations.md."""
+    return set(re.findall(r"^\| `(lambdalake_\w+)` \|", OPERATIONS.read_text(), re.MULTILINE))
+
+
 def test_promtool_accepts_rules_and_sample_settings():
     promtool("check", "rules", RULES)
     promtool("check", "config", FOLDER / "prometheus.yml")
@@ -53,23 +58,21 @@ def test_each_row_of_the_table_of_alerts_is_a_rule():
 
 
 def test_rules_use_metrics_that_are_documented():
-    documented = set(re.findall(r"^\| `(lambdalake_\w+)` \|", OPERATIONS.read_text(), re.MULTILINE))
     used = {name for rule in rules() for name in re.findall(r"\b(?:lambdalake|node)_\w+\b|\bup\b", rule["expr"])}
-    assert used - FOREIGN <= documented
+    assert used - FOREIGN <= documented_metrics()
 
 
-def test_each_alert_says_who_is_to_come_and_what_to_do():
+def test_each_alert_has_a_severity_a_summary_and_a_description():
     for name, rule in alerts().items():
         assert rule["labels"]["severity"] in {"page", "ticket"}, name
         assert set(rule["annotations"]) == {"summary", "description"}, name
 
 
-def test_each_metric_of_the_programs_is_described_and_documented():
-    """A name in a macro that sets a metric has a description beside it, which becomes its HELP, and a row in the table."""
-    documented = set(re.findall(r"^\| `(lambdalake_\w+)` \|", OPERATIONS.read_text(), re.MULTILINE))
+def test_each_metric_of_the_programs_is_documented():
+    """Each name in the sources has a row in a table of metrics, and each row is one of these names."""
     names = set()
     for folder in ["speed-layer", "batch-layer", "serving", "lake"]:
         for file in sorted((REPOSITORY / folder).rglob("src/**/*.rs")):
             names |= set(re.findall(r'"(lambdalake_\w+)"', file.read_text()))
     assert names, "no metric was found"
-    assert names == documented
+    assert names == documented_metrics()

@@ -1,4 +1,5 @@
-"""The samples of services: accepted by what will read them, and consistent with the programs' settings and exit codes."""
+"""The samples of services: accepted by what will read them, and consistent with the programs: their commands, settings and
+exit codes."""
 
 import configparser
 import re
@@ -10,6 +11,8 @@ from pathlib import Path
 import kubernetes_validate
 import pytest
 import yaml
+
+from harness.lakehouse import binary
 
 HERE = Path(__file__).parent
 SYSTEMD = HERE / "systemd"
@@ -43,6 +46,13 @@ def pods():
     return found + [(name, o["spec"]["jobTemplate"]["spec"]["template"]["spec"]) for name, o in jobs]
 
 
+def commands():
+    """The command of every service and of every pod: the program and its arguments."""
+    starts = [unit(path)["Service"]["ExecStart"] for path in sorted(SYSTEMD.glob("*.service"))]
+    services = [start.removeprefix("/usr/local/bin/").split() for start in starts]
+    return services + [pod["containers"][0]["args"] for _, pod in pods()]
+
+
 def known_keys():
     """Sections with their keys, from the file that documents every one."""
     known, section = {}, None
@@ -73,7 +83,7 @@ def test_kubernetes_accepts_every_object_and_knows_every_field(version):
 
 
 def test_a_field_that_kubernetes_does_not_know_is_found():
-    (_, job) = next(iter(objects("CronJob").items()))
+    job = next(iter(objects("CronJob").values()))
     job["spec"]["jobTemplate"]["spec"]["podFailurPolicy"] = {}
     with pytest.raises(kubernetes_validate.ValidationError, match="podFailurPolicy"):
         kubernetes_validate.validate(job, KUBERNETES_VERSIONS[0], strict=True)
@@ -114,6 +124,15 @@ def test_jobs_try_again_after_external_failures_only():
         assert unit(SYSTEMD / f"lambdalake-{command}.service")["Service"]["RestartPreventExitStatus"] == "1 2"
     for program in ["speed-layer", "serving"]:
         assert unit(SYSTEMD / f"lambdalake-{program}.service")["Service"]["RestartPreventExitStatus"] == "2"
+
+
+@pytest.mark.parametrize("command", commands(), ids=" ".join)
+def test_commands_of_the_samples_are_those_of_the_programs(command):
+    program, *arguments = command
+    done = subprocess.run(
+        [binary(program), *arguments, "--help"], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_settings_in_the_samples_have_keys_that_exist():

@@ -6,8 +6,7 @@ import json
 import pytest
 
 from harness.data import FIRST, traffic
-from harness.lakehouse import Workspace, free_port, until
-from harness.readers import Lake
+from harness.lakehouse import free_port, until
 from harness.topics import Topic
 
 
@@ -17,13 +16,7 @@ def two_lakes(workspaces, name, group=None):
     with workspaces.make(name, partitions=2) as workspace:
         del workspace.settings["kafka.group"]
         workspace.configure(**({"kafka__group": group} if group else {}))
-        folder = workspace.folder.parent / f"{workspace.folder.name}-other"
-        folder.mkdir()
-        lake = Lake(str(folder / "lake"))
-        settings = workspace.settings | {"lake.uri": lake.uri}
-        other = Workspace(workspace.stack, folder, workspace.topic, lake, settings, workspace.programs)
-        other.configure()
-        yield workspace, other
+        yield workspace, workspace.beside("other")
 
 
 def send(workspace):

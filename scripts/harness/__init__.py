@@ -10,6 +10,7 @@
     checks.py      the tables against the oracle
     rest.py        the REST answers against the oracle
     machine.py     the machine that figures were measured on
+    memory.py      how much memory the speed layer may occupy
 
 The end-to-end tests and the tools in scripts/chaos, scripts/soak and scripts/bench import it; it imports none of them,
 nor do they import each other (test_rooms.py). venv.sh sets the environment in which Python finds all of them.

@@ -14,7 +14,7 @@ import signal
 import socket
 import subprocess
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from harness import oracle
@@ -24,6 +24,10 @@ from harness.topics import Topic
 HERE = Path(__file__).resolve().parent
 REPOSITORY = HERE.parent.parent
 STACK_SH = REPOSITORY / "scripts" / "stack.sh"
+# Downloads and builds are kept here, as by the scripts in shell.
+CACHE = Path(
+    os.environ.get("LAMBDALAKE_CACHE") or Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lambdalake"
+)
 RUN_LIMIT_S = 100
 
 # Settings with which much happens in a short time; the group notices a dead member soon.
@@ -222,6 +226,11 @@ class Workspace:
         self.settings |= {name.replace("__", "."): value for name, value in more.items()}
         self.config.write_text(toml(self.settings))
 
+    def use_lake(self, lake):
+        """From now on the pipeline has this lake, which is in the same store as the one before."""
+        self.lake = lake
+        self.configure(lake__uri=lake.uri)
+
     @property
     def config(self):
         return self.folder / "settings.toml"
@@ -316,14 +325,19 @@ class Workspace:
 
     # -- copies
 
-    def fork(self, name):
-        """The same pipeline on a copy of the lake, which must be a folder."""
+    def beside(self, name):
+        """The same pipeline with another lake in the same store, which has no tables yet."""
         folder = self.folder.parent / f"{self.folder.name}-{name}"
         folder.mkdir()
-        shutil.copytree(self.lake.uri, folder / "lake")
-        lake = Lake(str(folder / "lake"))
-        copy = Workspace(self.stack, folder, self.topic, lake, dict(self.settings), self.programs)
-        copy.configure(lake__uri=lake.uri)
+        uri = f"{self.lake.uri}-{name}" if self.lake.storage else str(folder / "lake")
+        other = replace(self, folder=folder, settings=dict(self.settings))
+        other.use_lake(Lake(uri, self.lake.storage))
+        return other
+
+    def fork(self, name):
+        """The same pipeline on a copy of the lake, which must be a folder."""
+        copy = self.beside(name)
+        shutil.copytree(self.lake.uri, copy.lake.uri)
         return copy
 
 

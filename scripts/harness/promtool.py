@@ -11,6 +11,8 @@ import tempfile
 from functools import cache
 from pathlib import Path
 
+from harness.lakehouse import CACHE
+
 
 def promtool(*args, stdin=None, codes=frozenset({0})):
     """Runs it, and returns what it printed; an AssertionError has that if it ends with another exit code."""
@@ -25,25 +27,21 @@ def path():
     found = shutil.which("promtool")
     if found:
         return found
-    kept = _cache_folder() / "promtool-debian" / "promtool"
+    kept = CACHE / "promtool-debian" / "promtool"
     if not kept.exists():
         _unpack(kept)
     return str(kept)
-
-
-def _cache_folder():
-    default = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "lambdalake"
-    return Path(os.environ.get("LAMBDALAKE_CACHE") or default)
 
 
 def _unpack(kept):
     assert shutil.which("apt-get"), "promtool is needed: install Prometheus, or put promtool into PATH"
     kept.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=kept.parent) as folder:
-        if not _download(folder) and os.getuid() == 0:
+        failure = _apt_get(folder, "download", "prometheus")
+        if failure and os.getuid() == 0:
             # The lists of packages are missing or old.
-            subprocess.run(["apt-get", "update", "-q"], check=True, capture_output=True, timeout=300)
-            _download(folder)
+            failure = _apt_get(folder, "update", "-q") or _apt_get(folder, "download", "prometheus")
+        assert not failure, failure
         (package,) = Path(folder).glob("prometheus_*.deb")
         archive = subprocess.run(["dpkg-deb", "--fsys-tarfile", package], check=True, capture_output=True, timeout=300)
         extract = ["tar", "-x", "-C", folder, "./usr/bin/promtool"]
@@ -52,6 +50,8 @@ def _unpack(kept):
         os.replace(Path(folder) / "usr/bin/promtool", kept)
 
 
-def _download(folder):
-    asked = subprocess.run(["apt-get", "download", "prometheus"], cwd=folder, capture_output=True, text=True, timeout=300)
-    return asked.returncode == 0
+def _apt_get(folder, *args):
+    """Runs apt-get in the folder; what it printed if it fails, and None otherwise."""
+    done = subprocess.run(["apt-get", *args], cwd=folder, capture_output=True, text=True, timeout=300)
+    failure = f"apt-get {' '.join(args)} ended with {done.returncode}:\n{done.stdout}{done.stderr}"
+    return failure if done.returncode else None

@@ -5,12 +5,10 @@ state, so that a reader is started once and sees all of them.
 """
 
 import contextlib
-import dataclasses
 from dataclasses import dataclass
 
 from harness import checks, oracle
 from harness.lakehouse import Workspace
-from harness.readers import Lake
 from readers import samples
 
 # What is run after landing, by the name of the state.
@@ -37,9 +35,8 @@ def make(workspaces, store, events, states=ALL, days=3):
         first = stack.enter_context(
             workspaces.make("readers", store=store, partitions=samples.PARTITIONS, **samples.LIMITS)
         )
-        usual = {name: another(first, name) for name in states if name in STATES}
+        usual = {name: first.beside(name) for name in states if name in STATES}
         found = [*usual.items()]
-        stack.callback(lambda: [workspace.close() for _, workspace in found])
         for number, portion in enumerate(samples.portions(events, days)):
             first.topic.send(portion)
             if number == 0:
@@ -55,20 +52,6 @@ def make(workspaces, store, events, states=ALL, days=3):
             beyond.land()
             found.append((BEYOND, beyond))
         yield [left(store, name, workspace) for name, workspace in found]
-
-
-def another(workspace, name):
-    """The same pipeline with a lake of its own."""
-    folder = workspace.folder / name
-    folder.mkdir()
-    lake = (
-        Lake(str(folder / "lake"))
-        if not workspace.lake.storage
-        else Lake(f"{workspace.lake.uri}-{name}", workspace.lake.storage)
-    )
-    copy = dataclasses.replace(workspace, folder=folder, lake=lake, settings=dict(workspace.settings), programs=[])
-    copy.configure(lake__uri=lake.uri)
-    return copy
 
 
 def abort(topic):

@@ -8,7 +8,8 @@ matplotlib.rcParams["svg.hashsalt"] = "lambdalake"  # the same samples give the 
 
 from matplotlib import pyplot
 
-from soak.sampler import COMMITTED, MIB
+from harness.memory import MIB
+from soak.sampler import COMMITTED
 
 MINUTE_S = 60
 

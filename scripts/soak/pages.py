@@ -7,8 +7,9 @@ short one is created.
 import csv
 
 from harness.machine import described, machine
+from harness.memory import MIB
 from soak import figures, verdicts
-from soak.sampler import COMMITTED, MIB
+from soak.sampler import COMMITTED
 
 TITLES = {"steady": "Soak", "outage": "Outage of the store"}
 MARKERS = ("<!-- soak: {} -->", "<!-- end of soak: {} -->")

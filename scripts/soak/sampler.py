@@ -17,7 +17,6 @@ import requests
 from harness.readers import TABLES
 from harness.rest import metrics
 
-MIB = 2**20
 # Tables that the speed layer commits to.
 COMMITTED = ("events", "dead_letters", "offset_gaps", "avg_speed")
 # Figures that are gauges or counters of /metrics, summed over labels.

@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from harness.lakehouse import Workspaces, a_stack, free_port
-from soak import memory, pages, verdicts
-from soak.sampler import MIB, Sampler, StoreWatch
+from harness.memory import MIB, bound_mib
+from soak import pages, verdicts
+from soak.sampler import Sampler, StoreWatch
 
 PARTITIONS = 12
 SAMPLE_EVERY_S = 5
@@ -228,7 +229,7 @@ def judge(arguments, run):
     """The verdicts on a run."""
     judged = [verdicts.nothing_lost(run.summary["produced"] - run.summary["not_delivered"], run.audit)]
     judged.append(verdicts.held_rate(run.summary["produced"], run.seconds, arguments.rate))
-    bound = memory.bound_mib(run.samples, PARTITIONS)
+    bound = bound_mib(PARTITIONS, verdicts.greatest(run.samples, "window_bytes"))
     judged.append(verdicts.bounded_memory(run.samples, bound))
     if run.away:
         at_end = [sample for sample in run.samples if sample["seconds"] <= run.away[1]][-1]

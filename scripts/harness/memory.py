@@ -1,8 +1,6 @@
 """The memory limit of the speed layer: the sum in docs/operations.md, with the defaults of the settings."""
 
-from soak.sampler import MIB
-from soak.verdicts import greatest
-
+MIB = 1 << 20
 MB = 1_000_000
 PROGRAM = 100 * MIB
 LANDING_BYTES = QUEUE_BYTES = 64 * MB
@@ -11,8 +9,7 @@ QUEUED_BYTES, FETCH_BYTES, BROKERS = 8 * MIB, 4 * MIB, 1
 ALLOCATOR = 1.5
 
 
-def bound_mib(samples, partitions):
-    """The greatest resident memory allowed, in MiB."""
+def bound_mib(partitions, window_bytes):
+    """The greatest resident memory allowed, in MiB, for so many partitions with so many bytes of open windows."""
     kafka = 8 * (QUEUED_BYTES + BROKERS * FETCH_BYTES)
-    windows = greatest(samples, "window_bytes")
-    return ALLOCATOR * (PROGRAM + 4 * LANDING_BYTES + 2 * QUEUE_BYTES + partitions * MIB + kafka + windows) / MIB
+    return ALLOCATOR * (PROGRAM + 4 * LANDING_BYTES + 2 * QUEUE_BYTES + partitions * MIB + kafka + window_bytes) / MIB
