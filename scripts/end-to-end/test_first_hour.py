@@ -11,7 +11,7 @@ import polars
 
 from harness.data import Message, at
 from harness.lakehouse import free_port, until
-from harness.rest import serving
+from harness.rest import Client, serving
 
 NOON = at("2025-04-05T12:00:00+03:00")
 # In Moscow this is the 6th of April.
@@ -108,3 +108,25 @@ def test_a_run_whose_records_are_all_dead_warns_and_counts_them(workspaces):
         for part in ("100.0 % of the last 41 records", "missing_field", "event.camera_field", "speed-layer check"):
             assert part in program.err, program.tail()
         assert '"dead_letters":41' in program.err, program.tail()
+
+
+def test_the_speed_layer_is_not_ready_before_kafka_answers_nor_while_records_die(workspaces):
+    address = f"127.0.0.1:{free_port()}"
+    with workspaces.make("ready", partitions=2, speed__metrics_listen=address) as workspace:
+        brokers = workspace.topic.brokers
+        workspace.configure(kafka__brokers=f"127.0.0.1:{free_port()}")
+        waiting = Client(address, workspace.speed())
+        until(waiting.answers, "it is live")
+        answer = waiting.get("/health/ready")
+        assert answer.status_code == 503 and answer.text.startswith("start: "), answer.text
+        assert waiting.program.terminate() == 0
+
+        workspace.configure(kafka__brokers=brokers)
+        running = Client(address, workspace.speed())
+        until(running.is_ready, "it is ready")
+        workspace.topic.send(records())
+        until(lambda: not running.is_ready(), "it has seen that the records are dead letters")
+        answer = running.get("/health/ready")
+        assert answer.status_code == 503, answer.text
+        assert "100.0 % of the last" in answer.text and "event.camera_field" in answer.text, answer.text
+        assert running.program.terminate() == 0

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use lake_config::Settings;
 use lake_model::{DeadLetter, DeadLetterReason, EventFormat, KafkaPartition, Offset};
+use lake_runtime::Readiness;
 use tokio::time::Instant;
 
 use crate::decode::DecodedBatch;
@@ -104,13 +105,16 @@ impl DeadShare {
             .extend(latest.into_iter().map(|(reason, letter)| (reason, of_letter(letter))));
     }
 
-    /// Sets the metric, and warns where the share is above the setting, once a minute at most.
-    pub fn review(&mut self, now: Instant) {
-        if let Some(warning) = self.warning(now) {
-            tracing::warn!("{warning}");
+    /// Sets the metric and whether the program is ready, and warns where the share is above the setting, once a minute at most.
+    pub fn review(&mut self, now: Instant, readiness: &Readiness) {
+        let recent = self.recent();
+        metrics::gauge!("lambdalake_speed_dead_share").set(recent.dead_share());
+        let problem = self.problem(&recent);
+        if let Some(problem) = problem.as_deref().filter(|_| self.is_warning_due(now)) {
+            tracing::warn!("{problem}");
+            self.warned_at = Some(now);
         }
-        let share = self.recent().dead_share();
-        metrics::gauge!("lambdalake_speed_dead_share").set(share);
+        readiness.set("dead letters", problem);
         if now.duration_since(self.since) >= SPAN {
             self.since = now;
             self.former = std::mem::take(&mut self.current);
@@ -123,14 +127,16 @@ impl DeadShare {
         recent
     }
 
-    fn warning(&mut self, now: Instant) -> Option<String> {
-        let recent = self.recent();
+    fn is_warning_due(&self, now: Instant) -> bool {
+        self.warned_at.is_none_or(|at| now.duration_since(at) >= SPAN)
+    }
+
+    /// What is wrong where too many of the `recent` records are no events.
+    fn problem(&self, recent: &Tally) -> Option<String> {
         let all = recent.events + recent.dead_total();
-        let is_due = self.warned_at.is_none_or(|at| now.duration_since(at) >= SPAN);
-        if all < FEWEST || recent.dead_share() <= self.limit || !is_due {
+        if all < FEWEST || recent.dead_share() <= self.limit {
             return None;
         }
-        self.warned_at = Some(now);
         let reason = recent.main_reason()?;
         let example = self.examples.get(&reason).map_or("", String::as_str);
         Some(format!(
@@ -219,13 +225,15 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_share_above_the_setting_is_warned_of_once_a_minute_with_reason_example_and_key() {
-        let mut share = DeadShare::new(&Settings::default());
+    async fn a_share_above_the_setting_is_a_problem_with_reason_example_and_key() {
+        let (mut share, readiness) = (DeadShare::new(&Settings::default()), Readiness::default());
         let start = Instant::now();
         share.observe(&batch(&[(OTHER, 9)]));
-        assert_eq!(share.warning(start), None, "too few to say");
+        share.review(start, &readiness);
+        assert_eq!(readiness.problem(), None, "too few to say");
         share.observe(&batch(&[(GOOD, 1), ("{", 1)]));
-        let warning = share.warning(start).expect("it is due");
+        share.review(start, &readiness);
+        let problem = readiness.problem().expect("most are dead letters");
         for part in [
             "90.9 % of the last 11 records",
             "speed.max_dead_share = 0.1",
@@ -234,31 +242,42 @@ mod tests {
             "set event.camera_field (now \"kvfv_id\")",
             "speed-layer check",
         ] {
-            assert!(warning.contains(part), "{part}: {warning}");
+            assert!(problem.contains(part), "{part}: {problem}");
         }
-        assert_eq!(share.warning(start + SPAN / 2), None);
-        assert!(share.warning(start + SPAN).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_problem_is_warned_of_once_a_minute() {
+        let (mut share, readiness) = (DeadShare::new(&Settings::default()), Readiness::default());
+        let start = Instant::now();
+        share.observe(&batch(&[(OTHER, 100)]));
+        assert!(share.is_warning_due(start));
+        share.review(start, &readiness);
+        assert!(!share.is_warning_due(start + SPAN / 2));
+        assert!(share.is_warning_due(start + SPAN));
     }
 
     #[tokio::test]
     async fn the_example_is_of_the_main_reason_whatever_comes_last() {
         let mut share = DeadShare::new(&Settings::default());
         share.observe(&batch(&[(OTHER, 19), ("{", 1)]));
-        let warning = share.warning(Instant::now()).expect("it is due");
-        assert!(warning.contains("offset 25 of partition 2: the field kvfv_id"), "{warning}");
+        let problem = share.problem(&share.recent()).expect("all are dead letters");
+        assert!(problem.contains("offset 25 of partition 2: the field kvfv_id"), "{problem}");
     }
 
     #[tokio::test]
     async fn what_was_long_ago_does_not_count() {
-        let mut share = DeadShare::new(&Settings::default());
+        let (mut share, readiness) = (DeadShare::new(&Settings::default()), Readiness::default());
         let start = Instant::now();
         share.observe(&batch(&[(OTHER, 100)]));
-        share.review(start + SPAN);
+        share.review(start + SPAN, &readiness);
         assert!(share.recent().dead_share() > 0.99);
+        assert!(readiness.problem().is_some());
         share.observe(&batch(&[(GOOD, 100)]));
-        share.review(start + 2 * SPAN);
-        assert_eq!(share.warning(start + 4 * SPAN), None);
+        share.review(start + 2 * SPAN, &readiness);
+        share.review(start + 3 * SPAN, &readiness);
         assert!(share.recent().dead_share() < 0.01);
+        assert_eq!(readiness.problem(), None);
     }
 
     #[test]

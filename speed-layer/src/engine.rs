@@ -23,6 +23,7 @@ use std::time::Duration;
 use futures::FutureExt;
 use lake_config::Settings;
 use lake_model::{KafkaPartition, Offset};
+use lake_runtime::Readiness;
 use tokio::time::{Instant, sleep};
 
 pub use self::error::EngineError;
@@ -46,6 +47,7 @@ pub struct Engine<S> {
     stop_at: Option<StopAt>,
     retry: RetryGate,
     dead_share: DeadShare,
+    readiness: Readiness,
 }
 
 impl<S: Source> Engine<S> {
@@ -56,6 +58,7 @@ impl<S: Source> Engine<S> {
             source,
             retry: RetryGate::new(pace.commit_interval),
             dead_share: DeadShare::new(settings),
+            readiness: Readiness::default(),
             pace,
             work: Work::new(tables, settings)?,
             stop_at: None,
@@ -67,6 +70,12 @@ impl<S: Source> Engine<S> {
     pub fn until(mut self, ends: impl Into<StopAt>) -> Engine<S> {
         self.stop_at = Some(ends.into().after_cuts(self.work.committer.tables()));
         self
+    }
+
+    /// Reports to `readiness` while too many records become dead letters.
+    #[must_use]
+    pub fn reporting(self, readiness: Readiness) -> Engine<S> {
+        Engine { readiness, ..self }
     }
 
     /// Commits only while `topic` finds the topic to be the one whose offsets the tables hold.
@@ -93,7 +102,7 @@ impl<S: Source> Engine<S> {
             () = too_late => None,
         };
         self.source.close().await;
-        self.dead_share.review(Instant::now());
+        self.dead_share.review(Instant::now(), &self.readiness);
         let landed = &self.work.partitions.landed;
         let (events, dead_letters, reasons) =
             (landed.events, landed.dead_total(), landed.by_reason());
@@ -161,7 +170,7 @@ impl<S: Source> Engine<S> {
                 }
                 _ = averages.tick() => {
                     self.work.record_watermarks();
-                    self.dead_share.review(Instant::now());
+                    self.dead_share.review(Instant::now(), &self.readiness);
                     self.average_if_possible(false).await?;
                     self.look_for_ends_elsewhere().await;
                 }

@@ -16,7 +16,7 @@ use lake_kafka::{ClientError, LogEnds, TopicEnds};
 use lake_model::exit_code::EXTERNAL_FAILURE;
 use lake_model::{KafkaPartition, Timestamp};
 use lake_runtime::startup::{self, RunOutcome};
-use lake_runtime::{RandomIds, SystemClock, telemetry};
+use lake_runtime::{RandomIds, Readiness, SystemClock, telemetry};
 use lake_tables::identity::LakeIdentity;
 use lake_tables::txn::WatermarkReset;
 use speed_layer::check;
@@ -167,8 +167,10 @@ fn exit_code(error: &anyhow::Error) -> u8 {
 async fn run(settings: &Settings, until_end: bool) -> anyhow::Result<RunOutcome> {
     let recorder = telemetry::install_metrics("speed-layer", &settings.pipeline.name);
     speed_layer::describe_metrics();
+    let readiness = Readiness::default();
+    readiness.set("start", Some("Kafka or the lake has not answered yet".to_owned()));
     if let Some(listen) = settings.speed.metrics_listen {
-        tokio::spawn(telemetry::serve_metrics(listen, recorder));
+        tokio::spawn(telemetry::serve_metrics(listen, recorder, readiness.clone()));
     }
     let mut stop = pin!(startup::stop_signal()?);
     let topic = TopicEnds::new(&settings.kafka);
@@ -182,7 +184,8 @@ async fn run(settings: &Settings, until_end: bool) -> anyhow::Result<RunOutcome>
     let group = identity.consumer_group(&settings.kafka, tables.events.state());
     tracing::info!(group, "joining the consumer group");
     let source = KafkaSource::start(settings, &group)?;
-    let engine = Engine::new(source, tables, settings)?;
+    readiness.set("start", None);
+    let engine = Engine::new(source, tables, settings)?.reporting(readiness);
     let engine = engine.checking(TopicCheck::Asking(Arc::new(topic), identity));
     let engine = match stop_at {
         Some(stop_at) => engine.until(stop_at),

@@ -42,7 +42,8 @@ section! {
         /// which on `speed-layer check` fails.
         max_dead_share: f64 = Share, default("0.1");
 
-        /// Where the speed layer serves its metrics (GET /metrics); "" turns that off.
+        /// Where the speed layer serves its metrics (GET /metrics) and whether it is ready (GET
+        /// /health/ready); "" turns that off.
         metrics_listen: Option<SocketAddr> = OrNone(Address("127.0.0.1:9101 or [::]:9101")),
             default("127.0.0.1:9101");
     }

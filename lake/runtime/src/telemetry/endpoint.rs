@@ -1,6 +1,6 @@
-//! The endpoint that metrics are served at.
+//! The endpoint that metrics, and whether the program is ready, are served at.
 //!
-//! It answers one path and is spoken here over plain TCP, so that programs without an HTTP server need none for it. It is
+//! It answers three paths and is spoken here over plain TCP, so that programs without an HTTP server need none for it. It is
 //! bounded in every way: size of a request, time for one, connections.
 
 use std::io;
@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use tracing::{info, warn};
 
 use super::process;
+use crate::Readiness;
 
 /// Largest head of a request, in bytes.
 const MAX_REQUEST_BYTES: usize = 8 * 1024;
@@ -23,14 +24,22 @@ const CONNECTION_TIMEOUT: Duration = Duration::from_secs(5);
 const MAX_CONNECTIONS: usize = 64;
 /// Wait after a failure to accept, such as one for want of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
-/// Serves the metrics at `http://<listen>/metrics` until the future is dropped. An address that
-/// cannot be had is no reason to stop the work: it is logged, and the future ends.
-pub async fn serve_metrics(listen: SocketAddr, handle: PrometheusHandle) {
+
+/// What the endpoint answers from.
+#[derive(Clone)]
+struct Answers {
+    recorder: PrometheusHandle,
+    readiness: Readiness,
+}
+
+/// Serves `/metrics`, `/health/live` and `/health/ready` at `http://<listen>` until the future is dropped. An address that
+/// is unavailable is no reason to stop the work: it is logged, and the future ends.
+pub async fn serve_metrics(listen: SocketAddr, recorder: PrometheusHandle, readiness: Readiness) {
     match TcpListener::bind(listen).await {
         Ok(listener) => {
             let address = listener.local_addr().unwrap_or(listen);
-            info!(%address, "serving metrics at /metrics");
-            answer_connections(listener, handle).await;
+            info!(%address, "serving metrics at /metrics, and /health/ready");
+            answer_connections(listener, Answers { recorder, readiness }).await;
         }
         Err(error) => warn!(
             %error,
@@ -40,7 +49,7 @@ pub async fn serve_metrics(listen: SocketAddr, handle: PrometheusHandle) {
     }
 }
 
-async fn answer_connections(listener: TcpListener, handle: PrometheusHandle) {
+async fn answer_connections(listener: TcpListener, answers: Answers) {
     let mut connections = JoinSet::new();
     loop {
         while connections.try_join_next().is_some() {}
@@ -51,10 +60,10 @@ async fn answer_connections(listener: TcpListener, handle: PrometheusHandle) {
             tokio::time::sleep(ACCEPT_PAUSE).await;
             continue;
         };
-        let handle = handle.clone();
+        let answers = answers.clone();
         connections.spawn(async move {
             // A client that goes away or dawdles is its own concern.
-            let _ = tokio::time::timeout(CONNECTION_TIMEOUT, answer(stream, &handle)).await;
+            let _ = tokio::time::timeout(CONNECTION_TIMEOUT, answer(stream, &answers)).await;
         });
     }
 }
@@ -62,15 +71,11 @@ async fn answer_connections(listener: TcpListener, handle: PrometheusHandle) {
 /// Answers one request, and closes the connection.
 async fn answer(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
-    handle: &PrometheusHandle,
+    answers: &Answers,
 ) -> io::Result<()> {
     let (status, body) = match read_head(&mut stream).await? {
         None => ("431 Request Header Fields Too Large", "the request is too large\n".to_owned()),
-        Some(head) if asks_for_metrics(&head) => {
-            process::record().await;
-            ("200 OK", handle.render())
-        }
-        Some(_) => ("404 Not Found", "only GET /metrics is answered here\n".to_owned()),
+        Some(head) => answers.to(&head).await,
     };
     let head = format!(
         "HTTP/1.1 {status}\r\nContent-Type: text/plain; version=0.0.4; charset=utf-8\r\n\
@@ -80,6 +85,27 @@ async fn answer(
     stream.write_all(head.as_bytes()).await?;
     stream.write_all(body.as_bytes()).await?;
     stream.shutdown().await
+}
+
+impl Answers {
+    /// The status and the body for a request with that head.
+    async fn to(&self, head: &[u8]) -> (&'static str, String) {
+        match path_of(head) {
+            Some(b"/metrics") => {
+                process::record().await;
+                ("200 OK", self.recorder.render())
+            }
+            Some(b"/health/live") => ("200 OK", "live\n".to_owned()),
+            Some(b"/health/ready") => match self.readiness.problem() {
+                None => ("200 OK", "ready\n".to_owned()),
+                Some(problem) => ("503 Service Unavailable", problem),
+            },
+            _ => (
+                "404 Not Found",
+                "only GET /metrics, /health/live and /health/ready are answered here\n".to_owned(),
+            ),
+        }
+    }
 }
 
 /// The head of a request, or what came of it before the client stopped; `None` if it is too large.
@@ -98,11 +124,11 @@ async fn read_head(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<V
     }
 }
 
-fn asks_for_metrics(head: &[u8]) -> bool {
-    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
-    let mut words = line.split(|byte| *byte == b' ');
-    let path = |target: &[u8]| target.split(|byte| *byte == b'?').next() == Some(b"/metrics");
-    words.next() == Some(b"GET") && words.next().is_some_and(path)
+/// The path that a GET request asks for.
+fn path_of(head: &[u8]) -> Option<&[u8]> {
+    let line = head.split(|byte| *byte == b'\r').next()?;
+    let target = line.strip_prefix(b"GET ")?.split(|byte| *byte == b' ').next()?;
+    target.split(|byte| *byte == b'?').next()
 }
 
 #[cfg(test)]
@@ -113,11 +139,19 @@ mod tests {
     use crate::telemetry::test_support::recorded;
     use tokio::net::TcpStream;
 
+    fn answers() -> Answers {
+        Answers { recorder: recorded(), readiness: Readiness::default() }
+    }
+
     async fn ask(request: &str) -> String {
+        ask_of(&answers(), request).await
+    }
+
+    async fn ask_of(answers: &Answers, request: &str) -> String {
         let (mut client, server) = tokio::io::duplex(64 * 1024);
         client.write_all(request.as_bytes()).await.unwrap();
         client.shutdown().await.unwrap();
-        answer(server, &recorded()).await.unwrap();
+        answer(server, answers).await.unwrap();
         let mut answered = String::new();
         client.read_to_string(&mut answered).await.unwrap();
         answered
@@ -143,6 +177,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_program_that_is_not_ready_says_why_and_is_live() {
+        let (answers, live) = (answers(), "GET /health/live HTTP/1.1\r\n\r\n");
+        let ready = "GET /health/ready HTTP/1.1\r\n\r\n";
+        assert!(ask_of(&answers, ready).await.starts_with("HTTP/1.1 200 OK\r\n"));
+        answers.readiness.set("start", Some("waiting for Kafka".to_owned()));
+        let answered = ask_of(&answers, ready).await;
+        assert!(answered.starts_with("HTTP/1.1 503 Service Unavailable\r\n"), "{answered}");
+        assert!(answered.ends_with("\r\n\r\nstart: waiting for Kafka\n"), "{answered}");
+        assert!(ask_of(&answers, live).await.starts_with("HTTP/1.1 200 OK\r\n"));
+    }
+
+    #[tokio::test]
     async fn anything_else_is_not_found() {
         for request in
             ["GET / HTTP/1.1\r\n\r\n", "POST /metrics HTTP/1.1\r\n\r\n", "", "\0\r\n\r\n"]
@@ -162,14 +208,14 @@ mod tests {
     #[tokio::test]
     async fn a_taken_address_ends_serving_without_an_error() {
         let taken = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        serve_metrics(taken.local_addr().unwrap(), recorded()).await;
+        serve_metrics(taken.local_addr().unwrap(), recorded(), Readiness::default()).await;
     }
 
     #[tokio::test]
     async fn connections_beyond_the_limit_are_answered_in_their_turn() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
-        let server = tokio::spawn(answer_connections(listener, recorded()));
+        let server = tokio::spawn(answer_connections(listener, answers()));
         let mut clients = Vec::new();
         for _ in 0..=MAX_CONNECTIONS {
             clients.push(TcpStream::connect(address).await.unwrap());
