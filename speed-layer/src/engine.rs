@@ -190,7 +190,12 @@ impl<S: Source> Engine<S> {
             SourceEvent::Records(batch) => {
                 metrics::counter!("lambdalake_speed_records_total").increment(batch.len() as u64);
                 self.dead_share.observe(&batch);
+                let partition = batch.partition;
+                let is_current = self.work.partitions.current(partition, batch.epoch).is_some();
                 let starts = self.work.accept(*batch).await?;
+                if is_current && starts.is_empty() {
+                    self.observe_delivery(partition);
+                }
                 self.seek(starts);
                 if self.work.partitions.waiting_bytes() >= self.pace.landing_bytes {
                     self.land_if_possible(false).await?;
@@ -199,6 +204,7 @@ impl<S: Source> Engine<S> {
             SourceEvent::Position { partition, epoch, next, leader_epoch } => {
                 if let Some(held) = self.work.partitions.current(partition, epoch) {
                     held.advance(next, leader_epoch);
+                    self.observe_delivery(partition);
                     self.observe_end(partition, next);
                 }
             }
@@ -290,6 +296,12 @@ impl<S: Source> Engine<S> {
         })
     }
 
+    fn observe_delivery(&mut self, partition: KafkaPartition) {
+        if let Some(stop_at) = &mut self.stop_at {
+            stop_at.observe_delivery(partition);
+        }
+    }
+
     fn observe_end(&mut self, partition: KafkaPartition, high: Offset) {
         if let Some(stop_at) = &mut self.stop_at {
             let tables = self.work.committer.tables();
@@ -299,11 +311,22 @@ impl<S: Source> Engine<S> {
 
     /// Other instances may be what reaches the remaining ends.
     async fn look_for_ends_elsewhere(&mut self) {
-        let stop_at = self.stop_at.as_ref();
-        if stop_at.is_some_and(|stop| stop.is_reached_here(&self.work.partitions, Instant::now()))
-            && let Err(error) = self.work.committer.tables_mut().refresh().await
-        {
+        let is_reached_here =
+            |stop: &StopAt| stop.is_reached_here(&self.work.partitions, Instant::now());
+        if !self.stop_at.as_ref().is_some_and(is_reached_here) {
+            return;
+        }
+        if let Err(error) = self.work.committer.tables_mut().refresh().await {
             tracing::warn!(%error, "the tables can't be read");
+            return;
+        }
+        let Work { partitions, committer, .. } = &self.work;
+        let is_cut =
+            |stop: &StopAt| stop.is_cut_elsewhere(partitions, committer.tables(), Instant::now());
+        if self.stop_at.as_ref().is_some_and(is_cut) {
+            let mut ends = self.work.ends().await;
+            ends.retain(|id, _| self.work.partitions.get(*id).is_none());
+            ends.into_iter().for_each(|(id, end)| self.observe_end(id, end));
         }
     }
 }

@@ -4,7 +4,7 @@
 //! is reached when everything before it was fetched, not when a broker has no more.
 //!
 //! An end may also lie before what the tables hold. Then either others have landed more since it was asked for, or the log
-//! was cut, or is another topic's: that shows when the partition is loaded, and it is not at its end before. Where a cut is
+//! was cut, or is another topic's: that shows when Kafka is asked for what comes next, and it is not at its end before. Where a cut is
 //! accepted, the end may be one of a log that is gone. Then the end that the log has by then takes its place, once the log has not
 //! grown for a while: whichever broker says where it ends may lag behind.
 
@@ -27,7 +27,7 @@ const SETTLED_AFTER: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StopAt {
     ends: BTreeMap<KafkaPartition, Offset>,
-    /// Partitions whose log seemed to end before what was landed, with the next offset then.
+    /// Partitions whose log seemed to end before what was landed, with the next offset then, until Kafka has delivered from there.
     short: BTreeMap<KafkaPartition, Offset>,
     /// How many cuts of a partition's log are known to be accepted.
     cuts: BTreeMap<KafkaPartition, usize>,
@@ -90,19 +90,49 @@ impl StopAt {
         })
     }
 
+    /// Kafka delivers what comes after the tables: it has the partition's log as it was read.
+    pub fn observe_delivery(&mut self, partition: KafkaPartition) {
+        self.short.remove(&partition);
+    }
+
     /// Whether the tables or the partitions held reach every end.
     pub fn is_reached(&self, partitions: &PartitionSet, tables: &Tables, now: Instant) -> bool {
-        self.ends(now).all(|(id, end)| match partitions.get(id) {
-            Some(partition) => partition.position() >= end,
-            None => {
-                let next = |log: &TableLog| {
-                    tables.app_ids.progress(log.state(), id).next_offset.unwrap_or(Offset::ZERO)
-                };
-                let is_in_doubt = self.short.get(&id) == Some(&next(&tables.events))
-                    && truncation::accepted(&tables.events, &tables.app_ids, id).is_none();
-                !is_in_doubt && next(&tables.events).min(next(&tables.avg_speed)) >= end
-            }
+        self.ends(now).all(|(id, end)| self.is_at(id, end, partitions, tables))
+    }
+
+    /// Whether others accepted a cut of a partition that is not held here, after its end was asked for: where its log ends by now
+    /// is for Kafka to say, as long as that matters.
+    pub fn is_cut_elsewhere(
+        &self,
+        partitions: &PartitionSet,
+        tables: &Tables,
+        now: Instant,
+    ) -> bool {
+        self.ends(now).any(|(id, end)| {
+            let is_another_cut = cuts(tables, id) != self.cuts.get(&id).copied();
+            let is_cut = is_another_cut || self.after_cuts.contains_key(&id);
+            is_cut && partitions.get(id).is_none() && !self.is_at(id, end, partitions, tables)
         })
+    }
+
+    /// Whether the tables or the partition held reach that end.
+    fn is_at(
+        &self,
+        id: KafkaPartition,
+        end: Offset,
+        partitions: &PartitionSet,
+        tables: &Tables,
+    ) -> bool {
+        let next = |log: &TableLog| {
+            tables.app_ids.progress(log.state(), id).next_offset.unwrap_or(Offset::ZERO)
+        };
+        let is_in_doubt = self.short.get(&id) == Some(&next(&tables.events))
+            && truncation::accepted(&tables.events, &tables.app_ids, id).is_none();
+        let reached = match partitions.get(id) {
+            Some(partition) => partition.position(),
+            None => next(&tables.events).min(next(&tables.avg_speed)),
+        };
+        !is_in_doubt && reached >= end
     }
 
     /// Whether the partitions held reach their ends, so that only other instances can reach those that are left.

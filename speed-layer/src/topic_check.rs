@@ -8,12 +8,13 @@
 //! Where Kafka does not answer, nothing is known against the topic, and what is held is committed: while no broker answers
 //! there are no new records either, and the next commit asks again.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use lake_delta::{LakeError, TableLog};
 use lake_kafka::{ClientError, LogEnds};
-use lake_model::{Outage, TopicIdentity};
+use lake_model::{KafkaPartition, Offset, Outage, TopicIdentity};
 use lake_tables::identity::LakeIdentity;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -67,6 +68,17 @@ impl TopicCheck {
             Err(_) => tracing::debug!("which topic it is was not answered in time"),
         }
         Ok(())
+    }
+
+    /// The ends of the topic's partitions; none while Kafka does not answer.
+    pub async fn ends(&self) -> BTreeMap<KafkaPartition, Offset> {
+        let TopicCheck::Asking(kafka, _) = self else { return BTreeMap::new() };
+        match timeout(PATIENCE, kafka.ends()).await {
+            Ok(Ok(extent)) => return extent.ends(),
+            Ok(Err(error)) => tracing::debug!(%error, "where the topic ends can't be asked"),
+            Err(_) => tracing::debug!("where the topic ends was not answered in time"),
+        }
+        BTreeMap::new()
     }
 
     /// As [`TopicCheck::check`], and waits until Kafka says which topic it is: for decisions that can't be taken back.

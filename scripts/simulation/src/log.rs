@@ -75,9 +75,15 @@ impl PartitionLog {
         self.open = self.open.or(Some(self.next));
     }
 
-    /// Ends the open transaction with a marker. The records of one that is not committed are never seen.
+    /// Ends the open transaction with a marker. The records of one that is not committed are never seen, but for those right after
+    /// a cut, where no marker comes first either: what is never seen tells nobody that a log is another one.
     pub fn end(&mut self, is_committed: bool) {
         let Some(first) = self.open.take() else { return };
+        let cut = self.truth.cut.as_ref().map(|cut| cut.offset).filter(|cut| *cut >= first);
+        if cut == Some(self.next) {
+            return;
+        }
+        let is_committed = is_committed || cut.is_some();
         for record in self.truth.records.iter_mut().rev().take_while(|r| r.offset >= first) {
             record.is_visible = is_committed;
         }

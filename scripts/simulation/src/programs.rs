@@ -12,6 +12,7 @@ use lake_model::{KafkaPartition, Offset, Timestamp};
 use lake_tables::identity::LakeIdentity;
 use speed_layer::recovery::RecoveryError;
 use speed_layer::reset::reset_watermark;
+use speed_layer::stop_at::StopAt;
 use speed_layer::tables::Tables;
 use speed_layer::{Engine, EngineError};
 use tokio::sync::oneshot;
@@ -39,9 +40,14 @@ impl World {
             let decode = settings.event.clone();
             let source =
                 SimulatedSource::join(&world.broker, &process, &world.trace, decode, chance);
+            let stop_at = ends.clone().map(|ends| {
+                let stop_at = StopAt::from(ends);
+                let is_exceeded = stop_at.is_exceeded(&tables);
+                if is_exceeded { stop_at.doubting(&tables, &world.broker.ends()) } else { stop_at }
+            });
             let engine = Engine::new(source, tables, &settings)?;
-            let engine = match &ends {
-                Some(ends) => engine.until(ends.clone()),
+            let engine = match stop_at {
+                Some(stop_at) => engine.until(stop_at),
                 None => engine,
             };
             let was_stopped = Arc::new(AtomicBool::new(false));

@@ -3,16 +3,21 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use lake_config::OnDataLoss;
-use lake_model::LeaderEpoch;
+use lake_kafka::{ClientError, LogEnds, PartitionExtent, TopicExtent};
+use lake_model::{LeaderEpoch, OffsetRange, TopicIdentity};
 use lake_tables::Table;
+use lake_tables::identity::LakeIdentity;
+use lake_tables::txn::CutBelowLanded;
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 
 use crate::decode::DecodedBatch;
 use crate::test_instance::{Instance, event, lake, minute, offsets, whole};
+use crate::truncation;
 
 use super::*;
 
@@ -74,6 +79,63 @@ impl Source for Regrown {
     fn commit_offsets(&mut self, _next_offsets: &[(KafkaPartition, Offset)]) {}
 
     async fn close(&mut self) {}
+}
+
+/// A group in which others have all partitions.
+struct Idle;
+
+#[async_trait]
+impl Source for Idle {
+    async fn next(&mut self) -> SourceEvent {
+        std::future::pending().await
+    }
+
+    fn seek(&mut self, _start: Start) {}
+
+    fn commit_offsets(&mut self, _next_offsets: &[(KafkaPartition, Offset)]) {}
+
+    async fn close(&mut self) {}
+}
+
+/// A Kafka whose partition 0 ends there.
+struct EndsAt(i64);
+
+#[async_trait]
+impl LogEnds for EndsAt {
+    async fn ends(&self) -> Result<TopicExtent, ClientError> {
+        let extent = PartitionExtent::all_stable(OffsetRange::new(Offset::ZERO, Offset(self.0)));
+        Ok(TopicExtent { partitions: [(PARTITION, extent)].into(), ..TopicExtent::default() })
+    }
+
+    async fn identity(&self) -> Result<TopicIdentity, ClientError> {
+        Ok(TopicIdentity::default())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_to_an_end_that_a_cut_took_away_from_another_instance_ends_where_the_log_ends() {
+    let lake = lake();
+    let mut other = Instance::holding(&lake, &[0]).await;
+    other.receive_under(5, 0, 10);
+    other.land().await;
+    other.average(true).await;
+    let settings = Settings::default();
+    let tables = Tables::open(&lake, &settings).await.unwrap();
+    let identity = LakeIdentity::of(&settings);
+    let asked = StopAt::from([(PARTITION, Offset(20))].into_iter().collect::<BTreeMap<_, _>>());
+    let engine = Engine::new(Idle, tables, &settings).unwrap().until(asked);
+    let engine = engine.checking(TopicCheck::Asking(Arc::new(EndsAt(8)), identity));
+    let (end, next) = (Some(Offset(7)), Offset(10));
+    let cut = CutBelowLanded {
+        partition: PARTITION,
+        end,
+        position: next,
+        covered_to: next,
+        averaged_to: next,
+    };
+    truncation::accept(other.committer.tables_mut(), cut).await.unwrap();
+    let run = engine.run(std::future::pending());
+    timeout(Duration::from_secs(3600), run).await.expect("it waits for the old end").unwrap();
 }
 
 #[tokio::test(start_paused = true)]

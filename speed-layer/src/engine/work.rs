@@ -2,7 +2,7 @@
 //!
 //! Nothing here knows of the source. What a commit or a load says about where to fetch from is returned as [`Start`]s.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lake_config::Settings;
 use lake_model::{KafkaPartition, Offset};
@@ -56,6 +56,11 @@ impl Work {
     /// Whether the topic is still the one whose offsets the tables hold, as far as is known.
     pub(super) async fn check_topic(&self) -> Result<(), EngineError> {
         Ok(self.topic.check(&self.committer.tables().events).await?)
+    }
+
+    /// Where the partitions of the topic end; none while Kafka does not answer.
+    pub(super) async fn ends(&self) -> BTreeMap<KafkaPartition, Offset> {
+        self.topic.ends().await
     }
 
     /// Another topic's log would be taken for one that was cut, and the cut be accepted for good.
