@@ -3,8 +3,8 @@
 use ::metrics::{Unit, counter, describe_counter, describe_gauge, describe_histogram};
 
 const COUNTERS: [(&str, &str); 7] = [
-    ("lambdalake_batch_days_final_total", "Days made final by the run"),
-    ("lambdalake_batch_days_left_total", "Days that were due and could not be made final"),
+    ("lambdalake_batch_dates_final_total", "Days made final by the run"),
+    ("lambdalake_batch_dates_left_total", "Days that were due and could not be made final"),
     ("lambdalake_batch_rows_read_total", "Rows of the final days in events"),
     ("lambdalake_batch_duplicates_dropped_total", "Rows of the final days that repeat another"),
     ("lambdalake_batch_late_rows_total", "Rows of the final days that were late"),

@@ -81,7 +81,7 @@ impl NightlyReport {
 
     fn push_left(&mut self, left: LeftDay) {
         tracing::warn!(day = %left.day, reason = left.reason, "the day is left as it is");
-        metrics::counter!("lambdalake_batch_days_left_total").increment(1);
+        metrics::counter!("lambdalake_batch_dates_left_total").increment(1);
         self.left.push(left);
     }
 
@@ -126,7 +126,7 @@ impl NightlyReport {
         let count = |name: &'static str, number: i64| {
             metrics::counter!(name).increment(number.unsigned_abs());
         };
-        count("lambdalake_batch_days_final_total", 1);
+        count("lambdalake_batch_dates_final_total", 1);
         count("lambdalake_batch_rows_read_total", run.rows_read);
         count("lambdalake_batch_duplicates_dropped_total", run.duplicates_dropped);
         count("lambdalake_batch_late_rows_total", run.late_rows);

@@ -92,8 +92,8 @@ mod tests {
     const FORMER: &str = "# HELP lambdalake_batch_last_success_timestamp_seconds When\n\
         # TYPE lambdalake_batch_last_success_timestamp_seconds gauge\n\
         lambdalake_batch_last_success_timestamp_seconds{pipeline=\"cameras\"} 17\n\n\
-        # TYPE lambdalake_batch_days_left_total counter\n\
-        lambdalake_batch_days_left_total{pipeline=\"cameras\"} 4\n";
+        # TYPE lambdalake_batch_dates_left_total counter\n\
+        lambdalake_batch_dates_left_total{pipeline=\"cameras\"} 4\n";
 
     #[tokio::test]
     async fn the_text_file_is_replaced_whole_and_nothing_else_is_left() {
