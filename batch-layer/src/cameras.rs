@@ -40,15 +40,32 @@ impl CameraSpan {
     }
 }
 
-/// A camera of `ids` that lies outside of the bounds that the log has of the file's cameras. Ranges of cameras pass over
-/// such a file where they should not.
+/// The bounds that the log has of a file's cameras. Ranges of cameras pass over files by them.
+#[derive(Debug)]
+pub(crate) struct Bounds(Option<(String, String)>);
+
+impl Bounds {
+    /// Those of `file`, if the log has any.
+    pub(crate) fn of(file: &FileEntry) -> Bounds {
+        let text = |bound: &serde_json::Value| bound.as_str().map(str::to_owned);
+        Bounds(file.bounds("camera_id").and_then(|(least, most)| text(&least).zip(text(&most))))
+    }
+
+    /// What is wrong if a row of the file has camera `id`.
+    pub(crate) fn problem(&self, id: &str) -> Option<String> {
+        let (least, greatest) = self.0.as_ref()?;
+        (id < least.as_str() || greatest.as_str() < id).then(|| {
+            format!(
+                "a row has camera {id}, and the log says that they are from {least} to {greatest}"
+            )
+        })
+    }
+}
+
+/// A camera of `ids` that lies outside of the bounds that the log has of the file's cameras.
 pub(crate) fn outside_bounds(file: &FileEntry, ids: &StringArray) -> Option<String> {
-    let (least, greatest) = file.bounds("camera_id")?;
-    let (least, greatest) = (least.as_str()?, greatest.as_str()?);
-    let astray = ids.iter().flatten().find(|id| *id < least || greatest < *id)?;
-    Some(format!(
-        "a row has camera {astray}, and the log says that they are from {least} to {greatest}"
-    ))
+    let bounds = Bounds::of(file);
+    ids.iter().flatten().find_map(|id| bounds.problem(id))
 }
 
 /// The file of `files` that rows were counted in and not read from, in words: `read` of `counted` rows were.
@@ -89,10 +106,20 @@ pub(crate) fn ranges(
     weight: impl Fn(usize) -> u64,
     max_weight: u64,
 ) -> Vec<CameraRange> {
+    ranges_between(ids, weight, max_weight, |_| false)
+}
+
+/// As [`ranges`], where a range begins at each place of which `begins` holds, too.
+pub(crate) fn ranges_between(
+    ids: &[Arc<str>],
+    weight: impl Fn(usize) -> u64,
+    max_weight: u64,
+    begins: impl Fn(usize) -> bool,
+) -> Vec<CameraRange> {
     let (mut starts, mut held) = (vec![0], 0_u64);
     for place in 0..ids.len() {
         let added = weight(place);
-        if held > 0 && held.saturating_add(added) > max_weight {
+        if held > 0 && (held.saturating_add(added) > max_weight || begins(place)) {
             starts.push(place);
             held = 0;
         }

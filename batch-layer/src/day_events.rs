@@ -1,92 +1,132 @@
-//! The distinct events of one day at one version of `events`, in bounded memory.
+//! The distinct events of one day at one version of `events`, of which each row is read once, in bounded memory.
 //!
-//! A first pass counts the rows of each camera. Cameras, in byte order, are then grouped into ranges of at
-//! most so many rows, and each range is read, sorted and freed of duplicates on its own: at no time is more
-//! than one range held. A single camera is the smallest range.
-//!
-//! [`rows`] reads and sorts a range, [`windows`] walks over its windows.
+//! [`collect`] reads the files and makes [`record`]s of their rows, which go to [`buckets`] of neighbouring cameras, on a local
+//! disk where they are more than may be held. Then the cameras and their rows are known. In byte order they are grouped into
+//! ranges of at most so many rows, each within a bucket; a range is sorted and freed of duplicates on its own ([`distinct`]), one
+//! on each processor at a time, and [`windows`] walks over its windows. A single camera is the smallest range.
 
-mod rows;
+mod buckets;
+mod collect;
+mod distinct;
+mod record;
 mod windows;
 
-use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
-use arrow::array::RecordBatch;
-use lake_delta::columns::{self, ColumnError};
+use futures::stream::{self, Stream, StreamExt};
+use lake_config::Settings;
 use lake_delta::log::FileEntry;
 use lake_delta::{Lake, LakeError};
 use lake_model::DaySpan;
 use lake_tables::Table;
 
-pub(crate) use self::rows::DistinctEvents;
+use self::buckets::Buckets;
+use self::collect::{COLUMNS, Cameras, Collector, Extractor};
+pub(crate) use self::distinct::DistinctEvents;
 use crate::cameras::{self, CameraRange};
-use crate::scan::scan;
+use crate::scan::scan_with;
 
-/// The files of one day with the cameras in them.
+/// What a record with a plate occupies, in bytes, as a rule at most.
+const RECORD_BYTES: u64 = 32;
+/// What each row of a window weighs, in records.
+const WINDOW_WEIGHT: u64 = 6;
+/// The windows of a camera in a day, of all sizes, in hours that are not repeated.
+const WINDOWS: u64 = 288 + 24 + 1;
+
+/// How much of a day may be held.
+#[derive(Clone, Debug)]
+pub(crate) struct Limits {
+    max_rows: u64,
+    spill_folder: PathBuf,
+    /// Ranges that are worked on at once.
+    ranges_at_once: usize,
+}
+
+impl Limits {
+    /// Those of the settings and of the machine.
+    pub(crate) fn of(settings: &Settings) -> Limits {
+        let spill_folder = settings.batch.spill_folder.clone();
+        Limits {
+            max_rows: settings.batch.max_rows_in_memory as u64,
+            spill_folder: spill_folder.unwrap_or_else(std::env::temp_dir),
+            ranges_at_once: std::thread::available_parallelism().map_or(1, usize::from),
+        }
+    }
+
+    /// Bytes of records that may be held.
+    fn held_bytes(&self) -> u64 {
+        self.max_rows.saturating_mul(RECORD_BYTES)
+    }
+
+    /// The weight of a range: while some are worked on, the next ones wait to be written.
+    fn range_weight(&self) -> u64 {
+        (self.max_rows / (2 * self.ranges_at_once as u64)).max(1)
+    }
+}
+
+/// What a camera with so many rows weighs, with the rows of its windows.
+fn weight(rows: u64) -> u64 {
+    rows.saturating_add(WINDOW_WEIGHT * rows.min(WINDOWS))
+}
+
+/// The events of one day.
 #[derive(Debug)]
-pub(crate) struct DayEvents<'a> {
-    lake: &'a Lake,
+pub(crate) struct DayEvents {
     span: DaySpan,
-    files: Vec<FileEntry>,
-    camera_counts: CameraCounts,
-}
-
-/// How many rows each camera has.
-#[derive(Debug)]
-pub(crate) struct CameraCounts {
     /// The cameras, in byte order.
-    pub(crate) cameras: Vec<Arc<str>>,
+    cameras: Vec<Arc<str>>,
     /// The rows of each camera.
-    pub(crate) camera_rows: Vec<u64>,
-    /// Rows in all.
-    pub(crate) rows: u64,
-    /// Rows marked late.
-    pub(crate) late_rows: u64,
+    camera_rows: Vec<u64>,
+    /// The place of each camera in that order, by its number in the records.
+    places: Vec<usize>,
+    rows: u64,
+    late_rows: u64,
+    buckets: Buckets,
+    limits: Limits,
 }
 
-impl CameraCounts {
-    /// Counts the rows of `files` of `events`.
-    pub(crate) async fn count(lake: &Lake, files: &[FileEntry]) -> Result<CameraCounts, LakeError> {
-        let mut cameras: BTreeMap<Arc<str>, u64> = BTreeMap::new();
-        let mut late_rows = 0;
-        scan(lake, Table::Events, files, &["camera_id", "late"], count, |counts: Counts| {
-            late_rows += counts.late_rows;
-            for (camera, rows) in counts.cameras {
-                *cameras.entry(camera).or_default() += rows;
-            }
-        })
-        .await?;
-        let rows = cameras.values().sum();
-        let (cameras, camera_rows) = cameras.into_iter().unzip();
-        Ok(CameraCounts { cameras, camera_rows, rows, late_rows })
-    }
-
-    /// The cameras in ranges of at most `max_rows` rows.
-    pub(crate) fn ranges(&self, max_rows: u64) -> Vec<CameraRange> {
-        cameras::ranges(&self.cameras, |place| self.camera_rows[place], max_rows)
-    }
+/// Cameras of a day whose events are worked on together.
+#[derive(Clone, Debug)]
+pub(crate) struct EventRange {
+    pub(crate) cameras: CameraRange,
+    bucket: usize,
 }
 
-impl<'a> DayEvents<'a> {
-    /// Counts the events in `files`, which are those of the day of `span`.
-    pub(crate) async fn open(
-        lake: &'a Lake,
+impl DayEvents {
+    /// Reads the events in `files`, which are those of the day of `span`, and calls `progress` with the rows of each piece.
+    pub(crate) async fn read(
+        lake: &Lake,
         span: DaySpan,
-        files: Vec<FileEntry>,
-    ) -> Result<DayEvents<'a>, LakeError> {
-        let camera_counts = CameraCounts::count(lake, &files).await?;
-        Ok(DayEvents { lake, span, files, camera_counts })
-    }
-
-    /// The lake that the events are in.
-    pub(crate) fn lake(&self) -> &Lake {
-        self.lake
-    }
-
-    /// The day's cameras and rows.
-    pub(crate) fn camera_counts(&self) -> &CameraCounts {
-        &self.camera_counts
+        files: &[FileEntry],
+        limits: Limits,
+        progress: impl Fn(u64),
+    ) -> Result<DayEvents, LakeError> {
+        let cameras = Arc::new(Mutex::new(Cameras::default()));
+        let extractor = Extractor { day: span, cameras };
+        let expected_rows = files.iter().map(|file| file.rows).sum();
+        let mut collector = Collector::new(extractor.clone(), &limits, expected_rows);
+        let of_file = extractor.clone();
+        let extract = move |file: &FileEntry, batch: &_| of_file.extract(file, batch);
+        let add = |piece| {
+            progress(collector.add(piece)?);
+            Ok(())
+        };
+        scan_with(lake, Table::Events, files, COLUMNS, extract, add, Err).await?;
+        let (rows, late_rows) = (collector.rows, collector.late_rows);
+        let buckets = collector.finish()?;
+        let met = extractor.into_cameras();
+        let order = met.in_order();
+        let mut places = vec![0; order.len()];
+        for (place, number) in order.iter().enumerate() {
+            places[*number as usize] = place;
+        }
+        let (cameras, camera_rows) = order
+            .iter()
+            .map(|number| *number as usize)
+            .map(|number| (Arc::clone(&met.ids[number]), met.rows[number]))
+            .unzip();
+        Ok(DayEvents { span, cameras, camera_rows, places, rows, late_rows, buckets, limits })
     }
 
     /// The day and its bounds.
@@ -94,52 +134,65 @@ impl<'a> DayEvents<'a> {
         &self.span
     }
 
-    /// Makes sure that ranges of cameras had every row that was counted, when all of them were read.
-    ///
-    /// # Errors
-    /// There were more or fewer: a file contradicts the log's bounds of its cameras.
-    pub(crate) async fn check_all_read(&self, read: u64) -> Result<(), LakeError> {
-        let counted = self.camera_counts.rows;
-        if read == counted {
-            return Ok(());
-        }
-        Err(cameras::unread(self.lake, &self.files, read, counted).await?)
+    /// The cameras, in byte order.
+    pub(crate) fn cameras(&self) -> &[Arc<str>] {
+        &self.cameras
     }
 
-    /// Reads the distinct events of a range of cameras.
-    pub(crate) async fn read(&self, range: &CameraRange) -> Result<DistinctEvents, LakeError> {
-        let places: HashMap<Arc<str>, u32> = range
-            .places
-            .clone()
-            .map(|at| {
-                let place = u32::try_from(at).expect("a day has fewer cameras than 2^32");
-                (Arc::clone(&self.camera_counts.cameras[at]), place)
-            })
-            .collect();
-        let files: Vec<FileEntry> =
-            self.files.iter().filter(|file| range.span.may_be_in(file)).cloned().collect();
-        let mut all = rows::Rows::default();
-        let (day, span) = (self.span, range.span.clone());
-        let extract = move |batch: &RecordBatch| rows::extract(batch, &day, &span, &places);
-        scan(self.lake, Table::Events, &files, &rows::COLUMNS, extract, |rows| all.append(rows))
-            .await?;
-        Ok(all.into_distinct())
+    /// Rows in all, repeated ones too.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Rows marked late.
+    pub(crate) fn late_rows(&self) -> u64 {
+        self.late_rows
+    }
+
+    /// What `work` makes of the distinct events of each range of cameras, in their order. Several ranges are worked on at once.
+    pub(crate) fn each_range<T, F>(
+        self: &Arc<Self>,
+        work: F,
+    ) -> impl Stream<Item = Result<T, LakeError>> + Unpin + use<T, F>
+    where
+        T: Send + 'static,
+        F: Fn(&DayEvents, &EventRange, &DistinctEvents) -> T + Send + Sync + 'static,
+    {
+        let (day, work) = (Arc::clone(self), Arc::new(work));
+        let at_once = self.limits.ranges_at_once;
+        let work_on = move |range: EventRange| {
+            let (day, work) = (Arc::clone(&day), Arc::clone(&work));
+            let task = async move { Ok(work(&day, &range, &day.distinct(&range)?)) };
+            async { tokio::spawn(task).await.unwrap_or_else(|error| raise(error)) }
+        };
+        Box::pin(stream::iter(self.ranges()).map(work_on).buffered(at_once))
+    }
+
+    fn ranges(&self) -> Vec<EventRange> {
+        let bucket_of = |place: usize| self.buckets.of(&self.cameras[place]);
+        let weight = |place: usize| weight(self.camera_rows[place]);
+        let begins = |place: usize| place > 0 && bucket_of(place) != bucket_of(place - 1);
+        let max_weight = self.limits.range_weight();
+        let ranges = cameras::ranges_between(&self.cameras, weight, max_weight, begins);
+        let range = |cameras: CameraRange| {
+            let bucket = cameras.places.clone().next().map_or(0, bucket_of);
+            EventRange { cameras, bucket }
+        };
+        ranges.into_iter().map(range).collect()
+    }
+
+    fn distinct(&self, range: &EventRange) -> Result<DistinctEvents, LakeError> {
+        let records = self.buckets.read(range.bucket)?;
+        let place = |camera: u32| self.places[camera as usize];
+        let rows = |place: usize| self.camera_rows[place];
+        Ok(DistinctEvents::of(&records, range.cameras.places.clone(), place, rows))
     }
 }
 
-struct Counts {
-    cameras: Vec<(Arc<str>, u64)>,
-    late_rows: u64,
+/// A task that panicked must not pass for one that was done.
+fn raise<T>(error: tokio::task::JoinError) -> T {
+    std::panic::resume_unwind(error.into_panic())
 }
 
-fn count(batch: &RecordBatch) -> Result<Counts, ColumnError> {
-    let ids = columns::string(batch, "camera_id")?;
-    let mut cameras: HashMap<&str, u64> = HashMap::new();
-    for row in 0..batch.num_rows() {
-        *cameras.entry(ids.value(row)).or_default() += 1;
-    }
-    Ok(Counts {
-        cameras: cameras.into_iter().map(|(camera, rows)| (camera.into(), rows)).collect(),
-        late_rows: columns::boolean(batch, "late")?.true_count() as u64,
-    })
-}
+#[cfg(test)]
+mod tests;

@@ -16,6 +16,7 @@
 //! A day or a table with a data file that can't be used (`crate::faults`) is left as it is and reported; the rest is
 //! maintained. Retention ends before such a day, since the offsets that its floor would be are in the file.
 
+mod camera_counts;
 mod compact;
 mod plan;
 mod portable;

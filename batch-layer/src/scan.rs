@@ -1,7 +1,9 @@
-//! Reading many data files: two readers decode ahead, and what they make of each batch comes back one by one.
+//! Reading many data files: many are requested ahead of the few that are decoded, and what becomes of each batch comes back one
+//! by one.
 //!
-//! Memory is bounded by the batches that the readers hold and a short queue. The order of batches is not
-//! kept. A file must hold as many rows as the log says.
+//! A store answers after some time, however small a file is, so many readers wait for it at once. Memory is bounded by the
+//! bytes that they request, by the batches of those that decode, and by a short queue. The order of batches is not kept. A
+//! file must hold as many rows as the log says.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -14,13 +16,27 @@ use lake_delta::log::FileEntry;
 use lake_delta::{Lake, LakeError, read};
 use lake_tables::Table;
 use object_store::ObjectStore;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 
+/// Files that are requested at once.
+const READERS: usize = 32;
 /// Files that are decoded at once.
-const READERS: usize = 2;
+const DECODERS: usize = 4;
+/// Bytes of files, in KiB, that are requested at once.
+const REQUESTED_KIB: u32 = 256 << 10;
+/// What a file counts for among these at most: of a larger one only a part is held at a time.
+const MOST_KIB_OF_FILE: u32 = REQUESTED_KIB / DECODERS as u32;
 /// Decoded pieces that wait to be consumed.
 const PIECES_AHEAD: usize = 4;
+
+/// The columns to read, all if none is named.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Columns {
+    pub(crate) names: &'static [&'static str],
+    /// Those of them whose texts are read as dictionaries.
+    pub(crate) dictionaries: &'static [&'static str],
+}
 
 /// The batches of `columns` of one file, of all columns if none is named.
 pub(crate) async fn batches(
@@ -28,7 +44,17 @@ pub(crate) async fn batches(
     file: &FileEntry,
     columns: &[&str],
 ) -> Result<BoxStream<'static, Result<RecordBatch, LakeError>>, LakeError> {
-    let (read, logged) = (read::stream(store, file, columns).await?, file.rows);
+    batches_with(store, file, columns, &[]).await
+}
+
+async fn batches_with(
+    store: Arc<dyn ObjectStore>,
+    file: &FileEntry,
+    columns: &[&str],
+    dictionaries: &[&str],
+) -> Result<BoxStream<'static, Result<RecordBatch, LakeError>>, LakeError> {
+    let read = read::stream_with(store, file, columns, dictionaries).await?;
+    let logged = file.rows;
     let path = file.path.clone();
     let batches =
         stream::try_unfold((read, 0_u64, path), move |(mut read, rows, path)| async move {
@@ -58,13 +84,19 @@ pub(crate) async fn scan<T, E, F>(
     files: &[FileEntry],
     columns: &'static [&'static str],
     extract: F,
-    consume: impl FnMut(T),
+    mut consume: impl FnMut(T),
 ) -> Result<(), LakeError>
 where
     T: Send + 'static,
     E: Display,
     F: Fn(&RecordBatch) -> Result<T, E> + Send + Sync + 'static,
 {
+    let columns = Columns { names: columns, dictionaries: &[] };
+    let extract = move |_: &FileEntry, batch: &RecordBatch| extract(batch);
+    let consume = |piece| {
+        consume(piece);
+        Ok(())
+    };
     scan_with(lake, table, files, columns, extract, consume, Err).await
 }
 
@@ -76,13 +108,19 @@ pub(crate) async fn scan_readable<T, E, F>(
     files: &[FileEntry],
     columns: &'static [&'static str],
     extract: F,
-    consume: impl FnMut(T),
+    mut consume: impl FnMut(T),
 ) -> Result<Vec<LakeError>, LakeError>
 where
     T: Send + 'static,
     E: Display,
     F: Fn(&RecordBatch) -> Result<T, E> + Send + Sync + 'static,
 {
+    let columns = Columns { names: columns, dictionaries: &[] };
+    let extract = move |_: &FileEntry, batch: &RecordBatch| extract(batch);
+    let consume = |piece| {
+        consume(piece);
+        Ok(())
+    };
     let mut faults = Vec::new();
     scan_with(lake, table, files, columns, extract, consume, |error| {
         if error.data_file_at_fault().is_none() {
@@ -95,24 +133,28 @@ where
     Ok(faults)
 }
 
-async fn scan_with<T, E, F>(
+/// Calls `consume` with what `extract` makes of every batch of `columns` of `files`, and `note` with what is wrong with a file.
+/// The first failure of either ends it.
+pub(crate) async fn scan_with<T, E, F>(
     lake: &Lake,
     table: Table,
     files: &[FileEntry],
-    columns: &'static [&'static str],
+    columns: Columns,
     extract: F,
-    mut consume: impl FnMut(T),
+    mut consume: impl FnMut(T) -> Result<(), LakeError>,
     mut note: impl FnMut(LakeError) -> Result<(), LakeError>,
 ) -> Result<(), LakeError>
 where
     T: Send + 'static,
     E: Display,
-    F: Fn(&RecordBatch) -> Result<T, E> + Send + Sync + 'static,
+    F: Fn(&FileEntry, &RecordBatch) -> Result<T, E> + Send + Sync + 'static,
 {
     let job = Arc::new(Job {
         store: lake.table_store(table),
         files: files.to_vec(),
         next_file: AtomicUsize::new(0),
+        requested_kib: Semaphore::new(REQUESTED_KIB as usize),
+        decoding: Semaphore::new(DECODERS),
         columns,
         extract,
     });
@@ -125,7 +167,7 @@ where
     drop(sender);
     while let Some(piece) = pieces.recv().await {
         match piece {
-            Ok(piece) => consume(piece),
+            Ok(piece) => consume(piece)?,
             Err(error) => note(error)?,
         }
     }
@@ -138,7 +180,9 @@ struct Job<F> {
     store: Arc<dyn ObjectStore>,
     files: Vec<FileEntry>,
     next_file: AtomicUsize,
-    columns: &'static [&'static str],
+    requested_kib: Semaphore,
+    decoding: Semaphore,
+    columns: Columns,
     extract: F,
 }
 
@@ -149,7 +193,7 @@ impl<F> Job<F> {
     async fn read<T, E>(&self, pieces: &Pieces<T>)
     where
         E: Display,
-        F: Fn(&RecordBatch) -> Result<T, E>,
+        F: Fn(&FileEntry, &RecordBatch) -> Result<T, E>,
     {
         while let Some(file) = self.files.get(self.next_file.fetch_add(1, Ordering::Relaxed)) {
             if let Err(error) = self.read_file(file, pieces).await
@@ -163,16 +207,24 @@ impl<F> Job<F> {
     async fn read_file<T, E>(&self, file: &FileEntry, pieces: &Pieces<T>) -> Result<(), LakeError>
     where
         E: Display,
-        F: Fn(&RecordBatch) -> Result<T, E>,
+        F: Fn(&FileEntry, &RecordBatch) -> Result<T, E>,
     {
-        let mut batches = batches(Arc::clone(&self.store), file, self.columns).await?;
+        let kib = u32::try_from(file.size >> 10).unwrap_or(u32::MAX).clamp(1, MOST_KIB_OF_FILE);
+        let _requested = permits(&self.requested_kib, kib).await;
+        let (store, Columns { names, dictionaries }) = (Arc::clone(&self.store), self.columns);
+        let mut batches = batches_with(store, file, names, dictionaries).await?;
+        let _decoding = permits(&self.decoding, 1).await;
         while let Some(batch) = batches.try_next().await? {
-            let piece =
-                (self.extract)(&batch).map_err(|error| LakeError::data_file(&file.path, error))?;
+            let piece = (self.extract)(file, &batch)
+                .map_err(|error| LakeError::data_file(&file.path, error))?;
             if pieces.send(Ok(piece)).await.is_err() {
                 return Ok(());
             }
         }
         Ok(())
     }
+}
+
+async fn permits(semaphore: &Semaphore, count: u32) -> SemaphorePermit<'_> {
+    semaphore.acquire_many(count).await.expect("nobody closes it")
 }

@@ -3,8 +3,7 @@
 Three runs on a real Kafka and a store that counts requests (`counting`):
 1. `commits`: the instances under a small load, with short intervals, so that there are many commits. The requests of each
    table are divided by the commits and checkpoints that made them.
-2. `days`: a day that is over, landed in many files; the nightly run, `maintain` and `audit` are counted for each file. A nightly
-   run in several passes shows what a pass costs.
+2. `days`: a day that is over, landed in many files; the nightly run, `maintain` and `audit` are counted for each file.
 3. `load`: one instance under the whole load, and one serving, with the intervals that were asked for: processor time, memory,
    bytes, and the requests of a refresh.
 `sizing_model` multiplies all that by what a month has.
@@ -29,9 +28,6 @@ WARM_UP_S = 15
 PAST_DAY = "2025-04-05"
 PAST_EVENTS = 400_000
 PAST_RATE = 20_000
-# With the least that batch.max_rows_in_memory may be, that day is read in so many passes.
-FEWEST_ROWS = 100_000
-PASSES = PAST_EVENTS // FEWEST_ROWS
 # Settings with which the past day lands in many files.
 PIECEMEAL = {"speed__landing_bytes": 1_000_000, "speed__landing_interval": "200ms", "speed__commit_interval": "1s"}
 
@@ -115,16 +111,11 @@ def days(bed, pipeline):
         start(bed, "speed-layer", topic, lake, "run", "--until-end", **PIECEMEAL).wait()
         files = len(counting.sizes("events"))
         start(bed, "batch-layer", topic, lake, "nightly", key="nightly").wait()
-        again = ("nightly", "--date", PAST_DAY, "--force")
-        start(bed, "batch-layer", topic, lake, *again, key="passes", batch__max_rows_in_memory=FEWEST_ROWS).wait()
         start(bed, "batch-layer", topic, lake, "maintain", key="maintain").wait()
         start(bed, "batch-layer", topic, lake, "audit", "--kafka", "skip", key="audit").wait()
         counts = counting.so_far()
-    once, passes = total(counts, "nightly"), total(counts, "passes")
-    more = Requests(max(0, passes.writes - once.writes), max(0, passes.reads - once.reads))
     return {
-        "nightly_file": once * (1 / files),
-        "nightly_pass_file": more * (1 / files / (PASSES - 1)),
+        "nightly_file": total(counts, "nightly") * (1 / files),
         "maintain_file": total(counts, "maintain") * (1 / files),
         "audit_file": total(counts, "audit") * (1 / files),
     }

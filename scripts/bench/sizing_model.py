@@ -4,7 +4,6 @@ Requests of the speed layer are counted per commit, those of serving per refresh
 say how many of these a month has. docs/benchmarks.md has the formulas.
 """
 
-import math
 from dataclasses import dataclass
 
 from harness import memory
@@ -18,10 +17,9 @@ DAY_S = 86_400
 DAYS_IN_MONTH = 365.25 / 12
 MONTH_S = DAYS_IN_MONTH * DAY_S
 GB = 1_000_000_000
-# Defaults of lake.checkpoint_interval, serving.refresh_interval and batch.max_rows_in_memory.
+# Defaults of lake.checkpoint_interval and serving.refresh_interval.
 CHECKPOINT_INTERVAL = 100
 REFRESH_INTERVAL_S = 1.0
-MAX_ROWS_IN_MEMORY = 8_000_000
 # What an open window of a camera occupies, as docs/operations.md says.
 WINDOW_BYTES = 1.5 * 1024
 # The share of the cores that a machine's load may have: the rest is for rush hours and for catching up.
@@ -72,10 +70,6 @@ class Pipeline:
         """Data files of events a month: a landing has one for each partition of its instance."""
         return self.partitions * MONTH_S / self.landing_interval_s
 
-    def nightly_passes(self):
-        """How often a nightly run reads the files of a day: it holds the rows of some cameras at a time."""
-        return max(1, math.ceil(self.cameras * self.events / MAX_ROWS_IN_MEMORY))
-
 
 @dataclass(frozen=True)
 class Counted:
@@ -87,7 +81,6 @@ class Counted:
     checkpoint: Requests
     refresh: Requests  # of one serving without clients, at the pipeline's interval of commits
     nightly_file: Requests  # of the nightly run, for each landed file
-    nightly_pass_file: Requests  # of each further pass, for each landed file
     maintain_file: Requests
     audit_file: Requests
 
@@ -104,7 +97,7 @@ def requests(pipeline, counted):
         "speed layer, dead letters": counted.dead_letters * landings,
         "speed layer, checkpoints": counted.checkpoint * (commits / CHECKPOINT_INTERVAL),
         "serving, without clients": counted.refresh * refreshes,
-        "nightly, once a day": counted.nightly_file * files + counted.nightly_pass_file * (files * (pipeline.nightly_passes() - 1)),
+        "nightly, once a day": counted.nightly_file * files,
         "maintain, once a day": counted.maintain_file * files,
         "audit, once a day": counted.audit_file * files,
     }

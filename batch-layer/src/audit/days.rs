@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use futures::TryStreamExt;
 use lake_delta::log::FileEntry;
 use lake_delta::{LakeError, TableState};
 use lake_model::Day;
@@ -15,9 +16,9 @@ use lake_tables::Table;
 use super::note_fault;
 use super::report::{AuditReport, AuditedDay, DayStatus};
 use crate::batch_runs::BatchRuns;
-use crate::cameras::CameraRange;
+use crate::cameras::CameraSpan;
 use crate::context::Context;
-use crate::day_events::{DayEvents, DistinctEvents};
+use crate::day_events::{DayEvents, DistinctEvents, EventRange, Limits};
 use crate::days::{self, KnownDay};
 use crate::error::BatchError;
 use crate::window_totals::{self, Totals, WindowKey};
@@ -82,52 +83,63 @@ async fn check(
     report: &mut AuditReport,
 ) -> Result<(), LakeError> {
     let span = day.facts.span;
-    let files = events.files_of(span.day).cloned().collect();
+    let files: Vec<FileEntry> = events.files_of(span.day).cloned().collect();
     let final_files: Vec<FileEntry> = avg_speed.files_of(span.day).cloned().collect();
-    let day_events = DayEvents::open(&context.lake, span, files).await?;
+    let limits = Limits::of(&context.settings);
+    let day_events = Arc::new(DayEvents::read(&context.lake, span, &files, limits, |_| ()).await?);
     let mut differences = Differences { day: span.day, found: 0 };
-    let (mut distinct, mut read) = (0, 0);
-    let max_rows = context.settings.batch.max_rows_in_memory as u64;
-    for range in day_events.camera_counts().ranges(max_rows) {
-        let events = day_events.read(&range).await?;
-        distinct += events.len();
-        read += events.rows_read();
-        compare(&day_events, &events, &range, &final_files, audited, |difference| {
+    let mut distinct = 0;
+    let mut ranges = day_events.each_range(RangeTotals::of);
+    while let Some(range) = ranges.try_next().await? {
+        distinct += range.distinct;
+        compare(context, range, &final_files, audited, |difference| {
             differences.add(report, &difference);
         })
         .await?;
     }
-    day_events.check_all_read(read).await?;
     differences.report_rest(report);
     audited.distinct_events = Some(distinct);
     Ok(())
 }
 
+/// What the events of a range of cameras add up to.
+struct RangeTotals {
+    span: CameraSpan,
+    distinct: u64,
+    windows: Vec<(WindowKey, Totals)>,
+}
+
+impl RangeTotals {
+    fn of(day: &DayEvents, range: &EventRange, events: &DistinctEvents) -> RangeTotals {
+        let mut speeds = Vec::new();
+        let windows = events.windows(day.span()).map(|window| {
+            window.speeds_into(&mut speeds);
+            let sum = speeds.iter().map(|speed| u64::from(*speed)).sum();
+            let key = WindowKey {
+                camera: Arc::clone(&day.cameras()[window.camera]),
+                size: window.window.size,
+                start: window.window.start,
+            };
+            (key, Totals { count: window.count(), sum })
+        });
+        let windows = windows.collect();
+        RangeTotals { span: range.cameras.span.clone(), distinct: events.len(), windows }
+    }
+}
+
 /// Compares the windows of a range of cameras.
 async fn compare(
-    day: &DayEvents<'_>,
-    distinct: &DistinctEvents,
-    range: &CameraRange,
+    context: &Context,
+    range: RangeTotals,
     final_files: &[FileEntry],
     audited: &mut AuditedDay,
     mut report: impl FnMut(String),
 ) -> Result<(), LakeError> {
-    let mut rows = window_totals::read(day.lake(), final_files, &range.span).await?;
+    let mut rows = window_totals::read(&context.lake, final_files, &range.span).await?;
     for (key, totals) in &rows {
         *audited.counts.entry(key.size.as_str()).or_default() += totals.count;
     }
-    let mut speeds = Vec::new();
-    for window in distinct.windows(day.span()) {
-        window.speeds_into(&mut speeds);
-        let events = Totals {
-            count: window.count(),
-            sum: speeds.iter().map(|speed| u64::from(*speed)).sum(),
-        };
-        let key = WindowKey {
-            camera: Arc::clone(&day.camera_counts().cameras[window.camera]),
-            size: window.window.size,
-            start: window.window.start,
-        };
+    for (key, events) in range.windows {
         let row = rows.remove(&key);
         if row != Some(events) {
             report(difference(&key, row, Some(events)));

@@ -2,7 +2,8 @@
 
 use lake_model::{DaySpan, Window, WindowSize};
 
-use super::rows::{DistinctEvents, Row};
+use super::distinct::DistinctEvents;
+use super::record::Key;
 
 /// The events of one camera in one window.
 #[derive(Debug)]
@@ -13,19 +14,19 @@ pub(crate) struct WindowEvents<'a> {
     pub(crate) window: Window,
     /// The place of the window among those of its size in the day.
     pub(crate) index: u32,
-    events: &'a [Row],
+    keys: &'a [Key],
 }
 
 impl WindowEvents<'_> {
     /// How many there are, never none.
     pub(crate) fn count(&self) -> u64 {
-        self.events.len() as u64
+        self.keys.len() as u64
     }
 
     /// Puts their speeds, in thousandths of km/h and in no order, in place of what `speeds` holds.
     pub(crate) fn speeds_into(&self, speeds: &mut Vec<u32>) {
         speeds.clear();
-        speeds.extend(self.events.iter().map(|row| row.speed.thousandths()));
+        speeds.extend(self.keys.iter().map(|key| key.speed().thousandths()));
     }
 }
 
@@ -35,25 +36,27 @@ impl DistinctEvents {
         &'a self,
         span: &'a DaySpan,
     ) -> impl Iterator<Item = WindowEvents<'a>> {
-        self.rows.chunk_by(|a, b| a.camera == b.camera).flat_map(move |camera| {
-            WindowSize::ALL.into_iter().flat_map(move |size| windows_of_size(camera, span, size))
+        self.cameras.iter().flat_map(move |(camera, range)| {
+            let keys = &self.keys[range.clone()];
+            let sizes = WindowSize::ALL.into_iter();
+            sizes.flat_map(move |size| windows_of_size(*camera, keys, span, size))
         })
     }
 }
 
 fn windows_of_size<'a>(
-    camera: &'a [Row],
+    camera: usize,
+    mut keys: &'a [Key],
     span: &'a DaySpan,
     size: WindowSize,
 ) -> impl Iterator<Item = WindowEvents<'a>> {
-    let index = move |row: &Row| span.window_index(size, row.event_time);
-    camera.chunk_by(move |a, b| index(a) == index(b)).map(move |events| {
-        let index = index(&events[0]);
-        WindowEvents {
-            camera: events[0].camera as usize,
-            window: span.window(size, index),
-            index,
-            events,
-        }
+    std::iter::from_fn(move || {
+        let first = keys.first()?;
+        let index = span.window_index(size, first.event_time(span.start));
+        let window = span.window(size, index);
+        let end = Key::least_at(span.start, window.end);
+        let (inside, after) = keys.split_at(keys.partition_point(|key| *key < end));
+        keys = after;
+        Some(WindowEvents { camera, window, index, keys: inside })
     })
 }

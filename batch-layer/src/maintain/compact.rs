@@ -19,12 +19,12 @@ use lake_delta::{LakeError, TableLog, TableSpec};
 use lake_model::Day;
 use lake_tables::{Table, file_kind};
 
+use super::camera_counts::CameraCounts;
 use super::plan;
 use super::report::{MaintainReport, Rewritten};
 use super::rewrite::{OVERTAKEN, conformed, swap, together};
 use crate::cameras::{CameraRange, CameraSpan, unread};
 use crate::context::Context;
-use crate::day_events::CameraCounts;
 use crate::error::BatchError;
 use crate::progress;
 use crate::scan::{batches, scan};

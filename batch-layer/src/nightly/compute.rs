@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use indicatif::ProgressBar;
+use futures::TryStreamExt;
 use lake_delta::data_file::RollingWriter;
+use lake_delta::log::FileEntry;
 use lake_delta::{DataFile, Lake, LakeError, TableState};
 use lake_model::speed::nearest_rank;
-use lake_model::{Day, DaySpan, Speed, Summary, TableVersion, Timestamp, WindowSize};
+use lake_model::{Day, DaySpan, Speed, SpeedLimits, Summary, TableVersion, Timestamp, WindowSize};
 use lake_tables::Table;
 use lake_tables::avg_speed::{self, AvgSpeedRow, Quantiles, Status};
 use lake_tables::file_kind::AvgSpeedFile;
 
 use crate::context::Context;
-use crate::day_events::{DayEvents, DistinctEvents};
+use crate::day_events::{DayEvents, DistinctEvents, Limits};
 use crate::progress;
 use crate::window_totals::Totals;
 
@@ -58,19 +59,40 @@ pub(super) async fn compute(
     day: Day,
 ) -> Result<ComputedDay, LakeError> {
     let started_at = context.now();
-    let files = events.files_of(day).cloned().collect();
+    let files: Vec<FileEntry> = events.files_of(day).cloned().collect();
     let span = context.calendar_at(events)?.span(day);
-    let day = DayEvents::open(&context.lake, span, files).await?;
-    let mut writer = DayWriter::new(context, run_id, &day, events.version(), started_at);
-    let max_rows = context.settings.batch.max_rows_in_memory as u64;
-    let mut read = 0;
-    for range in day.camera_counts().ranges(max_rows) {
-        let distinct = day.read(&range).await?;
-        read += distinct.rows_read();
-        writer.write(&distinct).await?;
+    let bar = progress::rows(files.iter().map(|file| file.rows).sum(), day.to_string());
+    let limits = Limits::of(&context.settings);
+    let read = DayEvents::read(&context.lake, span, &files, limits, |rows| bar.inc(rows));
+    let day = Arc::new(read.await?);
+    bar.finish_and_clear();
+    let figures = Figures {
+        limits: context.limits.clone(),
+        events_version: events.version(),
+        computed_at: started_at,
+    };
+    let mut writer = DayWriter::new(context, run_id, span.day);
+    let mut ranges = day.each_range(move |day, _, distinct| figures.of(day, distinct));
+    while let Some(rows) = ranges.try_next().await? {
+        writer.write(rows).await?;
     }
-    day.check_all_read(read).await?;
-    writer.finish(&day, context.kafka_offsets(events)).await
+    let mut files = Vec::new();
+    for size in writer.sizes {
+        files.extend(size.finish().await?);
+    }
+    Ok(ComputedDay {
+        span,
+        run_id: run_id.to_owned(),
+        events_version: events.version(),
+        kafka_offsets: context.kafka_offsets(events),
+        rows_read: day.rows(),
+        duplicates: writer.duplicates,
+        late_rows: day.late_rows(),
+        cameras: day.cameras().to_vec(),
+        windows: writer.windows,
+        files,
+        started_at,
+    })
 }
 
 impl Context {
@@ -85,18 +107,57 @@ impl Context {
     }
 }
 
-/// Turns distinct events into final rows, and rows into files: one or more for each size of window.
-struct DayWriter<'a> {
-    context: &'a Context,
-    span: DaySpan,
-    run_id: String,
+/// The final rows of a range of cameras.
+struct RangeRows {
+    /// By size of window.
+    rows: [Vec<AvgSpeedRow>; 3],
+    windows: Vec<NewWindow>,
+    duplicates: u64,
+}
+
+/// What figures are made with.
+struct Figures {
+    limits: SpeedLimits,
     events_version: TableVersion,
     computed_at: Timestamp,
-    cameras: Vec<Arc<str>>,
+}
+
+impl Figures {
+    /// The final rows of distinct events.
+    fn of(&self, day: &DayEvents, events: &DistinctEvents) -> RangeRows {
+        let (mut rows, mut windows) = ([const { Vec::new() }; 3], Vec::new());
+        let mut speeds = Vec::new();
+        for window in events.windows(day.span()) {
+            window.speeds_into(&mut speeds);
+            let camera = &day.cameras()[window.camera];
+            let (summary, quantiles) = figures(&mut speeds, self.limits.of(camera));
+            windows.push(NewWindow {
+                camera: u32::try_from(window.camera).expect("places of cameras are of 32 bits"),
+                index: window.index,
+                size: window.window.size,
+                totals: Totals { count: window.count(), sum: summary.sum_thousandths() },
+            });
+            rows[window.window.size as usize].push(AvgSpeedRow {
+                camera_id: Arc::clone(camera),
+                window: window.window,
+                kafka_partition: None,
+                summary,
+                quantiles,
+                status: Status::Final,
+                events_version: Some(self.events_version),
+                computed_at: self.computed_at,
+                histogram: None,
+            });
+        }
+        RangeRows { rows, windows, duplicates: events.duplicates() }
+    }
+}
+
+/// Turns final rows into files: one or more for each size of window.
+struct DayWriter<'a> {
     sizes: [SizeWriter<'a>; 3],
     windows: Vec<NewWindow>,
     duplicates: u64,
-    progress: ProgressBar,
 }
 
 /// The final rows of one size of window: those that are not encoded yet, and the files of the others.
@@ -134,99 +195,38 @@ impl<'a> SizeWriter<'a> {
 }
 
 impl<'a> DayWriter<'a> {
-    fn new(
-        context: &'a Context,
-        run_id: &str,
-        day: &DayEvents<'_>,
-        events_version: TableVersion,
-        computed_at: Timestamp,
-    ) -> DayWriter<'a> {
-        let date = day.span().day;
-        let size = |size| SizeWriter::new(&context.lake, date, run_id, size);
-        DayWriter {
-            context,
-            span: *day.span(),
-            run_id: run_id.to_owned(),
-            events_version,
-            computed_at,
-            cameras: day.camera_counts().cameras.clone(),
-            sizes: WindowSize::ALL.map(size),
-            windows: Vec::new(),
-            duplicates: 0,
-            progress: progress::rows(day.camera_counts().rows, day.span().day.to_string()),
-        }
+    fn new(context: &'a Context, run_id: &str, day: Day) -> DayWriter<'a> {
+        let size = |size| SizeWriter::new(&context.lake, day, run_id, size);
+        DayWriter { sizes: WindowSize::ALL.map(size), windows: Vec::new(), duplicates: 0 }
     }
 
     /// Writes the rows of one range of cameras.
-    async fn write(&mut self, events: &DistinctEvents) -> Result<(), LakeError> {
-        self.duplicates += events.duplicates();
-        let span = self.span;
-        let mut speeds = Vec::new();
-        for window in events.windows(&span) {
-            window.speeds_into(&mut speeds);
-            let camera = &self.cameras[window.camera];
-            let (summary, quantiles) = figures(&mut speeds, self.context.limits.of(camera));
-            self.windows.push(NewWindow {
-                camera: u32::try_from(window.camera).expect("places of cameras are of 32 bits"),
-                index: window.index,
-                size: window.window.size,
-                totals: Totals { count: window.count(), sum: summary.sum_thousandths() },
-            });
-            let row = AvgSpeedRow {
-                camera_id: Arc::clone(camera),
-                window: window.window,
-                kafka_partition: None,
-                summary,
-                quantiles,
-                status: Status::Final,
-                events_version: Some(self.events_version),
-                computed_at: self.computed_at,
-                histogram: None,
-            };
-            let at = WindowSize::ALL.iter().position(|size| *size == row.window.size);
-            self.sizes[at.expect("ALL holds every size")].push(row).await?;
+    async fn write(&mut self, range: RangeRows) -> Result<(), LakeError> {
+        self.duplicates += range.duplicates;
+        self.windows.extend(range.windows);
+        for (size, rows) in self.sizes.iter_mut().zip(range.rows) {
+            for row in rows {
+                size.push(row).await?;
+            }
         }
-        self.progress.inc(events.rows_read());
         Ok(())
-    }
-
-    async fn finish(
-        self,
-        day: &DayEvents<'_>,
-        kafka_offsets: String,
-    ) -> Result<ComputedDay, LakeError> {
-        let mut files = Vec::new();
-        for size in self.sizes {
-            files.extend(size.finish().await?);
-        }
-        self.progress.finish_and_clear();
-        Ok(ComputedDay {
-            span: self.span,
-            run_id: self.run_id,
-            events_version: self.events_version,
-            kafka_offsets,
-            rows_read: day.camera_counts().rows,
-            duplicates: self.duplicates,
-            late_rows: day.camera_counts().late_rows,
-            cameras: self.cameras,
-            windows: self.windows,
-            files,
-            started_at: self.computed_at,
-        })
     }
 }
 
-/// The figures of a window's speeds, which are put in order.
+/// The figures of a window's speeds, which are put in another order: no more of it than the percentiles need.
 fn figures(speeds: &mut [u32], limit: Option<Speed>) -> (Summary, Quantiles) {
-    speeds.sort_unstable();
     let mut summary = Summary::default();
     for speed in speeds.iter() {
         summary.add(Speed::from_thousandths(*speed), limit);
     }
-    let ranked = |percent| {
-        let rank = nearest_rank(speeds.len() as u64, percent);
-        let at = usize::try_from(rank - 1).expect("a rank is at most the number of speeds");
-        Speed::from_thousandths(speeds[at])
-    };
-    (summary, Quantiles::by(ranked))
+    let (count, mut from) = (speeds.len() as u64, 0);
+    // Percentiles ascend, so each is among the speeds that are not before the last one.
+    let quantiles = Quantiles::by(|percent| {
+        let at = usize::try_from(nearest_rank(count, percent) - 1);
+        let at = at.expect("a rank is at most the number of speeds");
+        let (_, speed, _) = speeds[from..].select_nth_unstable(at - from);
+        from = at;
+        Speed::from_thousandths(*speed)
+    });
+    (summary, quantiles)
 }

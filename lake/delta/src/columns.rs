@@ -6,6 +6,8 @@ use arrow::datatypes::{
     TimestampMicrosecondType,
 };
 
+use crate::read::DictionaryKey;
+
 /// A batch lacks a column of that name and type.
 #[derive(Debug, thiserror::Error)]
 #[error("column {name} is not a column of {expected}")]
@@ -56,6 +58,20 @@ pub fn string<'a>(
 ) -> Result<&'a arrow::array::StringArray, ColumnError> {
     let error = || ColumnError { name: name.to_owned(), expected: "strings" };
     column(batch, name)?.as_string_opt::<i32>().ok_or_else(error)
+}
+
+/// The column `name` of strings that was read as a dictionary, which the values are found in by the keys.
+pub fn dictionary<'a>(
+    batch: &'a RecordBatch,
+    name: &str,
+) -> Result<
+    (&'a arrow::array::PrimitiveArray<DictionaryKey>, &'a arrow::array::StringArray),
+    ColumnError,
+> {
+    let error = || ColumnError { name: name.to_owned(), expected: "strings" };
+    let column = column(batch, name)?.as_dictionary_opt::<DictionaryKey>().ok_or_else(error)?;
+    let values = column.values().as_string_opt::<i32>().ok_or_else(error)?;
+    Ok((column.keys(), values))
 }
 
 /// The column `name` of byte strings.

@@ -13,13 +13,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::{ArrowPrimitiveType, DataType, Fields, Int32Type, Schema};
 use bytes::Bytes;
 use futures::FutureExt;
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, ready};
 use futures::stream::{BoxStream, StreamExt, TryStreamExt};
 use object_store::path::Path;
 use object_store::{ObjectStore, ObjectStoreExt};
-use parquet::arrow::arrow_reader::ArrowReaderOptions;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::arrow::async_reader::AsyncFileReader;
 use parquet::arrow::{ParquetRecordBatchStreamBuilder, ProjectionMask};
 use parquet::basic::Encoding;
@@ -35,6 +36,15 @@ use crate::storage::Lake;
 /// Rows in a batch.
 const BATCH_ROWS: usize = 65_536;
 
+/// A file of at most so many bytes is requested as a whole: each request costs the store's answering time, and money.
+const WHOLE_BYTES: u64 = 4 << 20;
+
+/// Bytes at the end of a larger file that are requested first. The footer is mostly within them.
+const FOOTER_BYTES: usize = 64 << 10;
+
+/// The keys of columns that are read as dictionaries.
+pub type DictionaryKey = Int32Type;
+
 /// How long the length of an object is asked for after a request for it has failed: a store that is out of reach was
 /// waited for already.
 const LONGEST_LOOK: Duration = Duration::from_secs(10);
@@ -46,13 +56,23 @@ pub async fn stream(
     file: &FileEntry,
     columns: &[&str],
 ) -> Result<BoxStream<'static, Result<RecordBatch, LakeError>>, LakeError> {
+    stream_with(store, file, columns, &[]).await
+}
+
+/// As [`stream`], with the texts of the columns `dictionaries` as dictionaries of [`DictionaryKey`]s: of few different
+/// values each is made once.
+pub async fn stream_with(
+    store: Arc<dyn ObjectStore>,
+    file: &FileEntry,
+    columns: &[&str],
+    dictionaries: &[&str],
+) -> Result<BoxStream<'static, Result<RecordBatch, LakeError>>, LakeError> {
     let damaged = |error: &dyn std::fmt::Display| LakeError::data_file(&file.path, error);
     let path = Path::parse(&file.path).map_err(|error| damaged(&error))?;
-    let reader = Object { store: Arc::clone(&store), path, size: file.size };
-    // Parquet's own types decide, so that files that other programs rewrote are read like ours.
-    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
-    let opening = ParquetRecordBatchStreamBuilder::new_with_options(reader, options);
-    let builder = outcome(&*store, file, AssertUnwindSafe(opening).catch_unwind().await).await?;
+    let held = if file.size <= WHOLE_BYTES { Some(whole(&*store, file).await?) } else { None };
+    let reader = Object { store: Arc::clone(&store), path, size: file.size, held };
+    let opening = AssertUnwindSafe(open(reader, dictionaries)).catch_unwind();
+    let builder = outcome(&*store, file, opening.await).await?;
     let mask = match columns {
         [] => ProjectionMask::all(),
         names => ProjectionMask::columns(builder.parquet_schema(), names.iter().copied()),
@@ -68,6 +88,33 @@ pub async fn stream(
         async move { outcome(&*store, &file, read).await }
     });
     Ok(batches.boxed())
+}
+
+async fn open(
+    mut reader: Object,
+    dictionaries: &[&str],
+) -> Result<ParquetRecordBatchStreamBuilder<Object>, ParquetError> {
+    // Parquet's own types decide, so that files that other programs rewrote are read like ours.
+    let options = ArrowReaderOptions::new().with_skip_arrow_metadata(true);
+    let metadata = ArrowReaderMetadata::load_async(&mut reader, options.clone()).await?;
+    if dictionaries.is_empty() {
+        return Ok(ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata));
+    }
+    let fields = metadata.schema().fields().iter().map(|field| {
+        if dictionaries.contains(&field.name().as_str()) && *field.data_type() == DataType::Utf8 {
+            Arc::new(field.as_ref().clone().with_data_type(dictionary_type()))
+        } else {
+            Arc::clone(field)
+        }
+    });
+    let options = options.with_schema(Arc::new(Schema::new(fields.collect::<Fields>())));
+    let metadata = ArrowReaderMetadata::try_new(Arc::clone(metadata.metadata()), options)?;
+    Ok(ParquetRecordBatchStreamBuilder::new_with_metadata(reader, metadata))
+}
+
+fn dictionary_type() -> DataType {
+    let (key, value) = (DictionaryKey::DATA_TYPE, DataType::Utf8);
+    DataType::Dictionary(Box::new(key), Box::new(value))
 }
 
 /// The bytes of a data file.
@@ -88,7 +135,7 @@ pub async fn encodings(
     file: &FileEntry,
 ) -> Result<BTreeMap<String, Vec<Encoding>>, LakeError> {
     let path = Path::parse(&file.path).map_err(|error| LakeError::data_file(&file.path, error))?;
-    let mut object = Object { store: Arc::clone(&store), path, size: file.size };
+    let mut object = Object { store: Arc::clone(&store), path, size: file.size, held: None };
     let reading = AssertUnwindSafe(object.get_metadata(None)).catch_unwind();
     let footer = outcome(&*store, file, reading.await).await?;
     let mut encodings: BTreeMap<String, Vec<Encoding>> = BTreeMap::new();
@@ -172,10 +219,29 @@ struct Object {
     store: Arc<dyn ObjectStore>,
     path: Path,
     size: u64,
+    /// All of it, if it was requested as a whole.
+    held: Option<Bytes>,
+}
+
+impl Object {
+    /// A range of what is held.
+    fn slice(held: &Bytes, range: &Range<u64>) -> Result<Bytes, ParquetError> {
+        let at = |end: u64| usize::try_from(end).ok().filter(|end| *end <= held.len());
+        match (at(range.start), at(range.end)) {
+            (Some(start), Some(end)) if start <= end => Ok(held.slice(start..end)),
+            _ => {
+                let problem = format!("bytes {range:?} are beyond its {} bytes", held.len());
+                Err(ParquetError::EOF(problem))
+            }
+        }
+    }
 }
 
 impl AsyncFileReader for Object {
     fn get_bytes(&mut self, range: Range<u64>) -> BoxFuture<'_, Result<Bytes, ParquetError>> {
+        if let Some(held) = &self.held {
+            return ready(Object::slice(held, &range)).boxed();
+        }
         async move { self.store.get_range(&self.path, range).await.map_err(external) }.boxed()
     }
 
@@ -183,6 +249,10 @@ impl AsyncFileReader for Object {
         &mut self,
         ranges: Vec<Range<u64>>,
     ) -> BoxFuture<'_, Result<Vec<Bytes>, ParquetError>> {
+        if let Some(held) = &self.held {
+            let slices = ranges.iter().map(|range| Object::slice(held, range)).collect();
+            return ready(slices).boxed();
+        }
         async move { self.store.get_ranges(&self.path, &ranges).await.map_err(external) }.boxed()
     }
 
@@ -193,7 +263,9 @@ impl AsyncFileReader for Object {
         async move {
             let options = options.map(|options| options.metadata_options().clone());
             let size = self.size;
-            let reader = ParquetMetaDataReader::new().with_metadata_options(options);
+            let reader = ParquetMetaDataReader::new()
+                .with_metadata_options(options)
+                .with_prefetch_hint(Some(FOOTER_BYTES));
             reader.load_and_finish(self, size).await.map(Arc::new)
         }
         .boxed()

@@ -120,8 +120,8 @@ pub struct Quantiles {
 }
 
 impl Quantiles {
-    /// The percentiles by `quantile`, which is asked for 50, 85 and 95.
-    pub fn by(quantile: impl Fn(u32) -> Speed) -> Quantiles {
+    /// The percentiles by `quantile`, which is asked for 50, 85 and 95, in this order.
+    pub fn by(mut quantile: impl FnMut(u32) -> Speed) -> Quantiles {
         Quantiles { p50: quantile(50), p85: quantile(85), p95: quantile(95) }
     }
 }

@@ -84,6 +84,14 @@ const PROM_PATH: Text = Text {
     },
 };
 
+/// A folder on this machine.
+pub(super) const LOCAL_FOLDER: Hinted = Hinted { text: FOLDER_PATH, hint: shell_hint };
+
+const FOLDER_PATH: Text = Text {
+    expected: "the path of a folder on this machine",
+    holds: |text| !begins_like_shell(text) && !text.contains('\0') && !text.contains("://"),
+};
+
 /// Whether `text` begins with what only a shell replaces by a folder: `~/lake`, `$HOME/lake`.
 fn begins_like_shell(text: &str) -> bool {
     text.starts_with(['~', '$'])
