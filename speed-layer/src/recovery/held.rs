@@ -9,6 +9,7 @@ use super::covered::Covered;
 use crate::landing::Landed;
 use crate::source::{AssignedPartition, Truncation};
 use crate::tables::Tables;
+use crate::truncation;
 
 /// What the tables hold of a partition.
 pub(super) struct Held {
@@ -16,7 +17,7 @@ pub(super) struct Held {
     pub(super) events: PartitionProgress,
     pub(super) averages: PartitionProgress,
     covered: Covered,
-    /// How far each of the four tables reaches.
+    /// How far each of the four tables reaches in a log of which no accepted cut is known that left it there.
     reached: Vec<Reached>,
 }
 
@@ -31,8 +32,15 @@ impl Held {
         let (events, averages) = (of(&tables.events), of(&tables.avg_speed));
         let from = lesser(events, averages).next_offset.unwrap_or(Offset::ZERO);
         let covered = Covered::from(from, partition, tables, lake).await?;
+        let cut = truncation::newest(&tables.events, &tables.app_ids, partition);
+        let is_left = |has_left: fn(&CutBelowLanded, Offset) -> bool, held: &Reached| {
+            cut.is_some_and(|accepted| has_left(&accepted.cut, held.next))
+        };
         let beside = covered.reached(partition, tables);
-        let reached = [events, averages].into_iter().filter_map(reached).chain(beside).collect();
+        let beside = beside.filter(|held| !is_left(CutBelowLanded::has_left_covered_to, held));
+        let averaged = reached(averages);
+        let averaged = averaged.filter(|held| !is_left(CutBelowLanded::has_left_averages_at, held));
+        let reached = reached(events).into_iter().chain(averaged).chain(beside).collect();
         Ok(Held { partition, events, averages, covered, reached })
     }
 

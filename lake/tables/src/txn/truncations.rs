@@ -26,6 +26,18 @@ pub struct CutBelowLanded {
     pub averaged_to: Offset,
 }
 
+impl CutBelowLanded {
+    /// Whether `avg_speed` with that next offset is where the cut left it: what it has from the position on is of the log before.
+    pub fn has_left_averages_at(&self, next: Offset) -> bool {
+        self.position < next && next == self.averaged_to
+    }
+
+    /// Whether dead letters or gaps that end at `next` were there before the cut.
+    pub fn has_left_covered_to(&self, next: Offset) -> bool {
+        self.position < next && next <= self.covered_to
+    }
+}
+
 /// A cut that was accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AcceptedTruncation {

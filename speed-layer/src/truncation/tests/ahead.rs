@@ -114,3 +114,21 @@ async fn averages_that_a_cut_left_ahead_contradict_nothing_once_it_was_accepted(
     assert!(!is_contradicted(&instance, 11, Some(6)), "it would be accepted again");
     assert_eq!(on_record(&instance), [(Some(10), 10)]);
 }
+
+#[tokio::test]
+async fn what_a_cut_left_ahead_contradicts_nothing_while_records_before_the_cut_still_come() {
+    for table in [Table::AvgSpeed, Table::DeadLetters, Table::OffsetGaps] {
+        let lake = lake_ahead_in(table).await;
+        let mut instance = accepting(&lake).await;
+        assert_eq!(load(&mut instance, cut(12, 11)).await.unwrap().offset, Offset(10));
+        // What the new log has before the cut is of the leaders before it.
+        instance.receive_under(5, 10, 1);
+        instance.land().await;
+        let mut strict = Instance::on(&lake).await;
+        load(&mut strict, whole(0)).await.unwrap();
+        assert!(!is_contradicted(&strict, 11, Some(6)), "{table:?}: it would be accepted again");
+        let mut instance = accepting(&lake).await;
+        load(&mut instance, cut(15, 11)).await.unwrap();
+        assert_eq!(on_record(&instance), [(Some(11), 10)], "{table:?}");
+    }
+}
