@@ -47,7 +47,8 @@ async fn read(world: &World, max_rows: u64, ranges_at_once: usize) -> (Read, Vec
             (day.cameras()[window.camera].to_string(), window.window, window.count(), sum)
         });
         let single = range.cameras.places.len() == 1;
-        let weight = range.cameras.places.clone().map(|place| weight(day.camera_rows[place])).sum();
+        let places = range.cameras.places.clone();
+        let weight: u64 = places.map(|place| weight(day.camera_rows[place])).sum();
         (distinct.duplicates(), sums.collect::<Vec<_>>(), (!single).then_some(weight))
     });
     while let Some((repeated, sums, weight)) = ranges.try_next().await.unwrap() {
