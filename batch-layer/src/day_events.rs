@@ -163,7 +163,7 @@ impl DayEvents {
         let work_on = move |range: EventRange| {
             let (day, work) = (Arc::clone(&day), Arc::clone(&work));
             let task = async move { Ok(work(&day, &range, &day.distinct(&range)?)) };
-            async { tokio::spawn(task).await.unwrap_or_else(|error| raise(error)) }
+            async { tokio::spawn(task).await.unwrap_or_else(raise) }
         };
         Box::pin(stream::iter(self.ranges()).map(work_on).buffered(at_once))
     }

@@ -22,11 +22,11 @@ use tokio::task::JoinSet;
 /// Files that are requested at once.
 const READERS: usize = 32;
 /// Files that are decoded at once.
-const DECODERS: usize = 4;
+const DECODERS: u32 = 4;
 /// Bytes of files, in KiB, that are requested at once.
 const REQUESTED_KIB: u32 = 256 << 10;
 /// What a file counts for among these at most: of a larger one only a part is held at a time.
-const MOST_KIB_OF_FILE: u32 = REQUESTED_KIB / DECODERS as u32;
+const MOST_KIB_OF_FILE: u32 = REQUESTED_KIB / DECODERS;
 /// Decoded pieces that wait to be consumed.
 const PIECES_AHEAD: usize = 4;
 
@@ -154,7 +154,7 @@ where
         files: files.to_vec(),
         next_file: AtomicUsize::new(0),
         requested_kib: Semaphore::new(REQUESTED_KIB as usize),
-        decoding: Semaphore::new(DECODERS),
+        decoding: Semaphore::new(DECODERS as usize),
         columns,
         extract,
     });

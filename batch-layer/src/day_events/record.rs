@@ -58,11 +58,15 @@ pub(super) fn push(buffer: &mut Vec<u8>, camera: u32, key: Key, plate: Option<&s
     buffer.extend_from_slice(&key.0.to_le_bytes());
     let plate = plate.map(str::as_bytes);
     let mut length = plate.map_or(0, |plate| plate.len() + 1);
-    while length >= 0x80 {
-        buffer.push((length & 0x7F) as u8 | 0x80);
+    loop {
+        let seven_bits = u8::try_from(length & 0x7F).expect("it has 7 bits");
         length >>= 7;
+        if length == 0 {
+            buffer.push(seven_bits);
+            break;
+        }
+        buffer.push(seven_bits | 0x80);
     }
-    buffer.push(length as u8);
     buffer.extend_from_slice(plate.unwrap_or_default());
 }
 

@@ -172,6 +172,8 @@ mod tests {
         assert_eq!((Offset(7).since(Offset(3)), Offset(3).since(Offset(7))), (4, -4));
         assert_eq!(OffsetRange::single(Offset(7)), OffsetRange::new(Offset(7), Offset(8)));
         assert_eq!(OffsetRange::new(Offset(9), Offset(7)).offsets().count(), 0);
+        let held = (0..9).map(|at| OffsetRange::new(Offset(3), Offset(5)).contains(Offset(at)));
+        assert_eq!(held.filter(|held| *held).count(), 2);
     }
 
     #[test]

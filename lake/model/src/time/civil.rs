@@ -62,6 +62,8 @@ mod tests {
         for (year, month) in (0..10_000).flat_map(|year| (1..=12).map(move |month| (year, month))) {
             for day in 1..=days_in_month(year, month) {
                 assert_eq!(days_from_civil(year, month, day), expected, "{year}-{month}-{day}");
+                let date = [year, month, day].map(i64::from);
+                assert_eq!(<[i64; 3]>::from(civil_from_days(expected.into())), date);
                 expected += 1;
             }
         }
