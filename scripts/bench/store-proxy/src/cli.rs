@@ -12,7 +12,8 @@ use crate::kind::Kind;
 const EXAMPLES: &str = "\
 Examples:
   Two programs before a MinIO, each with a port of its own, at the times of S3:
-    store-proxy --to http://127.0.0.1:9000 --client speed-layer=127.0.0.1:9001 --client serving=127.0.0.1:9002
+    store-proxy --to http://127.0.0.1:9000 --client speed-layer=127.0.0.1:9001 \\
+      --client serving=127.0.0.1:9002
     LAKEHOUSE__LAKE__STORAGE__ENDPOINT=http://127.0.0.1:9001 speed-layer run
 
   Free ports; the line on standard output names them:
@@ -21,11 +22,12 @@ Examples:
     curl http://127.0.0.1:40001/counts
 
   Only counting, and a store that lists slowly:
-    store-proxy --to http://127.0.0.1:9000 --client a=127.0.0.1:0 --delay get=0ms --delay head=0ms --delay put=0ms \\
-      --delay post=0ms --delay delete=0ms --delay list=1s
+    store-proxy --to http://127.0.0.1:9000 --client a=127.0.0.1:0 --delay get=0ms \\
+      --delay head=0ms --delay put=0ms --delay post=0ms --delay delete=0ms --delay list=1s
 
-Requests are passed on unchanged, with the Host header that the client sent, because signatures cover it. What is
-counted is the answer's body, not its head. LIST is a GET of a bucket; a POST that deletes many objects is a DELETE.
+Requests are passed on unchanged, with the Host header that the client sent, because signatures
+cover it. Bytes are those of bodies. LIST is a GET of a bucket; a POST that deletes many objects
+is a DELETE.
 SIGTERM and SIGINT end the program; requests under way are cut off.
 Exit codes: 0 done, 2 usage, 3 an external failure (an address in use).";
 

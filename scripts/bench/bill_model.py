@@ -1,0 +1,69 @@
+"""What a pipeline's store costs a month, from what was counted in a part of an hour. Pure arithmetic.
+
+Three things grow in different ways:
+1. What always runs, the speed layer and serving, makes as many requests in every hour: they grow with time.
+2. What runs once a night makes some requests whatever it finds, which are counted by running it again when nothing is left to
+   do; the rest grows with the files of the day, and with how often it reads them all.
+3. What is stored grows with the events.
+docs/benchmarks.md says the same for people.
+"""
+
+import math
+from dataclasses import dataclass
+
+from bench.prices import DAY_S, DAYS_IN_MONTH, MONTH_S
+from bench.sizing_model import FEWEST_ROWS, MAX_ROWS_IN_MEMORY
+
+# A night's command holds this share of batch.max_rows_in_memory at a time, and reads all files of a day for each such part.
+HELD = {"nightly": 1.0, "maintain": 1 / 8}
+
+
+@dataclass(frozen=True)
+class Landed:
+    """What came and landed while requests were counted, and what landed in the whole run, which is the day that the night has."""
+
+    seconds: float
+    records: int  # that came
+    rows: int
+    files: int
+    day_rows: int
+    day_files: int
+
+    def rows_a_day(self):
+        return self.records / self.seconds * DAY_S
+
+    def files_a_day(self):
+        """By rows, because landings are seldom: a part of an hour may have one more or less than its share."""
+        return self.rows_a_day() * self.files / self.rows
+
+    def rows_in_memory(self):
+        """What batch.max_rows_in_memory must be for the run's day to be read as often as a whole day would be."""
+        return max(FEWEST_ROWS, round(MAX_ROWS_IN_MEMORY * self.day_rows / self.rows_a_day()))
+
+
+def passes(rows, rows_in_memory, command):
+    """How often a night's command reads the files of a day."""
+    return max(1, math.ceil(rows / (rows_in_memory * HELD[command])))
+
+
+def always(requests, seconds):
+    """Requests a month, by kind, of what made these in so many seconds."""
+    return {kind: number * MONTH_S / seconds for kind, number in requests.items()}
+
+
+def nightly(command, first, again, landed):
+    """Requests a month, by kind, of a night's command that made `first` on the run's day, and `again` with nothing to do."""
+    read = passes(landed.day_rows, landed.rows_in_memory(), command)
+    would_read = passes(landed.rows_a_day(), MAX_ROWS_IN_MEMORY, command)
+    growth = landed.files_a_day() / landed.day_files * would_read / read
+
+    def a_day(kind):
+        fixed = min(first.get(kind, 0), again.get(kind, 0))
+        return fixed + (first.get(kind, 0) - fixed) * growth
+
+    return {kind: DAYS_IN_MONTH * a_day(kind) for kind in first}
+
+
+def stored(landed, bytes_of_day):
+    """Bytes that a month of such days occupies, where the run's day occupies so many."""
+    return DAYS_IN_MONTH * landed.rows_a_day() / landed.day_rows * bytes_of_day
