@@ -3,7 +3,7 @@
 Three things grow in different ways:
 1. What always runs, the speed layer and serving, makes as many requests in every hour: they grow with time.
 2. What runs once a night makes some requests whatever it finds, which are counted by running it again when nothing is left to
-   do; the rest grows with the files of the day, and with how often it reads them all.
+   do. The rest grows with the files of the day; what reads them also with how often the command does that.
 3. What is stored grows with the events.
 docs/benchmarks.md says the same for people.
 """
@@ -12,10 +12,12 @@ import math
 from dataclasses import dataclass
 
 from bench.prices import DAY_S, DAYS_IN_MONTH, MONTH_S
-from bench.sizing_model import FEWEST_ROWS, MAX_ROWS_IN_MEMORY
+from bench.sizing_model import MAX_ROWS_IN_MEMORY
 
-# A night's command holds this share of batch.max_rows_in_memory at a time, and reads all files of a day for each such part.
+# The share of batch.max_rows_in_memory that a command of the night holds at a time.
 HELD = {"nightly": 1.0, "maintain": 1 / 8}
+# The kinds of requests that read data files.
+READING = ("GET", "HEAD")
 
 
 @dataclass(frozen=True)
@@ -36,14 +38,11 @@ class Landed:
         """By rows, because landings are seldom: a part of an hour may have one more or less than its share."""
         return self.rows_a_day() * self.files / self.rows
 
-    def rows_in_memory(self):
-        """What batch.max_rows_in_memory must be for the run's day to be read as often as a whole day would be."""
-        return max(FEWEST_ROWS, round(MAX_ROWS_IN_MEMORY * self.day_rows / self.rows_a_day()))
 
-
-def passes(rows, rows_in_memory, command):
-    """How often a night's command reads the files of a day."""
-    return max(1, math.ceil(rows / (rows_in_memory * HELD[command])))
+def passes(rows, command):
+    """How often a command of the night reads the files of a day: once to count the rows of each camera, and once for each part
+    that it holds at a time."""
+    return 1 + math.ceil(rows / (MAX_ROWS_IN_MEMORY * HELD[command]))
 
 
 def always(requests, seconds):
@@ -52,14 +51,13 @@ def always(requests, seconds):
 
 
 def nightly(command, first, again, landed):
-    """Requests a month, by kind, of a night's command that made `first` on the run's day, and `again` with nothing to do."""
-    read = passes(landed.day_rows, landed.rows_in_memory(), command)
-    would_read = passes(landed.rows_a_day(), MAX_ROWS_IN_MEMORY, command)
-    growth = landed.files_a_day() / landed.day_files * would_read / read
+    """Requests a month, by kind, of a command of the night that made `first` on the run's day, and `again` with nothing to do."""
+    files = landed.files_a_day() / landed.day_files
+    reading = files * passes(landed.rows_a_day(), command) / passes(landed.day_rows, command)
 
     def a_day(kind):
-        fixed = min(first.get(kind, 0), again.get(kind, 0))
-        return fixed + (first.get(kind, 0) - fixed) * growth
+        fixed = min(first[kind], again.get(kind, 0))
+        return fixed + (first[kind] - fixed) * (reading if kind in READING else files)
 
     return {kind: DAYS_IN_MONTH * a_day(kind) for kind in first}
 

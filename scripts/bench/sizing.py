@@ -19,7 +19,7 @@ from bench.command_line import SIZES, options
 from bench.counting import counting_store, total
 from bench.prices import Requests
 from bench.report import Steps, publish
-from bench.sizing_model import FEWEST_ROWS, Counted, Pipeline
+from bench.sizing_model import Counted, Pipeline
 from harness.lakehouse import until
 from harness.machine import described, machine
 
@@ -31,6 +31,7 @@ PAST_DAY = "2025-04-05"
 PAST_EVENTS = 400_000
 PAST_RATE = 20_000
 # With the least that batch.max_rows_in_memory may be, that day is read in so many passes.
+FEWEST_ROWS = 100_000
 PASSES = PAST_EVENTS // FEWEST_ROWS
 # Settings with which the past day lands in many files.
 PIECEMEAL = {"speed__landing_bytes": 1_000_000, "speed__landing_interval": "200ms", "speed__commit_interval": "1s"}

@@ -14,8 +14,6 @@ from harness import memory
 CHECKPOINT_INTERVAL = 100
 REFRESH_INTERVAL_S = 1.0
 MAX_ROWS_IN_MEMORY = 8_000_000
-# The least that batch.max_rows_in_memory may be.
-FEWEST_ROWS = 100_000
 # What an open window of a camera occupies, as docs/operations.md says.
 WINDOW_BYTES = 1.5 * 1024
 # The share of the cores that a machine's load may have: the rest is for rush hours and for catching up.

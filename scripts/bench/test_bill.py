@@ -1,13 +1,19 @@
 """The arithmetic of `scripts/bench.sh bill`, and what becomes of the proxy's counts. The figures are written by hand; nothing
 is measured."""
 
+import urllib.request
+from types import SimpleNamespace
+
 import pytest
 
 from bench import bill_model
+from bench.bed import Bed
 from bench.bill_model import Landed
 from bench.bill_text import text
 from bench.prices import GB, Requests, usd
-from bench.store_proxy import Counts
+from bench.store_proxy import Counts, store_proxy
+from harness.fake_store import fake_store
+from harness.readers import Lake
 
 MONTH_S = 365.25 / 12 * 86_400
 # An hour of a day with 24 million rows in 2,400 files, after a warm-up of a quarter of an hour.
@@ -36,24 +42,18 @@ def test_a_day_has_the_rows_that_came_and_their_files():
     assert HOUR.files_a_day() == pytest.approx(2_400)
 
 
-def test_the_run_s_day_is_read_as_often_as_a_whole_day_would_be():
-    assert HOUR.rows_in_memory() == pytest.approx(8_000_000 * 1.25 / 24, abs=1)
-    for command, expected in (("nightly", 3), ("maintain", 24)):
-        assert bill_model.passes(HOUR.day_rows, HOUR.rows_in_memory(), command) == expected
-        assert bill_model.passes(HOUR.rows_a_day(), 8_000_000, command) == expected
+def test_the_night_reads_a_day_once_to_count_it_and_once_for_each_part_that_it_holds():
+    assert [bill_model.passes(rows, "nightly") for rows in (1, 8_000_000, 8_000_001, 10**9)] == [2, 2, 3, 126]
+    assert [bill_model.passes(rows, "maintain") for rows in (1, 1_000_000, 10**9)] == [2, 2, 1001]
 
 
-def test_what_the_night_does_once_is_not_multiplied_and_the_rest_grows_with_the_files():
-    found = bill_model.nightly("nightly", {"GET": 1_025, "PUT": 10}, {"GET": 25, "LIST": 3}, HOUR)
-    assert found == {"GET": pytest.approx(MONTH_S / 86_400 * (25 + 1000 * 2400 / 125)), "PUT": pytest.approx(MONTH_S / 86_400 * 192)}
-
-
-def test_a_day_that_is_too_small_for_as_many_passes_is_multiplied_by_the_passes_that_lack():
-    # 24,000 rows, read in one pass because no fewer than 100,000 may be in memory; a day of a billion takes 125.
-    tiny = Landed(seconds=2, records=23_148, rows=23_148, files=12, day_rows=24_000, day_files=12)
-    found = bill_model.nightly("nightly", {"GET": 12}, {}, tiny)
-    days_in_run = tiny.rows_a_day() / 23_148
-    assert found["GET"] == pytest.approx(MONTH_S / 86_400 * 12 * days_in_run * 125, rel=0.01)
+def test_what_the_night_does_once_is_not_multiplied_and_the_rest_grows_with_the_files_and_passes():
+    # The run's day has a 19.2th of the files and is read twice, the whole day four times.
+    found = bill_model.nightly("nightly", {"GET": 1_025, "PUT": 11, "LIST": 3}, {"GET": 25, "PUT": 1, "LIST": 5}, HOUR)
+    nights = MONTH_S / 86_400
+    assert found["GET"] == pytest.approx(nights * (25 + 1000 * 19.2 * 4 / 2))
+    assert found["PUT"] == pytest.approx(nights * (1 + 10 * 19.2)), "what is written does not grow with the passes"
+    assert found["LIST"] == pytest.approx(nights * 3)
 
 
 def test_a_month_of_data_has_the_bytes_of_its_rows():
@@ -86,6 +86,24 @@ def test_a_difference_of_counts_holds_what_came_between():
     after = Counts(before)
     after["serving", "GET", "requests"] += 2
     assert (after - before).requests("serving") == {"GET": 2} and (after - before).requests("speed-layer") == {}
+
+
+def test_a_client_finds_the_store_through_the_proxy_and_is_counted(tmp_path):
+    with fake_store() as store:
+        bed = Bed(SimpleNamespace(storage={"endpoint": store.endpoint}), tmp_path)
+        with store_proxy(bed, ("one", "other"), dict.fromkeys(("get", "put"), "0ms")) as proxy:
+            lake = proxy.lake(Lake("s3://bucket/lake", bed.stack.storage), "one")
+            assert lake.uri == "s3://bucket/lake" and lake.storage["endpoint"] != store.endpoint
+            address = f"{lake.storage['endpoint']}/bucket/lake/a.parquet"
+            with urllib.request.urlopen(urllib.request.Request(address, b"data", method="PUT")) as answer:
+                assert answer.status == 200
+            with urllib.request.urlopen(address) as answer:
+                assert answer.read() == b"data"
+            counts = proxy.counts()
+        assert store.objects == {"lake/a.parquet": b"data"}
+    assert counts.requests("one") == {"PUT": 1, "GET": 1} and counts.requests("other") == {}
+    assert counts.total("bytes_up") == counts.total("bytes_down") == 4
+    assert proxy.running.process.returncode == 0
 
 
 def test_the_report_has_the_sum_of_all_programs():
