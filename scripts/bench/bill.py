@@ -39,6 +39,8 @@ START_LIMIT_S = 120
 WARM_UP_S = 60
 # The time limit of a program beside the minutes of counting.
 LIMIT_S = 2 * 3600
+# The share of the rate that must have come.
+REACHED = 0.97
 # Requests a second to each serving.
 LOAD_PER_SECOND = 1
 LOAD_TIMEOUT_S = 30
@@ -140,6 +142,9 @@ def live(pipeline, arguments):
         process.wait_beside(running, arguments.minutes * 60)
         after = Moment.now(pipeline)
     process.end(running)
+    reached = (after.records - before.records) / (after.at - before.at)
+    if reached < REACHED * arguments.rate:
+        fail(f"only {reached:,.0f} records a second came, not {arguments.rate:,}: the machine has other work, or give a lower --rate")
     pipeline.start(SPEED, "run", "--until-end", **group).wait()
     check_all_counted(pipeline)
     if after.rows == before.rows:

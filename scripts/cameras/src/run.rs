@@ -239,3 +239,34 @@ impl Run<'_> {
         Ok(not_delivered)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct At(Timestamp);
+
+    impl Clock for At {
+        fn now(&self) -> Timestamp {
+            self.0
+        }
+    }
+
+    #[test]
+    fn live_in_the_past_a_record_waits_for_its_arrival_by_the_cameras_clock() {
+        let options = ["camera-simulator", "--live", "--rate=5", "--from=2025-04-05T12:00:00Z"];
+        let (cli, now) = (Cli::parse_from(options), Timestamp::from_millis(1_800_000_000_000));
+        let plan = Plan::new(&cli, &Settings::default(), now).expect("a plan");
+        let world = World::new(1, 2, 10);
+        let first = Generator::new(&world, plan.schedule.clone(), cli.shares(), 1).next();
+        let first = first.expect("a live run has no end");
+        let start = Timestamp::parse("2025-04-05T12:00:00Z").expect("a time");
+        let after_start = Timestamp::from_millis(first.arrival_ms).saturating_since(start);
+        let waits = |clock: At| Hold::new(&cli, &plan, &clock).wait_for(&first).as_micros();
+        assert_eq!(waits(At(now)), u128::from(after_start.unsigned_abs()));
+        assert_eq!(waits(At(now.saturating_add(after_start))), 0);
+    }
+}
