@@ -21,6 +21,7 @@ usage: scripts/bench.sh speed     [--events N] [--runs N] [--store disk|minio|bo
        scripts/bench.sh garbage   [--records N] [--seed S]
        scripts/bench.sh sizing    [--cameras N] [--events N] [--partitions N] [--instances N] [--servings N]
                                   [--commit-interval S] [--landing-interval S] [--seconds N]
+       scripts/bench.sh bill      [--minutes N] [--rate N] [--cameras N] [--partitions N] [--servings N]
 
   speed      the speed layer from a cold start at the earliest offset of a full topic to its end, into a new lake, and
              consumers that do nothing: CPU seconds, throughput, resident memory, commits, files, bytes
@@ -76,6 +77,15 @@ usage: scripts/bench.sh speed     [--events N] [--runs N] [--store disk|minio|bo
     --landing-interval S  speed.landing_interval in seconds (default 30)
     --seconds N           how long requests are counted, and the load is measured (default 120)
 
+  bill       what the whole pipeline with its default settings costs on S3: a real Kafka, and MinIO behind a proxy that adds
+             the times of S3 and counts requests and bytes by program; a speed layer, servings with a small load, then
+             nightly and maintain on what has landed; extrapolated to a month
+    --minutes N      how long requests are counted, up to 540 (default 30)
+    --rate N         events a second (default 11600, the average of 1,000 cameras with a million events a day each)
+    --cameras N      cameras (default 1000)
+    --partitions N   partitions of the topic (default 12)
+    --servings N     instances of serving (default 2)
+
 All accept --bin-dir DIR, the folder of the programs (default: a release build, made first), and --docs DIR, where benchmarks.md
 and the folder benchmarks are written (default docs). Until a command ends, its results so far are in
 benchmarks/COMMAND.steps.jsonl there.
@@ -107,6 +117,7 @@ parse() {
             defaults=([--cameras]=1000 [--events]=1000000 [--partitions]=12 [--instances]=1 [--servings]=1
                 [--commit-interval]=5 [--landing-interval]=30 [--seconds]=120)
             ;;
+        bill) defaults=([--minutes]=30 [--rate]=11600 [--cameras]=1000 [--partitions]=12 [--servings]=2) ;;
         help | --help | -h)
             usage
             exit 0
@@ -162,10 +173,10 @@ if [ "$what" = garbage ]; then
     build garbage
     exec python3 -m bench.garbage --program "$programs/garbage" "${options[@]}" --docs "$docs"
 fi
-if [ "$what" = sizing ]; then
-    build speed-layer batch-layer serving camera-simulator
-else
-    build speed-layer camera-simulator bench-kafka bench-commits bench-stages
-fi
+case $what in
+    sizing) build speed-layer batch-layer serving camera-simulator ;;
+    bill) build speed-layer batch-layer serving camera-simulator store-proxy ;;
+    *) build speed-layer camera-simulator bench-kafka bench-commits bench-stages ;;
+esac
 make_venv scripts/harness/requirements-figures.txt
 LAMBDALAKE_BIN=$programs exec "$PYTHON" -m "bench.$what" "${options[@]}" --docs "$docs"

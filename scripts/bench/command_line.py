@@ -30,7 +30,7 @@ def one_or_both(all_there_are):
     return read
 
 
-NUMBERS = ("events", "runs", "seconds", "commits", "records", "seed", *SIZES)
+NUMBERS = ("events", "runs", "seconds", "minutes", "rate", "commits", "records", "seed", *SIZES)
 OPTIONS = {name: {"type": int} for name in NUMBERS} | {
     "store": {"type": one_or_both(STORES)},
     "compression": {"type": one_or_both(COMPRESSIONS)},

@@ -5,7 +5,7 @@ import re
 import threading
 from collections import Counter
 
-from bench.sizing_model import Requests
+from bench.prices import CHARGES, Requests
 from harness.fake_store import fake_store
 from harness.readers import Lake
 
@@ -77,9 +77,9 @@ def place_of(request):
 
 
 def charge_of(request):
-    if request.command == "DELETE" or "delete" in request.query:
-        return "free"
-    return "write" if request.command in ("PUT", "POST") or not request.key else "read"
+    if "delete" in request.query:
+        return CHARGES["DELETE"]
+    return CHARGES["LIST" if request.command == "GET" and not request.key else request.command]
 
 
 def total(counts, program=None, table=None, what=None):

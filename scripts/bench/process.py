@@ -118,6 +118,23 @@ def start(command, environment, log, *, cores=None, stdout=None, limit_s=LIMIT_S
     return measured
 
 
+def wait_beside(running, seconds):
+    """Lets processes run for so long; none may end meanwhile."""
+    end_at = time.monotonic() + seconds
+    while time.monotonic() < end_at:
+        ended = next((measured for measured in running if not measured.is_running()), None)
+        if ended:
+            fail(f"{ended.process.args[0]} ended early:\n{ended.tail()}")
+        time.sleep(SAMPLE_EVERY_S)
+
+
+def end(running):
+    """Ends processes cleanly, the last one first."""
+    for measured in reversed(running):
+        measured.stop()
+        measured.wait()
+
+
 @contextlib.contextmanager
 def on_cores(number):
     """Processes started inside this context run on this many cores; on all cores for None."""

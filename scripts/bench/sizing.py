@@ -12,12 +12,13 @@ Three runs on a real Kafka and a store that counts requests (`counting`):
 import time
 from dataclasses import asdict
 
-from bench import process, sizing_model
+from bench import prices, process, sizing_model
 from bench.bed import a_bed, fail, tell
 from bench.command_line import SIZES, options
 from bench.counting import counting_store, total
+from bench.prices import Requests
 from bench.report import Steps, publish
-from bench.sizing_model import Counted, Pipeline, Requests
+from bench.sizing_model import Counted, Pipeline
 from harness.lakehouse import until
 from harness.machine import described, machine
 
@@ -74,11 +75,11 @@ def commits(bed, pipeline, seconds):
         ]
         until(lambda: counting.versions().keys() >= {"events", "avg_speed"}, "the tables are there")
         running.append(cameras(bed, topic, pipeline.cameras, EVENTS_PER_SECOND))
-        wait(running, WARM_UP_S)
+        process.wait_beside(running, WARM_UP_S)
         before, versions = counting.so_far(), counting.versions()
-        wait(running, seconds)
+        process.wait_beside(running, seconds)
         counts, made = counting.so_far() - before, counting.versions() - versions
-        end(running)
+        process.end(running)
     if min(made["events"], made["avg_speed"]) < 2 * QUICK["lake__checkpoint_interval"]:
         fail(f"only {dict(made)} commits in {seconds} s: give more --seconds")
     speed = "speed-layer"
@@ -132,14 +133,14 @@ def load(bed, pipeline, seconds):
         until(lambda: counting.versions()["avg_speed"], "the tables are there")
         serving = start(bed, "serving", topic, lake, "run", serving__listen="127.0.0.1:0")
         running = [speed, serving, cameras(bed, topic, pipeline.cameras, pipeline.events_per_second())]
-        wait(running, WARM_UP_S)
+        process.wait_beside(running, WARM_UP_S)
         speed.forget_samples()
         before, ends, began = process.cpu_seconds(speed.process.pid), sum(topic.ends().values()), time.monotonic()
         counts = counting.so_far()
-        wait(running, seconds)
+        process.wait_beside(running, seconds)
         counts = counting.so_far() - counts
         after, sent, lasted = process.cpu_seconds(speed.process.pid), sum(topic.ends().values()) - ends, time.monotonic() - began
-        end(running)
+        process.end(running)
         all_sent = sum(topic.ends().values())
         landed_bytes = sum(counting.sizes("events"))
     figures = speed.wait()
@@ -169,23 +170,6 @@ def cameras(bed, topic, number, rate):
     return process.start(command, environment, bed.folder / bed.new_name("cameras"))
 
 
-def wait(running, seconds):
-    """Lets the programs run for so long."""
-    end_at = time.monotonic() + seconds
-    while time.monotonic() < end_at:
-        ended = next((program for program in running if not program.is_running()), None)
-        if ended:
-            fail(f"{ended.process.args[0]} ended early:\n{ended.tail()}")
-        time.sleep(0.1)
-
-
-def end(running):
-    """Ends the programs, those that send first, so that everything lands."""
-    for program in reversed(running):
-        program.stop()
-        program.wait()
-
-
 # ---- the report --------------------------------------------------------------------------------------------------
 
 
@@ -207,7 +191,7 @@ def text(report, pipeline, counted):
         "|---|---:|---:|---:|",
         *(f"| {who} | {r.writes:,.0f} | {r.reads:,.0f} | {r.usd():,.2f} |" for who, r in found.items()),
         f"| **all requests** | {everything.writes:,.0f} | {everything.reads:,.0f} | **{everything.usd():,.2f}** |",
-        f"| events of a month stored: {stored:,.0f} GB | | | {stored * sizing_model.USD_PER_GB_MONTH:,.2f} |",
+        f"| events of a month stored: {stored:,.0f} GB | | | {stored * prices.USD_PER_GB_MONTH:,.2f} |",
         "",
         "| counted | writes | reads |",
         "|---|---:|---:|",

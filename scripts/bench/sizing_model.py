@@ -1,22 +1,14 @@
 """What a pipeline of some size needs: requests to S3 and their price, processor time, memory. Pure arithmetic over counted figures.
 
 Requests of the speed layer are counted per commit, those of serving per refresh, those of the batch per data file; the settings
-say how many of these a month has. docs/benchmarks.md has the formulas.
+say how many of these a month has; `prices` has what they cost. docs/benchmarks.md has the formulas.
 """
 
 from dataclasses import dataclass
 
+from bench.prices import DAY_S, DAYS_IN_MONTH, GB, MONTH_S, Requests
 from harness import memory
 
-# Amazon S3 Standard, us-east-1, https://aws.amazon.com/s3/pricing/. USD; requests per 1,000, DELETE is free.
-USD_PER_1000_WRITES = 0.005  # PUT, COPY, POST, LIST
-USD_PER_1000_READS = 0.0004  # GET, HEAD and all others
-USD_PER_GB_MONTH = 0.023  # the first 50 TB
-
-DAY_S = 86_400
-DAYS_IN_MONTH = 365.25 / 12
-MONTH_S = DAYS_IN_MONTH * DAY_S
-GB = 1_000_000_000
 # Defaults of lake.checkpoint_interval and serving.refresh_interval.
 CHECKPOINT_INTERVAL = 100
 REFRESH_INTERVAL_S = 1.0
@@ -24,23 +16,6 @@ REFRESH_INTERVAL_S = 1.0
 WINDOW_BYTES = 1.5 * 1024
 # The share of the cores that a machine's load may have: the rest is for rush hours and for catching up.
 LOAD = 0.5
-
-
-@dataclass(frozen=True)
-class Requests:
-    """Numbers of requests by what S3 charges for them."""
-
-    writes: float = 0.0
-    reads: float = 0.0
-
-    def __add__(self, other):
-        return Requests(self.writes + other.writes, self.reads + other.reads)
-
-    def __mul__(self, factor):
-        return Requests(self.writes * factor, self.reads * factor)
-
-    def usd(self):
-        return self.writes / 1000 * USD_PER_1000_WRITES + self.reads / 1000 * USD_PER_1000_READS
 
 
 @dataclass(frozen=True)

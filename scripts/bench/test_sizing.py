@@ -6,16 +6,13 @@ import pytest
 
 from bench import sizing_model
 from bench.counting import counting_store, total
-from bench.sizing_model import Counted, Pipeline, Requests
+from bench.prices import Requests
+from bench.sizing_model import Counted, Pipeline
 
 PIPELINE = Pipeline(
     cameras=1000, events=1_000_000, partitions=12, instances=2, servings=3, commit_interval_s=5, landing_interval_s=30
 )
 NOTHING = Counted(*[Requests()] * 9)
-
-
-def test_a_price_is_that_of_the_requests():
-    assert Requests(1_000_000, 1_000_000).usd() == pytest.approx(5.00 + 0.40)
 
 
 def test_a_month_has_the_commits_of_every_instance_and_the_refreshes_of_every_serving():

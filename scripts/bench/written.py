@@ -2,6 +2,7 @@
 
 import json
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 
 import pyarrow.fs
 
@@ -24,28 +25,49 @@ def open_lake(lake):
     return files, lake.uri.removeprefix("s3://")
 
 
-def what_was_written(lake):
-    """Commits and data files of all tables, and the rows landed. Entries must not have been deleted yet."""
+@dataclass
+class Written:
+    """What the entries of a table's log name."""
+
+    commits: int = 0
+    files: int = 0
+    bytes: int = 0
+    rows: int = 0
+
+
+def by_table(lake):
+    """What was written to each table. Entries must not have been deleted yet."""
     files, root = open_lake(lake)
-    written = {"commits": 0, "files": 0, "mebibytes": 0.0, "landed": 0}
+    written = {}
     with ThreadPoolExecutor(READERS) as pool:
         found = files.get_file_info(pyarrow.fs.FileSelector(root, recursive=True))
         entries = [info.path for info in found if info.path.endswith(".json") and "/_delta_log/" in info.path]
         for path, text in zip(entries, pool.map(lambda path: read(files, path), entries)):
-            written["commits"] += 1
+            table = written.setdefault(path.split("/")[-3], Written())
+            table.commits += 1
             for line in text.splitlines():
                 add = json.loads(line).get("add")
                 if add:
-                    count(written, add, path.split("/")[-3])
+                    count(table, add)
     return written
 
 
-def count(written, add, table):
+def count(table, add):
     """Counts one file."""
-    written["files"] += 1
-    written["mebibytes"] += add["size"] / 2**20
-    if table in LANDED:
-        written["landed"] += json.loads(add["stats"])["numRecords"]
+    table.files += 1
+    table.bytes += add["size"]
+    table.rows += json.loads(add["stats"])["numRecords"]
+
+
+def what_was_written(lake):
+    """Commits and data files of all tables, and the rows landed. Entries must not have been deleted yet."""
+    tables = by_table(lake)
+    return {
+        "commits": sum(table.commits for table in tables.values()),
+        "files": sum(table.files for table in tables.values()),
+        "mebibytes": sum(table.bytes for table in tables.values()) / 2**20,
+        "landed": sum(table.rows for name, table in tables.items() if name in LANDED),
+    }
 
 
 def read(files, path):

@@ -26,6 +26,9 @@ Examples:
   Cameras that report now, 500 a second, until Ctrl-C:
     camera-simulator --live --rate 500
 
+  The same as if it were that instant, for a day that the batch may make final at once:
+    camera-simulator --live --rate 500 --from 2025-04-05T12:00:00Z
+
   No Kafka at hand: a broker inside this process, for a speed layer started beside it:
     export LAKEHOUSE__KAFKA__GROUP=demo
     camera-simulator --embedded-broker --broker-file /tmp/brokers --keep-broker
@@ -81,6 +84,11 @@ pub struct Cli {
     /// Event times follow the clock, until stopped
     #[arg(long, requires = "rate", conflicts_with_all = ["date", "days", "events"])]
     pub live: bool,
+
+    /// Live as if it were this instant when the run starts and the cameras had been reporting for long: the late events
+    /// that are under way then arrive from the beginning [default: the present, with nothing under way]
+    #[arg(long, value_name = "INSTANT", requires = "live", value_parser = parse_instant)]
+    pub from: Option<Timestamp>,
 
     /// Share of events that are held up on their way
     #[arg(long, value_name = "SHARE", default_value_t = 0.02, allow_negative_numbers = true, value_parser = parse_share)]
@@ -172,6 +180,10 @@ impl Cli {
 pub struct Plan {
     /// When events happen.
     pub schedule: Schedule,
+    /// When those events happened that are late and under way at the start, and the start; none unless it is asked for.
+    pub under_way: Option<(Schedule, Timestamp)>,
+    /// How far the cameras' clock is behind the clock, in a live run.
+    pub behind_us: i64,
     /// Number of events, if it is known.
     pub events: Option<u64>,
     /// Number of different plates.
@@ -194,8 +206,7 @@ impl Plan {
             return Err(SimulatorError::Usage(fault.to_owned()));
         }
         if let (true, Some(rate)) = (cli.live, cli.rate) {
-            let schedule = Schedule::live(calendar, now, rate);
-            return Ok(Plan { schedule, events: None, plates: 100_000, warning: None });
+            return Plan::live(cli, calendar, rate, now);
         }
         let under_way_ms = MAX_TRANSIT_MS + MAX_RESEND_MS + millis(cli.late_max);
         let arrived =
@@ -210,7 +221,41 @@ impl Plan {
             (!arrived(first.plus(more_days))).then(|| future_warning(first.plus(more_days)));
         let schedule = Schedule::over_days(calendar, first, cli.days, cli.events);
         let plates = u32::try_from(cli.events / 4).unwrap_or(u32::MAX).clamp(1000, 5_000_000);
-        Ok(Plan { schedule, events: Some(cli.events), plates, warning })
+        Ok(Plan {
+            schedule,
+            under_way: None,
+            behind_us: 0,
+            events: Some(cli.events),
+            plates,
+            warning,
+        })
+    }
+
+    fn live(
+        cli: &Cli,
+        calendar: Calendar,
+        rate: f64,
+        now: Timestamp,
+    ) -> Result<Plan, SimulatorError> {
+        let start = cli.from.unwrap_or(now);
+        if start > now {
+            let fault = format!(
+                "--from {start}: expected an instant in the past; leave the option out for the present"
+            );
+            return Err(SimulatorError::Usage(fault));
+        }
+        let before = |start: Timestamp| {
+            let first = start.saturating_add(-(MAX_TRANSIT_MS + millis(cli.late_max)) * 1000);
+            (Schedule::live(calendar.clone(), first, rate * cli.late), start)
+        };
+        Ok(Plan {
+            under_way: cli.from.map(before),
+            behind_us: now.saturating_since(start),
+            schedule: Schedule::live(calendar, start, rate),
+            events: None,
+            plates: 100_000,
+            warning: None,
+        })
     }
 }
 
@@ -228,6 +273,11 @@ fn millis(duration: Duration) -> i64 {
 
 fn parse_date(text: &str) -> Result<Day, String> {
     Day::parse(text).ok_or_else(|| "expected a date such as 2025-04-05".to_owned())
+}
+
+fn parse_instant(text: &str) -> Result<Timestamp, String> {
+    Timestamp::parse(text)
+        .ok_or_else(|| "expected an instant such as 2025-04-05T12:00:00Z".to_owned())
 }
 
 fn parse_share(text: &str) -> Result<f64, String> {

@@ -10,6 +10,7 @@
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
+use lake_model::Timestamp;
 use rand::rngs::SmallRng;
 use rand::{RngExt, SeedableRng};
 
@@ -73,6 +74,8 @@ pub struct Generator<'w> {
     under_way: BinaryHeap<Reverse<Delivery>>,
     /// Nothing drawn from now on arrives before this instant.
     frontier_ms: i64,
+    /// What arrives before this instant is left out.
+    earliest_arrival_ms: i64,
     sequence: u64,
     bad_drawn: usize,
 }
@@ -87,9 +90,26 @@ impl<'w> Generator<'w> {
             random: SmallRng::seed_from_u64(seed),
             under_way: BinaryHeap::new(),
             frontier_ms: i64::MIN,
+            earliest_arrival_ms: i64::MIN,
             sequence: 0,
             bad_drawn: 0,
         }
+    }
+
+    /// The same deliveries with those that are under way at `start`: events of `before`, all of them late, as if the
+    /// cameras had been reporting for long.
+    pub fn with_under_way(mut self, before: Schedule, start: Timestamp) -> Generator<'w> {
+        let start_ms = start.micros().div_euclid(1000);
+        let live = std::mem::replace(&mut self.schedule, before);
+        let shares = self.shares;
+        self.shares = Shares { late: 1.0, bad: 0.0, ..shares };
+        self.earliest_arrival_ms = start_ms;
+        while let Some(slot) =
+            self.schedule.next().filter(|slot| slot.start_ms + slot.length_ms <= start_ms)
+        {
+            self.draw_slot(slot);
+        }
+        Generator { schedule: live, shares, frontier_ms: start_ms, ..self }
     }
 
     /// Deliveries drawn that have not arrived yet.
@@ -132,6 +152,9 @@ impl<'w> Generator<'w> {
     }
 
     fn push(&mut self, arrival_ms: i64, kind: Kind, sighting: Sighting) {
+        if arrival_ms < self.earliest_arrival_ms {
+            return;
+        }
         self.sequence += 1;
         let sequence = self.sequence;
         self.under_way.push(Reverse(Delivery { arrival_ms, sequence, kind, sighting }));

@@ -43,12 +43,15 @@ pub fn run(
         tracing::warn!("{warning}");
     }
     let world = World::new(cli.seed, cli.cameras, plan.plates);
-    let generator = Generator::new(&world, plan.schedule.clone(), cli.shares(), cli.seed);
+    let mut generator = Generator::new(&world, plan.schedule.clone(), cli.shares(), cli.seed);
+    if let Some((before, start)) = plan.under_way.clone() {
+        generator = generator.with_under_way(before, start);
+    }
     let (target, brokers) = Target::open(cli, settings, out)?;
     let progress = Progress::new(plan.events, cli.quiet);
     let wire = Wire::new(field_names(settings));
     let mut run = Run { world: &world, wire, target, progress, tally: Tally::default(), shutdown };
-    run.produce(generator, Hold::new(cli, clock))?;
+    run.produce(generator, Hold::new(cli, &plan, clock))?;
     let not_delivered = run.finish()?;
     let summary = run.tally.summary(cli.cameras, &brokers, &settings.kafka.topic, not_delivered);
     let line = serde_json::to_string(&summary).expect("a summary is plain data");
@@ -134,14 +137,14 @@ enum Hold<'a> {
     Free,
     /// Its turn.
     Pace(Pace, Stopwatch),
-    /// Its arrival.
-    Clock(&'a dyn Clock),
+    /// Its arrival, by a clock that is behind by so many microseconds.
+    Clock(&'a dyn Clock, i64),
 }
 
 impl<'a> Hold<'a> {
-    fn new(cli: &Cli, clock: &'a dyn Clock) -> Hold<'a> {
+    fn new(cli: &Cli, plan: &Plan, clock: &'a dyn Clock) -> Hold<'a> {
         match cli.rate {
-            _ if cli.live => Hold::Clock(clock),
+            _ if cli.live => Hold::Clock(clock, plan.behind_us),
             Some(rate) => Hold::Pace(Pace::new(rate), Stopwatch::start()),
             None => Hold::Free,
         }
@@ -152,8 +155,9 @@ impl<'a> Hold<'a> {
         match self {
             Hold::Free => Duration::ZERO,
             Hold::Pace(pace, stopwatch) => pace.next(stopwatch.elapsed()),
-            Hold::Clock(clock) => {
-                let arrival = Timestamp::from_millis(delivery.arrival_ms);
+            Hold::Clock(clock, behind_us) => {
+                let arrival =
+                    Timestamp::from_millis(delivery.arrival_ms).saturating_add(*behind_us);
                 let ahead_us = arrival.saturating_since(clock.now());
                 Duration::from_micros(u64::try_from(ahead_us).unwrap_or(0))
             }
@@ -233,5 +237,36 @@ impl Run<'_> {
         }
         self.progress.finish();
         Ok(not_delivered)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+
+    #[derive(Debug)]
+    struct At(Timestamp);
+
+    impl Clock for At {
+        fn now(&self) -> Timestamp {
+            self.0
+        }
+    }
+
+    #[test]
+    fn live_in_the_past_a_record_waits_for_its_arrival_by_the_cameras_clock() {
+        let options = ["camera-simulator", "--live", "--rate=5", "--from=2025-04-05T12:00:00Z"];
+        let (cli, now) = (Cli::parse_from(options), Timestamp::from_millis(1_800_000_000_000));
+        let plan = Plan::new(&cli, &Settings::default(), now).expect("a plan");
+        let world = World::new(1, 2, 10);
+        let first = Generator::new(&world, plan.schedule.clone(), cli.shares(), 1).next();
+        let first = first.expect("a live run has no end");
+        let start = Timestamp::parse("2025-04-05T12:00:00Z").expect("a time");
+        let after_start = Timestamp::from_millis(first.arrival_ms).saturating_since(start);
+        let waits = |clock: At| Hold::new(&cli, &plan, &clock).wait_for(&first).as_micros();
+        assert_eq!(waits(At(now)), u128::from(after_start.unsigned_abs()));
+        assert_eq!(waits(At(now.saturating_add(after_start))), 0);
     }
 }

@@ -37,6 +37,8 @@ fn unusable_options_name_themselves() {
         ("--timestamp-type never", "--timestamp-type"),
         ("--live", "--rate"),
         ("--live --rate 5 --date 2025-04-05", "--date"),
+        ("--from 2025-04-05T12:00:00Z", "--live"),
+        ("--live --rate 5 --from noon", "--from"),
         ("--embedded-broker --brokers localhost:1", "--brokers"),
         ("--keep-broker", "--embedded-broker"),
         ("--broker-file x", "--embedded-broker"),
@@ -66,6 +68,19 @@ fn a_day_whose_late_events_are_still_to_come_is_warned_of() {
 fn live_starts_with_the_present() {
     let (start, warned) = planned("--live --rate 5", "2025-04-05T09:00:00.5Z");
     assert_eq!((start.as_str(), warned), ("2025-04-05T09:00:00.500000Z", false));
+}
+
+#[test]
+fn live_may_start_in_the_past_and_not_in_the_future() {
+    let options = "--live --rate 5 --from 2025-04-05T12:00:00Z";
+    assert_eq!(
+        planned(options, "2025-04-07T00:00:00Z"),
+        ("2025-04-05T12:00:00Z".to_owned(), false)
+    );
+    let now = Timestamp::parse("2025-04-05T11:59:59Z").expect("a time");
+    let plan = Plan::new(&cli(options).expect("good options"), &Settings::default(), now);
+    let fault = plan.expect_err("refused").to_string();
+    assert!(fault.contains("--from 2025-04-05T12:00:00"), "{fault}");
 }
 
 #[test]

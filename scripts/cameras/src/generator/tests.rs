@@ -137,3 +137,26 @@ fn the_queue_holds_what_is_under_way_however_long_the_run() {
     assert!(one < 2000, "{one} deliveries were under way at once");
     assert!(five < one + one / 4, "{five} over five days, {one} over one");
 }
+
+#[test]
+fn what_is_under_way_at_the_start_is_late_and_as_much_as_in_a_long_run() {
+    let (world, start) =
+        (World::new(1, 20, 1000), Timestamp::parse("2025-04-05T12:00:00Z").expect("a time"));
+    let start_ms = start.micros() / 1000;
+    let live =
+        |from_ms, rate| Schedule::live(Calendar::utc(), Timestamp::from_millis(from_ms), rate);
+    let before = live(start_ms - USUAL.late_max_ms - MAX_TRANSIT_MS, 10.0 * USUAL.late);
+    let started =
+        Generator::new(&world, live(start_ms, 10.0), USUAL, 1).with_under_way(before, start);
+    // A long run holds late events for half of the greatest lateness on average.
+    let (expected, found) = (10.0 * USUAL.late * 5.0 * 3600.0, started.under_way() as f64);
+    assert!((0.9..1.1).contains(&(found / expected)), "{found} instead of {expected}");
+    let first: Vec<Delivery> = started.take(2000).collect();
+    assert!(first.is_sorted_by_key(|delivery| delivery.arrival_ms));
+    assert!(first.iter().all(|delivery| delivery.arrival_ms >= start_ms));
+    let old = |delivery: &&Delivery| delivery.sighting.event_ms < start_ms;
+    assert!(first.iter().filter(old).all(|delivery| delivery.kind != Kind::Event));
+    let hours_old =
+        first.iter().filter(|delivery| delivery.sighting.event_ms < start_ms - 3 * HOUR_MS);
+    assert!(hours_old.count() > 10);
+}
