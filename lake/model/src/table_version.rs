@@ -26,3 +26,14 @@ impl fmt::Display for TableVersion {
         self.0.fmt(f)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_version_follows_what_a_table_without_one_stands_at() {
+        assert_eq!(TableVersion::BEFORE_FIRST.next(), TableVersion::FIRST);
+        assert_eq!(TableVersion::FIRST.to_string(), "0");
+    }
+}

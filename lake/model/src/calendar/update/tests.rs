@@ -57,6 +57,7 @@ fn newer_rules_count_from_a_day_on_that_begins_36_hours_later_at_least() {
         assert_eq!(start(&new, first), format!("{}T19:00:00Z", day(first).plus(-1)));
         let before = day(first).plus(-1);
         assert_eq!(new.span(before).start, old.span(before).start);
+        assert!(!new.agrees_on([day("2024-06-01"), day(first)], &old), "one of them differs");
     }
 }
 
