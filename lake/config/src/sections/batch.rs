@@ -15,12 +15,12 @@ section! {
         /// speed.out_of_orderness.
         close_after: Duration = duration(MILLISECOND, CENTURY), default("4h");
 
-        /// Rows of `events` that a run holds at a time, some 100 bytes each; the rows of a larger day go to a file of
-        /// batch.spill_folder meanwhile.
+        /// Rows of `events` that a run holds at a time; the rows of a larger day go to a file of batch.spill_folder
+        /// meanwhile.
         max_rows_in_memory: usize = Count { min: 100_000, max: 10_000_000_000 }, default("8000000");
 
-        /// A folder on a local disk for the rows of a day that are more than batch.max_rows_in_memory, some 25
-        /// bytes each; "" is the system's folder for temporary files. Nothing is left in it.
+        /// A folder on a local disk for the rows of a day that are more than batch.max_rows_in_memory, 13 bytes
+        /// and its plate each; "" is the system's folder for temporary files. Nothing is left in it.
         spill_folder: Option<PathBuf> = OrNone(LOCAL_FOLDER), default(""), such_as "/var/tmp";
 
         /// A file for the metrics of a run, for Prometheus's textfile collector; "" writes none.
