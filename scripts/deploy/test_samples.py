@@ -101,6 +101,15 @@ def test_pods_run_without_rights():
             assert context["capabilities"] == {"drop": ["ALL"]}, name
 
 
+def test_pods_that_keep_rows_of_large_days_have_a_folder_for_them():
+    for name, pod in pods():
+        (container,) = pod["containers"]
+        spills = {mount["name"] for mount in container["volumeMounts"] if mount["mountPath"] == "/tmp"}
+        needs = container["args"][1] in {"nightly", "audit"}
+        assert spills == ({"spill"} if needs else set()), name
+        assert not needs or {"name": "spill", "emptyDir": {}} in pod["volumes"], name
+
+
 def test_programs_that_stay_have_probes_at_paths_that_they_answer():
     for name, o in objects("Deployment").items():
         (container,) = o["spec"]["template"]["spec"]["containers"]
