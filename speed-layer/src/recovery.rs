@@ -69,9 +69,12 @@ pub async fn load(
     let clock = clock_at(stored.next_offset, stored.max_event_time);
     let epoch_in = |table| tables.app_ids.owner_epoch(tables.log(table).state(), id);
     let ownership = Ownership::after(&WRITTEN.map(|table| (table, epoch_in(table))).into());
-    // An epoch that is stored beside the position of an accepted cut is of the log before.
-    let is_after_cuts = truncation::newest(&tables.events, &tables.app_ids, id)
-        .is_none_or(|accepted| position > accepted.cut.position);
+    // An epoch that is stored beside the position of an accepted cut is of the log before, and so is that of averages that are
+    // still where the cut left them.
+    let is_after_cuts =
+        truncation::newest(&tables.events, &tables.app_ids, id).is_none_or(|accepted| {
+            position > accepted.cut.position && !accepted.cut.has_left_averages_at(position)
+        });
     let of_position = stored.leader_epoch.filter(|_| is_one_log && is_after_cuts);
     let averaged = averages.next_offset;
     Ok(Partition::new(id, epoch, position, clock, landing, provisional, averaged)

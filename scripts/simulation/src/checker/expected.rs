@@ -17,8 +17,10 @@ pub(super) struct Expected {
 /// What a partition's log means.
 #[derive(Default)]
 pub(super) struct Partition {
-    /// The fate of every offset below its end.
+    /// The fate of every offset below its end, and below where what a cut left ahead of it ends.
     pub(super) fates: Vec<Fate>,
+    /// The end that the tables must reach.
+    pub(super) end: i64,
     /// The greatest event time of accepted events before each offset, and before the end: the least and the most that it
     /// may be, since not every process accepts the same.
     pub(super) max_event_times: Vec<(Option<i64>, Option<i64>)>,
@@ -147,6 +149,8 @@ struct Logs<'a> {
     /// Visible records under offsets that have another fate, where averages may have counted them.
     of_other_log: Vec<&'a TrueRecord>,
     end: i64,
+    /// Where the offsets end that were covered by the log before an accepted cut.
+    covered_to: i64,
 }
 
 impl<'a> Logs<'a> {
@@ -154,7 +158,7 @@ impl<'a> Logs<'a> {
     fn of(log: &'a TruePartition, accepted: Option<AcceptedCut>, landed: &Landed) -> Logs<'a> {
         let Some((cut, accepted)) = log.cut.as_ref().zip(accepted) else {
             let records = log.records.iter().map(|record| (record.offset, record)).collect();
-            return Logs { log, records, of_other_log: Vec::new(), end: log.end };
+            return Logs { log, records, of_other_log: Vec::new(), end: log.end, covered_to: 0 };
         };
         let ahead: BTreeSet<i64> = landed.ahead_of(&accepted).collect();
         let is_kept = |record: &&TrueRecord| {
@@ -169,6 +173,7 @@ impl<'a> Logs<'a> {
             records: after.into_iter().chain(kept).map(|record| (record.offset, record)).collect(),
             of_other_log: cut_off.into_iter().chain(hidden).filter(|r| r.is_visible).collect(),
             end: log.end.max(accepted.position),
+            covered_to: ahead.last().map_or(0, |offset| offset + 1),
         }
     }
 }
@@ -183,9 +188,9 @@ impl Partition {
         landed: &Landed,
     ) -> Partition {
         let Logs { log, records, .. } = logs;
-        let mut partition = Partition::default();
+        let mut partition = Partition { end: logs.end, ..Partition::default() };
         let mut clock = Clock { least_us: None, most_us: None, truth };
-        for offset in 0..logs.end {
+        for offset in 0..logs.end.max(logs.covered_to) {
             if let Some(reset) = resets.iter().rfind(|reset| reset.from_offset == offset) {
                 (clock.least_us, clock.most_us) = (Some(reset.to_us), Some(reset.to_us));
             }

@@ -266,7 +266,7 @@ impl Check<'_> {
             for log_of in [&case.events, &case.avg_speed] {
                 let state = log_of.state_at(i64::MAX);
                 let next = state.txns.get(&case.app_id(*partition)).copied().unwrap_or(0);
-                let (end, most) = (expected.end(), if log_of.table == EVENTS { 0 } else { ahead });
+                let (end, most) = (expected.end, if log_of.table == EVENTS { 0 } else { ahead });
                 if !(end..=end.max(most)).contains(&next) {
                     self.found.push(Violation::at_the_end(
                         "1",

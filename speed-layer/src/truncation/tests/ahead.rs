@@ -132,3 +132,22 @@ async fn what_a_cut_left_ahead_contradicts_nothing_while_records_before_the_cut_
         assert_eq!(on_record(&instance), [(Some(11), 10)], "{table:?}");
     }
 }
+
+#[tokio::test]
+async fn averages_that_a_cut_left_ahead_are_gone_on_with_once_events_have_passed_them() {
+    let lake = lake_ahead_in(Table::AvgSpeed).await;
+    let mut instance = accepting(&lake).await;
+    assert_eq!(load(&mut instance, cut(12, 11)).await.unwrap().offset, Offset(10));
+    instance.receive_under(5, 10, 1);
+    instance.receive_under(6, 11, 4);
+    // The program ends before it commits averages of these.
+    instance.land().await;
+    let mut instance = accepting(&lake).await;
+    let start = load(&mut instance, whole(0)).await.unwrap();
+    assert_eq!((start.offset.0, start.leader_epoch), (12, None), "it would be refused for ever");
+    assert!(!is_contradicted(&instance, 12, Some(6)));
+    instance.receive_under(6, 12, 4);
+    instance.land().await;
+    instance.average(true).await;
+    assert_eq!(load(&mut Instance::on(&lake).await, whole(0)).await.unwrap().offset, Offset(16));
+}
