@@ -105,7 +105,8 @@ def test_a_run_whose_records_are_all_dead_warns_and_counts_them(workspaces):
     with workspaces.make("all-dead", partitions=2) as workspace:
         workspace.topic.send(records())
         program = workspace.land()
-        for part in ("100.0 % of the last 41 records", "missing_field", "event.camera_field", "speed-layer check"):
+        # It warns at the first records that it reads, however many of the 41 they are.
+        for part in ("100.0 % of the last ", "missing_field", "event.camera_field", "speed-layer check"):
             assert part in program.err, program.tail()
         assert '"dead_letters":41' in program.err, program.tail()
 
