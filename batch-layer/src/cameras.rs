@@ -7,12 +7,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::StringArray;
-use futures::TryStreamExt;
 use lake_delta::log::FileEntry;
-use lake_delta::{Lake, LakeError, columns};
-use lake_tables::Table;
-
-use crate::scan::batches;
 
 /// Camera ids from one, inclusive, up to another, exclusive, in byte order.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -26,6 +21,11 @@ impl CameraSpan {
     pub(crate) fn contains(&self, id: &str) -> bool {
         self.from.as_deref().is_none_or(|from| from <= id)
             && self.until.as_deref().is_none_or(|until| id < until)
+    }
+
+    /// Extends the span to the end of `next`, which begins where it ends.
+    pub(crate) fn extend_to(&mut self, next: &CameraSpan) {
+        self.until.clone_from(&next.until);
     }
 
     /// Whether the file may hold rows of the span, by its statistics.
@@ -66,28 +66,6 @@ impl Bounds {
 pub(crate) fn outside_bounds(file: &FileEntry, ids: &StringArray) -> Option<String> {
     let bounds = Bounds::of(file);
     ids.iter().flatten().find_map(|id| bounds.problem(id))
-}
-
-/// The file of `files` that rows were counted in and not read from, in words: `read` of `counted` rows were.
-pub(crate) async fn unread(
-    lake: &Lake,
-    files: &[FileEntry],
-    read: u64,
-    counted: u64,
-) -> Result<LakeError, LakeError> {
-    for file in files {
-        let mut batches = batches(lake.table_store(Table::Events), file, &["camera_id"]).await?;
-        while let Some(batch) = batches.try_next().await? {
-            let ids = columns::string(&batch, "camera_id");
-            let ids = ids.map_err(|error| LakeError::data_file(&file.path, error))?;
-            if let Some(problem) = outside_bounds(file, ids) {
-                return Ok(LakeError::data_file(&file.path, problem));
-            }
-        }
-    }
-    let problem =
-        format!("of {counted} rows of its day, {read} were read: files changed meanwhile");
-    Ok(LakeError::data_file(files.first().map_or("", |file| &file.path), problem))
 }
 
 /// Neighbours in a sorted list of cameras.

@@ -41,7 +41,7 @@ pub enum Command {
     /// Recompute one final day with Polars and compare it bit for bit
     #[command(after_help = lake_config::with_settings_help(VERIFY_EXAMPLES))]
     Verify(VerifyArgs),
-    /// Compact closed days, drop expired ones, delete old files, checkpoint logs
+    /// Compact what has landed, drop expired days, delete old files, checkpoint logs
     #[command(after_help = lake_config::with_settings_help(MAINTAIN_EXAMPLES))]
     Maintain(MaintainArgs),
     /// Take a data file that can't be used out of its table, and account for its offsets
@@ -74,7 +74,8 @@ Examples:
 const MAINTAIN_EXAMPLES: &str = "\
 Examples:
   batch-layer maintain
-  batch-layer maintain --dry-run               say what would be done";
+  batch-layer maintain --dry-run               say what would be done
+  batch-layer maintain --time-limit 1h         begin nothing after an hour; exits 1 if that leaves something";
 
 const QUARANTINE_EXAMPLES: &str = "\
 Examples:
@@ -180,6 +181,9 @@ pub struct MaintainArgs {
     /// Say what would be done, and change nothing
     #[arg(long)]
     pub dry_run: bool,
+    /// Begin nothing after that; what is done by then is kept, and the rest is left to the next run
+    #[arg(long, value_name = "DURATION", value_parser = humantime::parse_duration)]
+    pub time_limit: Option<Duration>,
 }
 
 /// Arguments of `quarantine`.

@@ -14,7 +14,7 @@ mod windows;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
-use futures::stream::{self, Stream, StreamExt};
+use futures::stream::Stream;
 use lake_config::Settings;
 use lake_delta::log::FileEntry;
 use lake_delta::{Lake, LakeError};
@@ -25,7 +25,8 @@ use self::buckets::Buckets;
 use self::collect::{COLUMNS, Cameras, Collector, Extractor};
 pub(crate) use self::distinct::DistinctEvents;
 use crate::cameras::{self, CameraRange};
-use crate::scan::scan_with;
+use crate::parallel;
+use crate::scan::scan;
 
 /// What a record with a plate occupies, in bytes, as a rule at most.
 const RECORD_BYTES: u64 = 32;
@@ -50,7 +51,7 @@ impl Limits {
         Limits {
             max_rows: settings.batch.max_rows_in_memory as u64,
             spill_folder: spill_folder.unwrap_or_else(std::env::temp_dir),
-            ranges_at_once: std::thread::available_parallelism().map_or(1, usize::from),
+            ranges_at_once: parallel::tasks_at_once(),
         }
     }
 
@@ -112,7 +113,7 @@ impl DayEvents {
             progress(collector.add(piece)?);
             Ok(())
         };
-        scan_with(lake, Table::Events, files, COLUMNS, extract, add, Err).await?;
+        scan(lake, Table::Events, files, COLUMNS, extract, add, Err).await?;
         let (rows, late_rows) = (collector.rows, collector.late_rows);
         let buckets = collector.finish()?;
         let met = extractor.into_cameras();
@@ -159,13 +160,12 @@ impl DayEvents {
         F: Fn(&DayEvents, &EventRange, &DistinctEvents) -> T + Send + Sync + 'static,
     {
         let (day, work) = (Arc::clone(self), Arc::new(work));
-        let at_once = self.limits.ranges_at_once;
         let work_on = move |range: EventRange| {
             let (day, work) = (Arc::clone(&day), Arc::clone(&work));
-            let task = async move { Ok(work(&day, &range, &day.distinct(&range)?)) };
-            async { tokio::spawn(task).await.unwrap_or_else(raise) }
+            async move { Ok(work(&day, &range, &day.distinct(&range)?)) }
         };
-        Box::pin(stream::iter(self.ranges()).map(work_on).buffered(at_once))
+        let tasks = self.ranges().into_iter().map(work_on);
+        Box::pin(parallel::in_order(tasks, self.limits.ranges_at_once))
     }
 
     fn ranges(&self) -> Vec<EventRange> {
@@ -187,11 +187,6 @@ impl DayEvents {
         let rows = |place: usize| self.camera_rows[place];
         Ok(DistinctEvents::of(&records, range.cameras.places.clone(), place, rows))
     }
-}
-
-/// A task that panicked must not pass for one that was done.
-fn raise<T>(error: tokio::task::JoinError) -> T {
-    std::panic::resume_unwind(error.into_panic())
 }
 
 #[cfg(test)]

@@ -22,6 +22,7 @@ pub mod maintain;
 mod metrics;
 pub mod nightly;
 mod offset_set;
+mod parallel;
 mod progress;
 pub mod quarantine;
 mod scan;

@@ -86,7 +86,10 @@ async fn run(command: &Command, settings: Settings) -> anyhow::Result<bool> {
         }
         Command::Verify(args) => verify(&context, args.date.day(&context)?).await,
         Command::Maintain(args) => {
-            let stop = stop_signal()?;
+            let stop = match args.time_limit {
+                Some(limit) => stop_signal()?.or_after(limit),
+                None => stop_signal()?,
+            };
             let report = maintain::run(&context, &ends, args.dry_run, &stop).await?;
             if !args.dry_run {
                 context.record_run(Recorded::Maintain, report.is_complete()).await;

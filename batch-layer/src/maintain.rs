@@ -1,7 +1,7 @@
 //! `batch-layer maintain`: keeps the tables small and quick to read, beside everything else that runs.
 //!
-//! In this order: `retention` drops days of `events` that are past theirs, `compact` makes large files of the
-//! small ones of closed days and of the other tables, `portable` rewrites what not every reader can read, `vacuum`
+//! In this order: `retention` drops days of `events` that are past theirs, `compact` makes few, sorted files of the
+//! many that have landed in a day, `merge` large ones of the small ones of the other tables, `portable` rewrites what not every reader can read, `vacuum`
 //! deletes files that no version within the retention names, the logs are checkpointed and cleaned, and what killed writers
 //! left outside of any listing is deleted ([`lake_delta::storage::leftovers`]).
 //!
@@ -16,13 +16,14 @@
 //! A day or a table with a data file that can't be used (`crate::faults`) is left as it is and reported; the rest is
 //! maintained. Retention ends before such a day, since the offsets that its floor would be are in the file.
 
-mod camera_counts;
 mod compact;
+mod merge;
 mod plan;
 mod portable;
 mod report;
 mod retention;
 mod rewrite;
+mod sorted;
 #[cfg(test)]
 mod tests;
 mod vacuum;
@@ -32,20 +33,20 @@ use std::collections::BTreeSet;
 use lake_delta::storage::leftovers::Leftovers;
 use lake_delta::{TableLog, housekeeping};
 use lake_kafka::LogEnds;
-use lake_model::Day;
 use lake_model::finalization::DayDecision;
 use lake_runtime::Shutdown;
 use lake_tables::Table;
 
 use crate::batch_runs::BatchRuns;
 use crate::context::Context;
-use crate::days::{self, KnownDay};
+use crate::days;
 use crate::error::BatchError;
 
+use self::compact::CompactDay;
 pub use self::report::{LeftWork, MaintainReport, Reason, Rewritten};
 
 /// Why work is left by a run that is stopped.
-const STOPPED: &str = "the run was asked to stop";
+const STOPPED: &str = "the run was asked to stop, or has reached its time limit";
 
 /// Maintains every table. With `dry_run` it only reports what it would do.
 ///
@@ -76,19 +77,23 @@ pub async fn run(
         report.leave_at_fault(context, Table::OffsetGaps, dropped).await?;
     }
     let known = days::known_days(context, events.state(), avg_speed.state(), &runs)?;
-    let at_rest = known.iter().filter(|day| is_at_rest(context, day));
-    let mut at_rest: BTreeSet<Day> = at_rest.map(|day| day.facts.span.day).collect();
-    for day in &at_rest {
+    let mut at_rest = BTreeSet::new();
+    for known in &known {
+        let (day, decision) = (known.facts.span.day, known.decision(context, false));
         if shutdown.is_requested() {
-            report.leave(Table::Events.spec(), Some(*day), STOPPED.to_owned());
+            report.leave(Table::Events.spec(), Some(day), STOPPED.to_owned());
             return Ok(report);
         }
-        let compacted = compact::day(context, &mut events, *day, &mut report).await;
-        report.leave_at_fault(context, Table::Events, compacted).await?;
+        let is_closed = !matches!(decision, DayDecision::Open { .. });
+        let day = CompactDay { day, is_closed };
+        compact::day(context, &mut events, day, &mut report, shutdown).await?;
+        if matches!(decision, DayDecision::Clean) {
+            at_rest.insert(day.day);
+        }
     }
     at_rest.retain(|day| !report.has_fault_of(Table::Events, *day));
     for table in [Table::DeadLetters, Table::OffsetGaps, Table::BatchRuns] {
-        compact::small_files(context, table, &mut report).await?;
+        merge::small_files(context, table, &mut report).await?;
     }
     for table in Table::ALL {
         portable::rewrite(context, table, &at_rest, &mut report, shutdown).await?;
@@ -110,11 +115,6 @@ async fn leftovers(context: &Context, dry_run: bool) -> Result<Leftovers, BatchE
     let before = context.now().saturating_add(-i64::try_from(retention).unwrap_or(i64::MAX));
     let tables = Table::ALL.iter().map(|table| table.spec().name).collect();
     Ok(context.lake.clear_leftovers(tables, before, dry_run).await?)
-}
-
-/// Whether a day is closed, final and clean: events seldom land in it any more.
-fn is_at_rest(context: &Context, day: &KnownDay) -> bool {
-    matches!(day.decision(context, false), DayDecision::Clean)
 }
 
 /// Deletes what a table no longer needs, and checkpoints its log.

@@ -14,6 +14,7 @@ use futures::TryStreamExt;
 use futures::stream::{self, BoxStream, StreamExt};
 use lake_delta::log::FileEntry;
 use lake_delta::{Lake, LakeError, read};
+use lake_model::{KafkaPartition, Offset};
 use lake_tables::Table;
 use object_store::ObjectStore;
 use tokio::sync::{Semaphore, SemaphorePermit, mpsc};
@@ -36,6 +37,18 @@ pub(crate) struct Columns {
     pub(crate) names: &'static [&'static str],
     /// Those of them whose texts are read as dictionaries.
     pub(crate) dictionaries: &'static [&'static str],
+}
+
+impl Columns {
+    /// Every column.
+    pub(crate) const ALL: Columns = Columns::named(&[]);
+    /// Those that say where a row was in Kafka.
+    const OFFSETS: Columns = Columns::named(&["kafka_partition", "kafka_offset"]);
+
+    /// These, each as it is.
+    pub(crate) const fn named(names: &'static [&'static str]) -> Columns {
+        Columns { names, dictionaries: &[] }
+    }
 }
 
 /// The batches of `columns` of one file, of all columns if none is named.
@@ -76,66 +89,9 @@ async fn batches_with(
     Ok(batches.boxed())
 }
 
-/// Calls `consume` with what `extract` makes of every batch of `columns` of `files`; of all columns if none is
-/// named. The first failure ends it.
-pub(crate) async fn scan<T, E, F>(
-    lake: &Lake,
-    table: Table,
-    files: &[FileEntry],
-    columns: &'static [&'static str],
-    extract: F,
-    mut consume: impl FnMut(T),
-) -> Result<(), LakeError>
-where
-    T: Send + 'static,
-    E: Display,
-    F: Fn(&RecordBatch) -> Result<T, E> + Send + Sync + 'static,
-{
-    let columns = Columns { names: columns, dictionaries: &[] };
-    let extract = move |_: &FileEntry, batch: &RecordBatch| extract(batch);
-    let consume = |piece| {
-        consume(piece);
-        Ok(())
-    };
-    scan_with(lake, table, files, columns, extract, consume, Err).await
-}
-
-/// As [`scan`], but goes on with the other files where one of them is at fault. Returns what is wrong with those; what could be
-/// read of them was consumed.
-pub(crate) async fn scan_readable<T, E, F>(
-    lake: &Lake,
-    table: Table,
-    files: &[FileEntry],
-    columns: &'static [&'static str],
-    extract: F,
-    mut consume: impl FnMut(T),
-) -> Result<Vec<LakeError>, LakeError>
-where
-    T: Send + 'static,
-    E: Display,
-    F: Fn(&RecordBatch) -> Result<T, E> + Send + Sync + 'static,
-{
-    let columns = Columns { names: columns, dictionaries: &[] };
-    let extract = move |_: &FileEntry, batch: &RecordBatch| extract(batch);
-    let consume = |piece| {
-        consume(piece);
-        Ok(())
-    };
-    let mut faults = Vec::new();
-    scan_with(lake, table, files, columns, extract, consume, |error| {
-        if error.data_file_at_fault().is_none() {
-            return Err(error);
-        }
-        faults.push(error);
-        Ok(())
-    })
-    .await?;
-    Ok(faults)
-}
-
 /// Calls `consume` with what `extract` makes of every batch of `columns` of `files`, and `note` with what is wrong with a file.
 /// The first failure of either ends it.
-pub(crate) async fn scan_with<T, E, F>(
+pub(crate) async fn scan<T, E, F>(
     lake: &Lake,
     table: Table,
     files: &[FileEntry],
@@ -174,6 +130,44 @@ where
     // A reader that panicked must not pass for one that was done.
     readers.join_all().await;
     Ok(())
+}
+
+/// An extraction that goes by the batch alone.
+pub(crate) fn of_any_file<T, E>(
+    extract: impl Fn(&RecordBatch) -> Result<T, E> + Send + Sync + 'static,
+) -> impl Fn(&FileEntry, &RecordBatch) -> Result<T, E> + Send + Sync + 'static {
+    move |_, batch| extract(batch)
+}
+
+/// A use of pieces that can't fail.
+pub(crate) fn always<T>(mut consume: impl FnMut(T)) -> impl FnMut(T) -> Result<(), LakeError> {
+    move |piece| {
+        consume(piece);
+        Ok(())
+    }
+}
+
+/// Calls `use_offset` with the offset of every row of `files` that can be read. Returns what is wrong with files that can't.
+pub(crate) async fn each_offset(
+    lake: &Lake,
+    table: Table,
+    files: &[FileEntry],
+    mut use_offset: impl FnMut(KafkaPartition, Offset),
+) -> Result<Vec<LakeError>, LakeError> {
+    let use_all = always(|offsets: Vec<(KafkaPartition, Offset)>| {
+        offsets.into_iter().for_each(|(partition, offset)| use_offset(partition, offset));
+    });
+    let mut faults = Vec::new();
+    let note = |error: LakeError| match error.data_file_at_fault() {
+        Some(_) => {
+            faults.push(error);
+            Ok(())
+        }
+        None => Err(error),
+    };
+    let extract = of_any_file(lake_tables::offsets);
+    scan(lake, table, files, Columns::OFFSETS, extract, use_all, note).await?;
+    Ok(faults)
 }
 
 struct Job<F> {

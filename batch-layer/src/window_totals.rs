@@ -11,10 +11,13 @@ use lake_model::{Speed, Summary, Timestamp, WindowSize};
 use lake_tables::Table;
 
 use crate::cameras::CameraSpan;
-use crate::scan::scan;
+use crate::scan::{Columns, always, of_any_file, scan};
 
-const COLUMNS: [&str; 5] =
-    ["camera_id", "window_start", "window_size", "vehicle_count", "speed_sum_kmh"];
+const COLUMNS: Columns =
+    Columns::named(&["camera_id", "window_start", "window_size", "vehicle_count", "speed_sum_kmh"]);
+
+/// Windows that are compared at a time, so that memory stays bounded.
+pub(crate) const MAX_WINDOWS: u64 = 1_000_000;
 
 /// A camera's window.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -49,15 +52,15 @@ pub(crate) async fn read(
     let files: Vec<FileEntry> = files.iter().filter(|file| span.may_be_in(file)).cloned().collect();
     let span = span.clone();
     let mut totals: HashMap<WindowKey, Totals> = HashMap::new();
-    let extract = move |batch: &RecordBatch| extract(batch, &span);
-    scan(lake, Table::AvgSpeed, &files, &COLUMNS, extract, |rows: Vec<(WindowKey, Totals)>| {
+    let extract = of_any_file(move |batch: &RecordBatch| extract(batch, &span));
+    let add = always(|rows: Vec<(WindowKey, Totals)>| {
         for (key, row) in rows {
             let held = totals.entry(key).or_default();
             held.count += row.count;
             held.sum += row.sum;
         }
-    })
-    .await?;
+    });
+    scan(lake, Table::AvgSpeed, &files, COLUMNS, extract, add, Err).await?;
     Ok(totals)
 }
 

@@ -263,7 +263,7 @@ def month(measured, night, landed, stored):
     """Requests by program and kind, bytes stored, and the price of both."""
     programs = {name: bill_model.always(kinds, measured["seconds"]) for name, kinds in measured["requests"].items()}
     for command, runs in night.items():
-        programs[command] = bill_model.nightly(command, runs["first"]["requests"], runs["again"], landed)
+        programs[command] = bill_model.nightly(runs["first"]["requests"], runs["again"], landed)
     everything = added(programs.values())
     stored_bytes = bill_model.stored(landed, sum(table["bytes"] for table in stored.values()))
     return {

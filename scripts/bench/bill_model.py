@@ -3,20 +3,14 @@
 Three things grow in different ways:
 1. What always runs, the speed layer and serving, makes as many requests in every hour: they grow with time.
 2. What runs once a night makes some requests whatever it finds, which are counted by running it again when nothing is left to
-   do. The rest grows with the files of the day; what reads them also with how often the command does that.
+   do. The rest grows with the files of the day, each of which is read once.
 3. What is stored grows with the events.
 docs/benchmarks.md says the same for people.
 """
 
-import math
 from dataclasses import dataclass
 
 from bench.prices import DAY_S, DAYS_IN_MONTH, MONTH_S
-
-# `maintain` compacts a day in parts of so many rows: an eighth of the default of batch.max_rows_in_memory.
-COMPACTED_AT_A_TIME = 1_000_000
-# The kinds of requests that read data files.
-READING = ("GET", "HEAD")
 
 
 @dataclass(frozen=True)
@@ -38,25 +32,18 @@ class Landed:
         return self.rows_a_day() * self.files / self.rows
 
 
-def passes(rows, command):
-    """How often a command of the night reads the files of a day: `nightly` once, and `maintain` once to count the rows of each
-    camera and once for each part that it compacts at a time."""
-    return 1 if command == "nightly" else 1 + math.ceil(rows / COMPACTED_AT_A_TIME)
-
-
 def always(requests, seconds):
     """Requests a month, by kind, of what made these in so many seconds."""
     return {kind: number * MONTH_S / seconds for kind, number in requests.items()}
 
 
-def nightly(command, first, again, landed):
+def nightly(first, again, landed):
     """Requests a month, by kind, of a command of the night that made `first` on the run's day, and `again` with nothing to do."""
     files = landed.files_a_day() / landed.day_files
-    reading = files * passes(landed.rows_a_day(), command) / passes(landed.day_rows, command)
 
     def a_day(kind):
         fixed = min(first[kind], again.get(kind, 0))
-        return fixed + (first[kind] - fixed) * (reading if kind in READING else files)
+        return fixed + (first[kind] - fixed) * files
 
     return {kind: DAYS_IN_MONTH * a_day(kind) for kind in first}
 

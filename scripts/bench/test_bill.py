@@ -42,17 +42,12 @@ def test_a_day_has_the_rows_that_came_and_their_files():
     assert HOUR.files_a_day() == pytest.approx(2_400)
 
 
-def test_nightly_reads_a_day_once_and_maintain_once_to_count_it_and_once_for_each_part_that_it_compacts():
-    assert [bill_model.passes(rows, "nightly") for rows in (1, 10**9)] == [1, 1]
-    assert [bill_model.passes(rows, "maintain") for rows in (1, 1_000_000, 10**9)] == [2, 2, 1001]
-
-
-def test_what_the_night_does_once_is_not_multiplied_and_the_rest_grows_with_the_files_and_passes():
-    # The run's day has a 19.2th of the files; maintain reads it three times, and the whole day 25 times.
-    found = bill_model.nightly("maintain", {"GET": 1_025, "PUT": 11, "LIST": 3}, {"GET": 25, "PUT": 1, "LIST": 5}, HOUR)
+def test_what_the_night_does_once_is_not_multiplied_and_the_rest_grows_with_the_files():
+    # The run's day has a 19.2th of the files.
+    found = bill_model.nightly({"GET": 1_025, "PUT": 11, "LIST": 3}, {"GET": 25, "PUT": 1, "LIST": 5}, HOUR)
     nights = MONTH_S / 86_400
-    assert found["GET"] == pytest.approx(nights * (25 + 1000 * 19.2 * 25 / 3))
-    assert found["PUT"] == pytest.approx(nights * (1 + 10 * 19.2)), "what is written does not grow with the passes"
+    assert found["GET"] == pytest.approx(nights * (25 + 1000 * 19.2))
+    assert found["PUT"] == pytest.approx(nights * (1 + 10 * 19.2))
     assert found["LIST"] == pytest.approx(nights * 3)
 
 

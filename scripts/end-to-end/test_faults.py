@@ -98,7 +98,8 @@ def test_a_day_with_a_torn_file_is_left_until_the_file_is_quarantined(workspaces
         [left] = json.loads(workspace.batch("nightly", "--json", code=1).out)["left"]
         assert (left["day"], left["fault"]["file"]) == (str(MIDDLE), file)
 
-        workspace.batch("maintain")  # a day that is not final is not compacted, so nothing reads the file
+        named = workspace.batch("maintain", code=1)
+        assert f"events {MIDDLE}: LEFT" in named.out and file in named.out, named.tail()
         assert all(len(files_of(workspace, "events", day)) == 1 for day in others)
         verdict = json.loads(workspace.batch("audit", "--json", code=1).out)
         assert [fault["file"] for fault in verdict["unreadable_files"]] == [file]

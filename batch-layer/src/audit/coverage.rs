@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use lake_delta::{Lake, LakeError, TableState, read};
+use lake_delta::{TableState, read};
 use lake_model::{KafkaPartition, Offset, OffsetRange, OffsetRanges};
 use lake_tables::Table;
 use lake_tables::offset_gaps;
@@ -14,9 +14,8 @@ use crate::context::Context;
 use crate::error::BatchError;
 use crate::faults;
 use crate::offset_set::OffsetSet;
-use crate::scan::scan_readable;
+use crate::scan::each_offset;
 
-const OFFSET_COLUMNS: [&str; 2] = ["kafka_partition", "kafka_offset"];
 const GAP_COLUMNS: [&str; 4] = ["kafka_partition", "first_offset", "next_offset", "reason"];
 
 /// What is found of one partition.
@@ -61,16 +60,15 @@ pub(super) async fn audit(
         partitions.entry(partition).or_default().extent.next = next;
     }
     add_gaps(context, offset_gaps, &mut partitions, report).await?;
-    let mut errors = for_each_offset(lake, Table::Events, events, |partition, offset| {
+    let files = |state: &TableState| state.files().cloned().collect::<Vec<_>>();
+    let add_event = |partition, offset| {
         partitions.entry(partition).or_default().add_event(offset);
-    })
-    .await?;
-    errors.extend(
-        for_each_offset(lake, Table::DeadLetters, dead_letters, |partition, offset| {
-            partitions.entry(partition).or_default().add_dead_letter(offset);
-        })
-        .await?,
-    );
+    };
+    let mut errors = each_offset(lake, Table::Events, &files(events), add_event).await?;
+    let add_letter = |partition, offset| {
+        partitions.entry(partition).or_default().add_dead_letter(offset);
+    };
+    errors.extend(each_offset(lake, Table::DeadLetters, &files(dead_letters), add_letter).await?);
     let tables = [Table::Events, Table::DeadLetters];
     for judged in faults::judge_all(context, &tables, errors).await? {
         let fault = note(judged, report)?;
@@ -114,20 +112,6 @@ async fn add_gaps(
         }
     }
     Ok(())
-}
-
-/// Calls `use_offset` with the offset of every row that can be read; returns what is wrong with files that can't.
-async fn for_each_offset(
-    lake: &Lake,
-    table: Table,
-    state: &TableState,
-    mut use_offset: impl FnMut(KafkaPartition, Offset),
-) -> Result<Vec<LakeError>, LakeError> {
-    let files: Vec<_> = state.files().cloned().collect();
-    let use_all = |offsets: Vec<(KafkaPartition, Offset)>| {
-        offsets.into_iter().for_each(|(partition, offset)| use_offset(partition, offset));
-    };
-    scan_readable(lake, table, &files, &OFFSET_COLUMNS, lake_tables::offsets, use_all).await
 }
 
 impl Partition {

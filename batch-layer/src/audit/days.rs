@@ -21,7 +21,7 @@ use crate::context::Context;
 use crate::day_events::{DayEvents, DistinctEvents, EventRange, Limits};
 use crate::days::{self, KnownDay};
 use crate::error::BatchError;
-use crate::window_totals::{self, Totals, WindowKey};
+use crate::window_totals::{self, MAX_WINDOWS, Totals, WindowKey};
 
 /// Differences of a day that are reported one by one.
 const MAX_REPORTED: usize = 20;
@@ -90,9 +90,27 @@ async fn check(
     let mut differences = Differences { day: span.day, found: 0 };
     let mut distinct = 0;
     let mut ranges = day_events.each_range(RangeTotals::of);
-    while let Some(range) = ranges.try_next().await? {
-        distinct += range.distinct;
-        compare(context, range, &final_files, audited, |difference| {
+    // Ranges of few windows are compared together, so that the final files are opened less often.
+    let mut waiting: Option<RangeTotals> = None;
+    loop {
+        let next = ranges.try_next().await?;
+        let together = match (waiting.take(), next) {
+            (None, None) => break,
+            (None, Some(first)) => {
+                waiting = Some(first);
+                continue;
+            }
+            (Some(held), Some(next)) if held.fits_with(&next) => {
+                waiting = Some(held.and(next));
+                continue;
+            }
+            (Some(held), next) => {
+                waiting = next;
+                held
+            }
+        };
+        distinct += together.distinct;
+        compare(context, together, &final_files, audited, |difference| {
             differences.add(report, &difference);
         })
         .await?;
@@ -124,6 +142,19 @@ impl RangeTotals {
         });
         let windows = windows.collect();
         RangeTotals { span: range.cameras.span.clone(), distinct: events.len(), windows }
+    }
+
+    /// Whether it may be compared together with the cameras of `next`.
+    fn fits_with(&self, next: &RangeTotals) -> bool {
+        (self.windows.len() + next.windows.len()) as u64 <= MAX_WINDOWS
+    }
+
+    /// With the cameras of `next`, which follow on its own.
+    fn and(mut self, next: RangeTotals) -> RangeTotals {
+        self.span.extend_to(&next.span);
+        self.distinct += next.distinct;
+        self.windows.extend(next.windows);
+        self
     }
 }
 

@@ -26,7 +26,7 @@ use crate::batch_runs::BatchRuns;
 use crate::context::Context;
 use crate::days::{self, KnownDay};
 use crate::error::BatchError;
-use crate::scan::scan;
+use crate::scan::each_offset;
 
 /// Partition to the offset after the last one.
 type NextOffsets = BTreeMap<KafkaPartition, Offset>;
@@ -113,15 +113,12 @@ async fn droppable(
 
 async fn next_offsets(context: &Context, files: &[FileEntry]) -> Result<NextOffsets, LakeError> {
     let mut next = NextOffsets::new();
-    let columns = &["kafka_partition", "kafka_offset"];
-    let take = |offsets: Vec<(KafkaPartition, Offset)>| {
-        for (partition, offset) in offsets {
-            let held = next.entry(partition).or_insert(Offset::ZERO);
-            *held = offset.next().max(*held);
-        }
+    let raise = |partition, offset: Offset| {
+        let held = next.entry(partition).or_insert(Offset::ZERO);
+        *held = offset.next().max(*held);
     };
-    scan(&context.lake, Table::Events, files, columns, lake_tables::offsets, take).await?;
-    Ok(next)
+    let faults = each_offset(&context.lake, Table::Events, files, raise).await?;
+    faults.into_iter().next().map_or(Ok(next), Err)
 }
 
 /// Notes in `offset_gaps` from where on partitions are accounted for, where that is news.

@@ -13,7 +13,7 @@ use lake_model::{KafkaPartition, Offset, OffsetRange, TableVersion};
 use lake_tables::Table;
 use lake_tables::offset_gaps::{GapReason, OffsetGap};
 
-use super::{MaintainReport, run};
+use super::{CompactDay, MaintainReport, run};
 use crate::test_support::{NobodyAsks, Seen, World, at, day, options, seen};
 use crate::{Shutdown, audit, nightly, verify};
 
@@ -64,8 +64,7 @@ async fn versions(world: &World) -> Vec<TableVersion> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn compaction_keeps_every_row_and_the_day_stays_clean() {
-    let mut world = world().await;
-    world.context.settings.batch.max_rows_in_memory = 48;
+    let world = world().await;
     world.nightly().await;
     let (before, many) = rows(&world, DAY).await;
     let report = maintain(&world).await;
@@ -108,14 +107,71 @@ async fn running_it_again_changes_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn open_and_dirty_days_are_left_alone() {
+async fn a_day_of_more_rows_than_may_be_held_is_compacted_in_slices() {
     let mut world = world().await;
-    assert!(maintain(&world).await.rewritten.is_empty());
     world.nightly().await;
+    let (before, _) = rows(&world, DAY).await;
+    // Less than a file has, so that every file is a slice of its own.
+    world.context.settings.batch.max_rows_in_memory = 1;
+    let report = maintain(&world).await;
+    let counts: Vec<_> = report.rewritten.iter().map(|done| (done.before, done.after)).collect();
+    assert_eq!(counts, [(12, Some(12)); 2], "{report}");
+    let (after, files) = rows(&world, DAY).await;
+    assert_eq!((&after, files.len()), (&before, 12));
+    assert_eq!(maintain(&world).await, MaintainReport::default());
+    // With more room small files are put together once something has landed beside them.
+    world.context.settings.batch.max_rows_in_memory = 8_000_000;
+    assert_eq!(maintain(&world).await, MaintainReport::default());
     world.land(&[seen("KV1", "2025-04-05T11:00:00Z", 70_000).late()]).await;
     let report = maintain(&world).await;
-    let days: Vec<_> = report.rewritten.iter().map(|rewritten| rewritten.day).collect();
-    assert_eq!(days, [Some(day("2025-04-06"))]);
+    assert_eq!((report.rewritten[0].before, report.rewritten[0].after), (13, Some(1)));
+    assert_eq!(rows(&world, DAY).await.0.len(), 25);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn closed_days_are_compacted_before_they_are_final_and_while_they_are_dirty() {
+    let mut world = world().await;
+    let (before, _) = rows(&world, DAY).await;
+    let report = maintain(&world).await;
+    assert_eq!(report.rewritten.len(), 2, "{report}");
+    assert_eq!(rows(&world, DAY).await.0, before);
+    assert_eq!(world.nightly().await.done.len(), 2);
+    for index in 0..2 {
+        let late = seen("KV1", &format!("2025-04-05T11:00:0{index}Z"), 70_000).late();
+        world.land(&[late]).await;
+    }
+    let report = maintain(&world).await;
+    assert_eq!((report.rewritten[0].before, report.rewritten[0].after), (3, Some(1)));
+    assert_eq!(report.rewritten.len(), 1);
+    let done = world.nightly().await.done;
+    assert_eq!(done.iter().map(|run| run.rows_read).collect::<Vec<_>>(), [26]);
+    assert!(audit::run(&world.context).await.unwrap().is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn of_an_open_day_only_as_much_as_fills_slices_is_compacted() {
+    let mut world = World::new("UTC", "2025-04-05T12:00:00Z").await;
+    for minute in 0..5 {
+        world.process(&[seen("KV1", &format!("2025-04-05T11:0{minute}:00Z"), 70_000)]).await;
+    }
+    assert!(maintain(&world).await.rewritten.is_empty());
+    world.context.settings.batch.max_rows_in_memory = 1;
+    let report = maintain(&world).await;
+    assert_eq!((report.rewritten[0].before, report.rewritten[0].after), (4, Some(4)));
+    let (rows, files) = rows(&world, DAY).await;
+    assert_eq!((rows.len(), files.len()), (5, 5));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_run_that_is_asked_to_stop_leaves_the_slices_that_are_not_begun() {
+    let world = world().await;
+    let mut events = world.log(Table::Events).await;
+    let mut report = MaintainReport::default();
+    let of = CompactDay { day: day(DAY), is_closed: true };
+    let stopped = Shutdown::on(std::future::ready(()));
+    super::compact::day(&world.context, &mut events, of, &mut report, &stopped).await.unwrap();
+    assert!(report.rewritten.is_empty() && !report.is_complete(), "{report}");
+    assert!(report.to_string().contains("events 2025-04-05: LEFT"), "{report}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -152,7 +208,8 @@ async fn compaction_gives_way_to_a_writer_that_takes_its_files_away() {
     let commit = Commit::new(&world.context.lake, "TAKE").remove(taken);
     world.commit(Table::Events, &commit).await;
     let mut report = MaintainReport::default();
-    super::compact::day(&world.context, &mut events, day(DAY), &mut report).await.unwrap();
+    let (of, never) = (CompactDay { day: day(DAY), is_closed: true }, Shutdown::never());
+    super::compact::day(&world.context, &mut events, of, &mut report, &never).await.unwrap();
     assert!(report.rewritten.is_empty());
     assert_eq!(rows(&world, DAY).await.1.len(), 11);
 }

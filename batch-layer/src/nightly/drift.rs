@@ -10,10 +10,7 @@ use lake_model::Speed;
 
 use super::compute::{ComputedDay, NewWindow};
 use crate::cameras;
-use crate::window_totals::{self, Totals, WindowKey};
-
-/// Windows that are compared at a time.
-const MAX_WINDOWS: u64 = 1_000_000;
+use crate::window_totals::{self, MAX_WINDOWS, Totals, WindowKey};
 
 /// The change of a day's figures.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]

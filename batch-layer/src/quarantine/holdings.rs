@@ -17,7 +17,7 @@ use crate::context::Context;
 use crate::error::BatchError;
 use crate::faults::{self, FileFault, Judged, LoggedOffsets};
 use crate::offset_set::OffsetSet;
-use crate::scan::scan_readable;
+use crate::scan::each_offset;
 
 /// The offsets that the file may hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,17 +105,12 @@ pub(super) async fn find(
             meets && !(other == table && entry.path == file.path)
         };
         let files: Vec<FileEntry> = log.state().files().filter(is_other).cloned().collect();
-        let columns = &["kafka_partition", "kafka_offset"];
-        let use_all = |offsets: Vec<(KafkaPartition, Offset)>| {
-            for (partition, offset) in
-                offsets.into_iter().filter(|(id, at)| candidates.has(*id, *at))
-            {
+        let add = |partition, offset| {
+            if candidates.has(partition, offset) {
                 rows.entry(partition).or_default().insert(offset);
             }
         };
-        let lake = &context.lake;
-        let errors =
-            scan_readable(lake, other, &files, columns, lake_tables::offsets, use_all).await?;
+        let errors = each_offset(&context.lake, other, &files, add).await?;
         for judged in faults::judge_all(context, &[other], errors).await? {
             match judged {
                 Judged::Fault(fault) => found.unreadable.push(fault),

@@ -25,6 +25,20 @@ impl Shutdown {
         Shutdown::on(std::future::pending())
     }
 
+    /// This request, or the end of `limit`, which counts from now, whichever comes first.
+    #[must_use]
+    pub fn or_after(self, limit: Duration) -> Shutdown {
+        let end = Instant::now().checked_add(limit);
+        Shutdown::on(async move {
+            match end {
+                Some(end) => {
+                    let _ = tokio::time::timeout_at(end, self.0).await;
+                }
+                None => self.0.await,
+            }
+        })
+    }
+
     /// Whether the request has come.
     pub fn is_requested(&self) -> bool {
         self.0.clone().now_or_never().is_some()
@@ -83,6 +97,18 @@ mod tests {
         assert!(shutdown.is_requested());
         shutdown.requested().await;
         assert!(!Shutdown::never().is_requested());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_time_limit_is_a_request_that_comes_at_its_end() {
+        let limit = Duration::from_secs(60);
+        let shutdown = Shutdown::never().or_after(limit);
+        tokio::time::advance(limit - Duration::from_millis(1)).await;
+        assert!(!shutdown.is_requested());
+        tokio::time::advance(Duration::from_millis(2)).await;
+        assert!(shutdown.is_requested());
+        assert!(Shutdown::on(std::future::ready(())).or_after(Duration::MAX).is_requested());
+        assert!(!Shutdown::never().or_after(Duration::MAX).is_requested());
     }
 
     #[test]

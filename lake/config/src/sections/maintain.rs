@@ -9,7 +9,8 @@ use crate::units::{CENTURY, DAY, MB, TB};
 section! {
     /// Compaction and retention (`batch-layer maintain`).
     pub struct Maintain in "maintain" {
-        /// Size of the files that closed days are compacted to.
+        /// Largest size of a compacted file. Files are smaller where batch.max_rows_in_memory, or a
+        /// gibibyte of rows in memory, allows no more.
         target_file_size: u64 = Bytes { min: MB, max: TB }, default("256MB");
 
         /// Days of `events` older than this are dropped once they are final, clean and expired in Kafka
