@@ -80,9 +80,9 @@ Examples:
 const QUARANTINE_EXAMPLES: &str = "\
 Examples:
   batch-layer audit                            names the files that can't be used
-  batch-layer quarantine --dry-run --file events/event_date=2025-04-05/landed-p0-0c9e.parquet
+  batch-layer quarantine --dry-run --file events/event_date=2025-04-05/landed-0c9e.parquet
                                                say which offsets only that file holds
-  batch-layer quarantine --file events/event_date=2025-04-05/landed-p0-0c9e.parquet
+  batch-layer quarantine --file events/event_date=2025-04-05/landed-0c9e.parquet
   batch-layer nightly                          computes the day without its rows";
 
 /// Arguments of `nightly`.

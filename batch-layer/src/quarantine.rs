@@ -121,7 +121,7 @@ impl Target {
         }
         Err(BatchError::Configuration(format!(
             "--file {named:?}: expected a data file as reports name it, such as \
-             events/event_date=2025-04-05/landed-p0-….parquet; `batch-layer audit` names those that can't be used"
+             events/event_date=2025-04-05/landed-….parquet; `batch-layer audit` names those that can't be used"
         )))
     }
 

@@ -42,8 +42,8 @@ class Pipeline:
         return self.instances * MONTH_S / self.landing_interval_s
 
     def landed_files(self):
-        """Data files of events a month: a landing has one for each partition of its instance."""
-        return self.partitions * MONTH_S / self.landing_interval_s
+        """Data files of events a month: a landing has one, and seldom more than one day."""
+        return self.landings()
 
 
 @dataclass(frozen=True)

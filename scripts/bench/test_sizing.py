@@ -23,7 +23,7 @@ def test_a_month_has_the_commits_of_every_instance_and_the_refreshes_of_every_se
     assert found["speed layer, events"] == found["speed layer, dead letters"] == pytest.approx(2 * month / 30)
     assert found["speed layer, checkpoints"] == pytest.approx((2 * month / 5 + 4 * month / 30) / 100)
     assert found["serving, without clients"] == pytest.approx(3 * month)
-    assert found["nightly, once a day"] == found["maintain, once a day"] == pytest.approx(12 * month / 30)
+    assert found["nightly, once a day"] == found["maintain, once a day"] == pytest.approx(2 * month / 30)
 
 
 def test_cameras_and_stored_bytes_follow_the_load():

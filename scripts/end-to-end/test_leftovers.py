@@ -29,13 +29,13 @@ def test_staging_files_go_when_they_are_as_old_as_orphans(workspaces):
         lake = workspace.folder / "lake"
         day = lake / "events" / f"event_date={DAY}"
         old = [
-            leave(day / "landed-p0-x.parquet#1", TWO_DAYS_S),
+            leave(day / "landed-x.parquet#1", TWO_DAYS_S),
             leave(lake / "avg_speed" / "_delta_log" / "00000000000000000009.json#12", TWO_DAYS_S),
             leave(lake / "events" / ".tmp-1", TWO_DAYS_S),
             leave(lake / "_probe-1", TWO_DAYS_S),
         ]
         kept = [
-            leave(day / "landed-p0-y.parquet#1", 60),
+            leave(day / "landed-y.parquet#1", 60),
             leave(lake / "_probe-2", 60),
             leave(lake / "another-tool" / "z#1", TWO_DAYS_S),
             leave(lake / "notes#1", TWO_DAYS_S),

@@ -19,7 +19,7 @@ use crate::committer::Committer;
 use crate::ownership::commit_owned;
 use crate::partition::Partition;
 use crate::partition_set::PartitionSet;
-use crate::publish::is_final;
+use crate::publish::{TableWork, is_final};
 
 /// Commits the windows of partitions.
 #[derive(Clone, Debug)]
@@ -58,6 +58,7 @@ impl AveragesWriter {
                 work.push(partition.commit_to(Table::AvgSpeed, progress, files));
             }
         }
+        let work = TableWork::of(work);
         let published = commit_owned(committer, partitions, Table::AvgSpeed, &work).await?;
         for (partition, next) in partitions.committed(&work, &published) {
             partition.avg_speed_offset = next;
@@ -73,7 +74,7 @@ impl AveragesWriter {
         &self,
         lake: &Lake,
         partition: &Partition,
-    ) -> Result<Vec<(Option<ProvisionalGroup>, DataFile)>, LakeError> {
+    ) -> Result<Vec<(ProvisionalGroup, DataFile)>, LakeError> {
         let mut files = Vec::new();
         for keys in partition.provisional.dirty().chunks(self.concurrent_files) {
             let writes = keys.iter().map(|key| write_group(lake, partition, *key));
@@ -87,14 +88,14 @@ async fn write_group(
     lake: &Lake,
     partition: &Partition,
     key: (Day, GroupWindows),
-) -> Result<(Option<ProvisionalGroup>, DataFile), LakeError> {
+) -> Result<(ProvisionalGroup, DataFile), LakeError> {
     let (day, windows) = key;
     let rows = partition.provisional.rows(key, partition.id(), lake.now());
     let group = ProvisionalGroup { day, kafka_partition: partition.id(), windows };
     let new = group.new_file(lake.unique_id());
     let batch = avg_speed::batch(&rows);
     let file = data_file::write(lake, Table::AvgSpeed, new, &batch).await?;
-    Ok((Some(group), file))
+    Ok((group, file))
 }
 
 /// A day that the batch has made final is the batch's alone.

@@ -13,7 +13,7 @@ use lake_model::Calendar;
 use lake_tables::Table;
 
 use crate::checkpoints::Checkpoints;
-use crate::publish::{PartitionCommit, Published, publish};
+use crate::publish::{PartitionCommit, Published, TableWork, publish};
 use crate::tables::Tables;
 
 /// Commits partitions' work to the tables, each partition fenced on its own (see [`publish`]).
@@ -77,11 +77,7 @@ impl Committer {
     ///
     /// # Errors
     /// A store that fails; then it is open whether the commit was made, and the next one finds out.
-    pub async fn commit(
-        &mut self,
-        table: Table,
-        work: &[PartitionCommit],
-    ) -> Result<Published, LakeError> {
+    pub async fn commit(&mut self, table: Table, work: &TableWork) -> Result<Published, LakeError> {
         if work.is_empty() {
             return Ok(Published::default());
         }
@@ -94,7 +90,7 @@ impl Committer {
             Table::AvgSpeed => (&mut tables.avg_speed, "UPDATE PROVISIONAL AVERAGES"),
             Table::BatchRuns => unreachable!("the speed layer commits nothing there"),
         };
-        let claims_alone = work.iter().all(PartitionCommit::is_claim);
+        let claims_alone = work.partitions.iter().all(PartitionCommit::is_claim);
         let operation = if claims_alone { "CLAIM PARTITIONS" } else { operation };
         let published = publish(log, &tables.app_ids, &self.calendar, operation, work).await?;
         self.checkpoints.after_commit(&self.lake, table, log.state().version());

@@ -1,29 +1,28 @@
 //! Landing what waits: `offset_gaps`, then `dead_letters`, then `events`.
 //!
 //! # Consistency
-//! In this order, so that a version of `events` never reaches an offset that the others don't explain. Each
-//! partition's rows are in files of their own, so that a fenced partition can be left out.
+//! In this order, so that a version of `events` never reaches an offset that the others don't explain. The rows of all partitions
+//! are in one file for each day, since a store charges for files. When a partition turns out to be fenced, which is rare, the files
+//! are written once more without its rows.
 //!
 //! # Crash consistency
 //! Rows leave a partition's buffer only when a commit has them. Files of a commit that was not made are orphans, which
 //! maintenance deletes.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod files;
 
-use futures::stream::{self, StreamExt, TryStreamExt};
-use lake_delta::{DataFile, Lake, LakeError, data_file};
-use lake_model::{Day, KafkaPartition};
-use lake_tables::file_kind;
-use lake_tables::file_kind::ProvisionalGroup;
-use lake_tables::offset_gaps::{self, OffsetGap};
+use std::collections::BTreeSet;
+
+use lake_delta::LakeError;
+use lake_model::KafkaPartition;
+use lake_tables::Table;
 use lake_tables::txn::PartitionProgress;
-use lake_tables::{Table, dead_letters};
 
 use crate::committer::Committer;
 use crate::ownership::commit_owned;
 use crate::partition::Partition;
 use crate::partition_set::PartitionSet;
-use crate::publish::PartitionCommit;
+use crate::publish::{PartitionCommit, Published, TableWork};
 
 /// Lands the rows of partitions.
 #[derive(Clone, Debug)]
@@ -74,26 +73,18 @@ impl Lander {
         partitions: &mut PartitionSet,
         committer: &mut Committer,
     ) -> Result<BTreeSet<KafkaPartition>, LakeError> {
-        let mut work = Vec::new();
-        let noted_at = committer.lake().now();
-        for partition in partitions.iter().filter(|p| !p.landing.gaps().is_empty()) {
-            let gaps: Vec<OffsetGap> = partition
-                .landing
-                .gaps()
-                .iter()
-                .map(|(range, reason)| OffsetGap {
-                    kafka_partition: partition.id(),
-                    range: *range,
-                    reason: *reason,
-                    noted_at,
-                })
-                .collect();
-            let new = file_kind::unpartitioned(committer.lake().unique_id());
-            let batch = offset_gaps::batch(&gaps);
-            let file = data_file::write(committer.lake(), Table::OffsetGaps, new, &batch).await?;
-            work.push(beside(partition, Table::OffsetGaps, vec![file]));
-        }
-        let published = commit_owned(committer, partitions, Table::OffsetGaps, &work).await?;
+        let table = Table::OffsetGaps;
+        let write =
+            async |partitions: &mut PartitionSet, committer: &Committer, fenced: &Fenced| {
+                let has_gaps =
+                    |p: &&Partition| !fenced.contains(&p.id()) && !p.landing.gaps().is_empty();
+                let with_gaps = || partitions.iter().filter(has_gaps);
+                let commits = with_gaps().map(|partition| beside(partition, table)).collect();
+                let shared = files::gaps(committer.lake(), with_gaps()).await?;
+                Ok(TableWork { partitions: commits, shared })
+            };
+        let (work, published) =
+            commit_shared(partitions, committer, table, Fenced::new(), write).await?;
         for (partition, next) in partitions.committed(&work, &published) {
             partition.landing.clear_gaps(next);
         }
@@ -104,29 +95,22 @@ impl Lander {
         &self,
         partitions: &mut PartitionSet,
         committer: &mut Committer,
-        fenced: &BTreeSet<KafkaPartition>,
-    ) -> Result<BTreeSet<KafkaPartition>, LakeError> {
-        let mut work = Vec::new();
-        let has_letters = |p: &&Partition| !p.landing.dead_letters().is_empty();
-        for partition in partitions.iter().filter(|p| !fenced.contains(&p.id())).filter(has_letters)
-        {
-            let mut days: BTreeMap<Day, Vec<_>> = BTreeMap::new();
-            for letter in partition.landing.dead_letters() {
-                let day = committer.calendar().span_at(letter.kafka_timestamp).day;
-                days.entry(day).or_default().push(letter);
-            }
-            let mut files = Vec::new();
-            for (day, letters) in days {
-                let id = committer.lake().unique_id();
-                let new = file_kind::landed(Table::DeadLetters, day, partition.id(), id);
-                let batch = dead_letters::batch(letters);
-                files.push(
-                    data_file::write(committer.lake(), Table::DeadLetters, new, &batch).await?,
-                );
-            }
-            work.push(beside(partition, Table::DeadLetters, files));
-        }
-        let published = commit_owned(committer, partitions, Table::DeadLetters, &work).await?;
+        fenced: &Fenced,
+    ) -> Result<Fenced, LakeError> {
+        let table = Table::DeadLetters;
+        let write = async |partitions: &mut PartitionSet,
+                           committer: &Committer,
+                           fenced: &Fenced| {
+            let has_letters =
+                |p: &&Partition| !fenced.contains(&p.id()) && !p.landing.dead_letters().is_empty();
+            let with_letters = || partitions.iter().filter(has_letters);
+            let commits = with_letters().map(|partition| beside(partition, table)).collect();
+            let (lake, calendar) = (committer.lake(), committer.calendar());
+            let shared = files::letters(lake, calendar, with_letters()).await?;
+            Ok(TableWork { partitions: commits, shared })
+        };
+        let (work, published) =
+            commit_shared(partitions, committer, table, fenced.clone(), write).await?;
         let mut reasons = Vec::new();
         for (partition, next) in partitions.committed(&work, &published) {
             for letter in partition.landing.dead_letters() {
@@ -147,67 +131,67 @@ impl Lander {
         &self,
         partitions: &mut PartitionSet,
         committer: &mut Committer,
-        fenced: &BTreeSet<KafkaPartition>,
-    ) -> Result<BTreeSet<KafkaPartition>, LakeError> {
-        let mut files = self.write_events(partitions, committer.lake(), fenced).await?;
-        let mut work = Vec::new();
-        for partition in partitions.iter().filter(|p| !fenced.contains(&p.id())) {
-            let (id, progress) = (partition.id(), partition.progress());
-            let built_on = partition.landing.landed().events;
-            if built_on < progress.next_offset && partition.is_ahead() {
-                let files = files.remove(&id).unwrap_or_default();
-                work.push(partition.commit_to(Table::Events, progress, files));
-            }
-        }
-        let published = commit_owned(committer, partitions, Table::Events, &work).await?;
+        fenced: &Fenced,
+    ) -> Result<Fenced, LakeError> {
+        let write = async |partitions: &mut PartitionSet,
+                           committer: &Committer,
+                           fenced: &Fenced| {
+            let has_news = |p: &Partition| {
+                !fenced.contains(&p.id())
+                    && p.landing.landed().events < p.progress().next_offset
+                    && p.is_ahead()
+            };
+            let with_news = partitions.iter().filter(|p| has_news(p));
+            let commits =
+                with_news.map(|p| p.commit_to(Table::Events, p.progress(), Vec::new())).collect();
+            let with_news = partitions.iter_mut().filter(|p| has_news(p));
+            let shared = files::events(committer.lake(), with_news, self.concurrent_files).await?;
+            Ok(TableWork { partitions: commits, shared })
+        };
+        let (work, published) =
+            commit_shared(partitions, committer, Table::Events, fenced.clone(), write).await?;
+        let mut rows = 0;
         for (partition, next) in partitions.committed(&work, &published) {
+            rows += partition.landing.rows();
             metrics::counter!("lambdalake_speed_late_events_total")
                 .increment(partition.landing.late_rows());
             partition.record_landed();
             partition.landing.clear_events(next);
         }
-        let landed = work.iter().filter(|work| !published.fenced.contains(&work.partition));
-        let rows: u64 = landed.flat_map(|work| &work.files).map(|(_, file)| file.rows).sum();
         metrics::counter!("lambdalake_speed_events_landed_total").increment(rows);
         partitions.landed.events += rows;
         Ok(published.fenced)
     }
+}
 
-    /// Writes the rows that wait, a file for each partition and day. While one is uploaded the next is encoded.
-    async fn write_events(
-        &self,
-        partitions: &mut PartitionSet,
-        lake: &Lake,
-        fenced: &BTreeSet<KafkaPartition>,
-    ) -> Result<BTreeMap<KafkaPartition, Vec<(Option<ProvisionalGroup>, DataFile)>>, LakeError>
-    {
-        let mut writes = Vec::new();
-        for partition in partitions.iter_mut().filter(|p| !fenced.contains(&p.id())) {
-            let id = partition.id();
-            for (day, rows) in partition.landing.days_mut() {
-                let new = file_kind::landed(Table::Events, *day, id, lake.unique_id());
-                let batches = rows.batches().to_vec();
-                writes.push(async move {
-                    let mut writer = data_file::FileWriter::new(Table::Events, new)?;
-                    batches.iter().try_for_each(|batch| writer.push(batch))?;
-                    Ok::<_, LakeError>((id, writer.upload(lake).await?))
-                });
-            }
+type Fenced = BTreeSet<KafkaPartition>;
+
+/// Commits to `table` what `write` makes of all partitions but the fenced ones. Where others turn out to be fenced that share a
+/// file with the rest, everything is written once more without them. Returns the work with what became of it; of the fenced
+/// partitions those that are news.
+async fn commit_shared(
+    partitions: &mut PartitionSet,
+    committer: &mut Committer,
+    table: Table,
+    mut fenced: Fenced,
+    write: impl AsyncFn(&mut PartitionSet, &Committer, &Fenced) -> Result<TableWork, LakeError>,
+) -> Result<(TableWork, Published), LakeError> {
+    let mut new = Fenced::new();
+    loop {
+        let work = write(partitions, committer, &fenced).await?;
+        let published = commit_owned(committer, partitions, table, &work).await?;
+        new.extend(&published.fenced);
+        if !published.is_torn {
+            return Ok((work, Published { fenced: new, ..published }));
         }
-        let mut files: BTreeMap<KafkaPartition, Vec<_>> = BTreeMap::new();
-        let mut written = stream::iter(writes).buffered(self.concurrent_files);
-        while let Some((id, file)) = written.try_next().await? {
-            files.entry(id).or_default().push((None, file));
-        }
-        Ok(files)
+        fenced.extend(&published.fenced);
     }
 }
 
 /// The commit of a partition to a table beside `events`, whose offsets need only grow with every commit: what it covers is read
 /// from its rows.
-fn beside(partition: &Partition, table: Table, files: Vec<DataFile>) -> PartitionCommit {
-    let files = files.into_iter().map(|file| (None, file)).collect();
-    let work = partition.commit_to(table, PartitionProgress::default(), files);
+fn beside(partition: &Partition, table: Table) -> PartitionCommit {
+    let work = partition.commit_to(table, PartitionProgress::default(), Vec::new());
     let at = partition.position();
     let next = work.built_on.map_or(at, |built_on| at.max(built_on.next()));
     let leader_epoch = partition.leader_epoch();

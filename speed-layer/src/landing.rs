@@ -175,6 +175,11 @@ impl LandingBuffer {
         }
     }
 
+    /// Events that wait.
+    pub fn rows(&self) -> u64 {
+        self.days.values().map(DayRows::rows).sum()
+    }
+
     /// Late events among the rows.
     pub fn late_rows(&self) -> u64 {
         self.late_rows

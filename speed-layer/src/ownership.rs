@@ -27,7 +27,7 @@ use lake_tables::Table;
 use crate::committer::Committer;
 use crate::partition::Partition;
 use crate::partition_set::PartitionSet;
-use crate::publish::{PartitionCommit, Published};
+use crate::publish::{PartitionCommit, Published, TableWork};
 use crate::tables::WRITTEN;
 
 /// Whose a partition is, by what was loaded of it.
@@ -66,22 +66,22 @@ pub async fn commit_owned(
     committer: &mut Committer,
     partitions: &mut PartitionSet,
     table: Table,
-    work: &[PartitionCommit],
+    work: &TableWork,
 ) -> Result<Published, LakeError> {
-    let (mut work, mut fenced) = (work.to_vec(), BTreeSet::new());
+    let (mut work, mut fenced) = (work.clone(), BTreeSet::new());
     for other in WRITTEN.into_iter().filter(|other| *other != table) {
         if work.is_empty() {
             break;
         }
-        let claims = claims(partitions, other, &fenced);
+        let claims = TableWork::of(claims(partitions, other, &fenced));
         fenced.extend(commit(committer, partitions, other, &claims).await?.fenced);
-        work.retain(|work| !fenced.contains(&work.partition));
+        work.partitions.retain(|work| !fenced.contains(&work.partition));
     }
     let mut published = Published::default();
     if !work.is_empty() {
         let mut known = fenced.clone();
-        known.extend(work.iter().map(|work| work.partition));
-        work.extend(claims(partitions, table, &known));
+        known.extend(work.partitions.iter().map(|work| work.partition));
+        work.partitions.extend(claims(partitions, table, &known));
         published = commit(committer, partitions, table, &work).await?;
     }
     published.fenced.extend(fenced);
@@ -105,10 +105,14 @@ async fn commit(
     committer: &mut Committer,
     partitions: &mut PartitionSet,
     table: Table,
-    work: &[PartitionCommit],
+    work: &TableWork,
 ) -> Result<Published, LakeError> {
     let published = committer.commit(table, work).await?;
-    for work in work.iter().filter(|work| !published.fenced.contains(&work.partition)) {
+    if published.is_torn {
+        return Ok(published);
+    }
+    let went_in = |work: &&PartitionCommit| !published.fenced.contains(&work.partition);
+    for work in work.partitions.iter().filter(went_in) {
         if let Some(partition) = partitions.get_mut(work.partition) {
             partition.ownership.claimed(table);
         }

@@ -168,12 +168,12 @@ impl Partition {
         }
     }
 
-    /// A commit to `table` of `files`, after which that table holds `progress`.
+    /// A commit to `table`, after which that table holds `progress`, of files of its own.
     pub fn commit_to(
         &self,
         table: Table,
         progress: PartitionProgress,
-        files: Vec<(Option<ProvisionalGroup>, DataFile)>,
+        files: Vec<(ProvisionalGroup, DataFile)>,
     ) -> PartitionCommit {
         let landed = self.landing.landed();
         let (built_on, resets) = match table {

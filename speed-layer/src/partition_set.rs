@@ -8,7 +8,7 @@ use lake_model::{KafkaPartition, Lateness, Offset, Timestamp};
 
 use crate::dead_share::Tally;
 use crate::partition::Partition;
-use crate::publish::{PartitionCommit, Published};
+use crate::publish::{Published, TableWork};
 
 /// How far the clocks of a broker and of this machine may differ.
 const CLOCK_SKEW_US: i64 = 600 * SECOND_US;
@@ -76,10 +76,11 @@ impl PartitionSet {
     /// The partitions whose work went in, with the next offset that the table now holds of them.
     pub fn committed<'a>(
         &'a mut self,
-        work: &[PartitionCommit],
+        work: &TableWork,
         published: &Published,
     ) -> Vec<(&'a mut Partition, Option<Offset>)> {
         let next: BTreeMap<KafkaPartition, Option<Offset>> = work
+            .partitions
             .iter()
             .filter(|work| !published.fenced.contains(&work.partition))
             .map(|work| (work.partition, work.progress.next_offset))

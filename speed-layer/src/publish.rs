@@ -7,48 +7,28 @@
 //! table's rules that the work was computed with, and vacuum must
 //! not have announced that it deletes files as old as those of the work. If another
 //! writer is faster, everything is decided again on what it wrote; the files are written once only. Files to remove are
-//! those of that version, never of memory. A partition of which that does not hold is left out, and the caller reloads it.
+//! those of that version, never of memory. A partition of which that does not hold is left out, and the caller reloads it. Where
+//! it has rows in a file that others share, nothing is committed, and the caller writes those of the others once more.
+
+mod work;
 
 use std::collections::BTreeSet;
 
 use lake_delta::log::FileEntry;
-use lake_delta::{Commit, CommitDecision, DataFile, LakeError, TableLog, TableState, commit_with};
-use lake_model::commit::{OwnerClaim, PartitionDecision, PartitionFacts, decide};
+use lake_delta::{Commit, CommitDecision, LakeError, TableLog, TableState, commit_with};
+use lake_model::commit::{PartitionDecision, PartitionFacts, decide};
 use lake_model::{Calendar, Day, KafkaPartition, Offset};
 use lake_tables::Table;
 use lake_tables::file_kind::{AvgSpeedFile, ProvisionalGroup};
 use lake_tables::identity::check_claim;
-use lake_tables::txn::{AppIds, PartitionProgress};
+use lake_tables::txn::AppIds;
 
+pub use self::work::{PartitionCommit, SharedFile, TableWork};
 use crate::{split, zone_rules};
 
 /// Why a partition whose transaction did not move is fenced.
 const TOO_OLD: &str =
     "files are so old that maintain may have deleted them before they were committed";
-
-/// What a partition wants committed to a table.
-#[derive(Clone, Debug)]
-pub struct PartitionCommit {
-    /// The partition.
-    pub partition: KafkaPartition,
-    /// Whose the partition is to be in the table.
-    pub owner: OwnerClaim,
-    /// The next offset that the table must hold for the work to be its continuation.
-    pub built_on: Option<Offset>,
-    /// How many resets of the partition's watermark the work knows of; none matters to tables without lateness.
-    pub resets: usize,
-    /// What the table holds of the partition once the work is in.
-    pub progress: PartitionProgress,
-    /// New files with, in `avg_speed`, the group that each replaces.
-    pub files: Vec<(Option<ProvisionalGroup>, DataFile)>,
-}
-
-impl PartitionCommit {
-    /// Whether it brings nothing but whose the partition is.
-    pub fn is_claim(&self) -> bool {
-        self.files.is_empty() && self.progress.next_offset == self.built_on
-    }
-}
 
 /// What became of the work.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,6 +38,8 @@ pub struct Published {
     pub fenced: BTreeSet<KafkaPartition>,
     /// Days that are final, whose provisional files were left out.
     pub final_days: BTreeSet<Day>,
+    /// Whether nothing was committed, because a file has rows of fenced partitions too.
+    pub is_torn: bool,
 }
 
 /// Commits `work` under the name `operation`.
@@ -66,7 +48,7 @@ pub async fn publish(
     app_ids: &AppIds,
     calendar: &Calendar,
     operation: &'static str,
-    work: &[PartitionCommit],
+    work: &TableWork,
 ) -> Result<Published, LakeError> {
     loop {
         let committed = commit_with(log, async |log: &TableLog| {
@@ -103,32 +85,37 @@ fn assemble(
     app_ids: &AppIds,
     calendar: &Calendar,
     operation: &'static str,
-    work: &[PartitionCommit],
+    work: &TableWork,
 ) -> Result<Option<(Commit, Published)>, LakeError> {
     check_claim(log, app_ids)?;
     let mut commit = Commit::new(log.lake(), operation);
     let mut published = Published::default();
-    for work in work {
-        match decide(facts(log, app_ids, calendar, work)?) {
+    for partition in &work.partitions {
+        match decide(facts(log, app_ids, calendar, work, partition)?) {
             PartitionDecision::Fenced => {
-                published.fenced.insert(work.partition);
+                published.fenced.insert(partition.partition);
                 continue;
             }
             PartitionDecision::NothingNew => continue,
             PartitionDecision::Claim => {}
             PartitionDecision::Commit => {
                 let final_days = &mut published.final_days;
-                match add_work(commit, log, app_ids, calendar, work, final_days) {
+                match add_work(commit, log, app_ids, calendar, partition, final_days) {
                     Some(with_work) => commit = with_work,
                     None => return Ok(None),
                 }
             }
         }
-        if !work.owner.is_made() {
-            commit = commit.txns([app_ids.own(work.partition, work.owner.ours)]);
+        if !partition.owner.is_made() {
+            commit = commit.txns([app_ids.own(partition.partition, partition.owner.ours)]);
         }
     }
-    Ok(Some((commit, published)))
+    if work.is_torn_without(&published.fenced) {
+        published.is_torn = true;
+        return Ok(Some((Commit::new(log.lake(), operation), published)));
+    }
+    let shared = work.shared.iter().map(|shared| shared.file.clone());
+    Ok(Some((commit.add(shared), published)))
 }
 
 /// Whether a day of the work's files has other bounds in the table than the work was computed with. Only the days of event
@@ -136,33 +123,35 @@ fn assemble(
 fn has_other_bounds(
     log: &TableLog,
     calendar: &Calendar,
-    work: &PartitionCommit,
+    work: &TableWork,
+    partition: &PartitionCommit,
 ) -> Result<bool, LakeError> {
     let has_days = [Table::Events, Table::AvgSpeed].iter().any(|t| t.as_str() == log.table().name);
-    let days = work.files.iter().filter_map(|(_, file)| file.partition).filter(|_| has_days);
+    let days = work.files_of(partition).filter_map(|file| file.partition).filter(|_| has_days);
     zone_rules::has_other_bounds(log.state(), calendar, days)
 }
 
-/// What `work` finds in the log.
+/// What the part of `work` that is a partition's finds in the log.
 fn facts(
     log: &TableLog,
     app_ids: &AppIds,
     calendar: &Calendar,
-    work: &PartitionCommit,
+    work: &TableWork,
+    commit: &PartitionCommit,
 ) -> Result<PartitionFacts, LakeError> {
-    let (state, partition) = (log.state(), work.partition);
-    let may_be_vacuumed = work.files.iter().any(|(_, file)| state.may_be_vacuumed(file));
+    let (state, partition) = (log.state(), commit.partition);
+    let may_be_vacuumed = work.files_of(commit).any(|file| state.may_be_vacuumed(file));
     if may_be_vacuumed {
         tracing::warn!(table = log.table().name, partition = partition.0, "{TOO_OLD}");
     }
     Ok(PartitionFacts {
-        built_on: work.built_on,
+        built_on: commit.built_on,
         found: app_ids.progress(state, partition).next_offset,
-        target: work.progress.next_offset.unwrap_or(Offset::ZERO),
-        owner: work.owner,
+        target: commit.progress.next_offset.unwrap_or(Offset::ZERO),
+        owner: commit.owner,
         found_owner: app_ids.owner_epoch(state, partition),
-        was_reset: app_ids.reset_count(state, partition) != work.resets,
-        has_other_bounds: has_other_bounds(log, calendar, work)?,
+        was_reset: app_ids.reset_count(state, partition) != commit.resets,
+        has_other_bounds: has_other_bounds(log, calendar, work, commit)?,
         may_be_vacuumed,
     })
 }
@@ -179,13 +168,11 @@ fn add_work(
     let state = log.state();
     let (mut adds, mut removes) = (Vec::new(), Vec::new());
     for (group, file) in &work.files {
-        if let Some(group) = group {
-            if is_final(state, group.day) {
-                final_days.insert(group.day);
-                continue;
-            }
-            removes.extend(files_of_group(state, calendar, group)?);
+        if is_final(state, group.day) {
+            final_days.insert(group.day);
+            continue;
         }
+        removes.extend(files_of_group(state, calendar, group)?);
         adds.push(file.clone());
     }
     Some(commit.add(adds).remove(removes).txns(app_ids.record(work.partition, work.progress)))

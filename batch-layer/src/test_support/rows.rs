@@ -31,7 +31,7 @@ impl World {
             kafka_timestamp: time,
             kafka_offset: offset,
         });
-        let new = file_kind::landed(Table::Events, day, partition, self.context.lake.unique_id());
+        let new = file_kind::landed(Table::Events, day, self.context.lake.unique_id());
         let batch = events::batch(rows, partition, vec![false].into());
         self.write(Table::Events, new, &batch).await
     }
@@ -65,7 +65,7 @@ impl World {
             kafka_offset: Offset(offset),
         };
         let id = self.context.lake.unique_id();
-        let new = file_kind::landed(Table::DeadLetters, day, partition, id);
+        let new = file_kind::landed(Table::DeadLetters, day, id);
         let file = self.write(Table::DeadLetters, new, &dead_letters::batch([&letter])).await;
         let commit = Commit::new(&self.context.lake, "ADD").add([file]);
         self.commit(Table::DeadLetters, &commit).await;

@@ -79,7 +79,7 @@ impl World {
         let mut commit = Commit::new(&self.context.lake, "LAND EVENTS");
         for ((partition, day), (rows, late)) in files {
             let id = self.context.lake.unique_id();
-            let new = file_kind::landed(Table::Events, day, partition, id);
+            let new = file_kind::landed(Table::Events, day, id);
             let rows = events::batch(rows, partition, late.into());
             commit = commit.add([self.write(Table::Events, new, &rows).await]);
         }

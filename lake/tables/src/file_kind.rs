@@ -33,20 +33,15 @@ const LANDED: &str = "landed";
 
 const PORTABLE: &str = "portable";
 
-/// A file of landed rows of one Kafka partition and day.
-pub fn landed(
-    table: impl Into<&'static TableSpec>,
-    day: Day,
-    kafka_partition: KafkaPartition,
-    id: Uuid,
-) -> NewFile {
+/// A file of landed rows of one day, of any Kafka partitions.
+pub fn landed(table: impl Into<&'static TableSpec>, day: Day, id: Uuid) -> NewFile {
     let table = table.into();
-    let mut tags = tags(LANDED, [(KAFKA_PARTITION, kafka_partition.to_string())]);
+    let mut tags = tags::<String, 0>(LANDED, []);
     if encoding::is_portable_file(table, FileUse::ShortLived) {
         tags.extend([portable()]);
     }
     NewFile {
-        path: format!("{}landed-p{kafka_partition}-{id}.parquet", folder(table, Some(day))),
+        path: format!("{}landed-{id}.parquet", folder(table, Some(day))),
         partition: Some(day),
         file_use: FileUse::ShortLived,
         tags,

@@ -12,7 +12,7 @@ use lake_tables::offset_gaps::{self, GapReason, OffsetGap};
 use lake_tables::txn::PartitionProgress;
 use lake_tables::{Table, file_kind};
 
-use crate::publish::{PartitionCommit, Published};
+use crate::publish::{PartitionCommit, Published, SharedFile, TableWork};
 use crate::test_instance::{Instance, lake, lake_with_clock, version};
 
 /// The tables that work is committed to.
@@ -28,6 +28,10 @@ fn work(built_on: Option<i64>, next: i64) -> PartitionCommit {
     let (owner, files) = (OwnerClaim::default(), Vec::new());
     let built_on = built_on.map(Offset);
     PartitionCommit { partition: PARTITION, owner, built_on, resets: 0, progress, files }
+}
+
+fn only(commit: PartitionCommit) -> TableWork {
+    TableWork::of(vec![commit])
 }
 
 async fn versions(lake: &Lake) -> Vec<TableVersion> {
@@ -50,7 +54,7 @@ async fn no_work_is_no_commit() {
     let mut instance = Instance::on(&lake).await;
     let before = versions(&lake).await;
     for table in TABLES {
-        let published = instance.committer.commit(table, &[]).await.unwrap();
+        let published = instance.committer.commit(table, &TableWork::default()).await.unwrap();
         assert_eq!(published, Published::default());
     }
     assert_eq!(versions(&lake).await, before);
@@ -60,7 +64,7 @@ async fn no_work_is_no_commit() {
 async fn work_is_recorded_in_the_table_that_it_is_for_and_in_no_other() {
     for (at, table) in TABLES.into_iter().enumerate() {
         let mut instance = Instance::on(&lake()).await;
-        let published = instance.committer.commit(table, &[work(None, 7)]).await.unwrap();
+        let published = instance.committer.commit(table, &only(work(None, 7))).await.unwrap();
         assert_eq!(published, Published::default());
         let mut expected = [None; 4];
         expected[at] = Some(Offset(7));
@@ -72,13 +76,13 @@ async fn work_is_recorded_in_the_table_that_it_is_for_and_in_no_other() {
 async fn work_that_another_writer_was_faster_with_is_fenced_and_changes_nothing() {
     let lake = lake();
     let (mut old, mut new) = (Instance::on(&lake).await, Instance::on(&lake).await);
-    let made = new.committer.commit(Table::Events, &[work(None, 4)]).await.unwrap();
+    let made = new.committer.commit(Table::Events, &only(work(None, 4))).await.unwrap();
     assert_eq!(made.fenced, BTreeSet::new());
-    let refused = old.committer.commit(Table::Events, &[work(None, 9)]).await.unwrap();
+    let refused = old.committer.commit(Table::Events, &only(work(None, 9))).await.unwrap();
     assert_eq!(refused.fenced, BTreeSet::from([PARTITION]));
     // It has followed the log, and the continuation of what is there goes in.
     assert_eq!(next_offsets(&old)[0], Some(Offset(4)));
-    let made = old.committer.commit(Table::Events, &[work(Some(4), 9)]).await.unwrap();
+    let made = old.committer.commit(Table::Events, &only(work(Some(4), 9))).await.unwrap();
     assert_eq!((made.fenced, next_offsets(&old)[0]), (BTreeSet::new(), Some(Offset(9))));
 }
 
@@ -96,17 +100,18 @@ async fn work_whose_files_vacuum_may_have_deleted_is_fenced_and_the_same_rows_co
     let write = async || {
         let (new, rows) = (file_kind::unpartitioned(lake.unique_id()), offset_gaps::batch(&[gap]));
         let file = data_file::write(&lake, Table::OffsetGaps, new, &rows).await.unwrap();
-        PartitionCommit { files: vec![(None, file)], ..work(None, 4) }
+        let partitions = vec![work(None, 4)];
+        TableWork { partitions, shared: vec![SharedFile { partitions: [PARTITION].into(), file }] }
     };
     let suspended = write().await;
     let mut log = TableLog::open(&lake, Table::OffsetGaps).await.unwrap();
     let after = lake.now().saturating_add(1);
     let announcement = Commit::new(&lake, "VACUUM START").announce_vacuum(after);
     let _ = log.try_commit(&announcement).await.unwrap();
-    let refused = instance.committer.commit(Table::OffsetGaps, &[suspended]).await.unwrap();
+    let refused = instance.committer.commit(Table::OffsetGaps, &suspended).await.unwrap();
     assert_eq!((refused.fenced, next_offsets(&instance)[2]), (BTreeSet::from([PARTITION]), None));
     clock.advance(Duration::from_micros(1));
-    let made = instance.committer.commit(Table::OffsetGaps, &[write().await]).await.unwrap();
+    let made = instance.committer.commit(Table::OffsetGaps, &write().await).await.unwrap();
     assert_eq!((made.fenced, next_offsets(&instance)[2]), (BTreeSet::new(), Some(Offset(4))));
 }
 
@@ -114,9 +119,9 @@ async fn work_whose_files_vacuum_may_have_deleted_is_fenced_and_the_same_rows_co
 async fn work_that_reaches_no_further_than_the_table_is_no_commit() {
     let lake = lake();
     let mut instance = Instance::on(&lake).await;
-    let _ = instance.committer.commit(Table::Events, &[work(None, 4)]).await.unwrap();
+    let _ = instance.committer.commit(Table::Events, &only(work(None, 4))).await.unwrap();
     let before = versions(&lake).await;
-    let again = instance.committer.commit(Table::Events, &[work(Some(4), 4)]).await.unwrap();
+    let again = instance.committer.commit(Table::Events, &only(work(Some(4), 4))).await.unwrap();
     assert_eq!(again, Published::default());
     assert_eq!(versions(&lake).await, before);
 }

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use lake_delta::TableLog;
 use lake_model::KafkaPartition;
 use lake_tables::Table;
 
@@ -46,6 +47,49 @@ async fn a_partition_that_another_instance_landed_is_fenced_and_the_others_land(
     assert_eq!(old.land().await, BTreeSet::from([KafkaPartition(0)]));
     let landed = [(0, 0), (0, 1), (0, 2), (1, 0)];
     assert_eq!(offsets(&lake, Table::Events).await, landed);
+}
+
+#[tokio::test]
+async fn the_rows_of_all_partitions_are_in_one_file_for_each_day_and_table() {
+    let lake = lake();
+    let mut instance = Instance::holding(&lake, &[0, 1, 2]).await;
+    for partition in 0..3 {
+        // Events of two days, a dead letter, and an offset that is not there.
+        let next_day = 24 * 60;
+        instance.receive(partition, &[(0, Some(0)), (1, Some(next_day)), (2, None), (4, Some(1))]);
+    }
+    assert!(instance.land().await.is_empty());
+    for (table, files, rows) in
+        [(Table::Events, 2, 9), (Table::DeadLetters, 1, 3), (Table::OffsetGaps, 1, 3)]
+    {
+        let log = TableLog::open(&lake, table).await.unwrap();
+        assert_eq!(log.state().files().count(), files, "{table}");
+        assert_eq!(log.state().files().map(|file| file.rows).sum::<u64>(), rows, "{table}");
+    }
+}
+
+#[tokio::test]
+async fn dead_letters_and_gaps_of_a_fenced_partition_keep_those_of_others_out_of_nothing() {
+    for garbage in [[(0, None), (1, Some(0))], [(1, Some(0)), (2, Some(1))]] {
+        let lake = lake();
+        let mut old = Instance::holding(&lake, &[0, 1, 2]).await;
+        let mut new = Instance::holding(&lake, &[1]).await;
+        for partition in 0..3 {
+            old.receive(partition, &garbage);
+        }
+        new.receive(1, &garbage);
+        new.land().await;
+        assert_eq!(old.land().await, BTreeSet::from([KafkaPartition(1)]));
+        for table in [Table::Events, Table::DeadLetters, Table::OffsetGaps] {
+            let of = |wanted: i32, found: &[(i32, i64)]| {
+                let found = found.iter().filter(|(id, _)| *id == wanted);
+                found.map(|(_, offset)| *offset).collect::<Vec<_>>()
+            };
+            let found = offsets(&lake, table).await;
+            assert_eq!(of(0, &found), of(1, &found), "{table}: each partition once");
+            assert_eq!(of(0, &found), of(2, &found), "{table}: each partition once");
+        }
+    }
 }
 
 #[tokio::test]

@@ -38,6 +38,12 @@ impl DayRows {
         &self.pieces
     }
 
+    /// How many rows there are.
+    pub(super) fn rows(&self) -> u64 {
+        let pieces: usize = self.pieces.iter().map(RecordBatch::num_rows).sum();
+        (pieces + self.small_rows) as u64
+    }
+
     /// About how much memory the rows take.
     pub(super) fn bytes(&self) -> usize {
         self.piece_bytes + self.small_bytes

@@ -116,7 +116,7 @@ async fn a_zombie_that_commits_between_the_claims_of_its_successor_is_read_by_it
     successor.receive_events(0, 3, 3);
     // The successor claims two of the tables, and the zombie lands its dead letter in one that is left.
     for table in [Table::Events, Table::AvgSpeed] {
-        let claims = claims(&successor.partitions, table, &BTreeSet::new());
+        let claims = TableWork::of(claims(&successor.partitions, table, &BTreeSet::new()));
         let (committer, held) = (&mut successor.committer, &mut successor.partitions);
         let claimed = commit(committer, held, table, &claims).await.unwrap();
         assert_eq!(claimed.fenced, BTreeSet::new());

@@ -15,7 +15,7 @@ use arrow::datatypes::{
 use futures::TryStreamExt;
 use lake_delta::data_file::FileWriter;
 use lake_delta::{Commit, DataFile, TableLog, read};
-use lake_model::{Day, KafkaPartition, Timestamp};
+use lake_model::{Day, Timestamp};
 use lake_tables::{Table, file_kind};
 use lake_testing::lake_in_memory;
 use proptest::prelude::*;
@@ -120,7 +120,7 @@ async fn written(table: Table, landed: bool, batches: &[RecordBatch]) -> (DataFi
     let mut log = TableLog::open_or_create(&lake, table, &[]).await.unwrap();
     let id = lake.unique_id();
     let new = match table.partition_column() {
-        Some(_) if landed => file_kind::landed(table, day(), KafkaPartition(3), id),
+        Some(_) if landed => file_kind::landed(table, day(), id),
         Some(_) => file_kind::compacted(table, Some(day()), id),
         None => file_kind::unpartitioned(id),
     };

@@ -26,8 +26,7 @@ fn every_kind(lake: &Lake) -> Vec<(NewFile, Option<AvgSpeedFile>)> {
         kinds.push((AvgSpeedFile::new_final(day, "run-1", size, lake.unique_id()), Some(kind)));
     }
     kinds.push((file_kind::compacted(Table::AvgSpeed, Some(day), lake.unique_id()), None));
-    kinds
-        .push((file_kind::landed(Table::AvgSpeed, day, KafkaPartition(3), lake.unique_id()), None));
+    kinds.push((file_kind::landed(Table::AvgSpeed, day, lake.unique_id()), None));
     kinds
 }
 
@@ -74,7 +73,7 @@ pub async fn nothing_depends_on_the_name_of_a_file(bed: Bed) {
     let lake = bed.lake();
     let mut sizes = BTreeMap::new();
     for (file_use, size) in [(FileUse::ShortLived, "short"), (FileUse::LongLived, "long")] {
-        for name in ["landed-p0-x.parquet", "compacted-x.parquet", "final-run-24h-x.parquet"] {
+        for name in ["landed-x.parquet", "compacted-x.parquet", "final-run-24h-x.parquet"] {
             let new = NewFile {
                 path: format!("event_date={}/{name}", rows::day()),
                 partition: Some(rows::day()),

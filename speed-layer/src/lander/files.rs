@@ -1,0 +1,98 @@
+//! Writing the rows that wait into files: one for each day, with the rows of all partitions.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use arrow::array::RecordBatch;
+use futures::stream::{self, StreamExt, TryStreamExt};
+use lake_delta::data_file::{FileWriter, NewFile};
+use lake_delta::{DataFile, Lake, LakeError, data_file};
+use lake_model::{Calendar, Day, DeadLetter, KafkaPartition};
+use lake_tables::offset_gaps::{self, OffsetGap};
+use lake_tables::{Table, dead_letters, file_kind};
+
+use crate::partition::Partition;
+use crate::publish::SharedFile;
+
+/// The gaps of `partitions`, in one file if there are any.
+pub(super) async fn gaps<'a>(
+    lake: &Lake,
+    partitions: impl Iterator<Item = &'a Partition>,
+) -> Result<Vec<SharedFile>, LakeError> {
+    let noted_at = lake.now();
+    let of_partition = |partition: &'a Partition| {
+        let kafka_partition = partition.id();
+        let gaps = partition.landing.gaps().iter();
+        gaps.map(move |(range, reason)| OffsetGap {
+            kafka_partition,
+            range: *range,
+            reason: *reason,
+            noted_at,
+        })
+    };
+    let gaps: Vec<OffsetGap> = partitions.flat_map(of_partition).collect();
+    if gaps.is_empty() {
+        return Ok(Vec::new());
+    }
+    let new = file_kind::unpartitioned(lake.unique_id());
+    let file = data_file::write(lake, Table::OffsetGaps, new, &offset_gaps::batch(&gaps)).await?;
+    let partitions = gaps.iter().map(|gap| gap.kafka_partition).collect();
+    Ok(vec![SharedFile { partitions, file }])
+}
+
+/// The dead letters of `partitions`, by the day of their Kafka timestamp.
+pub(super) async fn letters<'a>(
+    lake: &Lake,
+    calendar: &Calendar,
+    partitions: impl Iterator<Item = &'a Partition>,
+) -> Result<Vec<SharedFile>, LakeError> {
+    let mut days: BTreeMap<Day, (BTreeSet<KafkaPartition>, Vec<&DeadLetter>)> = BTreeMap::new();
+    for partition in partitions {
+        for letter in partition.landing.dead_letters() {
+            let day = calendar.span_at(letter.kafka_timestamp).day;
+            let (partitions, letters) = days.entry(day).or_default();
+            partitions.insert(partition.id());
+            letters.push(letter);
+        }
+    }
+    let mut files = Vec::new();
+    for (day, (partitions, letters)) in days {
+        let new = file_kind::landed(Table::DeadLetters, day, lake.unique_id());
+        let batch = dead_letters::batch(letters);
+        let file = data_file::write(lake, Table::DeadLetters, new, &batch).await?;
+        files.push(SharedFile { partitions, file });
+    }
+    Ok(files)
+}
+
+/// The events of `partitions`, by day. So many files are under way at once: while one is uploaded the next is encoded.
+pub(super) async fn events<'a>(
+    lake: &Lake,
+    partitions: impl Iterator<Item = &'a mut Partition>,
+    files_at_once: usize,
+) -> Result<Vec<SharedFile>, LakeError> {
+    let mut days: BTreeMap<Day, (BTreeSet<KafkaPartition>, Vec<RecordBatch>)> = BTreeMap::new();
+    for partition in partitions {
+        let id = partition.id();
+        for (day, rows) in partition.landing.days_mut() {
+            let (partitions, batches) = days.entry(*day).or_default();
+            partitions.insert(id);
+            batches.extend_from_slice(rows.batches());
+        }
+    }
+    let writes = days.into_iter().map(|(day, (partitions, batches))| async move {
+        let new = file_kind::landed(Table::Events, day, lake.unique_id());
+        let file = write_all(lake, new, &batches).await?;
+        Ok(SharedFile { partitions, file })
+    });
+    stream::iter(writes).buffered(files_at_once).try_collect().await
+}
+
+async fn write_all(
+    lake: &Lake,
+    new: NewFile,
+    batches: &[RecordBatch],
+) -> Result<DataFile, LakeError> {
+    let mut writer = FileWriter::new(Table::Events, new)?;
+    batches.iter().try_for_each(|batch| writer.push(batch))?;
+    writer.upload(lake).await
+}
