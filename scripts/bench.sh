@@ -21,6 +21,7 @@ usage: scripts/bench.sh speed     [--events N] [--runs N] [--store disk|minio|bo
        scripts/bench.sh garbage   [--records N] [--seed S]
        scripts/bench.sh sizing    [--cameras N] [--events N] [--partitions N] [--instances N] [--servings N]
                                   [--commit-interval S] [--landing-interval S] [--seconds N]
+       scripts/bench.sh batch     [--events N] [--runs N] [--store disk|minio|both] [--engines LIST]
        scripts/bench.sh bill      [--minutes N] [--rate N] [--cameras N] [--partitions N] [--servings N]
 
   speed      the speed layer from a cold start at the earliest offset of a full topic to its end, into a new lake, and
@@ -77,6 +78,14 @@ usage: scripts/bench.sh speed     [--events N] [--runs N] [--store disk|minio|bo
     --landing-interval S  speed.landing_interval in seconds (default 30)
     --seconds N           how long requests are counted, and the load is measured (default 120)
 
+  batch      the night on one large day, as it lands and compacted: nightly, maintain, verify, audit; on local disk beside other
+             engines that do the nightly job on the same files, and must come to the same rows; on MinIO behind a proxy that
+             adds the times of S3 and counts requests. Needs some 40 bytes of temporary disk for each event
+    --events N      events of the day, of 1,000 cameras, 2 % of them late (default 100000000)
+    --runs N        runs of the nightly job in each engine; the median is reported (default 1)
+    --store S       where the lake is (default both)
+    --engines LIST  the other engines, separated by commas (default duckdb,polars,clickhouse,datafusion)
+
   bill       what the whole pipeline with its default settings costs on S3: a real Kafka, and MinIO behind a proxy that adds
              the times of S3 and counts requests and bytes by program; a speed layer, servings with a small load, then
              nightly and maintain on what has landed; extrapolated to a month
@@ -117,6 +126,9 @@ parse() {
             defaults=([--cameras]=1000 [--events]=1000000 [--partitions]=12 [--instances]=1 [--servings]=1
                 [--commit-interval]=5 [--landing-interval]=30 [--seconds]=120)
             ;;
+        batch)
+            defaults=([--events]=100000000 [--runs]=1 [--store]=both [--engines]=duckdb,polars,clickhouse,datafusion)
+            ;;
         bill) defaults=([--minutes]=30 [--rate]=11600 [--cameras]=1000 [--partitions]=12 [--servings]=2) ;;
         help | --help | -h)
             usage
@@ -153,6 +165,7 @@ check() {
     case $1 in
         --name) [[ $2 =~ ^[a-z0-9][a-z0-9-]*$ ]] || die 2 "--name '$2': expected small letters, digits and hyphens" ;;
         --store) [[ $2 =~ ^(disk|minio|both)$ ]] || die 2 "--store '$2': expected disk, minio or both" ;;
+        --engines) [[ $2 =~ ^[a-z]+(,[a-z]+)*$ ]] || die 2 "--engines '$2': expected names, separated by commas" ;;
         --compression) [[ $2 =~ ^(lz4|none|both)$ ]] || die 2 "--compression '$2': expected lz4, none or both" ;;
         *) [[ $2 =~ ^[1-9][0-9]*$ ]] || die 2 "$1 '$2': expected a whole number from 1" ;;
     esac
@@ -176,7 +189,12 @@ fi
 case $what in
     sizing) build speed-layer batch-layer serving camera-simulator ;;
     bill) build speed-layer batch-layer serving camera-simulator store-proxy ;;
+    batch) build speed-layer batch-layer camera-simulator store-proxy ;;
     *) build speed-layer camera-simulator bench-kafka bench-commits bench-stages ;;
 esac
-make_venv scripts/harness/requirements-figures.txt
+if [ "$what" = batch ]; then
+    make_venv scripts/harness/requirements-engines.txt
+else
+    make_venv scripts/harness/requirements-figures.txt
+fi
 LAMBDALAKE_BIN=$programs exec "$PYTHON" -m "bench.$what" "${options[@]}" --docs "$docs"

@@ -9,6 +9,8 @@ STORES = ("disk", "minio")
 SIZES = ("cameras", "partitions", "instances", "servings", "commit-interval", "landing-interval")
 # How records may be compressed.
 COMPRESSIONS = ("lz4", "none")
+# Those that do the nightly job too (bench.batch_peer).
+ENGINES = ("duckdb", "polars", "clickhouse", "datafusion")
 
 
 def options(description, *names):
@@ -30,10 +32,22 @@ def one_or_both(all_there_are):
     return read
 
 
+
+
+def engines(text):
+    """The engines of a list that is separated by commas."""
+    names = text.split(",")
+    unknown = [name for name in names if name not in ENGINES]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"{unknown[0]}: expected some of {', '.join(ENGINES)}, separated by commas")
+    return names
+
+
 NUMBERS = ("events", "runs", "seconds", "minutes", "rate", "commits", "records", "seed", *SIZES)
 OPTIONS = {name: {"type": int} for name in NUMBERS} | {
     "store": {"type": one_or_both(STORES)},
     "compression": {"type": one_or_both(COMPRESSIONS)},
+    "engines": {"type": engines},
     "name": {},
     "program": {"type": Path},
     "docs": {"type": Path},

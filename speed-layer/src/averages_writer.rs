@@ -7,9 +7,9 @@
 //! # Crash consistency
 //! A group stays marked as changed until a commit has its file.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use futures::future::try_join_all;
+use futures::stream::{self, StreamExt, TryStreamExt};
 use lake_delta::{DataFile, Lake, LakeError, TableState, data_file};
 use lake_model::{Day, KafkaPartition, Lateness};
 use lake_tables::file_kind::{GroupWindows, ProvisionalGroup};
@@ -50,15 +50,12 @@ impl AveragesWriter {
         if !(has_changed || (offsets_alone && partitions.is_ahead())) {
             return Ok(None);
         }
-        let mut work = Vec::new();
-        for partition in partitions.iter() {
-            let progress = partition.progress();
-            if partition.avg_speed_offset < progress.next_offset && partition.is_ahead() {
-                let files = self.write_groups(committer.lake(), partition).await?;
-                work.push(partition.commit_to(Table::AvgSpeed, progress, files));
-            }
-        }
-        let work = TableWork::of(work);
+        let mut files = self.write_groups(committer.lake(), partitions).await?;
+        let commits = partitions.iter().filter(|partition| has_news(partition)).map(|partition| {
+            let files = files.remove(&partition.id()).unwrap_or_default();
+            partition.commit_to(Table::AvgSpeed, partition.progress(), files)
+        });
+        let work = TableWork::of(commits.collect());
         let published = commit_owned(committer, partitions, Table::AvgSpeed, &work).await?;
         for (partition, next) in partitions.committed(&work, &published) {
             partition.avg_speed_offset = next;
@@ -70,18 +67,29 @@ impl AveragesWriter {
         Ok(Some(published.fenced))
     }
 
+    /// Writes the groups of all partitions that changed. While some are uploaded the next is encoded, whosever it is.
     async fn write_groups(
         &self,
         lake: &Lake,
-        partition: &Partition,
-    ) -> Result<Vec<(ProvisionalGroup, DataFile)>, LakeError> {
-        let mut files = Vec::new();
-        for keys in partition.provisional.dirty().chunks(self.concurrent_files) {
-            let writes = keys.iter().map(|key| write_group(lake, partition, *key));
-            files.extend(try_join_all(writes).await?);
+        partitions: &PartitionSet,
+    ) -> Result<BTreeMap<KafkaPartition, Vec<(ProvisionalGroup, DataFile)>>, LakeError> {
+        let changed = partitions.iter().filter(|partition| has_news(partition));
+        let groups = changed.flat_map(|partition| {
+            partition.provisional.dirty().into_iter().map(move |key| (partition, key))
+        });
+        let writes = groups.map(|(partition, key)| write_group(lake, partition, key));
+        let mut written = stream::iter(writes).buffered(self.concurrent_files);
+        let mut files: BTreeMap<KafkaPartition, Vec<_>> = BTreeMap::new();
+        while let Some((group, file)) = written.try_next().await? {
+            files.entry(group.kafka_partition).or_default().push((group, file));
         }
         Ok(files)
     }
+}
+
+/// Whether the averages of a partition are behind what was received of it.
+fn has_news(partition: &Partition) -> bool {
+    partition.avg_speed_offset < partition.progress().next_offset && partition.is_ahead()
 }
 
 async fn write_group(

@@ -3,12 +3,19 @@
 #![allow(clippy::unwrap_used)]
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
 
 use lake_delta::{Commit, Lake, TableLog, data_file};
 use lake_model::{Day, KafkaPartition, Offset, WindowSize};
 use lake_tables::file_kind::{AvgSpeedFile, GroupWindows};
 use lake_tables::{Table, avg_speed};
+use lake_testing::memory::lake_on;
+use object_store::memory::InMemory;
+use object_store::throttle::{ThrottleConfig, ThrottledStore};
+use tokio::time::Instant;
 
+use super::AveragesWriter;
 use crate::test_instance::{Instance, lake, minute, version};
 
 /// The partition that the tests look at.
@@ -115,6 +122,22 @@ async fn a_partition_that_another_instance_moved_is_fenced_and_stays_changed() {
     assert_eq!(old.average(false).await, Some(BTreeSet::from([PARTITION])));
     assert_eq!(files(&lake).await, before);
     assert!(old.partitions.get(PARTITION).unwrap().provisional.is_dirty());
+}
+
+#[tokio::test(start_paused = true)]
+async fn files_of_all_partitions_are_uploaded_at_once() {
+    let (upload, partitions) = (Duration::from_millis(60), 0..20);
+    let slow = ThrottleConfig { wait_put_per_call: upload, ..ThrottleConfig::default() };
+    let lake = lake_on(Arc::new(ThrottledStore::new(InMemory::new(), slow)));
+    let mut instance = Instance::holding(&lake, &partitions.clone().collect::<Vec<_>>()).await;
+    instance.averages = AveragesWriter::new(instance.rules.lateness, 2 * partitions.len());
+    for partition in partitions {
+        instance.receive_events(partition, 0, 1);
+    }
+    let began = Instant::now();
+    instance.average(false).await;
+    // An upload of all files, and an entry of each of the four logs.
+    assert_eq!(began.elapsed().as_millis() / upload.as_millis(), 1 + 4);
 }
 
 #[tokio::test]

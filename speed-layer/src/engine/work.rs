@@ -20,7 +20,7 @@ use crate::takeover::Takeover;
 use crate::topic_check::TopicCheck;
 
 /// Files that are uploaded at once.
-const CONCURRENT_FILES: usize = 8;
+const CONCURRENT_FILES: usize = 16;
 
 /// The partitions with the parts that load and commit them.
 pub(super) struct Work {
