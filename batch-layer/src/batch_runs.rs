@@ -47,6 +47,16 @@ impl BatchRuns {
         self.rows.of_day(day)
     }
 
+    /// The rows of `run_id`, by day.
+    pub(crate) fn of_run<'a>(&'a self, run_id: &'a str) -> impl Iterator<Item = &'a BatchRun> {
+        self.days().filter_map(|day| self.find(run_id, day))
+    }
+
+    /// The days with rows.
+    pub(crate) fn days(&self) -> impl Iterator<Item = Day> {
+        self.rows.days.keys().copied()
+    }
+
     /// Appends those of `added` that are missing; returns how many they were.
     pub(crate) async fn append(&mut self, added: &[BatchRun]) -> Result<usize, LakeError> {
         let BatchRuns { log, rows } = self;

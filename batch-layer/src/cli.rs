@@ -1,89 +1,52 @@
 //! The command line.
 
+mod examples;
+
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use batch_layer::audit::{KafkaOptions, KafkaUse};
 use batch_layer::nightly::DayFilter;
 use batch_layer::quarantine::QuarantineOptions;
+use batch_layer::reproduce::ReproduceOptions;
 use batch_layer::{BatchError, Context};
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use lake_model::Day;
+use lake_model::{Day, Timestamp};
 
 /// Makes closed days final from every event, and proves, checks and maintains the tables.
 #[derive(Parser)]
-#[command(version, after_help = lake_config::with_settings_help(EXAMPLES))]
+#[command(version, after_help = lake_config::with_settings_help(examples::ALL))]
 pub struct Cli {
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
-const EXAMPLES: &str = "\
-Examples:
-  batch-layer nightly                          every closed day that is not final, or is dirty
-  batch-layer audit                            prove that nothing is lost or counted twice
-  batch-layer verify --date 2025-04-05         recompute a final day independently
-  batch-layer maintain                         compact, drop, delete, checkpoint
-  batch-layer quarantine --file PATH           take out a data file that can't be read
-
-Exit codes: 0 done, 1 a check failed or a day was left, 2 usage or configuration, 3 an external failure (Kafka, the object store).";
-
 /// The commands.
 #[derive(Subcommand)]
 pub enum Command {
     /// Recompute every closed day that is not final or is dirty
-    #[command(after_help = lake_config::with_settings_help(NIGHTLY_EXAMPLES))]
+    #[command(after_help = lake_config::with_settings_help(examples::NIGHTLY))]
     Nightly(NightlyArgs),
     /// Prove from the tables that every offset is accounted for once and that final counts are right, and compare them with Kafka
-    #[command(after_help = lake_config::with_settings_help(AUDIT_EXAMPLES))]
+    #[command(after_help = lake_config::with_settings_help(examples::AUDIT))]
     Audit(AuditArgs),
     /// Recompute one final day with Polars and compare it bit for bit
-    #[command(after_help = lake_config::with_settings_help(VERIFY_EXAMPLES))]
+    #[command(after_help = lake_config::with_settings_help(examples::VERIFY))]
     Verify(VerifyArgs),
     /// Compact what has landed, drop expired days, delete old files, checkpoint logs
-    #[command(after_help = lake_config::with_settings_help(MAINTAIN_EXAMPLES))]
+    #[command(after_help = lake_config::with_settings_help(examples::MAINTAIN))]
     Maintain(MaintainArgs),
     /// Take a data file that can't be used out of its table, and account for its offsets
-    #[command(after_help = lake_config::with_settings_help(QUARANTINE_EXAMPLES))]
+    #[command(after_help = lake_config::with_settings_help(examples::QUARANTINE))]
     Quarantine(QuarantineArgs),
+    /// Compute once more what a run published, from the events that it has seen
+    #[command(after_help = lake_config::with_settings_help(examples::REPRODUCE))]
+    Reproduce(ReproduceArgs),
+    /// Say which runs were published at a time
+    #[command(after_help = lake_config::with_settings_help(examples::AS_OF))]
+    AsOf(AsOfArgs),
 }
-
-const NIGHTLY_EXAMPLES: &str = "\
-Examples:
-  batch-layer nightly --config prod.toml
-  batch-layer nightly --date yesterday         exits 1 while that day is open, and says when it closes
-  batch-layer nightly --dry-run                say what would be done
-  batch-layer nightly --date 2025-04-05 --force
-                                               recompute a day even if it is clean
-  batch-layer nightly --from 2025-04-01 --to 2025-04-05
-  batch-layer nightly --wait 2h                wait longer for records to land
-  batch-layer nightly --json | jq .left        the days that were left, with the file at fault and the remedy";
-
-const AUDIT_EXAMPLES: &str = "\
-Examples:
-  batch-layer audit
-  batch-layer audit --kafka require            exits 3 where Kafka can't be asked
-  batch-layer audit --kafka skip               from the tables alone
-  batch-layer audit --json | jq .problems";
-
-const VERIFY_EXAMPLES: &str = "\
-Examples:
-  batch-layer verify --date 2025-04-05";
-
-const MAINTAIN_EXAMPLES: &str = "\
-Examples:
-  batch-layer maintain
-  batch-layer maintain --dry-run               say what would be done
-  batch-layer maintain --time-limit 1h         begin nothing after an hour; exits 1 if that leaves something";
-
-const QUARANTINE_EXAMPLES: &str = "\
-Examples:
-  batch-layer audit                            names the files that can't be used
-  batch-layer quarantine --dry-run --file events/event_date=2025-04-05/landed-0c9e.parquet
-                                               say which offsets only that file holds
-  batch-layer quarantine --file events/event_date=2025-04-05/landed-0c9e.parquet
-  batch-layer nightly                          computes the day without its rows";
 
 /// Arguments of `nightly`.
 #[derive(Args)]
@@ -209,6 +172,46 @@ impl QuarantineArgs {
     }
 }
 
+/// Arguments of `reproduce`.
+#[derive(Args)]
+pub struct ReproduceArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// The run, as batch_runs and `as-of` name it
+    #[arg(long, value_name = "ID")]
+    run: String,
+    /// Only this of its days
+    #[arg(long, value_name = DAY, value_parser = named_day)]
+    date: Option<NamedDay>,
+    /// A folder for a Parquet file of each day, with the columns of avg_speed
+    #[arg(long, value_name = "FOLDER")]
+    out: Option<PathBuf>,
+}
+
+impl ReproduceArgs {
+    /// What is to be reproduced.
+    pub fn options(&self, context: &Context) -> Result<ReproduceOptions, BatchError> {
+        let day = self.date.map(|named| named.day(context)).transpose()?;
+        Ok(ReproduceOptions { run_id: self.run.clone(), day, out: self.out.clone() })
+    }
+}
+
+/// Arguments of `as-of`.
+#[derive(Args)]
+pub struct AsOfArgs {
+    #[command(flatten)]
+    config: ConfigArgs,
+    /// An instant, as in events
+    #[arg(long, value_name = "INSTANT", value_parser = instant)]
+    pub time: Timestamp,
+    /// Only this day
+    #[arg(long, value_name = DAY, value_parser = named_day)]
+    pub date: Option<NamedDay>,
+    /// Print one JSON object
+    #[arg(long)]
+    pub json: bool,
+}
+
 #[derive(Args)]
 struct ConfigArgs {
     /// The settings file [default: ./lakehouse.toml, if it exists]
@@ -225,6 +228,8 @@ impl Command {
             Command::Verify(args) => &args.config,
             Command::Maintain(args) => &args.config,
             Command::Quarantine(args) => &args.config,
+            Command::Reproduce(args) => &args.config,
+            Command::AsOf(args) => &args.config,
         };
         config.config.as_deref()
     }
@@ -258,4 +263,9 @@ fn named_day(text: &str) -> Result<NamedDay, String> {
         None if text == "yesterday" => Ok(NamedDay::Yesterday),
         None => Err("expected a day such as 2025-04-05, or yesterday".to_owned()),
     }
+}
+
+fn instant(text: &str) -> Result<Timestamp, String> {
+    let expected = "expected an instant such as 2025-04-06T12:00:00Z or 2025-04-06T12:00:00+03:00";
+    Timestamp::parse(text).ok_or_else(|| expected.to_owned())
 }

@@ -22,7 +22,8 @@ use lake_model::DaySpan;
 use lake_tables::Table;
 
 use self::buckets::Buckets;
-use self::collect::{COLUMNS, Cameras, Collector, Extractor};
+pub(crate) use self::collect::Covered;
+use self::collect::{Cameras, Collector, Extractor};
 pub(crate) use self::distinct::DistinctEvents;
 use crate::cameras::{self, CameraRange};
 use crate::parallel;
@@ -51,7 +52,7 @@ impl Limits {
         Limits {
             max_rows: settings.batch.max_rows_in_memory as u64,
             spill_folder: spill_folder.unwrap_or_else(std::env::temp_dir),
-            ranges_at_once: parallel::tasks_at_once(),
+            ranges_at_once: parallel::processors(),
         }
     }
 
@@ -95,16 +96,19 @@ pub(crate) struct EventRange {
 }
 
 impl DayEvents {
-    /// Reads the events in `files`, which are those of the day of `span`, and calls `progress` with the rows of each piece.
+    /// Reads the events in `files`, which are those of the day of `span`, as far as they are `covered`, and calls `progress` with the
+    /// rows of each piece.
     pub(crate) async fn read(
         lake: &Lake,
         span: DaySpan,
         files: &[FileEntry],
+        covered: Covered,
         limits: Limits,
         progress: impl Fn(u64),
     ) -> Result<DayEvents, LakeError> {
         let cameras = Arc::new(Mutex::new(Cameras::default()));
-        let extractor = Extractor { day: span, cameras };
+        let columns = covered.columns();
+        let extractor = Extractor { day: span, covered: Arc::new(covered), cameras };
         let expected_rows = files.iter().map(|file| file.rows).sum();
         let mut collector = Collector::new(extractor.clone(), &limits, expected_rows);
         let of_file = extractor.clone();
@@ -113,7 +117,7 @@ impl DayEvents {
             progress(collector.add(piece)?);
             Ok(())
         };
-        scan(lake, Table::Events, files, COLUMNS, extract, add, Err).await?;
+        scan(lake, Table::Events, files, columns, extract, add, Err).await?;
         let (rows, late_rows) = (collector.rows, collector.late_rows);
         let buckets = collector.finish()?;
         let met = extractor.into_cameras();

@@ -8,10 +8,12 @@
 //! A file may also be missing because it was compacted or overwritten and then vacuumed after our log was read. So before a
 //! file is judged, the logs are loaded anew ([`judge`]): only a file that they still name is at fault.
 
+use std::collections::BTreeMap;
+
 use lake_delta::log::FileEntry;
 use lake_delta::{LakeError, TableLog};
 use lake_model::{Day, KafkaPartition, Offset, OffsetRange};
-use lake_tables::Table;
+use lake_tables::{Table, file_kind};
 use serde::{Serialize, Serializer};
 
 use crate::context::Context;
@@ -62,8 +64,8 @@ pub struct FileFault {
     pub remedy: String,
 }
 
-/// Bounds of the offsets of a file's rows, by the statistics in the log.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+/// Bounds of the offsets of a file's rows, by its tags or else its statistics in the log.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LoggedOffsets {
     /// The least Kafka partition of its rows.
     pub first_partition: KafkaPartition,
@@ -73,6 +75,9 @@ pub struct LoggedOffsets {
     pub first_offset: Offset,
     /// The offset after the greatest.
     pub next_offset: Offset,
+    /// The bounds of each partition, if the file says so.
+    #[serde(skip)]
+    by_partition: Option<BTreeMap<KafkaPartition, OffsetRange>>,
 }
 
 /// What a failure to read data files is about.
@@ -158,7 +163,7 @@ impl std::fmt::Display for FileFault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let FileFault { file, problem, remedy, .. } = self;
         write!(f, "{file} can't be used: {problem}")?;
-        if let Some(offsets) = self.offsets {
+        if let Some(offsets) = &self.offsets {
             write!(f, "; its {} rows have {offsets}", self.rows)?;
         }
         write!(f, "; {remedy}")
@@ -179,23 +184,37 @@ impl LoggedOffsets {
             last_partition: KafkaPartition(last_partition.try_into().ok()?),
             first_offset: Offset(first_offset),
             next_offset: Offset(last_offset.checked_add(1)?),
+            by_partition: file_kind::landed_offsets(file),
         })
     }
 
-    /// Whether a row of `partition` may be among them.
-    pub(crate) fn has_partition(&self, partition: KafkaPartition) -> bool {
-        (self.first_partition..=self.last_partition).contains(&partition)
+    /// The range that offsets of `partition` are in, if rows of it may be among them.
+    pub(crate) fn of_partition(&self, partition: KafkaPartition) -> Option<OffsetRange> {
+        match &self.by_partition {
+            Some(ranges) => ranges.get(&partition).copied(),
+            None => (self.first_partition..=self.last_partition)
+                .contains(&partition)
+                .then(|| OffsetRange::new(self.first_offset, self.next_offset)),
+        }
     }
 
-    /// The offsets, in each of the partitions.
-    pub(crate) fn range(&self) -> OffsetRange {
-        OffsetRange::new(self.first_offset, self.next_offset)
+    /// The partitions that rows may be of, with the ranges that their offsets are in.
+    pub(crate) fn ranges(&self) -> impl Iterator<Item = (KafkaPartition, OffsetRange)> {
+        let partitions = (self.first_partition.0..=self.last_partition.0).map(KafkaPartition);
+        partitions.filter_map(|partition| Some((partition, self.of_partition(partition)?)))
     }
 }
 
 impl std::fmt::Display for LoggedOffsets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let LoggedOffsets { first_partition, last_partition, first_offset, next_offset } = self;
+        if let Some(ranges) = &self.by_partition {
+            let each = |(partition, range): (&KafkaPartition, &OffsetRange)| {
+                format!("[{}, {}) of partition {partition}", range.first, range.next)
+            };
+            let each: Vec<String> = ranges.iter().map(each).collect();
+            return write!(f, "offsets in {}", each.join(", "));
+        }
+        let LoggedOffsets { first_partition, last_partition, first_offset, next_offset, .. } = self;
         write!(f, "offsets in [{first_offset}, {next_offset}) of ")?;
         if first_partition == last_partition {
             write!(f, "partition {first_partition}")

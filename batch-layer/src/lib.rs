@@ -10,6 +10,7 @@
 //! from `avg_speed`. Everything outside comes in through a [`Context`], a [`lake_kafka::LogEnds`], which asks Kafka
 //! how far its partitions reach, and a [`Shutdown`].
 
+pub mod as_of;
 pub mod audit;
 mod batch_runs;
 mod cameras;
@@ -18,6 +19,7 @@ mod day_events;
 mod days;
 mod error;
 mod faults;
+mod final_figures;
 pub mod maintain;
 mod metrics;
 pub mod nightly;
@@ -25,6 +27,7 @@ mod offset_set;
 mod parallel;
 mod progress;
 pub mod quarantine;
+pub mod reproduce;
 mod scan;
 #[cfg(test)]
 mod test_support;

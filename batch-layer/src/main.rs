@@ -8,9 +8,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use batch_layer::as_of::AsOfReport;
 use batch_layer::audit::{AuditReport, KafkaUse};
 use batch_layer::nightly::{NightlyOptions, NightlyReport};
-use batch_layer::{BatchError, Context, Shutdown, audit, maintain, nightly, quarantine};
+use batch_layer::{
+    BatchError, Context, Shutdown, as_of, audit, maintain, nightly, quarantine, reproduce,
+};
 use clap::Parser;
 use lake_config::{Kafka, Settings};
 use lake_delta::Lake;
@@ -96,6 +99,17 @@ async fn run(command: &Command, settings: Settings) -> anyhow::Result<bool> {
             }
             print(&report)?;
             Ok(report.is_complete())
+        }
+        Command::Reproduce(args) => {
+            let report = reproduce::run(&context, &args.options(&context)?).await?;
+            print(&report)?;
+            Ok(report.is_ok())
+        }
+        Command::AsOf(args) => {
+            let only = args.date.map(|named| named.day(&context)).transpose()?;
+            let report = as_of::run(&context, args.time, only).await?;
+            print_as(args.json, &report, AsOfReport::json)?;
+            Ok(true)
         }
         Command::Quarantine(args) => {
             let report = quarantine::run(&context, &args.options()).await?;

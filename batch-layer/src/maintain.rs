@@ -1,9 +1,10 @@
 //! `batch-layer maintain`: keeps the tables small and quick to read, beside everything else that runs.
 //!
-//! In this order: `retention` drops days of `events` that are past theirs, `compact` makes few, sorted files of the
-//! many that have landed in a day, `merge` large ones of the small ones of the other tables, `portable` rewrites what not every reader can read, `vacuum`
-//! deletes files that no version within the retention names, the logs are checkpointed and cleaned, and what killed writers
-//! left outside of any listing is deleted ([`lake_delta::storage::leftovers`]).
+//! In this order: `retention` drops days of `events` that are past theirs, `vacuum` deletes files that no version within the
+//! retention names, the logs are checkpointed and cleaned, what killed writers left outside of any listing is deleted
+//! ([`lake_delta::storage::leftovers`]), `compact` makes few, sorted files of the many that have landed in a day, `merge` large ones
+//! of the small ones of the other tables, and `portable` rewrites what not every reader can read. What takes long comes last, so
+//! that a run with a time limit does the rest whatever there is to compact.
 //!
 //! # Consistency
 //! Every change is one commit by compare and swap. Compaction commits only while the files that it read are all
@@ -76,6 +77,15 @@ pub async fn run(
         let dropped = dropped.await;
         report.leave_at_fault(context, Table::OffsetGaps, dropped).await?;
     }
+    for table in Table::ALL {
+        if shutdown.is_requested() {
+            report.leave(table.spec(), None, STOPPED.to_owned());
+            return Ok(report);
+        }
+        tidy(context, table, &mut report).await?;
+    }
+    report.leftovers = leftovers(context, dry_run).await?;
+    events.refresh().await?;
     let known = days::known_days(context, events.state(), avg_speed.state(), &runs)?;
     let mut at_rest = BTreeSet::new();
     for known in &known {
@@ -93,19 +103,15 @@ pub async fn run(
     }
     at_rest.retain(|day| !report.has_fault_of(Table::Events, *day));
     for table in [Table::DeadLetters, Table::OffsetGaps, Table::BatchRuns] {
+        if shutdown.is_requested() {
+            report.leave(table.spec(), None, STOPPED.to_owned());
+            return Ok(report);
+        }
         merge::small_files(context, table, &mut report).await?;
     }
     for table in Table::ALL {
         portable::rewrite(context, table, &at_rest, &mut report, shutdown).await?;
     }
-    for table in Table::ALL {
-        if shutdown.is_requested() {
-            report.leave(table.spec(), None, STOPPED.to_owned());
-            return Ok(report);
-        }
-        tidy(context, table, &mut report).await?;
-    }
-    report.leftovers = leftovers(context, dry_run).await?;
     Ok(report)
 }
 

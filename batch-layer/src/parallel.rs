@@ -1,19 +1,26 @@
 //! Work on every processor: a task for each, and the next one once the first of them is done.
 
 use futures::stream::{self, Stream, StreamExt};
+use tokio::task::JoinSet;
 
-/// How many tasks are worked on at once.
-pub(crate) fn tasks_at_once() -> usize {
+/// The processors that there are.
+pub(crate) fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
-/// What becomes of the tasks of `work`, in their order. A task is made when there is a processor for it, `at_once` of them.
+/// What becomes of the tasks of `work`, in their order. A task is made when it is its turn, `at_once` of them. Those at work end with
+/// the stream.
 pub(crate) fn in_order<W, T>(work: impl Iterator<Item = W>, at_once: usize) -> impl Stream<Item = T>
 where
     W: Future<Output = T> + Send + 'static,
     T: Send + 'static,
 {
-    let run = |task: W| async { tokio::spawn(task).await.unwrap_or_else(raise) };
+    let run = |work: W| async {
+        // A set, since that ends its task when it is dropped.
+        let mut task = JoinSet::new();
+        task.spawn(work);
+        task.join_next().await.expect("there is one").unwrap_or_else(raise)
+    };
     stream::iter(work).map(run).buffered(at_once)
 }
 

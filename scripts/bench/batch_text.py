@@ -11,8 +11,8 @@ def text(report):
     topic = report["topic"]
     lines = [
         f"A day of {topic['events']:,} events of {topic['cameras']:,} cameras, {topic['late']:,} of them late, with "
-        f"{topic['duplicates']:,} that were sent twice. Median of {report['runs']} run(s) of the nightly job. All engines came to the "
-        "same rows.",
+        f"{topic['duplicates']:,} that were sent twice. Median of {report['runs']} run(s) of the nightly job. All runs came to the same "
+        "rows of the day; `nightly` also made the few events of the day before final.",
         "",
         described(report["machine"]),
     ]

@@ -32,8 +32,6 @@ def one_or_both(all_there_are):
     return read
 
 
-
-
 def engines(text):
     """The engines of a list that is separated by commas."""
     names = text.split(",")

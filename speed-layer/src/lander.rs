@@ -181,7 +181,7 @@ async fn commit_shared(
         let work = write(partitions, committer, &fenced).await?;
         let published = commit_owned(committer, partitions, table, &work).await?;
         new.extend(&published.fenced);
-        if !published.is_torn {
+        if !published.must_be_rewritten {
             return Ok((work, Published { fenced: new, ..published }));
         }
         fenced.extend(&published.fenced);

@@ -108,7 +108,7 @@ async fn commit(
     work: &TableWork,
 ) -> Result<Published, LakeError> {
     let published = committer.commit(table, work).await?;
-    if published.is_torn {
+    if published.must_be_rewritten {
         return Ok(published);
     }
     let went_in = |work: &&PartitionCommit| !published.fenced.contains(&work.partition);

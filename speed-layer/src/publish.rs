@@ -39,7 +39,7 @@ pub struct Published {
     /// Days that are final, whose provisional files were left out.
     pub final_days: BTreeSet<Day>,
     /// Whether nothing was committed, because a file has rows of fenced partitions too.
-    pub is_torn: bool,
+    pub must_be_rewritten: bool,
 }
 
 /// Commits `work` under the name `operation`.
@@ -110,8 +110,8 @@ fn assemble(
             commit = commit.txns([app_ids.own(partition.partition, partition.owner.ours)]);
         }
     }
-    if work.is_torn_without(&published.fenced) {
-        published.is_torn = true;
+    if work.cannot_go_in_without(&published.fenced) {
+        published.must_be_rewritten = true;
         return Ok(Some((Commit::new(log.lake(), operation), published)));
     }
     let shared = work.shared.iter().map(|shared| shared.file.clone());

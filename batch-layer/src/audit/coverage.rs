@@ -73,10 +73,10 @@ pub(super) async fn audit(
     for judged in faults::judge_all(context, &tables, errors).await? {
         let fault = note(judged, report)?;
         if let Some(offsets) = fault.offsets {
-            for (_, partition) in
-                partitions.iter_mut().filter(|(id, _)| offsets.has_partition(**id))
-            {
-                partition.unreadable.insert(offsets.range());
+            for (id, range) in offsets.ranges() {
+                if let Some(partition) = partitions.get_mut(&id) {
+                    partition.unreadable.insert(range);
+                }
             }
         }
     }

@@ -18,7 +18,7 @@ use super::report::{AuditReport, AuditedDay, DayStatus};
 use crate::batch_runs::BatchRuns;
 use crate::cameras::CameraSpan;
 use crate::context::Context;
-use crate::day_events::{DayEvents, DistinctEvents, EventRange, Limits};
+use crate::day_events::{Covered, DayEvents, DistinctEvents, EventRange, Limits};
 use crate::days::{self, KnownDay};
 use crate::error::BatchError;
 use crate::window_totals::{self, MAX_WINDOWS, Totals, WindowKey};
@@ -86,7 +86,8 @@ async fn check(
     let files: Vec<FileEntry> = events.files_of(span.day).cloned().collect();
     let final_files: Vec<FileEntry> = avg_speed.files_of(span.day).cloned().collect();
     let limits = Limits::of(&context.settings);
-    let day_events = Arc::new(DayEvents::read(&context.lake, span, &files, limits, |_| ()).await?);
+    let day_events =
+        Arc::new(DayEvents::read(&context.lake, span, &files, Covered::All, limits, |_| ()).await?);
     let mut differences = Differences { day: span.day, found: 0 };
     let mut distinct = 0;
     let mut ranges = day_events.each_range(RangeTotals::of);

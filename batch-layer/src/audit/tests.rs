@@ -23,7 +23,9 @@ async fn world() -> World {
         seen("KV1", "2025-04-05T10:00:00Z", 60_000),
         seen("KV2", "2025-04-05T12:00:00Z", 50_000).in_partition(1),
     ];
-    world.process(&events).await;
+    // Two instances land them.
+    world.process(&events[..2]).await;
+    world.process(&events[2..]).await;
     world
 }
 

@@ -3,14 +3,14 @@
 //! Records are held as they come until the file ends the day, or until they are more than may be held. Then the cameras seen so
 //! far say how the rest will be distributed, and all that is held goes to a file in buckets, again and again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow::array::{Array, RecordBatch};
 use lake_delta::LakeError;
 use lake_delta::columns::{self, ColumnError};
 use lake_delta::log::FileEntry;
-use lake_model::{Day, DaySpan, Speed, Timestamp};
+use lake_model::{Day, DaySpan, KafkaPartition, Offset, Speed, Timestamp};
 
 use super::Limits;
 use super::buckets::Buckets;
@@ -18,11 +18,47 @@ use super::record::{self, Key};
 use crate::cameras;
 use crate::scan::Columns;
 
-/// The columns that make an event's identity, and whether it was late.
-pub(super) const COLUMNS: Columns = Columns {
-    names: &["camera_id", "event_time", "speed_kmh", "plate_number", "late"],
-    dictionaries: &["camera_id"],
-};
+/// Which of the events in the files count.
+#[derive(Clone, Debug)]
+pub(crate) enum Covered {
+    /// All of them.
+    All,
+    /// Those before these offsets of their Kafka partitions.
+    Before(BTreeMap<KafkaPartition, Offset>),
+}
+
+impl Covered {
+    /// The columns that make an event's identity, whether it was late, and what says whether it counts.
+    pub(super) fn columns(&self) -> Columns {
+        const ALL: &[&str] = &[
+            "camera_id",
+            "event_time",
+            "speed_kmh",
+            "plate_number",
+            "late",
+            "kafka_partition",
+            "kafka_offset",
+        ];
+        let names = match self {
+            Covered::All => &ALL[..5],
+            Covered::Before(_) => ALL,
+        };
+        Columns { names, dictionaries: &["camera_id"] }
+    }
+
+    /// The rows of a batch that count.
+    fn of(&self, batch: &RecordBatch) -> Result<Vec<usize>, ColumnError> {
+        let rows = 0..batch.num_rows();
+        let Covered::Before(ends) = self else { return Ok(rows.collect()) };
+        let partitions = columns::int(batch, "kafka_partition")?;
+        let offsets = columns::long(batch, "kafka_offset")?;
+        let is_before = |row: &usize| {
+            let end = ends.get(&KafkaPartition(partitions.value(*row)));
+            end.is_some_and(|end| offsets.value(*row) < end.0)
+        };
+        Ok(rows.filter(is_before).collect())
+    }
+}
 
 /// The cameras met so far, each with a number and the rows that it has.
 #[derive(Debug, Default)]
@@ -82,6 +118,7 @@ pub(super) enum EventsError {
 #[derive(Clone, Debug)]
 pub(super) struct Extractor {
     pub(super) day: DaySpan,
+    pub(super) covered: Arc<Covered>,
     pub(super) cameras: Arc<Mutex<Cameras>>,
 }
 
@@ -109,8 +146,9 @@ impl Extractor {
             return Err(EventsError::NoCamera);
         }
         let place = |row: usize| usize::try_from(camera_keys.value(row)).unwrap_or(usize::MAX);
+        let seen = self.covered.of(batch)?;
         let mut rows_of = vec![0_u64; ids.len()];
-        for row in 0..batch.num_rows() {
+        for row in seen.iter().copied() {
             *rows_of.get_mut(place(row)).ok_or(EventsError::NoCamera)? += 1;
         }
         let bounds = cameras::Bounds::of(file);
@@ -126,8 +164,9 @@ impl Extractor {
             numbers[place] = cameras.add(ids.value(place), rows_of[place]);
         }
         drop(cameras);
-        let mut records = Vec::with_capacity(32 * batch.num_rows());
-        for row in 0..batch.num_rows() {
+        let mut records = Vec::with_capacity(32 * seen.len());
+        let (late, mut late_rows) = (columns::boolean(batch, "late")?, 0);
+        for row in seen.iter().copied() {
             let event_time = Timestamp::from_micros(times.value(row));
             let camera = || ids.value(place(row)).to_owned();
             if !self.day.contains(event_time) {
@@ -139,9 +178,9 @@ impl Extractor {
                 .ok_or_else(|| EventsError::Speed { camera: camera(), kmh })?;
             let plate = (!plates.is_null(row)).then(|| plates.value(row));
             record::push(&mut records, numbers[place(row)], key, plate);
+            late_rows += u64::from(late.value(row));
         }
-        let late_rows = columns::boolean(batch, "late")?.true_count() as u64;
-        Ok(Piece { records, rows: batch.num_rows() as u64, late_rows })
+        Ok(Piece { records, rows: seen.len() as u64, late_rows })
     }
 }
 

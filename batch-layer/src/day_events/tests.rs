@@ -36,7 +36,7 @@ async fn read(world: &World, max_rows: u64, ranges_at_once: usize) -> (Read, Vec
     let span = world.days().await.span(day(DAY));
     let limits = Limits { max_rows, spill_folder: std::env::temp_dir(), ranges_at_once };
     let lake = &world.context.lake;
-    let day = DayEvents::read(lake, span, &files, limits, |_| ()).await.unwrap();
+    let day = DayEvents::read(lake, span, &files, Covered::All, limits, |_| ()).await.unwrap();
     let (day, mut duplicates, mut windows, mut weights) =
         (Arc::new(day), 0, Vec::new(), Vec::new());
     let mut ranges = day.each_range(|day, range, distinct| {
@@ -82,7 +82,7 @@ async fn a_day_without_events_has_one_range_of_all_cameras() {
     let span = world.days().await.span(day(DAY));
     let limits = Limits::of(&world.context.settings);
     let lake = &world.context.lake;
-    let day = DayEvents::read(lake, span, &[], limits, |_| ()).await.unwrap();
+    let day = DayEvents::read(lake, span, &[], Covered::All, limits, |_| ()).await.unwrap();
     let ranges = day.ranges();
     assert_eq!(ranges.len(), 1);
     assert!(ranges[0].cameras.span.contains("any"));
@@ -95,7 +95,8 @@ async fn a_folder_that_can_not_hold_the_rest_of_a_day_is_an_error_with_the_setti
     let files: Vec<FileEntry> = log.state().files_of(day(DAY)).cloned().collect();
     let span = world.days().await.span(day(DAY));
     let limits = Limits { max_rows: 1, spill_folder: "/no/such/folder".into(), ranges_at_once: 1 };
-    let read = DayEvents::read(&world.context.lake, span, &files, limits, |_| ()).await;
+    let read =
+        DayEvents::read(&world.context.lake, span, &files, Covered::All, limits, |_| ()).await;
     let error = read.unwrap_err();
     assert!(error.to_string().contains("batch.spill_folder"), "{error}");
     assert!(error.data_file_at_fault().is_none(), "no file of the lake is at fault");

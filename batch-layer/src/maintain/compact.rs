@@ -1,11 +1,12 @@
 //! Making few, sorted files of the many that land in a day of `events`.
 //!
-//! A day is compacted in slices, each of files that landed one after the other: its rows are read once, sorted by camera and event
+//! A day is compacted in slices, each of files whose records came one after the other: its rows are read once, sorted by camera and event
 //! time, written, and swapped for the files in one commit. So what is held is bounded whatever the day has, every slice
 //! that is committed is kept if the run ends early, and readers of one camera, of some hours, or of both skip most of the day.
 //! A closed day is compacted whether or not the batch has made it final; of an open one as much as fills slices.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::error::ArrowError;
 use futures::stream::StreamExt;
@@ -17,7 +18,7 @@ use lake_runtime::Shutdown;
 use lake_tables::{Table, file_kind};
 
 use super::STOPPED;
-use super::plan::{self, SliceLimits};
+use super::plan::{self, Slicing};
 use super::report::{MaintainReport, Rewritten};
 use super::rewrite::{OVERTAKEN, swap, together};
 use super::sorted::SortedRows;
@@ -27,10 +28,6 @@ use crate::{parallel, progress};
 
 /// What compaction is called in a table's history.
 pub(super) const OPERATION: &str = "COMPACT";
-/// Files of a slice.
-const SLICE_FILES: usize = 2000;
-/// Bytes that the rows of all slices at work may occupy, at a guess.
-const HELD_BYTES: u64 = 1 << 30;
 
 /// A day to be compacted.
 #[derive(Clone, Copy, Debug)]
@@ -51,7 +48,9 @@ pub(super) async fn day(
     let table = Table::Events.spec();
     let target_bytes = context.settings.maintain.target_file_size;
     let files = events.state().files_of(day);
-    let slices = plan::slices(files, target_bytes, limits(context), is_closed);
+    let max_rows = context.settings.batch.max_rows_in_memory as u64;
+    let slicing = Slicing::of(max_rows, parallel::processors());
+    let slices = plan::slices(files, target_bytes, slicing.limits, is_closed);
     let inputs = slices.iter().flatten();
     let (files, rows) = (inputs.clone().count(), inputs.map(|file| file.rows).sum());
     if report.dry_run {
@@ -71,9 +70,11 @@ pub(super) async fn day(
     };
     let mut rewritten = Rewritten { after: Some(0), ..Rewritten::new(table, Some(day), 0) };
     let mut left = files;
-    let going_on = slices.into_iter().take_while(|_| !shutdown.is_requested());
-    let tasks = going_on.map(write);
-    let mut written = std::pin::pin!(parallel::in_order(tasks, parallel::tasks_at_once()));
+    // Whoever replaces the files of one slice is about to do the same to the others.
+    let overtaken = AtomicBool::new(false);
+    let goes_on = || !shutdown.is_requested() && !overtaken.load(Ordering::Relaxed);
+    let tasks = slices.into_iter().take_while(|_| goes_on()).map(write);
+    let mut written = std::pin::pin!(parallel::in_order(tasks, slicing.at_once));
     while let Some((inputs, outputs)) = written.next().await {
         left -= inputs.len();
         let swapped = match outputs {
@@ -89,7 +90,7 @@ pub(super) async fn day(
                 rewritten.before += inputs.len();
                 rewritten.after = rewritten.after.map(|sum| sum + after);
             }
-            Some(None) => report.leave(table, Some(day), OVERTAKEN.to_owned()),
+            Some(None) => overtaken.store(true, Ordering::Relaxed),
             None => {}
         }
     }
@@ -97,20 +98,12 @@ pub(super) async fn day(
     if rewritten.before > 0 {
         report.rewrote(rewritten);
     }
-    if left > 0 {
+    if overtaken.load(Ordering::Relaxed) {
+        report.leave(table, Some(day), OVERTAKEN.to_owned());
+    } else if left > 0 {
         report.leave(table, Some(day), STOPPED.to_owned());
     }
     Ok(())
-}
-
-/// What slices have at most, so that those at work fit in memory.
-fn limits(context: &Context) -> SliceLimits {
-    let at_once = parallel::tasks_at_once() as u64;
-    SliceLimits {
-        files: SLICE_FILES,
-        rows: (context.settings.batch.max_rows_in_memory as u64 / at_once).max(1),
-        held_bytes: HELD_BYTES / at_once,
-    }
 }
 
 /// New files with the rows of `inputs`, sorted.
@@ -125,6 +118,8 @@ async fn sorted_files(
     let mut output = output(lake, Table::Events.spec(), Some(day), target_bytes);
     for batch in rows.batches() {
         output.push(&batch.map_err(damaged)?).await?;
+        // What else waits for this processor, such as another upload, gets its turn.
+        tokio::task::yield_now().await;
     }
     output.finish().await
 }

@@ -1,12 +1,10 @@
 //! Merging the small files of the tables that are not compacted by day, once they are many.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
-use arrow::error::ArrowError;
-use futures::TryStreamExt;
-use lake_delta::data_file::RollingWriter;
+use arrow::array::RecordBatch;
 use lake_delta::log::FileEntry;
-use lake_delta::{LakeError, TableLog, TableSpec};
+use lake_delta::{LakeError, TableLog};
 use lake_model::Day;
 use lake_tables::Table;
 
@@ -16,7 +14,7 @@ use super::report::{MaintainReport, Rewritten};
 use super::rewrite::{OVERTAKEN, conformed, swap};
 use crate::context::Context;
 use crate::error::BatchError;
-use crate::scan::batches;
+use crate::scan::{Columns, always, scan};
 
 /// Merges the small files of a table, or of each of its days, where they are many.
 pub(super) async fn small_files(
@@ -27,7 +25,7 @@ pub(super) async fn small_files(
     let mut log = context.open(table).await?;
     let days: BTreeSet<Option<Day>> = log.state().files().map(|file| file.partition).collect();
     for day in days {
-        let merged = small_files_of(context, &mut log, day, report).await;
+        let merged = small_files_of(context, &mut log, (table, day), report).await;
         report.leave_at_fault(context, table, merged).await?;
     }
     Ok(())
@@ -36,42 +34,53 @@ pub(super) async fn small_files(
 async fn small_files_of(
     context: &Context,
     log: &mut TableLog,
-    day: Option<Day>,
+    (table, day): (Table, Option<Day>),
     report: &mut MaintainReport,
 ) -> Result<(), LakeError> {
     let target_bytes = context.settings.maintain.target_file_size;
     let files = log.state().files().filter(|file| file.partition == day);
-    let inputs = plan::worth_merging(files, target_bytes);
-    if inputs.is_empty() {
+    let slices = plan::worth_merging(files, target_bytes);
+    let files = slices.iter().map(Vec::len).sum();
+    if files == 0 {
         return Ok(());
     }
-    let mut rewritten = Rewritten::new(log.table(), day, inputs.len());
+    let mut rewritten = Rewritten::new(log.table(), day, files);
     if !report.dry_run {
-        let mut output = output(&context.lake, log.table(), day, target_bytes);
-        for input in &inputs {
-            append(context, log.table(), input, &mut output).await?;
+        let mut after = 0;
+        for inputs in slices {
+            let mut output = output(&context.lake, log.table(), day, target_bytes);
+            for rows in in_order(context, table, &inputs).await? {
+                output.push(&rows).await?;
+            }
+            let outputs = output.finish().await?;
+            after += outputs.len();
+            if !swap(log, OPERATION, &inputs, outputs).await? {
+                report.leave(log.table(), day, OVERTAKEN.to_owned());
+                return Ok(());
+            }
         }
-        let outputs = output.finish().await?;
-        rewritten.after = Some(outputs.len());
-        if !swap(log, OPERATION, &inputs, outputs).await? {
-            report.leave(log.table(), day, OVERTAKEN.to_owned());
-            return Ok(());
-        }
+        rewritten.after = Some(after);
     }
     report.rewrote(rewritten);
     Ok(())
 }
 
-async fn append(
+/// The rows of files, in the order of the files. Many are requested at once.
+async fn in_order(
     context: &Context,
-    table: &'static TableSpec,
-    input: &FileEntry,
-    output: &mut RollingWriter<'_>,
-) -> Result<(), LakeError> {
-    let damaged = |error: ArrowError| LakeError::data_file(&input.path, error);
-    let mut batches = batches(context.lake.table_store(table), input, &[]).await?;
-    while let Some(batch) = batches.try_next().await? {
-        output.push(&conformed(&batch, &table.file_schema).map_err(damaged)?).await?;
-    }
-    Ok(())
+    table: Table,
+    files: &[FileEntry],
+) -> Result<Vec<RecordBatch>, LakeError> {
+    let paths = files.iter().enumerate().map(|(place, file)| (file.path.clone(), place));
+    let places: HashMap<String, usize> = paths.collect();
+    let schema = table.file_schema();
+    let extract = move |file: &FileEntry, batch: &RecordBatch| {
+        conformed(batch, &schema).map(|rows| (places[&file.path], rows))
+    };
+    let mut pieces: Vec<(usize, RecordBatch)> = Vec::new();
+    let hold = always(|piece| pieces.push(piece));
+    scan(&context.lake, table, files, Columns::ALL, extract, hold, Err).await?;
+    // Stable: the pieces of a file come in their order.
+    pieces.sort_by_key(|(place, _)| *place);
+    Ok(pieces.into_iter().map(|(_, rows)| rows).collect())
 }

@@ -6,16 +6,15 @@ use futures::TryStreamExt;
 use lake_delta::data_file::RollingWriter;
 use lake_delta::log::FileEntry;
 use lake_delta::{DataFile, Lake, LakeError, TableState};
-use lake_model::speed::nearest_rank;
-use lake_model::{Day, DaySpan, Speed, SpeedLimits, Summary, TableVersion, Timestamp, WindowSize};
+use lake_model::{Day, DaySpan, TableVersion, Timestamp, WindowSize};
 use lake_tables::Table;
-use lake_tables::avg_speed::{self, AvgSpeedRow, Quantiles, Status};
+use lake_tables::avg_speed::{self, AvgSpeedRow};
 use lake_tables::file_kind::AvgSpeedFile;
 
 use crate::context::Context;
-use crate::day_events::{DayEvents, DistinctEvents, Limits};
+use crate::day_events::{Covered, DayEvents, Limits};
+use crate::final_figures::{FinalFigures, NewWindow, RangeRows};
 use crate::progress;
-use crate::window_totals::Totals;
 
 /// A new file begins once the last one has about this many bytes.
 const FILE_BYTES: u64 = 256 << 20;
@@ -40,17 +39,6 @@ pub(super) struct ComputedDay {
     pub(super) started_at: Timestamp,
 }
 
-/// A window of the new rows, as small as the drift needs it.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct NewWindow {
-    /// The place of the camera in the day's list.
-    pub(super) camera: u32,
-    /// The place of the window among those of its size in the day.
-    pub(super) index: u32,
-    pub(super) size: WindowSize,
-    pub(super) totals: Totals,
-}
-
 /// Computes `day` from `events` as pinned, and writes its files. No log names them yet.
 pub(super) async fn compute(
     context: &Context,
@@ -63,10 +51,11 @@ pub(super) async fn compute(
     let span = context.calendar_at(events)?.span(day);
     let bar = progress::rows(files.iter().map(|file| file.rows).sum(), day.to_string());
     let limits = Limits::of(&context.settings);
-    let read = DayEvents::read(&context.lake, span, &files, limits, |rows| bar.inc(rows));
+    let read =
+        DayEvents::read(&context.lake, span, &files, Covered::All, limits, |rows| bar.inc(rows));
     let day = Arc::new(read.await?);
     bar.finish_and_clear();
-    let figures = Figures {
+    let figures = FinalFigures {
         limits: context.limits.clone(),
         events_version: events.version(),
         computed_at: started_at,
@@ -104,52 +93,6 @@ impl Context {
             .map(|(partition, next)| (partition.to_string(), next.0.into()))
             .collect();
         serde_json::Value::Object(object).to_string()
-    }
-}
-
-/// The final rows of a range of cameras.
-struct RangeRows {
-    /// By size of window.
-    rows: [Vec<AvgSpeedRow>; 3],
-    windows: Vec<NewWindow>,
-    duplicates: u64,
-}
-
-/// What figures are made with.
-struct Figures {
-    limits: SpeedLimits,
-    events_version: TableVersion,
-    computed_at: Timestamp,
-}
-
-impl Figures {
-    /// The final rows of distinct events.
-    fn of(&self, day: &DayEvents, events: &DistinctEvents) -> RangeRows {
-        let (mut rows, mut windows) = ([const { Vec::new() }; 3], Vec::new());
-        let mut speeds = Vec::new();
-        for window in events.windows(day.span()) {
-            window.speeds_into(&mut speeds);
-            let camera = &day.cameras()[window.camera];
-            let (summary, quantiles) = figures(&mut speeds, self.limits.of(camera));
-            windows.push(NewWindow {
-                camera: u32::try_from(window.camera).expect("places of cameras are of 32 bits"),
-                index: window.index,
-                size: window.window.size,
-                totals: Totals { count: window.count(), sum: summary.sum_thousandths() },
-            });
-            rows[window.window.size as usize].push(AvgSpeedRow {
-                camera_id: Arc::clone(camera),
-                window: window.window,
-                kafka_partition: None,
-                summary,
-                quantiles,
-                status: Status::Final,
-                events_version: Some(self.events_version),
-                computed_at: self.computed_at,
-                histogram: None,
-            });
-        }
-        RangeRows { rows, windows, duplicates: events.duplicates() }
     }
 }
 
@@ -211,22 +154,4 @@ impl<'a> DayWriter<'a> {
         }
         Ok(())
     }
-}
-
-/// The figures of a window's speeds, which are put in another order: no more of it than the percentiles need.
-fn figures(speeds: &mut [u32], limit: Option<Speed>) -> (Summary, Quantiles) {
-    let mut summary = Summary::default();
-    for speed in speeds.iter() {
-        summary.add(Speed::from_thousandths(*speed), limit);
-    }
-    let (count, mut from) = (speeds.len() as u64, 0);
-    // Percentiles ascend, so each is among the speeds that are not before the last one.
-    let quantiles = Quantiles::by(|percent| {
-        let at = usize::try_from(nearest_rank(count, percent) - 1);
-        let at = at.expect("a rank is at most the number of speeds");
-        let (_, speed, _) = speeds[from..].select_nth_unstable(at - from);
-        from = at;
-        Speed::from_thousandths(*speed)
-    });
-    (summary, quantiles)
 }

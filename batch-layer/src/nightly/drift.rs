@@ -8,8 +8,9 @@ use lake_delta::log::FileEntry;
 use lake_delta::{Lake, LakeError};
 use lake_model::Speed;
 
-use super::compute::{ComputedDay, NewWindow};
+use super::compute::ComputedDay;
 use crate::cameras;
+use crate::final_figures::NewWindow;
 use crate::window_totals::{self, MAX_WINDOWS, Totals, WindowKey};
 
 /// The change of a day's figures.

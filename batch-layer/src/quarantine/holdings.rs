@@ -43,8 +43,7 @@ impl Candidates {
     pub(super) fn of_partition(&self, partition: KafkaPartition) -> Vec<OffsetRange> {
         match self {
             Candidates::Exactly(offsets) => offsets.get(&partition).cloned().unwrap_or_default(),
-            Candidates::Within(logged) if logged.has_partition(partition) => vec![logged.range()],
-            Candidates::Within(_) => Vec::new(),
+            Candidates::Within(logged) => logged.of_partition(partition).into_iter().collect(),
             Candidates::Any => vec![OffsetRange::new(Offset::ZERO, Offset::MAX)],
         }
     }
@@ -57,16 +56,15 @@ impl Candidates {
                 ranges.get(at).is_some_and(|range| range.contains(offset))
             }),
             Candidates::Within(logged) => {
-                logged.has_partition(partition) && logged.range().contains(offset)
+                logged.of_partition(partition).is_some_and(|range| range.contains(offset))
             }
             Candidates::Any => true,
         }
     }
 
     /// Whether a file with those bounds may hold some of them.
-    fn may_meet(&self, other: LoggedOffsets) -> bool {
-        let mut partitions = (other.first_partition.0..=other.last_partition.0).map(KafkaPartition);
-        partitions.any(|partition| self.meets(partition, other.range()))
+    fn may_meet(&self, other: &LoggedOffsets) -> bool {
+        other.ranges().any(|(partition, range)| self.meets(partition, range))
     }
 
     /// Whether some of them are in a range of a partition.
@@ -101,7 +99,7 @@ pub(super) async fn find(
     for other in [Table::Events, Table::DeadLetters] {
         let log = context.open(other).await?;
         let is_other = |entry: &&FileEntry| {
-            let meets = LoggedOffsets::of(entry).is_none_or(|bounds| candidates.may_meet(bounds));
+            let meets = LoggedOffsets::of(entry).is_none_or(|bounds| candidates.may_meet(&bounds));
             meets && !(other == table && entry.path == file.path)
         };
         let files: Vec<FileEntry> = log.state().files().filter(is_other).cloned().collect();

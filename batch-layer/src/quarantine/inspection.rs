@@ -57,8 +57,8 @@ async fn offsets(
     let damaged = |problem: String| LakeError::data_file(&file.path, problem);
     let logged = LoggedOffsets::of(file);
     let reached = context.reached(table).await?;
-    let may_be = |partition: KafkaPartition, offset: Offset| match logged {
-        Some(logged) => logged.has_partition(partition) && logged.range().contains(offset),
+    let may_be = |partition: KafkaPartition, offset: Offset| match &logged {
+        Some(logged) => logged.of_partition(partition).is_some_and(|range| range.contains(offset)),
         None => reached.get(&partition).is_some_and(|next| (Offset::ZERO..*next).contains(&offset)),
     };
     let mut found: Vec<(KafkaPartition, Offset)> = Vec::new();
@@ -66,7 +66,7 @@ async fn offsets(
     while let Some(batch) = batches.try_next().await? {
         let offsets = lake_tables::offsets(&batch).map_err(|e| damaged(e.to_string()))?;
         if let Some((partition, offset)) = offsets.iter().find(|(id, at)| !may_be(*id, *at)) {
-            let bounds = logged.map_or_else(
+            let bounds = logged.as_ref().map_or_else(
                 || "what the tables reach".to_owned(),
                 |logged| format!("what the log says of it: {logged}"),
             );

@@ -84,7 +84,7 @@ impl fmt::Display for QuarantineReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let problem = self.problem.as_deref().unwrap_or("it reads well");
         writeln!(f, "{}: {} rows by the log; {problem}", self.file, self.rows)?;
-        match self.logged {
+        match &self.logged {
             _ if self.offsets_are_read => writeln!(f, "its offsets were read from it")?,
             Some(logged) => writeln!(f, "by the log's statistics its rows have {logged}")?,
             None => writeln!(

@@ -25,16 +25,16 @@ use crate::{BatchError, Shutdown, audit, maintain};
 
 const DAYS: [&str; 3] = ["2025-04-04", "2025-04-05", "2025-04-06"];
 
-/// Three closed days in partitions 0 and 1, landed together: the offsets of a day's files lie between those of the others.
+/// Three closed days in partitions 0 and 1, which two instances land: the offsets of a day's files lie between those of the others.
 async fn world() -> World {
     let mut world = World::new("UTC", "2025-04-08T12:00:00Z").await;
     for hour in [10, 12] {
         let at = |day: &str| format!("{day}T{hour}:00:00Z");
-        let events = |day: &str| {
-            [seen("KV1", &at(day), 60_000 + hour), seen("KV2", &at(day), 50_000).in_partition(1)]
-        };
-        let events: Vec<_> = (0..4).flat_map(|_| DAYS.iter().flat_map(|day| events(day))).collect();
-        world.process(&events).await;
+        let all = || (0..4).flat_map(|_| DAYS);
+        let first: Vec<_> = all().map(|day| seen("KV1", &at(day), 60_000 + hour)).collect();
+        world.process(&first).await;
+        let second = all().map(|day| seen("KV2", &at(day), 50_000).in_partition(1));
+        world.process(&second.collect::<Vec<_>>()).await;
     }
     world
 }

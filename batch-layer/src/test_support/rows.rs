@@ -1,10 +1,12 @@
 //! Single rows with offsets of choice, in files of their own.
 
+use std::collections::BTreeMap;
+
 use lake_delta::log::FileEntry;
 use lake_delta::{Commit, DataFile};
 use lake_model::{
-    Day, DeadLetter, DeadLetterReason, EventColumns, EventRow, KafkaPartition, Offset, Speed,
-    Timestamp,
+    Day, DeadLetter, DeadLetterReason, EventColumns, EventRow, KafkaPartition, Offset, OffsetRange,
+    Speed, Timestamp,
 };
 use lake_tables::txn::PartitionProgress;
 use lake_tables::{Table, dead_letters, events, file_kind};
@@ -31,7 +33,12 @@ impl World {
             kafka_timestamp: time,
             kafka_offset: offset,
         });
-        let new = file_kind::landed(Table::Events, day, self.context.lake.unique_id());
+        let new = file_kind::landed(
+            Table::Events,
+            day,
+            &alone(partition, offset),
+            self.context.lake.unique_id(),
+        );
         let batch = events::batch(rows, partition, vec![false].into());
         self.write(Table::Events, new, &batch).await
     }
@@ -65,9 +72,13 @@ impl World {
             kafka_offset: Offset(offset),
         };
         let id = self.context.lake.unique_id();
-        let new = file_kind::landed(Table::DeadLetters, day, id);
+        let new = file_kind::landed(Table::DeadLetters, day, &alone(partition, Offset(offset)), id);
         let file = self.write(Table::DeadLetters, new, &dead_letters::batch([&letter])).await;
         let commit = Commit::new(&self.context.lake, "ADD").add([file]);
         self.commit(Table::DeadLetters, &commit).await;
     }
+}
+
+fn alone(partition: KafkaPartition, offset: Offset) -> BTreeMap<KafkaPartition, OffsetRange> {
+    BTreeMap::from([(partition, OffsetRange::single(offset))])
 }

@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
 
+use arrow::compute::concat_batches;
 use lake_delta::Commit;
 use lake_model::{Calendar, Day, EventColumns, EventRow, KafkaPartition, Offset, Speed, Timestamp};
-use lake_tables::Table;
 use lake_tables::avg_speed::{self, AvgSpeedRow};
-use lake_tables::events;
 use lake_tables::file_kind::{self, AvgSpeedFile, ProvisionalGroup};
 use lake_tables::txn::PartitionProgress;
+use lake_tables::{Table, events, offset_range};
 use lake_testing::{Observation, provisional_rows};
 
 use super::{World, at};
@@ -60,7 +60,8 @@ impl World {
 
     /// Lands events with the next offsets of their partitions.
     pub(crate) async fn land(&mut self, events: &[Seen]) {
-        let mut files: BTreeMap<(KafkaPartition, Day), (EventColumns, Vec<bool>)> = BTreeMap::new();
+        let mut days: BTreeMap<Day, BTreeMap<KafkaPartition, (EventColumns, Vec<bool>)>> =
+            BTreeMap::new();
         let mut next: BTreeMap<KafkaPartition, Offset> = BTreeMap::new();
         let calendar = self.days().await;
         for event in events {
@@ -71,16 +72,22 @@ impl World {
                 }
             };
             let day = calendar.span_at(event.time).day;
-            let (rows, late) = files.entry((event.partition, day)).or_default();
+            let (rows, late) = days.entry(day).or_default().entry(event.partition).or_default();
             rows.push(&row(event, *offset));
             late.push(event.late);
             *offset = offset.next();
         }
         let mut commit = Commit::new(&self.context.lake, "LAND EVENTS");
-        for ((partition, day), (rows, late)) in files {
+        for (day, partitions) in days {
+            let (mut offsets, mut batches) = (BTreeMap::new(), Vec::new());
+            for (partition, (rows, late)) in partitions {
+                let rows = events::batch(rows, partition, late.into());
+                offsets.insert(partition, offset_range(&rows).unwrap().unwrap());
+                batches.push(rows);
+            }
+            let rows = concat_batches(&Table::Events.file_schema(), &batches).unwrap();
             let id = self.context.lake.unique_id();
-            let new = file_kind::landed(Table::Events, day, id);
-            let rows = events::batch(rows, partition, late.into());
+            let new = file_kind::landed(Table::Events, day, &offsets, id);
             commit = commit.add([self.write(Table::Events, new, &rows).await]);
         }
         for (partition, next) in next {

@@ -12,7 +12,9 @@ use std::fmt;
 use lake_delta::data_file::NewFile;
 use lake_delta::log::FileEntry;
 use lake_delta::{FileUse, LakeError, TableSpec};
-use lake_model::{Calendar, Day, DaySpan, KafkaPartition, Timestamp, WindowSize};
+use lake_model::{
+    Calendar, Day, DaySpan, KafkaPartition, Offset, OffsetRange, Timestamp, WindowSize,
+};
 use uuid::Uuid;
 
 use crate::avg_speed::Status;
@@ -20,6 +22,8 @@ use crate::encoding;
 
 const KIND: &str = "lambdalake.kind";
 const KAFKA_PARTITION: &str = "lambdalake.kafkaPartition";
+/// Of a landed file: a JSON object from its partitions to the first offset and the one after the last.
+const KAFKA_OFFSETS: &str = "lambdalake.kafkaOffsets";
 const WINDOWS: &str = "lambdalake.windows";
 const WINDOW_SIZE: &str = "lambdalake.windowSize";
 const RUN_ID: &str = "lambdalake.runId";
@@ -33,10 +37,15 @@ const LANDED: &str = "landed";
 
 const PORTABLE: &str = "portable";
 
-/// A file of landed rows of one day, of any Kafka partitions.
-pub fn landed(table: impl Into<&'static TableSpec>, day: Day, id: Uuid) -> NewFile {
+/// A file of landed rows of one day, whose offsets are in these ranges of their partitions.
+pub fn landed(
+    table: impl Into<&'static TableSpec>,
+    day: Day,
+    offsets: &BTreeMap<KafkaPartition, OffsetRange>,
+    id: Uuid,
+) -> NewFile {
     let table = table.into();
-    let mut tags = tags::<String, 0>(LANDED, []);
+    let mut tags = tags(LANDED, [(KAFKA_OFFSETS, offsets_text(offsets))]);
     if encoding::is_portable_file(table, FileUse::ShortLived) {
         tags.extend([portable()]);
     }
@@ -46,6 +55,24 @@ pub fn landed(table: impl Into<&'static TableSpec>, day: Day, id: Uuid) -> NewFi
         file_use: FileUse::ShortLived,
         tags,
     }
+}
+
+/// The ranges that the offsets of a landed file's rows are in, by partition, if the file says so.
+pub fn landed_offsets(file: &FileEntry) -> Option<BTreeMap<KafkaPartition, OffsetRange>> {
+    let ranges: BTreeMap<String, [i64; 2]> =
+        serde_json::from_str(file.tags.get(KAFKA_OFFSETS)?).ok()?;
+    let range = |(partition, [first, next]): (String, [i64; 2])| {
+        let range = OffsetRange::new(Offset(first), Offset(next));
+        Some((KafkaPartition(partition.parse().ok()?), range))
+    };
+    ranges.into_iter().map(range).collect()
+}
+
+fn offsets_text(offsets: &BTreeMap<KafkaPartition, OffsetRange>) -> String {
+    let pair = |(partition, range): (&KafkaPartition, &OffsetRange)| {
+        (partition.to_string(), serde_json::json!([range.first.0, range.next.0]))
+    };
+    serde_json::Value::Object(offsets.iter().map(pair).collect()).to_string()
 }
 
 /// A file that maintenance writes from several others, of one day where the table has days.

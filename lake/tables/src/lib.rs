@@ -25,7 +25,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use lake_delta::TableSpec;
 
-pub use offsets::offsets;
+pub use offsets::{offset_range, offsets};
 
 /// A table of the lake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

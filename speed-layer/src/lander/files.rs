@@ -1,12 +1,12 @@
 //! Writing the rows that wait into files: one for each day, with the rows of all partitions.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use arrow::array::RecordBatch;
 use futures::stream::{self, StreamExt, TryStreamExt};
 use lake_delta::data_file::{FileWriter, NewFile};
 use lake_delta::{DataFile, Lake, LakeError, data_file};
-use lake_model::{Calendar, Day, DeadLetter, KafkaPartition};
+use lake_model::{Calendar, Day, DeadLetter, KafkaPartition, OffsetRange};
 use lake_tables::offset_gaps::{self, OffsetGap};
 use lake_tables::{Table, dead_letters, file_kind};
 
@@ -39,27 +39,47 @@ pub(super) async fn gaps<'a>(
     Ok(vec![SharedFile { partitions, file }])
 }
 
+/// Rows of a day: the range that the offsets of each partition's are in, and the rows.
+struct DayRows<T> {
+    offsets: BTreeMap<KafkaPartition, OffsetRange>,
+    rows: Vec<T>,
+}
+
+impl<T> Default for DayRows<T> {
+    fn default() -> DayRows<T> {
+        DayRows { offsets: BTreeMap::new(), rows: Vec::new() }
+    }
+}
+
+impl<T> DayRows<T> {
+    /// Adds what has offsets in `added` of a partition.
+    fn push(&mut self, partition: KafkaPartition, added: OffsetRange, rows: T) {
+        let range = self.offsets.entry(partition).or_insert(added);
+        *range = OffsetRange::new(range.first.min(added.first), range.next.max(added.next));
+        self.rows.push(rows);
+    }
+}
+
 /// The dead letters of `partitions`, by the day of their Kafka timestamp.
 pub(super) async fn letters<'a>(
     lake: &Lake,
     calendar: &Calendar,
     partitions: impl Iterator<Item = &'a Partition>,
 ) -> Result<Vec<SharedFile>, LakeError> {
-    let mut days: BTreeMap<Day, (BTreeSet<KafkaPartition>, Vec<&DeadLetter>)> = BTreeMap::new();
+    let mut days: BTreeMap<Day, DayRows<&DeadLetter>> = BTreeMap::new();
     for partition in partitions {
         for letter in partition.landing.dead_letters() {
             let day = calendar.span_at(letter.kafka_timestamp).day;
-            let (partitions, letters) = days.entry(day).or_default();
-            partitions.insert(partition.id());
-            letters.push(letter);
+            let at = OffsetRange::single(letter.kafka_offset);
+            days.entry(day).or_default().push(partition.id(), at, letter);
         }
     }
     let mut files = Vec::new();
-    for (day, (partitions, letters)) in days {
-        let new = file_kind::landed(Table::DeadLetters, day, lake.unique_id());
-        let batch = dead_letters::batch(letters);
+    for (day, DayRows { offsets, rows }) in days {
+        let new = file_kind::landed(Table::DeadLetters, day, &offsets, lake.unique_id());
+        let batch = dead_letters::batch(rows);
         let file = data_file::write(lake, Table::DeadLetters, new, &batch).await?;
-        files.push(SharedFile { partitions, file });
+        files.push(SharedFile { partitions: offsets.into_keys().collect(), file });
     }
     Ok(files)
 }
@@ -70,19 +90,23 @@ pub(super) async fn events<'a>(
     partitions: impl Iterator<Item = &'a mut Partition>,
     files_at_once: usize,
 ) -> Result<Vec<SharedFile>, LakeError> {
-    let mut days: BTreeMap<Day, (BTreeSet<KafkaPartition>, Vec<RecordBatch>)> = BTreeMap::new();
+    let mut days: BTreeMap<Day, DayRows<RecordBatch>> = BTreeMap::new();
     for partition in partitions {
         let id = partition.id();
         for (day, rows) in partition.landing.days_mut() {
-            let (partitions, batches) = days.entry(*day).or_default();
-            partitions.insert(id);
-            batches.extend_from_slice(rows.batches());
+            let of_day = days.entry(*day).or_default();
+            for batch in rows.batches() {
+                let range = lake_tables::offset_range(batch).expect("events have offsets");
+                if let Some(range) = range {
+                    of_day.push(id, range, batch.clone());
+                }
+            }
         }
     }
-    let writes = days.into_iter().map(|(day, (partitions, batches))| async move {
-        let new = file_kind::landed(Table::Events, day, lake.unique_id());
-        let file = write_all(lake, new, &batches).await?;
-        Ok(SharedFile { partitions, file })
+    let writes = days.into_iter().map(|(day, DayRows { offsets, rows })| async move {
+        let new = file_kind::landed(Table::Events, day, &offsets, lake.unique_id());
+        let file = write_all(lake, new, &rows).await?;
+        Ok(SharedFile { partitions: offsets.into_keys().collect(), file })
     });
     stream::iter(writes).buffered(files_at_once).try_collect().await
 }

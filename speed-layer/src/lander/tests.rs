@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 
 use lake_delta::TableLog;
 use lake_model::KafkaPartition;
-use lake_tables::Table;
+use lake_tables::{Table, file_kind};
 
 use crate::test_instance::{Instance, lake, offsets, version};
 
@@ -65,11 +65,21 @@ async fn the_rows_of_all_partitions_are_in_one_file_for_each_day_and_table() {
         let log = TableLog::open(&lake, table).await.unwrap();
         assert_eq!(log.state().files().count(), files, "{table}");
         assert_eq!(log.state().files().map(|file| file.rows).sum::<u64>(), rows, "{table}");
+        let offsets = log.state().files().filter_map(file_kind::landed_offsets);
+        let of_one = offsets.filter_map(|offsets| offsets.get(&KafkaPartition(1)).copied());
+        let ranges: BTreeSet<_> = of_one.map(|range| (range.first.0, range.next.0)).collect();
+        // Of events, one day has offsets 0 and 4, and the next one offset 1.
+        let expected: &[(i64, i64)] = match table {
+            Table::Events => &[(0, 5), (1, 2)],
+            Table::DeadLetters => &[(2, 3)],
+            _ => &[],
+        };
+        assert_eq!(ranges, expected.iter().copied().collect(), "{table}");
     }
 }
 
 #[tokio::test]
-async fn dead_letters_and_gaps_of_a_fenced_partition_keep_those_of_others_out_of_nothing() {
+async fn dead_letters_and_gaps_of_other_partitions_land_once_beside_a_fenced_one() {
     for garbage in [[(0, None), (1, Some(0))], [(1, Some(0)), (2, Some(1))]] {
         let lake = lake();
         let mut old = Instance::holding(&lake, &[0, 1, 2]).await;

@@ -39,7 +39,7 @@ impl TableWork {
     }
 
     /// Whether a file has rows of a partition that is among `fenced` or wants nothing.
-    pub fn is_torn_without(&self, fenced: &BTreeSet<KafkaPartition>) -> bool {
+    pub fn cannot_go_in_without(&self, fenced: &BTreeSet<KafkaPartition>) -> bool {
         let goes_in = |id: &KafkaPartition| {
             !fenced.contains(id) && self.partitions.iter().any(|commit| commit.partition == *id)
         };

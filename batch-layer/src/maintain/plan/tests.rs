@@ -64,3 +64,20 @@ async fn the_last_slice_of_an_open_day_waits_for_more_files() {
 async fn a_day_without_files_has_no_slices() {
     assert!(rows(&[], ENOUGH, true).is_empty() && rows(&[], ENOUGH, false).is_empty());
 }
+
+#[test]
+fn slices_are_as_large_on_any_machine_and_as_many_at_once_as_may_be_held() {
+    let of = |max_rows, processors| {
+        let Slicing { limits, at_once } = Slicing::of(max_rows, processors);
+        (limits.rows, at_once)
+    };
+    assert_eq!(
+        [1, 2, 16, 64].map(|processors| of(8_000_000, processors)),
+        [(4_000_000, 1), (4_000_000, 2), (4_000_000, 2), (4_000_000, 2)]
+    );
+    // Of little room a slice has all, and of much it has no more.
+    assert_eq!(
+        [of(100_000, 64), of(1, 2), of(1_000_000_000, 1)],
+        [(100_000, 1), (1, 1), (4_000_000, 1)]
+    );
+}

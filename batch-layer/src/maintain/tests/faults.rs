@@ -29,6 +29,21 @@ async fn a_day_with_a_damaged_file_is_named_and_the_other_is_compacted() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn of_a_day_with_a_damaged_file_the_other_slices_are_compacted() {
+    let mut world = world().await;
+    // Less than a file has, so that every file is a slice of its own.
+    world.context.settings.batch.max_rows_in_memory = 1;
+    let file = world.a_file(Table::Events, day(DAY)).await;
+    world.damage(Table::Events, &file, Damage::Torn).await;
+    let report = maintain(&world).await;
+    let of_day = report.rewritten.iter().find(|done| done.day == Some(day(DAY))).unwrap();
+    assert_eq!((of_day.before, of_day.after), (11, Some(11)), "{report}");
+    assert!(!report.is_complete() && report.to_string().contains(&file.path), "{report}");
+    let log = world.log(Table::Events).await;
+    assert!(log.state().file(&file.path).is_some(), "the damaged file stays");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn files_of_other_tables_and_of_no_known_encoding_stand_in_the_way_of_nothing() {
     let world = world().await;
     world.nightly().await;

@@ -30,6 +30,35 @@ async fn a_file_among_whose_offsets_may_be_those_of_another_damaged_one_waits_fo
 }
 
 #[tokio::test]
+async fn neighbouring_files_of_several_partitions_are_told_apart_by_the_offsets_of_each() {
+    let mut world = World::new("UTC", "2025-04-07T12:00:00Z").await;
+    let mut files: Vec<FileEntry> = Vec::new();
+    // The partitions are at different offsets: what bounds a file in one is in the other's middle.
+    for (events, ahead) in [(4, 2), (3, 3)] {
+        let of = |partition: i32, count: u32| {
+            (0..count).map(move |second| {
+                let time = format!("2025-04-05T10:00:{second:02}Z");
+                seen("KV1", &time, 50_000 + second).in_partition(partition)
+            })
+        };
+        world.land(&of(0, events).chain(of(1, events + ahead)).collect::<Vec<_>>()).await;
+        let log = world.log(Table::Events).await;
+        let new = log.state().files_of(day("2025-04-05")).find(|file| !files.contains(file));
+        files.push(new.unwrap().clone());
+    }
+    for file in &files {
+        world.damage(Table::Events, file, Damage::Torn).await;
+    }
+    for (file, rows) in files.iter().zip([10, 9]) {
+        let report = quarantine(&world, file).await;
+        assert!(report.is_ok(), "{report}");
+        let before = if rows == 10 { 0 } else { 10 };
+        assert_eq!(quarantined(&world).await.len(), before + rows, "{report}");
+    }
+    assert_in_order(&world).await;
+}
+
+#[tokio::test]
 async fn two_damaged_files_that_are_both_lost_are_accounted_for_by_force() {
     let world = world().await;
     let ([first, second], _) = two_torn(&world).await;

@@ -1,5 +1,7 @@
 //! Rows and files for the cases.
 
+use std::collections::BTreeMap;
+
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
@@ -115,7 +117,7 @@ fn run() -> BatchRun {
 pub async fn file_of(lake: &Lake, table: Table, batch: &RecordBatch) -> DataFile {
     let id = lake.unique_id();
     let new = match table.partition_column() {
-        Some(_) => file_kind::landed(table, day(), id),
+        Some(_) => file_kind::landed(table, day(), &BTreeMap::new(), id),
         None => file_kind::unpartitioned(id),
     };
     data_file::write(lake, table, new, batch).await.unwrap()
@@ -129,7 +131,7 @@ pub async fn file(lake: &Lake, kafka_partition: i32, range: OffsetRange) -> Data
 /// A file of `events` that no store holds, for cases about logs alone.
 pub fn unwritten(lake: &Lake, day: Day) -> DataFile {
     let NewFile { path, partition, tags, .. } =
-        file_kind::landed(Table::Events, day, lake.unique_id());
+        file_kind::landed(Table::Events, day, &BTreeMap::new(), lake.unique_id());
     DataFile {
         path,
         partition,

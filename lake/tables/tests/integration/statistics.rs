@@ -120,7 +120,7 @@ async fn written(table: Table, landed: bool, batches: &[RecordBatch]) -> (DataFi
     let mut log = TableLog::open_or_create(&lake, table, &[]).await.unwrap();
     let id = lake.unique_id();
     let new = match table.partition_column() {
-        Some(_) if landed => file_kind::landed(table, day(), id),
+        Some(_) if landed => file_kind::landed(table, day(), &BTreeMap::new(), id),
         Some(_) => file_kind::compacted(table, Some(day()), id),
         None => file_kind::unpartitioned(id),
     };

@@ -26,7 +26,7 @@ fn every_kind(lake: &Lake) -> Vec<(NewFile, Option<AvgSpeedFile>)> {
         kinds.push((AvgSpeedFile::new_final(day, "run-1", size, lake.unique_id()), Some(kind)));
     }
     kinds.push((file_kind::compacted(Table::AvgSpeed, Some(day), lake.unique_id()), None));
-    kinds.push((file_kind::landed(Table::AvgSpeed, day, lake.unique_id()), None));
+    kinds.push((file_kind::landed(Table::AvgSpeed, day, &BTreeMap::new(), lake.unique_id()), None));
     kinds
 }
 
