@@ -104,3 +104,17 @@ def test_the_query_for_distinct_events_counts_what_final_rows_count(finished, ho
     )
     assert output(program, workspace.folder, home).splitlines()[-len(wanted) :] == [str(row) for row in wanted]
     assert len(checks.read(workspace.lake, "events")) > sum(count for _, _, count in wanted), "some events are repeated"
+
+
+@pytest.mark.parametrize("name, rows", [("history in duckdb", "day_averages"), ("history in polars", "day_averages.rows()")])
+def test_the_query_for_an_earlier_run_has_what_the_run_published(finished, home, name, rows):
+    workspace = finished[0]
+    program = f"{examples()[name]['code']}\nprint(*({rows}), sep='\\n')"
+    day = checks.day("2025-04-05")
+    final = checks.read(workspace.lake, "avg_speed")
+    wanted = sorted(
+        (row["camera_id"], row["vehicle_count"], row["avg_speed_kmh"])
+        for row in final
+        if row["window_size"] == "24h" and row["event_date"] == day
+    )
+    assert wanted and output(program, workspace.folder, home).splitlines()[-len(wanted) :] == [str(row) for row in wanted]

@@ -117,7 +117,7 @@ async fn a_run_or_a_day_that_is_not_recorded_is_a_matter_of_usage() {
     let unknown = ReproduceOptions { run_id: "nobody".to_owned(), ..of(&first) };
     let other_day = ReproduceOptions { day: Some(day("2025-04-04")), ..of(&first) };
     for (options, part) in [(unknown, "as-of --time"), (other_day, DAY)] {
-        let error = reproduce::run(&world.context, &options).await.unwrap_err();
+        let error = run(&world.context, &options).await.unwrap_err();
         assert_eq!(error.exit_code(), 2);
         assert!(error.to_string().contains(part), "{error}");
     }
@@ -128,6 +128,6 @@ async fn a_damaged_file_is_an_error_that_names_it() {
     let (world, [first, _]) = twice_final().await;
     let file = world.a_file(Table::Events, day(DAY)).await;
     world.damage(Table::Events, &file, Damage::Torn).await;
-    let error = reproduce::run(&world.context, &of(&first)).await.unwrap_err();
+    let error = run(&world.context, &of(&first)).await.unwrap_err();
     assert!(error.to_string().contains(&file.path), "{error}");
 }

@@ -82,10 +82,12 @@ impl World {
             let (mut offsets, mut batches) = (BTreeMap::new(), Vec::new());
             for (partition, (rows, late)) in partitions {
                 let rows = events::batch(rows, partition, late.into());
-                offsets.insert(partition, offset_range(&rows).unwrap().unwrap());
+                let range = offset_range(&rows).expect("events have offsets");
+                offsets.insert(partition, range.expect("there are rows"));
                 batches.push(rows);
             }
-            let rows = concat_batches(&Table::Events.file_schema(), &batches).unwrap();
+            let rows = concat_batches(&Table::Events.file_schema(), &batches)
+                .expect("they are of one schema");
             let id = self.context.lake.unique_id();
             let new = file_kind::landed(Table::Events, day, &offsets, id);
             commit = commit.add([self.write(Table::Events, new, &rows).await]);

@@ -15,8 +15,8 @@ section! {
         /// speed.out_of_orderness.
         close_after: Duration = duration(MILLISECOND, CENTURY), default("4h");
 
-        /// Rows of `events` that a run holds at a time; the rows of a larger day go to a file of batch.spill_folder
-        /// meanwhile.
+        /// Rows of `events` that a run holds at a time. The nightly run and the audit put the rows of a larger day
+        /// into a file of batch.spill_folder meanwhile; maintain compacts a day in parts.
         max_rows_in_memory: usize = Count { min: 100_000, max: 10_000_000_000 }, default("8000000");
 
         /// A folder on a local disk for the rows of a day that are more than batch.max_rows_in_memory, 13 bytes
