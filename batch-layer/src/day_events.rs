@@ -1,7 +1,7 @@
 //! The distinct events of one day at one version of `events`, of which each row is read once, in bounded memory.
 //!
-//! [`collect`] reads the files and makes [`record`]s of their rows, which go to [`buckets`] of neighbouring cameras, on a local
-//! disk where they are more than may be held. Then the cameras and their rows are known. In byte order they are grouped into
+//! [`collect`] reads the files and makes [`record`]s of their rows, which go to [`buckets`] of neighbouring cameras, in a local
+//! file ([`spill`]) where they are more than may be held. Then the cameras and their rows are known. In byte order they are grouped into
 //! ranges of at most so many rows, each within a bucket; a range is sorted and freed of duplicates on its own ([`distinct`]), one
 //! on each processor at a time, and [`windows`] walks over its windows. A single camera is the smallest range.
 
@@ -9,6 +9,7 @@ mod buckets;
 mod collect;
 mod distinct;
 mod record;
+mod spill;
 mod windows;
 
 use std::path::PathBuf;

@@ -26,6 +26,12 @@ use lake_tables::last_runs::Command as Recorded;
 
 use self::cli::{Cli, Command};
 
+/// Rows are allocated and freed by the hundred MiB, on many threads. jemalloc uses memory again that the system's allocator gives
+/// back and has to ask for anew.
+#[cfg(feature = "jemalloc")]
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 /// How long an answer of Kafka is waited for that is not needed: an audit goes on without.
 const ANSWER_IN_PASSING: Duration = Duration::from_secs(10);
 

@@ -1,140 +1,106 @@
 //! Records in buckets of neighbouring cameras: in memory, or, where they are more than may be held, in a local file.
-//!
-//! The file has no name, so that nothing of it is left whatever becomes of the process.
 
 use std::borrow::Cow;
-use std::fs::File;
-use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use lake_delta::LakeError;
 
 use super::record;
+use super::spill::{SpillFile, SpillWriter};
 
-/// Buckets, each of the records of its cameras.
+/// Buckets that are filled, each with the records of its cameras.
 #[derive(Debug)]
-pub(super) struct Buckets {
+pub(super) struct OpenBuckets {
     /// The least camera of each bucket but the first, which holds all before these.
     starts: Vec<Arc<str>>,
     /// The bucket of each camera, by the camera's number.
     of_camera: Vec<usize>,
-    held: Held,
+    place: Place<SpillWriter>,
 }
 
+/// Buckets that are complete.
 #[derive(Debug)]
-enum Held {
+pub(super) struct Buckets {
+    starts: Vec<Arc<str>>,
+    place: Place<SpillFile>,
+}
+
+/// Where records are.
+#[derive(Debug)]
+enum Place<F> {
     Memory(Vec<Vec<u8>>),
-    File(SpillFile),
+    File(F),
 }
 
-/// A file with blocks of records, each of one bucket.
-#[derive(Debug)]
-struct SpillFile {
-    folder: PathBuf,
-    file: File,
-    length: u64,
-    /// Where the blocks of each bucket begin, and how long they are.
-    blocks: Vec<Vec<(u64, usize)>>,
-}
-
-impl Buckets {
+impl OpenBuckets {
     /// Empty buckets in memory, which begin with the cameras of `starts`.
-    pub(super) fn in_memory(starts: Vec<Arc<str>>) -> Buckets {
-        let held = Held::Memory(vec![Vec::new(); starts.len() + 1]);
-        Buckets { starts, of_camera: Vec::new(), held }
+    pub(super) fn in_memory(starts: Vec<Arc<str>>) -> OpenBuckets {
+        let place = Place::Memory(vec![Vec::new(); starts.len() + 1]);
+        OpenBuckets { starts, of_camera: Vec::new(), place }
     }
 
     /// Empty buckets in a file of `folder`.
-    pub(super) fn in_file(starts: Vec<Arc<str>>, folder: &Path) -> Result<Buckets, LakeError> {
-        let file = tempfile::tempfile_in(folder).map_err(|error| unusable(folder, error))?;
-        let blocks = vec![Vec::new(); starts.len() + 1];
-        let file = SpillFile { folder: folder.to_owned(), file, length: 0, blocks };
-        Ok(Buckets { starts, of_camera: Vec::new(), held: Held::File(file) })
+    pub(super) fn in_file(starts: Vec<Arc<str>>, folder: &Path) -> Result<OpenBuckets, LakeError> {
+        let place = Place::File(SpillWriter::begin(folder, starts.len() + 1)?);
+        Ok(OpenBuckets { starts, of_camera: Vec::new(), place })
     }
 
+    /// With the records of `pieces` in their buckets. `cameras` are those that have a number, by that number.
+    pub(super) fn with(
+        self,
+        pieces: Vec<Vec<u8>>,
+        cameras: &[Arc<str>],
+    ) -> Result<OpenBuckets, LakeError> {
+        let OpenBuckets { starts, mut of_camera, place } = self;
+        let numbered = cameras.iter().skip(of_camera.len());
+        of_camera.extend(numbered.map(|camera| bucket_of(&starts, camera)));
+        let place = match place {
+            Place::Memory(mut buckets) => {
+                distribute(pieces, &of_camera, &mut buckets);
+                Place::Memory(buckets)
+            }
+            Place::File(writer) => Place::File(writer.write(pieces, &of_camera)?),
+        };
+        Ok(OpenBuckets { starts, of_camera, place })
+    }
+
+    /// The buckets, complete.
+    pub(super) fn finish(self) -> Result<Buckets, LakeError> {
+        let place = match self.place {
+            Place::Memory(buckets) => Place::Memory(buckets),
+            Place::File(writer) => Place::File(writer.finish()?),
+        };
+        Ok(Buckets { starts: self.starts, place })
+    }
+}
+
+impl Buckets {
     /// The bucket of a camera.
     pub(super) fn of(&self, camera: &str) -> usize {
-        self.starts.partition_point(|start| **start <= *camera)
-    }
-
-    /// Distributes the records of `pieces`. `cameras` are those that have a number, by that number.
-    pub(super) fn add(
-        &mut self,
-        pieces: impl IntoIterator<Item = Vec<u8>>,
-        cameras: &[Arc<str>],
-    ) -> Result<(), LakeError> {
-        let numbered = cameras.iter().skip(self.of_camera.len());
-        let added: Vec<usize> = numbered.map(|camera| self.of(camera)).collect();
-        self.of_camera.extend(added);
-        match &mut self.held {
-            Held::Memory(buckets) => {
-                distribute(pieces, &self.of_camera, buckets);
-                Ok(())
-            }
-            Held::File(file) => {
-                let mut buckets = vec![Vec::new(); file.blocks.len()];
-                distribute(pieces, &self.of_camera, &mut buckets);
-                file.append(&buckets)
-            }
-        }
+        bucket_of(&self.starts, camera)
     }
 
     /// The records of a bucket.
     pub(super) fn read(&self, bucket: usize) -> Result<Cow<'_, [u8]>, LakeError> {
-        match &self.held {
-            Held::Memory(buckets) => Ok(Cow::Borrowed(&buckets[bucket])),
-            Held::File(file) => file.read(bucket).map(Cow::Owned),
+        match &self.place {
+            Place::Memory(buckets) => Ok(Cow::Borrowed(&buckets[bucket])),
+            Place::File(file) => file.read(bucket).map(Cow::Owned),
         }
     }
 }
 
-fn distribute(
-    pieces: impl IntoIterator<Item = Vec<u8>>,
-    of_camera: &[usize],
-    buckets: &mut [Vec<u8>],
-) {
+fn bucket_of(starts: &[Arc<str>], camera: &str) -> usize {
+    starts.partition_point(|start| **start <= *camera)
+}
+
+/// Puts the records of `pieces` into their buckets, by the bucket of each camera.
+pub(super) fn distribute(pieces: Vec<Vec<u8>>, of_camera: &[usize], buckets: &mut [Vec<u8>]) {
     for piece in pieces {
         for record in record::all(&piece) {
             buckets[of_camera[record.camera as usize]].extend_from_slice(record.bytes);
         }
     }
-}
-
-impl SpillFile {
-    fn append(&mut self, buckets: &[Vec<u8>]) -> Result<(), LakeError> {
-        for (bucket, records) in buckets.iter().enumerate().filter(|(_, held)| !held.is_empty()) {
-            let written = self.file.write_all_at(records, self.length);
-            written.map_err(|error| unusable(&self.folder, error))?;
-            self.blocks[bucket].push((self.length, records.len()));
-            self.length += records.len() as u64;
-        }
-        Ok(())
-    }
-
-    fn read(&self, bucket: usize) -> Result<Vec<u8>, LakeError> {
-        let blocks = &self.blocks[bucket];
-        let mut records = vec![0; blocks.iter().map(|(_, length)| length).sum()];
-        let mut rest = &mut records[..];
-        for (at, length) in blocks {
-            let (block, after) = rest.split_at_mut(*length);
-            let read = self.file.read_exact_at(block, *at);
-            read.map_err(|error| unusable(&self.folder, error))?;
-            rest = after;
-        }
-        Ok(records)
-    }
-}
-
-fn unusable(folder: &Path, error: io::Error) -> LakeError {
-    let folder = folder.display();
-    let action = format!(
-        "keep a day's rows in a file of {folder}, since they are more than batch.max_rows_in_memory; set \
-         batch.spill_folder to a folder on a local disk with room for them"
-    );
-    let source = object_store::Error::Generic { store: "local file", source: Box::new(error) };
-    LakeError::Storage { action, source }
 }
 
 #[cfg(test)]
@@ -169,12 +135,15 @@ mod tests {
     fn records_are_in_the_bucket_of_their_camera_in_memory_and_in_a_file() {
         let folder = tempfile::tempdir().unwrap();
         let starts = || ids(&["b", "d"]);
-        for mut buckets in
-            [Buckets::in_memory(starts()), Buckets::in_file(starts(), folder.path()).unwrap()]
-        {
-            buckets.add([piece(&[0, 1, 0])], &ids(&["c", "a"])).unwrap();
+        for buckets in [
+            OpenBuckets::in_memory(starts()),
+            OpenBuckets::in_file(starts(), folder.path()).unwrap(),
+        ] {
+            let buckets = buckets.with(vec![piece(&[0, 1, 0])], &ids(&["c", "a"])).unwrap();
             // Cameras are numbered as they are met.
-            buckets.add([piece(&[2, 0]), piece(&[3])], &ids(&["c", "a", "d", "b"])).unwrap();
+            let more = vec![piece(&[2, 0]), piece(&[3])];
+            let buckets = buckets.with(more, &ids(&["c", "a", "d", "b"])).unwrap();
+            let buckets = buckets.finish().unwrap();
             let all = [0, 1, 2].map(|bucket| held(&buckets, bucket));
             assert_eq!(all, [vec![1], vec![0, 0, 0, 3], vec![2]]);
         }
@@ -183,7 +152,7 @@ mod tests {
 
     #[test]
     fn a_folder_that_can_not_be_used_is_named_with_the_setting() {
-        let error = Buckets::in_file(Vec::new(), Path::new("/no/such/folder")).unwrap_err();
+        let error = OpenBuckets::in_file(Vec::new(), Path::new("/no/such/folder")).unwrap_err();
         for part in ["/no/such/folder", "batch.spill_folder", "batch.max_rows_in_memory"] {
             assert!(error.to_string().contains(part), "{error}");
         }

@@ -1,7 +1,7 @@
 //! Reading the files of a day, each once: their rows become records, and each camera gets a number.
 //!
 //! Records are held as they come until the file ends the day, or until they are more than may be held. Then the cameras seen so
-//! far say how the rest will be distributed, and all that is held goes to a file in buckets, again and again.
+//! far say how the rest will be distributed, and all that is held goes to a file in buckets, again and again, while more is read.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,7 +13,7 @@ use lake_delta::log::FileEntry;
 use lake_model::{Day, DaySpan, KafkaPartition, Offset, Speed, Timestamp};
 
 use super::Limits;
-use super::buckets::Buckets;
+use super::buckets::{Buckets, OpenBuckets};
 use super::record::{self, Key};
 use crate::cameras;
 use crate::scan::Columns;
@@ -193,7 +193,7 @@ pub(super) struct Collector<'a> {
     expected_rows: u64,
     pieces: Vec<Vec<u8>>,
     held_bytes: u64,
-    buckets: Option<Buckets>,
+    buckets: Option<OpenBuckets>,
     pub(super) rows: u64,
     pub(super) late_rows: u64,
 }
@@ -218,31 +218,32 @@ impl<'a> Collector<'a> {
         self.late_rows += piece.late_rows;
         self.held_bytes += piece.records.len() as u64;
         self.pieces.push(piece.records);
-        if self.held_bytes > self.limits.held_bytes() {
+        // As much again may be on its way to the file.
+        if self.held_bytes > self.limits.held_bytes() / 2 {
             let limits = self.limits;
-            self.distribute(|starts| Buckets::in_file(starts, &limits.spill_folder))?;
+            self.distribute(|starts| OpenBuckets::in_file(starts, &limits.spill_folder))?;
         }
         Ok(piece.rows)
     }
 
     /// All records in buckets.
     pub(super) fn finish(mut self) -> Result<Buckets, LakeError> {
-        self.distribute(|starts| Ok(Buckets::in_memory(starts)))?;
-        Ok(self.buckets.expect("they were just made"))
+        self.distribute(|starts| Ok(OpenBuckets::in_memory(starts)))?;
+        self.buckets.expect("they were just made").finish()
     }
 
     /// Moves what is held to the buckets, which are made by the cameras seen so far if there are none yet.
     fn distribute(
         &mut self,
-        make: impl FnOnce(Vec<Arc<str>>) -> Result<Buckets, LakeError>,
+        make: impl FnOnce(Vec<Arc<str>>) -> Result<OpenBuckets, LakeError>,
     ) -> Result<(), LakeError> {
         let cameras = self.extractor.cameras();
-        let mut buckets = match self.buckets.take() {
+        let buckets = match self.buckets.take() {
             Some(buckets) => buckets,
             None => make(self.starts(&cameras))?,
         };
-        buckets.add(self.pieces.drain(..), &cameras.ids)?;
-        self.buckets = Some(buckets);
+        let pieces = std::mem::take(&mut self.pieces);
+        self.buckets = Some(buckets.with(pieces, &cameras.ids)?);
         self.held_bytes = 0;
         Ok(())
     }
