@@ -67,7 +67,7 @@ impl SpillWriter {
     ) -> Result<SpillWriter, LakeError> {
         if self.loads.send(Load { pieces, of_camera: of_camera.into() }).is_err() {
             // It has ended early, and says why.
-            return Err(self.finish().err().expect("a thread without a fault receives every load"));
+            return Err(self.finish().expect_err("a thread without a fault receives every load"));
         }
         Ok(self)
     }
