@@ -218,8 +218,9 @@ impl<'a> Collector<'a> {
         self.late_rows += piece.late_rows;
         self.held_bytes += piece.records.len() as u64;
         self.pieces.push(piece.records);
-        // As much again may be on its way to the file.
-        if self.held_bytes > self.limits.held_bytes() / 2 {
+        // The first rows say where buckets begin, and so are as many as may be. Later as much again may be on its way to the file.
+        let share = if self.buckets.is_none() { 1 } else { 2 };
+        if self.held_bytes > self.limits.held_bytes() / share {
             let limits = self.limits;
             self.distribute(|starts| OpenBuckets::in_file(starts, &limits.spill_folder))?;
         }
