@@ -27,6 +27,7 @@ use lake_tables::{Table, avg_speed};
 
 use self::output::Output;
 use self::published::Published;
+use self::report::Found;
 use crate::batch_runs::BatchRuns;
 use crate::cameras::CameraSpan;
 use crate::context::Context;
@@ -127,22 +128,25 @@ async fn reproduce(
     let published = Published::of(avg_speed, run);
     let mut output =
         options.out.as_deref().map(|folder| Output::create(folder, run)).transpose()?;
-    let mut found = ReproducedDay::new(run, published.is_some());
+    let mut found = Found { differing: published.as_ref().map(|_| 0), ..Found::default() };
     let mut ranges = day.each_range(of_range);
     while let Some(Reproduced { span, rows }) = ranges.try_next().await? {
         let batch = avg_speed::batch(rows.rows.iter().flatten());
         found.duplicates_dropped += rows.duplicates.cast_signed();
         found.rows_written += batch.num_rows() as i64;
-        if let Some(published) = &published {
-            found.differing += published.differing(&context.lake, &span, &batch).await?;
+        if let (Some(published), Some(differing)) = (&published, &mut found.differing) {
+            *differing += published.differing(&context.lake, &span, &batch).await?;
         }
         if let Some(output) = &mut output {
             output.write(&batch)?;
         }
     }
-    found.file = output.map(Output::finish).transpose()?;
-    found.conclude(run, &day);
-    Ok(found)
+    Ok(ReproducedDay {
+        day: span.day,
+        outcome: found.outcome(run, &day),
+        rows_written: found.rows_written,
+        file: output.map(Output::finish).transpose()?,
+    })
 }
 
 /// The next offsets that a run covered.

@@ -10,6 +10,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use futures::TryStreamExt;
 use futures::stream::{self, BoxStream, StreamExt};
 use lake_delta::log::FileEntry;
@@ -130,6 +132,19 @@ where
     // A reader that panicked must not pass for one that was done.
     readers.join_all().await;
     Ok(())
+}
+
+/// The columns of `batch` by name, as the table's files have them.
+pub(crate) fn conformed(
+    batch: &RecordBatch,
+    schema: &SchemaRef,
+) -> Result<RecordBatch, ArrowError> {
+    let names = schema.fields().iter().map(|field| field.name());
+    let columns = names.map(|name| {
+        let missing = || ArrowError::SchemaError(format!("column {name} is missing"));
+        batch.column_by_name(name).cloned().ok_or_else(missing)
+    });
+    RecordBatch::try_new(SchemaRef::clone(schema), columns.collect::<Result<_, _>>()?)
 }
 
 /// An extraction that goes by the batch alone.

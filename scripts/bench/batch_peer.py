@@ -14,10 +14,22 @@ from pathlib import Path
 WINDOWS = {"5m": 300, "1h": 3600, "24h": 86_400}
 PERCENTILES = (50, 85, 95)
 MICROSECONDS = 1_000_000
+COLUMNS = "window_size, camera_id, start_us, n, s, lo, hi"
 
 
-def window_start(seconds):
-    return f"t - t % {seconds * MICROSECONDS}"
+def all_sizes(figures):
+    """The query for `figures` of the distinct events `e` in the windows of all sizes."""
+
+    def of_size(name, seconds):
+        start = f"t - t % {seconds * MICROSECONDS}"
+        return f"SELECT '{name}' AS window_size, camera_id, {start} AS start_us, {figures} FROM e GROUP BY camera_id, {start}"
+
+    return " UNION ALL ".join(of_size(name, seconds) for name, seconds in WINDOWS.items())
+
+
+def by_rank(values):
+    """The percentiles of sorted `values`, of which there are `n`."""
+    return ", ".join(f"{values.format(rank=f'(n * {percentile} + 99)')} AS p{percentile}" for percentile in PERCENTILES)
 
 
 def duckdb(files, out):
@@ -29,12 +41,8 @@ def duckdb(files, out):
         FROM read_parquet({files!r}, hive_partitioning = false)"""
     )
     ranks = ", ".join(f"quantile_disc(v, {percentile / 100}) AS p{percentile}" for percentile in PERCENTILES)
-    sizes = (
-        f"SELECT '{name}' AS window_size, camera_id, {window_start(seconds)} AS start_us, count(*) AS n, sum(v)::BIGINT AS s, "
-        f"min(v) AS lo, max(v) AS hi, {ranks} FROM e GROUP BY ALL"
-        for name, seconds in WINDOWS.items()
-    )
-    connection.execute(f"COPY ({' UNION ALL '.join(sizes)}) TO '{out}' (FORMAT parquet, COMPRESSION zstd)")
+    rows = all_sizes(f"count(*) AS n, sum(v)::BIGINT AS s, min(v) AS lo, max(v) AS hi, {ranks}")
+    connection.execute(f"COPY ({rows}) TO '{out}' (FORMAT parquet, COMPRESSION zstd)")
 
 
 def polars(files, out):
@@ -69,17 +77,8 @@ def clickhouse(files, out):
         "INSERT INTO e SELECT DISTINCT camera_id, toUnixTimestamp64Micro(event_time), toInt64(round(speed_kmh * 1000)), plate_number "
         f"FROM file('{glob}', Parquet)"
     )
-    ranks = ", ".join(f"a[intDiv(n * {percentile} + 99, 100)] AS p{percentile}" for percentile in PERCENTILES)
-    sizes = (
-        f"SELECT '{name}' AS window_size, camera_id, {window_start(seconds)} AS start_us, count() AS n, sum(v) AS s, min(v) AS lo, "
-        f"max(v) AS hi, arraySort(groupArray(v)) AS a, {ranks} FROM e GROUP BY camera_id, start_us"
-        for name, seconds in WINDOWS.items()
-    )
-    columns = ", ".join(f"p{percentile}" for percentile in PERCENTILES)
-    engine.query(
-        f"INSERT INTO FUNCTION file('{out}', Parquet) SELECT window_size, camera_id, start_us, n, s, lo, hi, {columns} "
-        f"FROM ({' UNION ALL '.join(sizes)})"
-    )
+    rows = all_sizes("count() AS n, sum(v) AS s, min(v) AS lo, max(v) AS hi, arraySort(groupArray(v)) AS a")
+    engine.query(f"INSERT INTO FUNCTION file('{out}', Parquet) SELECT {COLUMNS}, {by_rank('a[intDiv({rank}, 100)]')} FROM ({rows})")
 
 
 def datafusion(files, out):
@@ -94,13 +93,8 @@ def datafusion(files, out):
         "SELECT DISTINCT camera_id, CAST(event_time AS BIGINT) AS t, CAST(round(speed_kmh * 1000) AS BIGINT) AS v, plate_number "
         f"FROM events WHERE event_date = DATE '{day.name.partition('=')[2]}'"
     )
-    ranks = ", ".join(f"a[(n * {percentile} + 99) / 100] AS p{percentile}" for percentile in PERCENTILES)
-    sizes = (
-        f"SELECT '{name}' AS window_size, camera_id, {window_start(seconds)} AS start_us, count(*) AS n, sum(v) AS s, min(v) AS lo, "
-        f"max(v) AS hi, array_sort(array_agg(v)) AS a FROM e GROUP BY camera_id, {window_start(seconds)}"
-        for name, seconds in WINDOWS.items()
-    )
-    query = f"WITH e AS ({distinct}) SELECT window_size, camera_id, start_us, n, s, lo, hi, {ranks} FROM ({' UNION ALL '.join(sizes)})"
+    rows = all_sizes("count(*) AS n, sum(v) AS s, min(v) AS lo, max(v) AS hi, array_sort(array_agg(v)) AS a")
+    query = f"WITH e AS ({distinct}) SELECT {COLUMNS}, {by_rank('a[{rank} / 100]')} FROM ({rows})"
     parquet.write_table(pa.table(engine.execute(query).read_all()), out, compression="zstd")
 
 

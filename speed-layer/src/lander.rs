@@ -22,7 +22,7 @@ use crate::committer::Committer;
 use crate::ownership::commit_owned;
 use crate::partition::Partition;
 use crate::partition_set::PartitionSet;
-use crate::publish::{PartitionCommit, Published, TableWork};
+use crate::publish::{PartitionCommit, Published, SharedFile, TableWork};
 
 /// Lands the rows of partitions.
 #[derive(Clone, Debug)]
@@ -72,19 +72,14 @@ impl Lander {
         &self,
         partitions: &mut PartitionSet,
         committer: &mut Committer,
-    ) -> Result<BTreeSet<KafkaPartition>, LakeError> {
-        let table = Table::OffsetGaps;
-        let write =
-            async |partitions: &mut PartitionSet, committer: &Committer, fenced: &Fenced| {
-                let has_gaps =
-                    |p: &&Partition| !fenced.contains(&p.id()) && !p.landing.gaps().is_empty();
-                let with_gaps = || partitions.iter().filter(has_gaps);
-                let commits = with_gaps().map(|partition| beside(partition, table)).collect();
-                let shared = files::gaps(committer.lake(), with_gaps()).await?;
-                Ok(TableWork { partitions: commits, shared })
-            };
-        let (work, published) =
-            commit_shared(partitions, committer, table, Fenced::new(), write).await?;
+    ) -> Result<Fenced, LakeError> {
+        let has_gaps = |p: &Partition| !p.landing.gaps().is_empty();
+        let write = async |committer: &Committer, with_gaps: &[&Partition]| {
+            files::gaps(committer.lake(), with_gaps).await
+        };
+        let work = beside(Table::OffsetGaps, has_gaps, write);
+        let (table, none) = (Table::OffsetGaps, Fenced::new());
+        let (work, published) = commit_shared(partitions, committer, table, none, work).await?;
         for (partition, next) in partitions.committed(&work, &published) {
             partition.landing.clear_gaps(next);
         }
@@ -97,20 +92,13 @@ impl Lander {
         committer: &mut Committer,
         fenced: &Fenced,
     ) -> Result<Fenced, LakeError> {
-        let table = Table::DeadLetters;
-        let write = async |partitions: &mut PartitionSet,
-                           committer: &Committer,
-                           fenced: &Fenced| {
-            let has_letters =
-                |p: &&Partition| !fenced.contains(&p.id()) && !p.landing.dead_letters().is_empty();
-            let with_letters = || partitions.iter().filter(has_letters);
-            let commits = with_letters().map(|partition| beside(partition, table)).collect();
-            let (lake, calendar) = (committer.lake(), committer.calendar());
-            let shared = files::letters(lake, calendar, with_letters()).await?;
-            Ok(TableWork { partitions: commits, shared })
+        let has_letters = |p: &Partition| !p.landing.dead_letters().is_empty();
+        let write = async |committer: &Committer, with_letters: &[&Partition]| {
+            files::letters(committer.lake(), committer.calendar(), with_letters).await
         };
-        let (work, published) =
-            commit_shared(partitions, committer, table, fenced.clone(), write).await?;
+        let work = beside(Table::DeadLetters, has_letters, write);
+        let (table, fenced) = (Table::DeadLetters, fenced.clone());
+        let (work, published) = commit_shared(partitions, committer, table, fenced, work).await?;
         let mut reasons = Vec::new();
         for (partition, next) in partitions.committed(&work, &published) {
             for letter in partition.landing.dead_letters() {
@@ -188,9 +176,23 @@ async fn commit_shared(
     }
 }
 
+/// The work for a table beside `events`: that of the partitions of which `has_rows` holds, whose rows `write` writes.
+fn beside(
+    table: Table,
+    has_rows: impl Fn(&Partition) -> bool,
+    write: impl AsyncFn(&Committer, &[&Partition]) -> Result<Vec<SharedFile>, LakeError>,
+) -> impl AsyncFn(&mut PartitionSet, &Committer, &Fenced) -> Result<TableWork, LakeError> {
+    async move |partitions, committer, fenced| {
+        let with_rows = partitions.iter().filter(|p| !fenced.contains(&p.id()) && has_rows(p));
+        let with_rows: Vec<&Partition> = with_rows.collect();
+        let commits = with_rows.iter().map(|partition| commit_beside(partition, table)).collect();
+        Ok(TableWork { partitions: commits, shared: write(committer, &with_rows).await? })
+    }
+}
+
 /// The commit of a partition to a table beside `events`, whose offsets need only grow with every commit: what it covers is read
 /// from its rows.
-fn beside(partition: &Partition, table: Table) -> PartitionCommit {
+fn commit_beside(partition: &Partition, table: Table) -> PartitionCommit {
     let work = partition.commit_to(table, PartitionProgress::default(), Vec::new());
     let at = partition.position();
     let next = work.built_on.map_or(at, |built_on| at.max(built_on.next()));

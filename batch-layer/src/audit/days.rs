@@ -91,30 +91,25 @@ async fn check(
     let mut differences = Differences { day: span.day, found: 0 };
     let mut distinct = 0;
     let mut ranges = day_events.each_range(RangeTotals::of);
+    let mut compare_all = async |range: RangeTotals| {
+        distinct += range.distinct;
+        let report = |difference: String| differences.add(report, &difference);
+        compare(context, range, &final_files, audited, report).await
+    };
     // Ranges of few windows are compared together, so that the final files are opened less often.
-    let mut waiting: Option<RangeTotals> = None;
-    loop {
-        let next = ranges.try_next().await?;
-        let together = match (waiting.take(), next) {
-            (None, None) => break,
-            (None, Some(first)) => {
-                waiting = Some(first);
-                continue;
+    let mut held: Option<RangeTotals> = None;
+    while let Some(next) = ranges.try_next().await? {
+        held = Some(match held {
+            Some(held) if held.fits_with(&next) => held.and(next),
+            Some(full) => {
+                compare_all(full).await?;
+                next
             }
-            (Some(held), Some(next)) if held.fits_with(&next) => {
-                waiting = Some(held.and(next));
-                continue;
-            }
-            (Some(held), next) => {
-                waiting = next;
-                held
-            }
-        };
-        distinct += together.distinct;
-        compare(context, together, &final_files, audited, |difference| {
-            differences.add(report, &difference);
-        })
-        .await?;
+            None => next,
+        });
+    }
+    if let Some(last) = held {
+        compare_all(last).await?;
     }
     differences.report_rest(report);
     audited.distinct_events = Some(distinct);

@@ -3,10 +3,13 @@
 //! Records are held as they come until the file ends the day, or until they are more than may be held. Then the cameras seen so
 //! far say how the rest will be distributed, and all that is held goes to a file in buckets, again and again, while more is read.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arrow::array::{Array, RecordBatch};
+use arrow::array::{Array, BooleanArray, RecordBatch};
+use arrow::compute::filter_record_batch;
+use arrow::error::ArrowError;
 use lake_delta::LakeError;
 use lake_delta::columns::{self, ColumnError};
 use lake_delta::log::FileEntry;
@@ -47,16 +50,16 @@ impl Covered {
     }
 
     /// The rows of a batch that count.
-    fn of(&self, batch: &RecordBatch) -> Result<Vec<usize>, ColumnError> {
-        let rows = 0..batch.num_rows();
-        let Covered::Before(ends) = self else { return Ok(rows.collect()) };
+    fn of<'a>(&self, batch: &'a RecordBatch) -> Result<Cow<'a, RecordBatch>, EventsError> {
+        let Covered::Before(ends) = self else { return Ok(Cow::Borrowed(batch)) };
         let partitions = columns::int(batch, "kafka_partition")?;
         let offsets = columns::long(batch, "kafka_offset")?;
-        let is_before = |row: &usize| {
-            let end = ends.get(&KafkaPartition(partitions.value(*row)));
-            end.is_some_and(|end| offsets.value(*row) < end.0)
+        let is_before = |row: usize| {
+            let end = ends.get(&KafkaPartition(partitions.value(row)));
+            end.is_some_and(|end| offsets.value(row) < end.0)
         };
-        Ok(rows.filter(is_before).collect())
+        let covered: BooleanArray = (0..batch.num_rows()).map(|row| Some(is_before(row))).collect();
+        Ok(Cow::Owned(filter_record_batch(batch, &covered)?))
     }
 }
 
@@ -103,6 +106,8 @@ pub(super) struct Piece {
 pub(super) enum EventsError {
     #[error(transparent)]
     Column(#[from] ColumnError),
+    #[error(transparent)]
+    Arrow(#[from] ArrowError),
     #[error("a row has no camera_id")]
     NoCamera,
     #[error("{0}")]
@@ -138,6 +143,7 @@ impl Extractor {
         file: &FileEntry,
         batch: &RecordBatch,
     ) -> Result<Piece, EventsError> {
+        let batch = &*self.covered.of(batch)?;
         let (camera_keys, ids) = columns::dictionary(batch, "camera_id")?;
         let times = columns::timestamp(batch, "event_time")?;
         let speeds = columns::double(batch, "speed_kmh")?;
@@ -146,9 +152,8 @@ impl Extractor {
             return Err(EventsError::NoCamera);
         }
         let place = |row: usize| usize::try_from(camera_keys.value(row)).unwrap_or(usize::MAX);
-        let seen = self.covered.of(batch)?;
         let mut rows_of = vec![0_u64; ids.len()];
-        for row in seen.iter().copied() {
+        for row in 0..batch.num_rows() {
             *rows_of.get_mut(place(row)).ok_or(EventsError::NoCamera)? += 1;
         }
         let bounds = cameras::Bounds::of(file);
@@ -164,9 +169,8 @@ impl Extractor {
             numbers[place] = cameras.add(ids.value(place), rows_of[place]);
         }
         drop(cameras);
-        let mut records = Vec::with_capacity(32 * seen.len());
-        let (late, mut late_rows) = (columns::boolean(batch, "late")?, 0);
-        for row in seen.iter().copied() {
+        let mut records = Vec::with_capacity(32 * batch.num_rows());
+        for row in 0..batch.num_rows() {
             let event_time = Timestamp::from_micros(times.value(row));
             let camera = || ids.value(place(row)).to_owned();
             if !self.day.contains(event_time) {
@@ -178,9 +182,9 @@ impl Extractor {
                 .ok_or_else(|| EventsError::Speed { camera: camera(), kmh })?;
             let plate = (!plates.is_null(row)).then(|| plates.value(row));
             record::push(&mut records, numbers[place(row)], key, plate);
-            late_rows += u64::from(late.value(row));
         }
-        Ok(Piece { records, rows: seen.len() as u64, late_rows })
+        let late_rows = columns::boolean(batch, "late")?.true_count() as u64;
+        Ok(Piece { records, rows: batch.num_rows() as u64, late_rows })
     }
 }
 

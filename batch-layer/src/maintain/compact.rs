@@ -5,7 +5,6 @@
 //! that is committed is kept if the run ends early, and readers of one camera, of some hours, or of both skip most of the day.
 //! A closed day is compacted whether or not the batch has made it final; of an open one as much as fills slices.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::error::ArrowError;
@@ -60,9 +59,8 @@ pub(super) async fn day(
         return Ok(());
     }
     let bar = progress::rows(rows, format!("{day} compaction"));
-    let lake = Arc::new(context.lake.clone());
     let write = |inputs: Vec<FileEntry>| {
-        let lake = Arc::clone(&lake);
+        let lake = context.lake.clone();
         async move {
             let outputs = sorted_files(&lake, day, &inputs, target_bytes).await;
             (inputs, outputs)

@@ -11,10 +11,10 @@ use lake_tables::Table;
 use super::compact::{OPERATION, output};
 use super::plan;
 use super::report::{MaintainReport, Rewritten};
-use super::rewrite::{OVERTAKEN, conformed, swap};
+use super::rewrite::{OVERTAKEN, swap};
 use crate::context::Context;
 use crate::error::BatchError;
-use crate::scan::{Columns, always, scan};
+use crate::scan::{Columns, always, conformed, scan};
 
 /// Merges the small files of a table, or of each of its days, where they are many.
 pub(super) async fn small_files(

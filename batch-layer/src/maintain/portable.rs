@@ -19,11 +19,11 @@ use lake_tables::{Table, encoding};
 
 use super::STOPPED;
 use super::report::{MaintainReport, Rewritten};
-use super::rewrite::{OVERTAKEN, conformed, swap};
+use super::rewrite::{OVERTAKEN, swap};
 use crate::context::Context;
 use crate::error::BatchError;
 use crate::progress;
-use crate::scan::batches;
+use crate::scan::{batches, conformed};
 
 /// Footers that are read at once.
 const CONCURRENT_FOOTERS: usize = 16;

@@ -1,8 +1,5 @@
 //! Swapping files for others that hold the same rows.
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::SchemaRef;
-use arrow::error::ArrowError;
 use lake_delta::log::FileEntry;
 use lake_delta::{Commit, CommitDecision, DataFile, LakeError, TableLog, commit_with};
 use object_store::ObjectStoreExt;
@@ -10,19 +7,6 @@ use object_store::path::Path;
 
 /// Why files were not swapped.
 pub(super) const OVERTAKEN: &str = "another program has replaced files of it meanwhile, or the new files were too old to be committed";
-
-/// The columns of `batch` by name, as the table's files have them.
-pub(super) fn conformed(
-    batch: &RecordBatch,
-    schema: &SchemaRef,
-) -> Result<RecordBatch, ArrowError> {
-    let names = schema.fields().iter().map(|field| field.name());
-    let columns = names.map(|name| {
-        let missing = || ArrowError::SchemaError(format!("column {name} is missing"));
-        batch.column_by_name(name).cloned().ok_or_else(missing)
-    });
-    RecordBatch::try_new(SchemaRef::clone(schema), columns.collect::<Result<_, _>>()?)
-}
 
 /// Swaps `inputs` for `outputs`, which hold the same rows, in a commit called `operation`. If another writer has
 /// removed one of the inputs meanwhile, or vacuum may have deleted one of the outputs, the outputs are given up. Returns

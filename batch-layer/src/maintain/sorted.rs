@@ -15,9 +15,9 @@ use lake_delta::log::FileEntry;
 use lake_delta::{Lake, LakeError};
 use lake_tables::Table;
 
-use super::rewrite::{conformed, together};
+use super::rewrite::together;
 use crate::cameras;
-use crate::scan::{Columns, always, scan};
+use crate::scan::{Columns, always, conformed, scan};
 
 /// Rows of a batch.
 const BATCH_ROWS: usize = 65_536;

@@ -13,7 +13,7 @@ use lake_tables::batch_runs::BatchRun;
 
 use crate::cameras::CameraSpan;
 use crate::days;
-use crate::scan::{Columns, always, of_any_file, scan};
+use crate::scan::{Columns, always, conformed, of_any_file, scan};
 
 /// The order in which rows are compared; a window has one row.
 const ORDER: [&str; 3] = ["window_size", "camera_id", "window_start"];
@@ -70,14 +70,8 @@ impl Published {
 fn rows_in(batch: &RecordBatch, span: &CameraSpan) -> Result<RecordBatch, RowsError> {
     let cameras = columns::string(batch, "camera_id")?;
     let wanted = cameras.iter().map(|id| id.map(|id| span.contains(id))).collect();
-    let schema = Table::AvgSpeed.file_schema();
-    let of_table: Vec<usize> = schema
-        .fields()
-        .iter()
-        .map(|field| batch.schema().index_of(field.name()))
-        .collect::<Result<_, _>>()?;
-    let rows = filter_record_batch(&batch.project(&of_table)?, &wanted)?;
-    Ok(RecordBatch::try_new(schema, rows.columns().to_vec())?)
+    let rows = conformed(batch, &Table::AvgSpeed.file_schema())?;
+    Ok(filter_record_batch(&rows, &wanted)?)
 }
 
 fn sorted(rows: &RecordBatch) -> Result<RecordBatch, ArrowError> {

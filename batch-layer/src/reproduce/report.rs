@@ -26,12 +26,17 @@ pub struct ReproducedDay {
     pub outcome: Outcome,
     /// Rows computed.
     pub rows_written: i64,
-    /// Events that repeat another.
-    pub duplicates_dropped: i64,
     /// Where the rows were written to.
     pub file: Option<PathBuf>,
-    is_published: bool,
-    pub(super) differing: u64,
+}
+
+/// What computing a day came to.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Found {
+    pub(super) rows_written: i64,
+    pub(super) duplicates_dropped: i64,
+    /// Rows that differ from those of `avg_speed`, where these are still the run's.
+    pub(super) differing: Option<u64>,
 }
 
 /// How what was computed compares with what the run published.
@@ -71,21 +76,9 @@ impl Outcome {
     }
 }
 
-impl ReproducedDay {
-    pub(super) fn new(run: &BatchRun, is_published: bool) -> ReproducedDay {
-        ReproducedDay {
-            day: run.day(),
-            outcome: Outcome::AsRecorded,
-            rows_written: 0,
-            duplicates_dropped: 0,
-            file: None,
-            is_published,
-            differing: 0,
-        }
-    }
-
-    /// Compares what was found of `day` with what `run` recorded.
-    pub(super) fn conclude(&mut self, run: &BatchRun, day: &DayEvents) {
+impl Found {
+    /// How it compares with what `run` recorded and published, of which `day` are the events.
+    pub(super) fn outcome(self, run: &BatchRun, day: &DayEvents) -> Outcome {
         let counts = [
             ("rows_read", run.rows_read, day.rows().cast_signed()),
             ("duplicates_dropped", run.duplicates_dropped, self.duplicates_dropped),
@@ -96,12 +89,12 @@ impl ReproducedDay {
         let other = counts.into_iter().filter(|(_, recorded, found)| recorded != found);
         let other: Vec<Difference> =
             other.map(|(column, recorded, found)| Difference { column, recorded, found }).collect();
-        self.outcome = match (other.is_empty(), self.is_published, self.differing) {
-            (false, ..) => Outcome::Counts(other),
-            (true, false, _) => Outcome::AsRecorded,
-            (true, true, 0) => Outcome::AsPublished,
-            (true, true, rows) => Outcome::Differs(rows),
-        };
+        match self.differing {
+            _ if !other.is_empty() => Outcome::Counts(other),
+            None => Outcome::AsRecorded,
+            Some(0) => Outcome::AsPublished,
+            Some(rows) => Outcome::Differs(rows),
+        }
     }
 }
 

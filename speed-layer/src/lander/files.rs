@@ -14,22 +14,21 @@ use crate::partition::Partition;
 use crate::publish::SharedFile;
 
 /// The gaps of `partitions`, in one file if there are any.
-pub(super) async fn gaps<'a>(
+pub(super) async fn gaps(
     lake: &Lake,
-    partitions: impl Iterator<Item = &'a Partition>,
+    partitions: &[&Partition],
 ) -> Result<Vec<SharedFile>, LakeError> {
     let noted_at = lake.now();
-    let of_partition = |partition: &'a Partition| {
+    let gaps = partitions.iter().flat_map(|partition| {
         let kafka_partition = partition.id();
-        let gaps = partition.landing.gaps().iter();
-        gaps.map(move |(range, reason)| OffsetGap {
+        partition.landing.gaps().iter().map(move |(range, reason)| OffsetGap {
             kafka_partition,
             range: *range,
             reason: *reason,
             noted_at,
         })
-    };
-    let gaps: Vec<OffsetGap> = partitions.flat_map(of_partition).collect();
+    });
+    let gaps: Vec<OffsetGap> = gaps.collect();
     if gaps.is_empty() {
         return Ok(Vec::new());
     }
@@ -61,10 +60,10 @@ impl<T> DayRows<T> {
 }
 
 /// The dead letters of `partitions`, by the day of their Kafka timestamp.
-pub(super) async fn letters<'a>(
+pub(super) async fn letters(
     lake: &Lake,
     calendar: &Calendar,
-    partitions: impl Iterator<Item = &'a Partition>,
+    partitions: &[&Partition],
 ) -> Result<Vec<SharedFile>, LakeError> {
     let mut days: BTreeMap<Day, DayRows<&DeadLetter>> = BTreeMap::new();
     for partition in partitions {

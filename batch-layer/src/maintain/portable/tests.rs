@@ -75,7 +75,7 @@ async fn age(world: &World, table: Table) {
 
 async fn batches(lake: &Lake, table: Table, file: &FileEntry) -> Vec<arrow::array::RecordBatch> {
     let whole = |batch: &arrow::array::RecordBatch| {
-        crate::maintain::rewrite::conformed(batch, &table.file_schema()).map(|batch| vec![batch])
+        crate::scan::conformed(batch, &table.file_schema()).map(|batch| vec![batch])
     };
     read::collect(lake, table, [file], &[], whole).await.unwrap()
 }
